@@ -1,0 +1,77 @@
+# make run     a fresh machine needs git, make and Python >= 3.11: installs into .venv, analyses real data into out/
+# make test    installs what the tests need and runs them (without those marked slow)
+# make check   lint, format, types
+# VENV=        (empty) uses the interpreter at hand and installs nothing; PY=... names another one
+VENV ?= .venv
+OUT ?= out
+ARGS ?=
+
+.PHONY: help run test test-slow check format bench clean
+.NOTPARALLEL:
+
+help:
+	@sed -n '1,/^VENV/p' Makefile | sed -n 's/^# //p'
+
+# The first interpreter that runs, is new enough and (where a venv is to be made) can make one:
+# a name on the PATH may be a shim without an interpreter, or a Python without ensurepip.
+ifndef PY
+PY := $(shell for c in python3 python3.13 python3.12 python3.11 python; do \
+	if $$c -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { test -z "$(VENV)" || $$c -c 'import ensurepip, venv' >/dev/null 2>&1; }; \
+	then command -v $$c; break; fi; done)
+endif
+
+ifeq ($(strip $(VENV)),)
+PYTHON := $(PY)
+RUN_READY :=
+TEST_READY :=
+DEV_READY :=
+else
+PYTHON := $(VENV)/bin/python
+RUN_READY := $(VENV)/.ready-run
+TEST_READY := $(VENV)/.ready-test
+DEV_READY := $(VENV)/.ready-dev
+endif
+
+# $(VENV)/.installing stands while an install runs. Found at the start, the last one was interrupted
+# and the environment is made anew; the stamp is touched last.
+$(VENV)/.ready-%: pyproject.toml constraints.txt
+	@test -n "$(PY)" || { echo "Python >= 3.11 with venv is needed: make $(MAKECMDGOALS) PY=/path/to/python3"; exit 1; }
+	@if [ -e $(VENV)/.installing ]; then echo "an install was interrupted: making $(VENV) anew"; rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(VENV)/.installing
+	@echo "installing jaxmed[$*] into $(VENV)"
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PY) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[$*]"
+	@rm $(VENV)/.installing
+	@touch $@
+
+run: $(RUN_READY)
+	$(PYTHON) -m jaxmed demo --out $(OUT) $(ARGS)
+
+# Two workers at most (each is a whole JAX), and a hard timeout: a hang in compiled code hears no
+# exception, so the thread method ends the process. Where the plugins are missing, one process.
+PLUGINS := import importlib.util as u; have = lambda name: u.find_spec(name) is not None; \
+	print("-n 2 --dist worksteal" if have("xdist") else "", \
+	"--timeout=120 --timeout-method=thread" if have("pytest_timeout") else "")
+
+test: $(TEST_READY)
+	@flags=$$($(PYTHON) -c '$(PLUGINS)') && $(PYTHON) -m pytest -q $$flags -m "not slow" $(ARGS)
+
+test-slow: $(TEST_READY)
+	$(PYTHON) -m pytest -q -m slow $(ARGS)
+
+check: $(DEV_READY)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m pyright --pythonpath $(PYTHON)
+
+format: $(DEV_READY)
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: $(TEST_READY)
+	$(PYTHON) -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

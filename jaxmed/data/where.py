@@ -1,0 +1,202 @@
+"""A language for choosing rows, ``COL OP VALUE and ...``: parsed, never evaluated.
+
+Operators are == != < <= > >= and ``in (a, b, c)`` (or ``in [a, b, c]``). Columns are bare words, or
+in backticks or quotes; values are numbers, quoted strings, true, false, or bare words, which are
+strings. A quote inside quotes is doubled. A missing value satisfies no condition, not even !=.
+"""
+
+import dataclasses
+import operator
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+
+from jaxmed.data.columns import Factor
+
+Value = float | str | bool
+
+COMPARISONS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:/%-]))
+    | (?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    | (?P<backtick>`(?:[^`]|``)+`)
+    | (?P<operator>==|!=|<=|>=|<|>)
+    | (?P<punctuation>[(),\[\]])
+    | (?P<word>\w(?:[\w.:/%-]*[\w%])?)
+    )""",
+    re.VERBOSE,
+)
+
+
+class WhereError(ValueError):
+    """A where expression cannot be parsed or does not fit its columns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """One comparison of a column with a value, or with a tuple of values for ``in``."""
+
+    column: str
+    operator: str
+    value: Value | tuple[Value, ...]
+    position: int = 0  # of the column in the text, from 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+def parse(text: str) -> tuple[Condition, ...]:
+    """The conditions of a where expression, all of which must hold.
+
+    Raises:
+      WhereError: with the position of what was not understood.
+    """
+    return _Parser(text).conditions()
+
+
+def mask(
+    conditions: tuple[Condition, ...], read: Callable[[str], np.ndarray | Factor]
+) -> np.ndarray:
+    """True for the rows [n] that satisfy every condition.
+
+    Args:
+      conditions: as from `parse`, at least one.
+      read: a column by name: numbers [n] (NaN missing) or a Factor.
+
+    Raises:
+      WhereError: a string is compared with a numeric column, or strings by order.
+    """
+    return np.logical_and.reduce([_holds(c, read(c.column)) for c in conditions])
+
+
+def _holds(condition: Condition, column: np.ndarray | Factor) -> np.ndarray:
+    if isinstance(column, Factor):
+        return _holds_factor(condition, column)
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    for value in values:
+        if isinstance(value, str):
+            raise WhereError(
+                f"where: {condition.column!r} is numeric and cannot be compared with {value!r}"
+            )
+    if condition.operator == "in":
+        return np.isin(column, np.asarray(values, float))
+    compared = COMPARISONS[condition.operator](column, values[0])
+    return compared & ~np.isnan(column) if column.dtype.kind == "f" else compared
+
+
+def _holds_factor(condition: Condition, column: Factor) -> np.ndarray:
+    if condition.operator not in ("==", "!=", "in"):
+        raise WhereError(
+            f"where: {condition.column!r} is categorical: use ==, != or in, "
+            f"not {condition.operator}"
+        )
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    wanted = {_level(value) for value in values}
+    found = np.array([level in wanted for level in column.levels] + [False])[column.codes]
+    return ~found & (column.codes >= 0) if condition.operator == "!=" else found
+
+
+def _level(value: Value) -> str:
+    """The text of a value as it stands among the levels: 3 for 3.0."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+class _Parser:
+    """Recursive descent over the tokens of one expression."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.tokens = self._tokens()
+        self.at = 0
+
+    def conditions(self) -> tuple[Condition, ...]:
+        found = [self._condition()]
+        while self._peek().kind != "end":
+            token = self._next()
+            if token.kind != "word" or token.text.lower() != "and":
+                self._fail(token, "'and' or the end")
+            found.append(self._condition())
+        return tuple(found)
+
+    def _condition(self) -> Condition:
+        name = self._next()
+        if name.kind not in ("word", "quoted", "backtick"):
+            self._fail(name, "a column name")
+        sign = self._next()
+        if sign.kind == "word" and sign.text.lower() == "in":
+            return Condition(name.text, "in", self._list(), name.position)
+        if sign.kind != "operator":
+            self._fail(sign, "one of == != < <= > >= in")
+        return Condition(name.text, sign.text, self._value(), name.position)
+
+    def _list(self) -> tuple[Value, ...]:
+        opening = self._next()
+        if opening.text not in ("(", "[") or opening.kind != "punctuation":
+            self._fail(opening, "'(' after in")
+        closing = ")" if opening.text == "(" else "]"
+        values = [self._value()]
+        while True:
+            token = self._next()
+            if token.kind == "punctuation" and token.text == closing:
+                return tuple(values)
+            if token.kind != "punctuation" or token.text != ",":
+                self._fail(token, f"',' or {closing!r}")
+            values.append(self._value())
+
+    def _value(self) -> Value:
+        token = self._next()
+        if token.kind == "number":
+            return float(token.text)
+        word = token.text.lower() if token.kind == "word" else ""
+        if word in ("true", "false"):
+            return word == "true"
+        if token.kind not in ("word", "quoted") or word in ("and", "in"):
+            self._fail(token, "a number, a quoted string or a word")
+        return token.text
+
+    def _tokens(self) -> list[_Token]:
+        tokens, at, end = [], 0, len(self.text.rstrip())
+        while at < end:
+            match = TOKEN.match(self.text, at)
+            if match is None or match.lastgroup is None:
+                at += len(self.text[at:]) - len(self.text[at:].lstrip())
+                raise WhereError(self._message(at, "a column, an operator or a value"))
+            kind, text = match.lastgroup, match[match.lastgroup]
+            if kind in ("quoted", "backtick"):
+                text = text[1:-1].replace(text[0] * 2, text[0])
+            tokens.append(_Token(kind, text, match.start(kind)))
+            at = match.end()
+        return [*tokens, _Token("end", "the end", end)]
+
+    def _peek(self) -> _Token:
+        return self.tokens[self.at]
+
+    def _next(self) -> _Token:
+        token = self.tokens[self.at]
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def _fail(self, token: _Token, expected: str) -> NoReturn:
+        raise WhereError(self._message(token.position, expected))
+
+    def _message(self, position: int, expected: str) -> str:
+        return (
+            f"where: expected {expected} at character {position + 1}:\n"
+            f"  {self.text}\n  {' ' * position}^"
+        )

@@ -1,0 +1,104 @@
+"""Closed-form composites as estimators: one configuration object each, then `(key, data) -> Estimate`."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.tails import t_quantile
+from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
+from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
+from jaxmed.geometry import bisector, index, single_path
+from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.geometry.paths import Paths, dual_paths, primal, regime_of
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.dual_stats import dual_statistics
+from jaxmed.typing import Array, Estimator, Interval, Key
+
+Composite = Callable[[Paths], CompositeMediator]
+
+
+def maxie(*, sign: int = 1, route: str = "auto", level: float = 0.95) -> Estimator:
+    """Estimator of the composite of extreme indirect effect; see `geometry.bisector.maxie`."""
+    bisector.check_sign(sign)
+    return from_composite(lambda p: bisector.maxie(p, sign=sign), route=route, level=level)
+
+
+def maxcor(*, sign: int = 1, route: str = "auto", level: float = 0.95) -> Estimator:
+    """Estimator of the composite of extreme mediation index; see `geometry.index.maxcor`."""
+    bisector.check_sign(sign)
+    return from_composite(lambda p: index.maxcor(p, sign=sign), route=route, level=level)
+
+
+def reg_outcome(*, route: str = "auto", level: float = 0.95) -> Estimator:
+    """Estimator of the outcome regression composite; see `geometry.single_path.regress_outcome`."""
+    return from_composite(single_path.regress_outcome, route=route, level=level)
+
+
+def reg_exposure(*, route: str = "auto", level: float = 0.95) -> Estimator:
+    """Estimator of the exposure regression composite; see `geometry.single_path.regress_exposure`."""
+    return from_composite(single_path.regress_exposure, route=route, level=level)
+
+
+def from_composite(composite: Composite, *, route: str = "auto", level: float = 0.95) -> Estimator:
+    """An estimator from any function of the paths that returns a CompositeMediator.
+
+    The returned function is deterministic (accepts `key=None`), pure, and safe under jit and vmap.
+    Standard errors and intervals of the in-sample direct and indirect effects do not exist for
+    optimised weights and are NaN; the total effect has its ordinary t interval.
+    """
+
+    def estimate(key: Key | None, data: MediationData) -> Estimate:
+        del key
+        result, mediators = paths_and_mediators(data, route, level)
+        chosen = composite(result)
+        return composite_estimate(result, chosen, mediators, level)
+
+    return estimate
+
+
+def paths_and_mediators(
+    data: MediationData, route: str, level: float
+) -> tuple[Paths, MediatorEffects]:
+    """Paths and single-mediator effects from one set of statistics."""
+    n, p = data.mediators.shape
+    if regime_of(n, p, data.covariates.shape[1]) == "dual":
+        stats = dual_statistics(data)
+        return dual_paths(stats), marginal_effects(sums_from_rows(stats), level=level)
+    factor, result = primal(data, route)
+    return result, marginal_effects(sums_from_factor(factor), level=level)
+
+
+def composite_estimate(
+    result: Paths,
+    chosen: CompositeMediator,
+    mediators: MediatorEffects,
+    level: float,
+    details: object | None = None,
+) -> Estimate:
+    """Assembles the Estimate of one composite."""
+    effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
+    errors = no_effects(chosen.indirect)
+    error, interval = total_effect_interval(result, level)
+    nan = errors.direct
+    none = Interval(nan, nan, level, "none: weights are optimised on the same rows")
+    return Estimate(
+        effects=effects,
+        standard_errors=Effects(nan, nan, error),
+        intervals=Effects(none, none, interval),
+        mediators=mediators,
+        selected=chosen.weights != 0,
+        status=chosen.status,
+        details=chosen if details is None else details,
+    )
+
+
+def total_effect_interval(result: Paths, level: float) -> tuple[Array, Interval]:
+    """Standard error and t interval of the total effect, m = n - 2 - q degrees of freedom."""
+    m = result.quadratics.residual_df
+    left = result.outcome_ss - result.total_effect * result.exposure_outcome
+    error = sqrt(divide(jnp.maximum(left, 0), m * result.exposure_ss, jnp.nan))
+    error = jnp.where(jnp.isnan(result.total_effect), jnp.nan, error)
+    half = t_quantile((1 + level) / 2, m) * error
+    total = result.total_effect
+    return error, Interval(total - half, total + half, level, "t")

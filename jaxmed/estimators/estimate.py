@@ -1,0 +1,74 @@
+"""What every estimator returns."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, Interval, pytree
+
+
+@pytree
+class Effects:
+    """Direct, indirect and total effect of one unit of exposure, in outcome units."""
+
+    direct: Any
+    indirect: Any
+    total: Any
+
+    @property
+    def proportion_mediated(self) -> Array:
+        """indirect / total; NaN where the total effect is exactly zero, unstable near it."""
+        return divide(self.indirect, self.total, jnp.nan)
+
+
+@pytree
+class MediatorEffects:
+    """Every mediator, one at a time; leaves [p], NaN with `reason` where not estimated."""
+
+    alpha: Array  # exposure -> mediator, mediator units per unit of exposure
+    alpha_se: Array
+    alpha_p: Array
+    beta: Array  # mediator -> outcome given the exposure, outcome per mediator unit
+    beta_se: Array
+    beta_p: Array
+    indirect: Array  # alpha * beta
+    indirect_se: Array  # first-order (delta method)
+    lower: Array  # product-of-normals interval of alpha * beta
+    upper: Array
+    p_value: Array  # joint significance: the larger of alpha_p and beta_p
+    p_adjusted: Array  # Benjamini-Hochberg over the mediators
+    reason: Array  # int32 status code per mediator
+
+
+@pytree
+class Estimate:
+    """One method's answer for one data set."""
+
+    effects: Effects
+    standard_errors: Effects
+    intervals: Effects  # of Interval
+    mediators: MediatorEffects
+    selected: Array  # [p] bool: mediators with a non-zero weight
+    status: Array  # int32
+    details: Any  # what only this method knows
+
+
+def no_effects(like: Array) -> Effects:
+    """NaN in all three places, of the dtype and shape of `like`."""
+    nan = jnp.full_like(jnp.asarray(like), jnp.nan)
+    return Effects(nan, nan, nan)
+
+
+def no_intervals(like: Array) -> Effects:
+    """Three intervals with NaN limits."""
+    nan = jnp.full_like(jnp.asarray(like), jnp.nan)
+    empty = Interval(nan, nan, 0.95, "none")
+    return Effects(empty, empty, empty)
+
+
+def poison(effects: Effects, status: Array) -> Effects:
+    """NaN where the status is fatal."""
+    fatal = st.is_fatal(status)
+    return Effects(*(jnp.where(fatal, jnp.nan, x) for x in (effects.direct, effects.indirect, effects.total)))

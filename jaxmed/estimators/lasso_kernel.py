@@ -1,0 +1,393 @@
+"""Cross-validated lasso with free covariates: gaussian and logistic.
+
+Mediators are replaced by their residuals on [1, covariates] and scaled to unit variance
+(divisor: total case weight), in every training set anew. The intercept and the covariates are never
+penalised; with residual mediators the penalty does not depend on how they are coded.
+Grid and rule follow glmnet: 100 penalties from the smallest that selects nothing down to 1e-4 of
+it (1e-2 if p >= n), the same in all folds; glmnet may end its path early, this one never does.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status
+from jaxmed.linalg import coordinate_descent as cd
+from jaxmed.linalg import logistic_descent as ld
+from jaxmed.linalg.products import cross, gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, Key, pytree, static
+
+# Optimality, relative to the largest penalty: of the reported path and of the paths in folds.
+FIT_TOLERANCE = 1e-10
+FOLD_TOLERANCE = 1e-5
+BLOCKS_PER_FOLD = 4
+
+
+@pytree
+class LassoFit:
+    """The lasso at one penalty."""
+
+    coefficients: Array  # [p] outcome (or log odds) per unit of each mediator
+    unpenalised: Array  # [1+q] intercept, covariates
+    penalty: Array  # [] lambda, on mediators of unit residual variance
+    num_selected: Array  # [] int32
+    violation: Array  # [] optimality violation relative to the largest penalty
+    status: Array  # [] int32; EMPTY_SELECTION where no mediator is selected
+
+    def predict(self, mediators: Array, covariates: Array) -> Array:
+        """Linear predictor [m] for rows mediators [m, p], covariates [m, q]."""
+        fixed = self.unpenalised[0] + matmul(covariates, self.unpenalised[1:])
+        return fixed + matmul(mediators, self.coefficients)
+
+
+@pytree
+class LassoPath:
+    """The lasso along its penalties, and its cross-validated loss.
+
+    The loss is the mean squared error (gaussian) or the mean binomial deviance (logistic).
+    """
+
+    penalties: Array  # [L] decreasing
+    coefficients: Array  # [L, p]
+    unpenalised: Array  # [L, 1+q]
+    violation: Array  # [L]
+    path_status: Array  # [L] int32
+    loss: Array  # [L] mean over folds, weighted by fold size
+    loss_error: Array  # [L] its standard error over folds
+
+    @property
+    def index_minimum(self) -> Array:
+        """Position of lambda_min, the largest penalty of least loss."""
+        return jnp.argmin(jnp.where(jnp.isfinite(self.loss), self.loss, jnp.inf))
+
+    @property
+    def index_one_se(self) -> Array:
+        """Position of lambda_1se, the largest penalty within one standard error of the least."""
+        best = self.index_minimum
+        return jnp.argmax(self.loss <= self.loss[best] + self.loss_error[best])
+
+    def at(self, index: Array) -> LassoFit:
+        """The fit at one position of the path."""
+        b = self.coefficients[index]
+        selected = jnp.sum(b != 0).astype(jnp.int32)
+        code = status.combine(
+            self.path_status[index], status.when(selected == 0, status.EMPTY_SELECTION)
+        )
+        return LassoFit(
+            b, self.unpenalised[index], self.penalties[index], selected, self.violation[index], code
+        )
+
+
+@pytree
+class _Design:
+    """Mediators ready for the descent, and the way back to original units."""
+
+    columns: Array  # [p, n]
+    scale: Array  # [p]
+    loadings: Array  # [1+q, p] of the mediators on [1, covariates]
+    base: Array  # [n, 1+q] [1, covariates]
+    pseudo_inverse: Array  # [1+q, n] weighted least squares on the base
+
+
+@pytree
+class _Problem:
+    mediators: Array  # [n, p]
+    outcome: Array  # [n]
+    covariates: Array  # [n, q]
+    weights: Array  # [n]
+    count: int = static(default=100)
+
+    @property
+    def ratio(self) -> float:
+        """Smallest over largest penalty."""
+        n, p = self.mediators.shape
+        return 1e-4 if n > p else 1e-2
+
+
+def assign_folds(key: Key, num_rows: int, num_folds: int) -> Array:
+    """Balanced random fold of every row, int32 [n]; `key` is consumed."""
+    return jax.random.permutation(key, jnp.arange(num_rows, dtype=jnp.int32) % num_folds)
+
+
+def _tolerance(relative: float, largest: Array) -> Array:
+    """Absolute tolerance that the dtype can reach."""
+    reachable = 40 * jnp.finfo(largest.dtype).eps
+    return jnp.maximum(relative, reachable).astype(largest.dtype) * largest
+
+
+def _design(problem: _Problem, weights: Array) -> _Design:
+    """Project [1, covariates] out under case weights that sum to 1."""
+    ones = jnp.ones((problem.mediators.shape[0], 1), problem.mediators.dtype)
+    base = jnp.concatenate([ones, problem.covariates], axis=1)
+    root = jnp.sqrt(weights)[:, None]
+    # The pseudo-inverse leaves collinear covariates harmless (a level absent from a fold).
+    size = jnp.sqrt(jnp.sum((root * base) ** 2, axis=0))
+    shape = divide(root * base, size)
+    pseudo = jnp.linalg.pinv(shape) * divide(1.0, size)[:, None] * root.T
+    loadings = matmul(pseudo, problem.mediators)
+    residual = problem.mediators - matmul(base, loadings)
+    variance = jnp.sum(weights[:, None] * residual**2, axis=0)
+    raw = jnp.sum(weights[:, None] * problem.mediators**2, axis=0)
+    # A column that the base explains up to rounding has no residual to select.
+    eps = jnp.finfo(raw.dtype).eps
+    scale = jnp.where(variance > (32 * eps) ** 2 * raw, sqrt(variance), 0)
+    return _Design(divide(residual, scale).T, scale, loadings, base, pseudo)
+
+
+def _aggregate(losses: Array, sizes: Array) -> tuple[Array, Array]:
+    """Mean over folds and its standard error (glmnet's), from losses [K, L] and sizes [K]."""
+    share = divide(sizes, jnp.sum(sizes))[:, None]
+    mean = jnp.sum(share * losses, axis=0)
+    spread = jnp.sum(share * (losses - mean) ** 2, axis=0)
+    return mean, jnp.sqrt(spread / (losses.shape[0] - 1))
+
+
+def _checked(path: LassoPath, problem: _Problem, fold_status: Array) -> LassoPath:
+    """Add the folds' status and turn non-finite input into NaN."""
+    total = sum(jnp.sum(x) for x in (problem.mediators, problem.outcome, problem.covariates))
+    finite = jnp.isfinite(total + jnp.sum(problem.weights))
+    nan = jnp.where(finite, 0, jnp.nan).astype(path.loss.dtype)
+    code = status.combine(
+        path.path_status, jnp.max(fold_status), status.when(~finite, status.NONFINITE)
+    )
+    return LassoPath(
+        path.penalties + nan, path.coefficients + nan, path.unpenalised + nan,
+        path.violation + nan, code, path.loss + nan, path.loss_error + nan,
+    )  # fmt: skip
+
+
+def _gaussian_rows(
+    problem: _Problem, weights: Array, penalties: Array | None, tolerance: float
+) -> tuple[Array, Array, Array, cd.PathFit]:
+    """Path under case weights: penalties, coefficients, unpenalised, fit; rows or Gram form."""
+    weights = weights / jnp.sum(weights)
+    design = _design(problem, weights)
+    intercepts = matmul(design.pseudo_inverse, problem.outcome)
+    response = problem.outcome - matmul(design.base, intercepts)
+    p, n = design.columns.shape
+    factors = jnp.ones(p, response.dtype)
+    score = matmul(design.columns, weights * response)
+    largest = cd.largest_penalty(score, factors)
+    if penalties is None:
+        penalties = cd.penalty_grid(largest, problem.count, problem.ratio)
+    if p < n:
+        quadratic = cd.GramQuadratic(gram((design.columns * jnp.sqrt(weights)).T))
+        residual = score
+    else:
+        quadratic = cd.row_quadratic(design.columns, weights)
+        residual = weights * response
+    limit = _tolerance(tolerance, penalties[0])
+    fit = cd.gaussian_path(quadratic, residual, penalties, factors, tolerance=limit)
+    b = divide(fit.coefficients, design.scale)
+    return penalties, b, intercepts - matmul(b, design.loadings.T), fit
+
+
+def _fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:
+    """Second moments rows'rows of every fold, [K, d, d], in one pass over the rows.
+
+    Rows are sorted by fold and each fold is padded to whole blocks, so that a block belongs to
+    one fold: the work is that of one Gram matrix, not of one per fold.
+    """
+    n, d = rows.shape
+    block = max(1, -(-n // (BLOCKS_PER_FOLD * num_folds)))
+    num_blocks = -(-n // block) + num_folds
+    sizes = jnp.zeros(num_folds, int).at[folds].add(1)
+    blocks_before = jnp.cumsum(-(-sizes // block)) - (-(-sizes // block))
+    order = jnp.argsort(folds, stable=True)
+    owner = folds[order]
+    position = jnp.arange(n) - (jnp.cumsum(sizes) - sizes)[owner]
+    slot = blocks_before[owner] * block + position
+    table = jnp.full(num_blocks * block, n).at[slot].set(order).reshape(num_blocks, block)
+    fold_of = jnp.zeros(num_blocks, int).at[slot // block].set(owner)
+
+    def add(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
+        index, fold = item
+        chunk = jnp.where((index < n)[:, None], rows[jnp.minimum(index, n - 1)], 0)
+        return total.at[fold].add(gram(chunk)), None
+
+    start = jnp.zeros((num_folds, d, d), rows.dtype)
+    return jax.lax.scan(add, start, (table, fold_of))[0]
+
+
+def _moment_fold(
+    moments: Array, held: Array, size: Array, penalties: Array, num_free: int
+) -> tuple[Array, Array]:
+    """Loss [L] on one fold from moments of [base, mediators, outcome] alone, and its status."""
+    train = moments - held
+    k = num_free
+    pseudo = jnp.linalg.pinv(train[:k, :k], hermitian=True)
+    onto = matmul(pseudo, train[:k, k:])
+    rest = train[k:, k:] - cross(train[:k, k:], onto)
+    # Training weight from the base, whose first column is the constant 1 / sqrt(n).
+    total = 1 - size
+    variance = jnp.diagonal(rest)[:-1] / total
+    eps = jnp.finfo(rest.dtype).eps
+    scale = jnp.where(variance > 1e3 * eps, sqrt(variance), 0)
+    inverse = divide(1.0, scale)
+    quadratic = cd.GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse)
+    score = rest[:-1, -1] / total * inverse
+    fit = cd.gaussian_path(
+        quadratic, score, penalties, jnp.ones_like(score),
+        tolerance=_tolerance(FOLD_TOLERANCE, penalties[0]),
+    )  # fmt: skip
+    b = fit.coefficients * inverse
+    free = onto[:, -1] - matmul(b, onto[:, :-1].T)
+    contrast = jnp.concatenate([-free, -b, jnp.ones((b.shape[0], 1), b.dtype)], axis=1)
+    return jnp.sum(matmul(contrast, held) * contrast, axis=1) / size, jnp.max(fit.status)
+
+
+def _gaussian_folds_by_moments(
+    problem: _Problem, weights: Array, folds: Array, num_folds: int, penalties: Array
+) -> tuple[Array, Array, Array]:
+    """Losses [K, L], sizes [K], status [K]: training moments are total minus fold (n > p)."""
+    design = _design(problem, weights)
+    left, singular, _ = jnp.linalg.svd(jnp.sqrt(weights)[:, None] * design.base, full_matrices=False)
+    keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
+    response = problem.outcome - matmul(
+        design.base, matmul(design.pseudo_inverse, problem.outcome)
+    )
+    root = jnp.sqrt(weights)[:, None]
+    rows = jnp.concatenate(
+        [left * keep, root * design.columns.T, root * response[:, None]], axis=1
+    )
+    moments = _fold_moments(rows, folds, num_folds)
+    sizes = jnp.zeros(num_folds, weights.dtype).at[folds].add(weights)
+    total = jnp.sum(moments, axis=0)
+    losses, codes = jax.lax.map(
+        lambda item: _moment_fold(total, *item, penalties, left.shape[1]), (moments, sizes)
+    )
+    return losses, sizes, codes
+
+
+def _gaussian_folds_by_rows(
+    problem: _Problem, weights: Array, folds: Array, num_folds: int, penalties: Array
+) -> tuple[Array, Array, Array]:
+    """Losses [K, L], sizes [K], status [K], refitting the rows outside each fold (p >= n)."""
+
+    def one(fold: Array) -> tuple[Array, Array, Array]:
+        held = jnp.where(folds == fold, weights, 0)
+        _, b, free, fit = _gaussian_rows(problem, weights - held, penalties, FOLD_TOLERANCE)
+        predicted = free[:, :1] + matmul(free[:, 1:], problem.covariates.T)
+        errors = problem.outcome - predicted - matmul(b, problem.mediators.T)
+        size = jnp.sum(held)
+        return divide(matmul(errors**2, held), size), size, jnp.max(fit.status)
+
+    return jax.lax.map(one, jnp.arange(num_folds))
+
+
+def _problem(
+    mediators: Array, outcome: Array, covariates: Array, weights: Array | None, count: int
+) -> tuple[_Problem, Array]:
+    weights = jnp.ones(outcome.shape, outcome.dtype) if weights is None else weights
+    problem = _Problem(mediators, outcome, covariates, weights, count)
+    return problem, weights / jnp.sum(weights)
+
+
+def gaussian_lasso_cv(
+    mediators: Array,
+    outcome: Array,
+    covariates: Array,
+    folds: Array,
+    num_folds: int,
+    *,
+    weights: Array | None = None,
+    num_penalties: int = 100,
+) -> LassoPath:
+    """Lasso of a continuous outcome on the mediators, penalty by K-fold cross-validation.
+
+    Minimises 1/(2n) |y - f - Mb|^2 + lambda sum_j sd_j |b_j|, f free in [1, covariates].
+
+    Args:
+      mediators: [n, p].
+      outcome: [n].
+      covariates: [n, q]; q may be 0.
+      folds: fold of every row, int [n] in 0..num_folds-1, e.g. `assign_folds`.
+      num_folds: K >= 2, static.
+      weights: case weights [n]; default equal.
+      num_penalties: length of the grid, static.
+    Returns:
+      Path in original units; `at(index_minimum)` and `at(index_one_se)` are the usual choices.
+    Source: Tibshirani (1996); grid, folds and rules as glmnet (Friedman et al., 2010).
+    """
+    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
+    penalties, b, free, fit = _gaussian_rows(problem, share, None, FIT_TOLERANCE)
+    n, p = mediators.shape
+    by = _gaussian_folds_by_moments if n > p else _gaussian_folds_by_rows
+    losses, sizes, codes = by(problem, share, folds, num_folds, penalties)
+    mean, error = _aggregate(losses, sizes)
+    violation = divide(fit.violation, penalties[0])
+    path = LassoPath(penalties, b, free, violation, fit.status, mean, error)
+    return _checked(path, problem, codes)
+
+
+def _logistic_fit(
+    problem: _Problem, weights: Array, penalties: Array | None, tolerance: float
+) -> tuple[Array, Array, Array, cd.PathFit]:
+    """Path under case weights: penalties, coefficients, unpenalised, fit."""
+    weights = weights / jnp.sum(weights)
+    design = _design(problem, weights)
+    # Orthonormal free columns: their coding does not slow the descent down.
+    root = jnp.sqrt(weights)[:, None]
+    _, singular, right = jnp.linalg.svd(root * design.base, full_matrices=False)
+    keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
+    to_free = right.T * divide(1.0, jnp.where(keep, singular, 0))
+    columns = jnp.concatenate([matmul(design.base, to_free).T, design.columns])
+    k = to_free.shape[1]
+    factors = (jnp.arange(columns.shape[0]) >= k).astype(columns.dtype)
+    data = ld.LogisticProblem(columns, problem.outcome, weights)
+    limit = max(tolerance, 40 * float(jnp.finfo(columns.dtype).eps))
+    state, score = ld.logistic_null(data, factors, tolerance=limit)
+    if penalties is None:
+        largest = cd.largest_penalty(score, factors)
+        penalties = cd.penalty_grid(largest, problem.count, problem.ratio)
+    fit = ld.logistic_path(
+        data, state, penalties, factors, tolerance=_tolerance(tolerance, penalties[0])
+    )
+    b = divide(fit.coefficients[:, k:], design.scale)
+    free = matmul(fit.coefficients[:, :k], to_free.T) - matmul(b, design.loadings.T)
+    return penalties, b, free, fit
+
+
+def logistic_lasso_cv(
+    mediators: Array,
+    outcome: Array,
+    covariates: Array,
+    folds: Array,
+    num_folds: int,
+    *,
+    weights: Array | None = None,
+    num_penalties: int = 100,
+) -> LassoPath:
+    """Logistic lasso of a binary outcome on the mediators, penalty by K-fold cross-validation.
+
+    Minimises -1/n log likelihood(f + Mb) + lambda sum_j sd_j |b_j|, f free in [1, covariates].
+
+    Args:
+      mediators: [n, p].
+      outcome: [n], 0 or 1.
+      covariates: [n, q]; q may be 0.
+      folds: fold of every row, int [n] in 0..num_folds-1, e.g. `assign_folds`.
+      num_folds: K >= 2, static.
+      weights: case weights [n]; default equal.
+      num_penalties: length of the grid, static.
+    Returns:
+      Path of log odds in original units; the loss is the mean binomial deviance. Status
+      NOT_CONVERGED where covariates alone separate the outcome.
+    Source: as `gaussian_lasso_cv`.
+    """
+    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
+    penalties, b, free, fit = _logistic_fit(problem, share, None, FIT_TOLERANCE)
+
+    def one(fold: Array) -> tuple[Array, Array, Array]:
+        held = jnp.where(folds == fold, share, 0)
+        _, b, free, fit = _logistic_fit(problem, share - held, penalties, FOLD_TOLERANCE)
+        predictor = free[:, :1] + matmul(free[:, 1:], covariates.T) + matmul(b, mediators.T)
+        deviance = 2 * (jax.nn.softplus(predictor) - outcome * predictor)
+        size = jnp.sum(held)
+        return divide(matmul(deviance, held), size), size, jnp.max(fit.status)
+
+    losses, sizes, codes = jax.lax.map(one, jnp.arange(num_folds))
+    mean, error = _aggregate(losses, sizes)
+    violation = divide(fit.violation, penalties[0])
+    path = LassoPath(penalties, b, free, violation, fit.status, mean, error)
+    return _checked(path, problem, codes)

@@ -1,0 +1,128 @@
+"""All mediators one at a time: exposure -> mediator, and mediator -> outcome given the exposure."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.product_normal import product_normal_quantile
+from jaxmed.distributions.tails import t_two_sided
+from jaxmed.estimators.estimate import MediatorEffects
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.cross_moments import is_host
+from jaxmed.statistics.dual_stats import DualStatistics
+from jaxmed.statistics.joint_factor import JointFactor
+from jaxmed.typing import Array, pytree
+
+
+@pytree
+class MarginalSums:
+    """Sums that the 2p single-mediator regressions need; everything given [1, covariates]."""
+
+    exposure_cross: Array  # [p] A'X_j
+    given_exposure: Array  # [p] X_j'X_j given the exposure
+    outcome_cross: Array  # [p] X_j'Y given the exposure
+    exposure_ss: Array  # [] A'A
+    outcome_ss: Array  # [] Y'Y given the exposure
+    residual_df: Array  # [] m = n - 2 - q
+
+
+def sums_from_factor(factor: JointFactor) -> MarginalSums:
+    """From the joint triangular factor: O(p^2), no second pass over rows."""
+    q = factor.num_covariates
+    p = factor.upper.shape[0] - q - 2
+    mediators = slice(q + 1, q + 1 + p)
+    upper, length = factor.upper[mediators, mediators], factor.length[mediators]
+    exposure, outcome = factor.length[q], factor.length[-1]
+    path = factor.upper[mediators, -1]
+    return MarginalSums(
+        factor.upper[q, q] * factor.upper[q, mediators] * length * exposure,
+        jnp.sum(upper**2, axis=0) * length**2,
+        matmul(upper.T, path) * length * outcome,
+        factor.upper[q, q] ** 2 * exposure**2,
+        (jnp.sum(path**2) + factor.upper[-1, -1] ** 2) * outcome**2,
+        jnp.asarray(factor.count - 2 - q, upper.dtype),
+    )
+
+
+def sums_from_rows(stats: DualStatistics) -> MarginalSums:
+    """From residualised rows: O(np); NumPy for host arrays."""
+    if stats.mediators is None:
+        raise ValueError("these statistics do not keep the mediators")
+    x, a, y = stats.mediators, stats.exposure, stats.outcome
+    xp = np if isinstance(x, np.ndarray) else jnp
+    tau = xp.sum(a * a)
+    cross = a @ x
+    yperp = y - a * (xp.sum(a * y) / tau)
+    given = xp.einsum("ij,ij->j", x, x) - cross**2 / tau
+    count = xp.sum(xp.asarray(stats.row_weights) > 0)
+    df = (count - 2 - (stats.basis.shape[1] - 1)).astype(x.dtype)
+    return MarginalSums(cross, given, yperp @ x, tau, xp.sum(yperp * yperp), df)  # type: ignore[arg-type]
+
+
+def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffects:
+    """Single-mediator regressions of all p mediators at once.
+
+    Args:
+      sums: see `MarginalSums`.
+      level: of the product-of-normals interval of alpha * beta.
+    Returns:
+      MediatorEffects, leaves [p]; alpha on m = n-2-q and beta on m-1 degrees of freedom, two-sided t.
+    Source: ordinary least squares of M_j on [1, C, A] and of Y on [1, C, A, M_j]; beta_j is the marginal
+      coefficient, not adjusted for the other mediators.
+    """
+    sums = MarginalSums(*(jnp.asarray(getattr(sums, f)) for f in sums.__dataclass_fields__))
+    m, tau = sums.residual_df, sums.exposure_ss
+    alpha = divide(sums.exposure_cross, tau, jnp.nan)
+    alpha_se = sqrt(divide(sums.given_exposure, m * tau, jnp.nan))
+    beta = divide(sums.outcome_cross, sums.given_exposure, jnp.nan)
+    left = jnp.maximum(sums.outcome_ss - beta * sums.outcome_cross, 0)
+    beta_se = sqrt(divide(left, (m - 1) * sums.given_exposure, jnp.nan))
+    # One evaluation for both sides: the incomplete beta function dominates the compile time.
+    p_both = t_two_sided(
+        jnp.stack([divide(alpha, alpha_se, jnp.nan), divide(beta, beta_se, jnp.nan)]),
+        jnp.stack([m, m - 1])[:, None],
+    )
+    indirect = alpha * beta
+    p_value = jnp.max(p_both, axis=0)
+    lower, upper = (
+        product_normal_quantile(tail, alpha, alpha_se, beta, beta_se)
+        for tail in ((1 - level) / 2, (1 + level) / 2)
+    )
+    return MediatorEffects(
+        alpha=alpha,
+        alpha_se=alpha_se,
+        alpha_p=p_both[0],
+        beta=beta,
+        beta_se=beta_se,
+        beta_p=p_both[1],
+        indirect=indirect,
+        indirect_se=jnp.sqrt((alpha * beta_se) ** 2 + (beta * alpha_se) ** 2),
+        lower=lower,
+        upper=upper,
+        p_value=p_value,
+        p_adjusted=benjamini_hochberg(p_value),
+        reason=st.when(jnp.isnan(p_value), st.CONSTANT_MEDIATOR),
+    )
+
+
+def benjamini_hochberg(p_value: Array) -> Array:
+    """Benjamini-Hochberg adjusted p-values [p]; NaN entries are not counted and stay NaN."""
+    present = ~jnp.isnan(p_value)
+    count = jnp.sum(present)
+    order = jnp.argsort(jnp.where(present, p_value, jnp.inf), descending=True)
+    # Rank 1 is the smallest; absent ones sort first here and are made neutral for the running minimum.
+    rank = p_value.shape[0] - jnp.arange(p_value.shape[0])
+    scaled = jnp.where(present[order], p_value[order] * count / jnp.maximum(rank, 1), jnp.inf)
+    adjusted = jnp.minimum(jax.lax.cummin(scaled), 1.0)
+    result = jnp.zeros_like(p_value).at[order].set(adjusted)
+    return jnp.where(present, result, jnp.nan)
+
+
+def single_mediator_data(data: MediationData, score: Array) -> MediationData:
+    """The data with one composite score [n] in place of the mediators."""
+    return MediationData(
+        data.exposure, score[:, None], data.outcome, data.covariates, data.weights, data.names
+    )

@@ -1,0 +1,124 @@
+"""Joint test of the total indirect effect: both one-path nulls must be rejected."""
+
+from typing import Any, Literal
+
+import jax.numpy as jnp
+
+from jaxmed import status
+from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.distributions.tails import t_two_sided, t_upper
+from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, pytree
+
+__all__ = ["JointTest", "joint_test", "joint_test_from"]
+
+
+@pytree
+class JointTest:
+    """Two Student tests of the total indirect effect and their maximum; leaves of one shape."""
+
+    statistic_outcome: Array  # T1 ~ t(m - p) if the outcome path is null
+    df_outcome: Array
+    p_outcome: Array  # two-sided p-value of T1
+    statistic_exposure: Array  # T2 ~ t(m) if the exposure path is null
+    df_exposure: Array
+    p_exposure: Array  # two-sided p-value of T2
+    p_value: Array  # max(p_outcome, p_exposure)
+    p_concordant: Array  # the same with one-sided p-values, against a positive effect
+    p_suppression: Array  # against a negative effect
+    status: Array  # int32
+
+
+def joint_test(
+    paths: HasQuadratics,
+    *,
+    data: Any = None,
+    variance: Literal["classical", "leave_one_out"] = "classical",
+) -> JointTest:
+    """Test that the total indirect effect through all mediators is not zero.
+
+    T1 = q_AY / sqrt(s2 q_AA) is the Student test of a'b given the exposure path, T2 =
+    sqrt(m) q_AY / sqrt(q_YY) sqrt((1-k) / v) its counterpart given the outcome path; the p-value
+    is the larger of the two. Unlike `cosine_test` it has no detection threshold. With both paths
+    null its size is .03 to .046 by design.
+
+    Args:
+      paths: anything with `.quadratics`: `geometry.Paths` or `PathQuadratics`.
+      data: the MediationData of the paths; needed for `variance="leave_one_out"` only.
+      variance: variance of T1's numerator. "classical" assumes equal error variances;
+        "leave_one_out" protects T1 (not T2) against heteroscedastic outcome errors.
+
+    Returns:
+      JointTest; NaN with NOT_IN_DUAL where p >= n-2-q, ZERO_RESIDUAL where the outcome is fitted
+      exactly, NEEDS_ROWS for "leave_one_out" without data. A null path gives statistics 0,
+      p-values 1 and NULL_PATH.
+
+    Source: not in the paper; composite mediator specification, section 5b and 5c. T1 is exact under
+      a null outcome path with Gaussian errors, T2 asymptotic (size at most .053 in every
+      configuration tried, n = 20 to 1000, p/n = .05 to .9).
+    """
+    q = paths.quadratics
+    if variance == "classical":
+        residual, _ = residual_variance(q)
+        return joint_test_from(q, residual * q.exposure_exposure * q.exposure_ss)
+    if variance != "leave_one_out":
+        raise ValueError(f'variance is "classical" or "leave_one_out", not {variance!r}')
+    missing = jnp.full_like(q.exposure_ss, jnp.nan)
+    if getattr(paths, "regime", "primal") == "dual":
+        return joint_test_from(q, missing)  # NOT_IN_DUAL, like the classical variance
+    if data is None:
+        return joint_test_from(q, missing, jnp.full_like(q.status, status.NEEDS_ROWS))
+    from jaxmed.inference.leave_one_out import leave_one_out_variance
+
+    numerator_variance, code = leave_one_out_variance(paths, data)
+    return joint_test_from(q, numerator_variance, code)
+
+
+def joint_test_from(
+    quadratics: PathQuadratics, numerator_variance: Array, variance_status: Array | int = status.OK
+) -> JointTest:
+    """The joint test with a given variance of T1's numerator g'y = sqrt(tau) q_AY.
+
+    Args:
+      quadratics: the four path quadratics.
+      numerator_variance: Var(g'y) in (exposure units * outcome units)^2; s2 q_AA tau if the errors
+        have equal variances.
+      variance_status: int32 status of that variance.
+    """
+    q = quadratics
+    residual, code = residual_variance(q)
+    null = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    code = status.combine(code, variance_status, status.when(null, status.NULL_PATH))
+    defined = null & ~status.is_fatal(q.status) & (q.residual_df > q.dimension)
+    exists = ~status.is_fatal(code) & (defined | ~jnp.isnan(residual))
+    numerator = q.exposure_outcome * sqrt(q.exposure_ss)
+    statistic_outcome = divide(numerator, jnp.sqrt(numerator_variance))
+    share = divide(q.dimension, q.residual_df)
+    factor = divide(q.residual_df * (1 - share), cotangent_variance(q, residual))
+    statistic_exposure = divide(q.exposure_outcome, sqrt(q.outcome_outcome)) * jnp.sqrt(factor)
+    df_outcome, df_exposure = q.residual_df - q.dimension, q.residual_df
+
+    def finish(value: Array, when_null: float) -> Array:
+        return jnp.where(exists, jnp.where(null, when_null, value), jnp.nan)
+
+    p_outcome = t_two_sided(statistic_outcome, df_outcome)
+    p_exposure = t_two_sided(statistic_exposure, df_exposure)
+    upper = jnp.maximum(
+        t_upper(statistic_outcome, df_outcome), t_upper(statistic_exposure, df_exposure)
+    )
+    lower = jnp.maximum(
+        t_upper(-statistic_outcome, df_outcome), t_upper(-statistic_exposure, df_exposure)
+    )
+    return JointTest(
+        statistic_outcome=finish(statistic_outcome, 0.0),
+        df_outcome=jnp.where(exists, df_outcome, jnp.nan),
+        p_outcome=finish(p_outcome, 1.0),
+        statistic_exposure=finish(statistic_exposure, 0.0),
+        df_exposure=jnp.where(exists, df_exposure, jnp.nan),
+        p_exposure=finish(p_exposure, 1.0),
+        p_value=finish(jnp.maximum(p_outcome, p_exposure), 1.0),
+        p_concordant=finish(upper, 1.0),
+        p_suppression=finish(lower, 1.0),
+        status=code,
+    )

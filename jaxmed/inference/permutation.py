@@ -1,0 +1,116 @@
+"""Permutation of the exposure, with one factorisation for all permutations."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.geometry.paths import Paths, paths
+from jaxmed.inference.rows import ResidualRows, project_off, residual_rows
+from jaxmed.linalg import products
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
+from jaxmed.typing import Array, Key, pytree, static
+
+# Permutations per step: the [n, BATCH] block of permuted exposures stays in cache.
+BATCH = 64
+
+
+@pytree
+class PermutationTest:
+    """Permutation p-value of the cosine."""
+
+    cosine: Array
+    p_value: Array
+    status: Array
+    count: int = static(default=0)
+
+
+def exposure_permutation_test(
+    key: Key, data: MediationData, count: int, *, route: str = "auto"
+) -> PermutationTest:
+    """Two-sided test of alignment of the two paths by permuting the residualised exposure.
+
+    Args:
+      key: consumed.
+      data: rows; case weights that are not constant are flagged.
+      count: number of permutations, at least 1; p-values are multiples of 1/(count + 1).
+      route: of the observed paths, see `geometry.paths`.
+    Returns:
+      PermutationTest with p = (1 + #{|cos*| >= |cos|}) / (count + 1).
+    Raises:
+      ValueError: count < 1.
+    Source: no paper. Each permuted exposure is projected off the covariates again, mediators and the
+      outcome's residual on the observed exposure stay. Tests that the total indirect effect is
+      zero; approximate (needs the exposure exchangeable given the mediators under a null exposure path): size
+      .04 to .057 in both regimes where the t test's falls to .013.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    observed = paths(data, route=route)
+    rows = residual_rows(data)
+    outcome = rows.outcome - rows.exposure * divide(
+        jnp.sum(rows.exposure * rows.outcome), jnp.sum(rows.exposure**2)
+    )
+    kernel = _primal_cosines if observed.regime == "primal" else _dual_cosines
+    cosines = kernel(observed, rows, outcome, data.weights)
+    batches = -(-count // BATCH)
+
+    def step(first: Array) -> Array:
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(BATCH))
+        shuffled = jax.vmap(jax.random.permutation, in_axes=(0, None), out_axes=1)(keys, rows.exposure)
+        return cosines(project_off(rows.basis, shuffled))
+
+    values = jax.lax.map(step, BATCH * jnp.arange(batches)).reshape(-1)[:count]
+    # Rounding must not decide between a permutation and itself.
+    slack = 1 - 64 * float(jnp.finfo(values.dtype).eps)
+    exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
+    p_value = jnp.where(st.is_fatal(observed.status), jnp.nan, (1.0 + exceed) / (count + 1.0))
+    return PermutationTest(observed.cosine, p_value.astype(values.dtype), observed.status, count)
+
+
+def _primal_cosines(observed: Paths, rows: ResidualRows, outcome: Array, _: Array | None):  # noqa: ANN202
+    """Cosines of permuted exposures from inner products in the observed whitened coordinates.
+
+    S is the Gram of the mediators given the observed exposure, G = S + ss'/tau given none and
+    S* = G - s*s*'/tau* given a permuted one; both changes are of rank one (Sherman-Morrison).
+    """
+    a, y = observed.exposure_path, observed.outcome_path
+    bend = divide(1.0, observed.exposure_ss + jnp.sum(a * a))
+    frame = observed.frame
+
+    def cosines(permuted: Array) -> Array:  # [n, B] -> [B]
+        covector = products.cross(rows.mediators, permuted) / frame.length[:, None]  # type: ignore[union-attr]
+        b = solve_upper_transposed(frame.upper, covector)  # type: ignore[union-attr]
+        ab, ay = a @ b, jnp.sum(a * y)
+        ss = jnp.sum(b * b, axis=0) - bend * ab**2
+        sg = y @ b - bend * ab * ay
+        gg = jnp.sum(y * y) - bend * ay**2
+        tau = jnp.sum(permuted**2, axis=0)
+        slope = divide(outcome @ permuted, tau)
+        left = 1 - divide(ss, tau)
+        inner = sg - slope * ss
+        outer = gg - 2 * slope * sg + slope**2 * ss + divide(inner**2, tau * left)
+        return divide(divide(inner, left), sqrt(divide(ss, left) * outer))
+
+    return cosines
+
+
+def _dual_cosines(observed: Paths, rows: ResidualRows, outcome: Array, weights: Array | None):  # noqa: ANN202
+    n = outcome.shape[0]
+    kernel = products.gram(rows.mediators.T)
+    absent = jnp.zeros(n) if weights is None else (jnp.asarray(weights) == 0)
+    scale = divide(jnp.trace(kernel), n)
+    full = divide(kernel, scale) + products.matmul(rows.basis, rows.basis.T)
+    upper = jax.scipy.linalg.cholesky(full + jnp.diag(absent.astype(full.dtype)), lower=False)
+
+    def cosines(permuted: Array) -> Array:  # [n, B] -> [B]
+        v = solve_upper(upper, solve_upper_transposed(upper, permuted))
+        tau = jnp.sum(permuted**2, axis=0)
+        along = jnp.sum(permuted * v, axis=0)
+        path_a = -divide(v - permuted * divide(along, tau), along)
+        path_y = outcome[:, None] - permuted * divide(outcome @ permuted, tau)
+        inner = jnp.sum(path_a * path_y, axis=0)
+        return divide(inner, sqrt(jnp.sum(path_a**2, axis=0) * jnp.sum(path_y**2, axis=0)))
+
+    return cosines

@@ -1,0 +1,31 @@
+"""Divisions and norms that may meet zero, safe under `grad` (double `where`)."""
+
+import jax.numpy as jnp
+
+from jaxmed.typing import Array, ArrayLike
+
+
+def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 0.0) -> Array:
+    """numerator / denominator, and `otherwise` where the denominator is exactly zero."""
+    numerator, denominator = jnp.asarray(numerator), jnp.asarray(denominator)
+    zero = denominator == 0
+    quotient = numerator / jnp.where(zero, jnp.ones_like(denominator), denominator)
+    return jnp.where(zero, jnp.asarray(otherwise, quotient.dtype), quotient)
+
+
+def sqrt(x: ArrayLike) -> Array:
+    """Square root of max(x, 0) with gradient 0 (not infinite) at and below 0."""
+    x = jnp.asarray(x)
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, jnp.ones_like(x))), jnp.zeros_like(x))
+
+
+def norm(x: Array) -> Array:
+    """Euclidean norm over the last axis, with gradient 0 at 0."""
+    return sqrt(jnp.sum(x * x, axis=-1))
+
+
+def unit(x: Array) -> tuple[Array, Array]:
+    """(x / |x|, |x|) over the last axis; the zero vector stays zero."""
+    length = norm(x)
+    return divide(x, length[..., None]), length

@@ -1,0 +1,166 @@
+"""Mergeable means and co-moments of covariates, exposure, outcome and mediators.
+
+All methods with n - 2 - q >= p need the data only through these numbers, so that rows may
+arrive in blocks, from several machines, or from sites that do not share their rows.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.linalg import products
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, pytree, static
+
+# Rows per block when host moments are accumulated: large enough for full BLAS speed, small
+# enough that the centred copy of a block stays far below the size of the data.
+HOST_BLOCK_BYTES = 64 * 2**20
+
+
+@pytree
+class CrossMoments:
+    """Count, weighted means and centred co-moments; columns are [covariates, exposure, outcome, mediators]."""
+
+    count: Array  # [] rows with non-zero weight
+    weight: Array  # [] total weight; equals count for a whole data set
+    weight_square: Array  # [] sum of squared weights; equals count if all weights are 1
+    mean: Array  # [d], d = q + 2 + p
+    comoment: Array  # [d, d] sum of w (x - mean)(x - mean)'
+    num_covariates: int = static(default=0)
+    names: Names = static(default=Names())
+
+    @property
+    def num_mediators(self) -> int:
+        """P, from the shape."""
+        return self.mean.shape[-1] - 2 - self.num_covariates
+
+
+def is_host(data: MediationData) -> bool:
+    """True where every leaf is a NumPy array."""
+    leaves = (data.exposure, data.mediators, data.outcome, data.covariates, data.weights)
+    return all(isinstance(leaf, np.ndarray) for leaf in leaves if leaf is not None)
+
+
+def cross_moments(data: MediationData) -> CrossMoments:
+    """Two-pass moments of one data set, in the dtype of the data.
+
+    Host (NumPy) arrays are accumulated by NumPy's BLAS, float32 ones block by block into
+    float64; arrays of JAX are accumulated where they live. Works under jit, vmap and grad.
+
+    Args:
+      data: exposure [n], mediators [n, p], outcome [n], covariates [n, q], weights [n] or None.
+    Returns:
+      CrossMoments with d = q + 2 + p columns; NumPy leaves for NumPy data.
+    """
+    if is_host(data):
+        return _host_moments(data)
+    others = jnp.concatenate([data.covariates, data.exposure[:, None], data.outcome[:, None]], axis=1)
+    n = others.shape[0]
+    if data.weights is None:
+        total = count = squares = jnp.asarray(n, others.dtype)
+        root = None
+        means = [jnp.mean(block, axis=0) for block in (others, data.mediators)]
+    else:
+        w = data.weights
+        count = jnp.sum(w > 0).astype(others.dtype)
+        total, squares = jnp.sum(w), jnp.sum(w * w)
+        root = jnp.sqrt(w)[:, None]
+        means = [divide(jnp.sum(w[:, None] * b, axis=0), total) for b in (others, data.mediators)]
+    centred = [block - mean for block, mean in zip((others, data.mediators), means, strict=True)]
+    if root is not None:
+        centred = [root * block for block in centred]
+    other, mediators = centred
+    across = products.cross(other, mediators)
+    comoment = jnp.block([[products.gram(other), across], [across.T, products.gram(mediators)]])
+    return CrossMoments(
+        count, total, squares, jnp.concatenate(means), comoment, data.covariates.shape[1], data.names
+    )
+
+
+def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
+    """Moments of the union of two disjoint sets of rows; associative, `zero_moments` is the identity.
+
+    Raises:
+      ValueError: the two sides have different columns.
+    """
+    if first.num_covariates != second.num_covariates or first.names != second.names:
+        raise ValueError(
+            "moments of different columns cannot be merged: "
+            f"{_describe(first)} against {_describe(second)}"
+        )
+    weight = first.weight + second.weight
+    share = divide(second.weight, weight)
+    step = second.mean - first.mean
+    between = jnp.outer(step, step) * (first.weight * share)
+    return CrossMoments(
+        first.count + second.count,
+        weight,
+        first.weight_square + second.weight_square,
+        first.mean + share * step,
+        first.comoment + second.comoment + between,
+        first.num_covariates,
+        first.names,
+    )
+
+
+def zero_moments(
+    num_mediators: int, num_covariates: int = 0, *, dtype: jnp.dtype | None = None, names: Names = Names()
+) -> CrossMoments:
+    """Moments of no rows, the identity of `merge`."""
+    d = num_mediators + num_covariates + 2
+    zero = jnp.zeros((), dtype)
+    return CrossMoments(
+        zero, zero, zero, jnp.zeros(d, dtype), jnp.zeros((d, d), dtype), num_covariates, names
+    )
+
+
+def _describe(moments: CrossMoments) -> str:
+    return f"{moments.num_mediators} mediators and {moments.num_covariates} covariates"
+
+
+def _host_moments(data: MediationData) -> CrossMoments:
+    """The same two passes in NumPy, whose BLAS computes x'x at half the cost of a general product."""
+    n, p = data.mediators.shape
+    q = data.covariates.shape[1]
+    dtype = data.mediators.dtype
+    w = data.weights
+    columns = [data.covariates, data.exposure[:, None], data.outcome[:, None], data.mediators]
+    total = float(n) if w is None else float(w.sum(dtype=np.float64))
+    mean = np.concatenate([_host_mean(c, w, total) for c in columns])
+    working_mean = mean.astype(dtype)
+    rows = max(1024, HOST_BLOCK_BYTES // (dtype.itemsize * (p + q + 2)))
+    comoment = None
+    for start in range(0, n, rows):
+        block = np.empty((min(rows, n - start), p + q + 2), dtype)
+        for target, source in zip(np.split(block, [q, q + 1, q + 2], axis=1), columns, strict=True):
+            target[...] = source[start : start + rows]
+        block -= working_mean
+        if w is not None:
+            block *= np.sqrt(w[start : start + rows, None])
+        # float32 blocks are summed in float64: one block is short, the sum over blocks may not be.
+        part = block.T @ block
+        if comoment is None:
+            comoment = part if n <= rows else part.astype(np.float64)
+        else:
+            comoment += part
+    assert comoment is not None
+    # Rounding of the mean to the data's dtype leaves a shift; its exact effect is removed here.
+    shift = (mean - working_mean) * np.sqrt(total)
+    comoment = comoment - np.outer(shift, shift) if dtype != np.float64 else comoment
+    count = float(n) if w is None else float(np.count_nonzero(w))
+    squares = float(n) if w is None else float((w.astype(np.float64) ** 2).sum())
+    return CrossMoments(
+        np.asarray(count, dtype),  # type: ignore[arg-type]
+        np.asarray(total, dtype),  # type: ignore[arg-type]
+        np.asarray(squares, dtype),  # type: ignore[arg-type]
+        mean.astype(dtype),
+        comoment.astype(dtype),
+        q,
+        data.names,
+    )
+
+
+def _host_mean(columns: np.ndarray, w: np.ndarray | None, total: float) -> np.ndarray:
+    if w is None:
+        return columns.mean(axis=0, dtype=np.float64)
+    return (w @ columns).astype(np.float64) / total

@@ -1,0 +1,91 @@
+"""Row-space statistics for p >= n - 1 - q: one n x n kernel and its Cholesky factor.
+
+With more mediators than residual degrees of freedom the Gram matrix is singular. The weights are
+then restricted to the row space of the residualised mediators Z, where the path vectors have n coordinates
+(He 2026, section 5). No eigendecomposition: with Q an orthonormal basis of [1, covariates] and
+K = XX' + c QQ' positive definite, everything follows from solves with K.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.linalg import products
+from jaxmed.linalg.safe import divide
+from jaxmed.statistics.cross_moments import is_host
+from jaxmed.typing import Array, pytree, static
+
+
+@pytree
+class DualStatistics:
+    """Kernel and residuals on [1, covariates]; rows multiplied by the root of their weight."""
+
+    kernel: Array  # [n, n] XX' of the residualised mediators
+    basis: Array  # [n, 1+q] orthonormal basis of the weighted [1, covariates]
+    exposure: Array  # [n] residual
+    outcome: Array  # [n] residual
+    row_weights: Array  # [n]
+    mediators: Array | None  # [n, p] residualised; None where only row coefficients are wanted
+    status: Array  # [] int32
+    num_mediators: int = static(default=0)
+
+
+def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> DualStatistics:
+    """Residuals and kernel of one data set; NumPy's BLAS for host arrays.
+
+    Args:
+      data: exposure [n], mediators [n, p], outcome [n], covariates [n, q], weights [n] or None.
+      keep_mediators: False leaves out the residualised mediators [n, p].
+    Returns:
+      DualStatistics. Cost 2 n^2 p.
+    """
+    xp = np if is_host(data) else jnp
+    n, p = data.mediators.shape
+    dtype = data.mediators.dtype
+    w = xp.ones((n,), dtype) if data.weights is None else data.weights
+    root = xp.sqrt(w)[:, None]
+    design = root * xp.concatenate([xp.ones((n, 1), dtype), data.covariates], axis=1)
+    size = xp.sqrt((design * design).sum(axis=0))
+    basis, triangle = xp.linalg.qr(design / xp.where(size > 0, size, 1))
+    responses = root * xp.stack([data.exposure, data.outcome], axis=1)
+    responses = _residual(xp, basis, _residual(xp, basis, responses))
+    mediators = data.mediators if data.weights is None else root * data.mediators
+    # Centring before the projection: the intercept's share of a column may be 1e6 times its spread.
+    mediators = mediators - root * (((root[:, 0] @ mediators) / w.sum())[None, :])
+    mediators = _residual(xp, basis, mediators)
+    kernel = mediators @ mediators.T if xp is np else products.gram(mediators.T)
+    dependent = jnp.min(jnp.abs(jnp.diagonal(jnp.asarray(triangle)))) <= 100 * float(jnp.finfo(dtype).eps)
+    status = st.combine(
+        st.when(dependent, st.RANK_DEFICIENT),
+        st.when(~jnp.all(jnp.isfinite(jnp.asarray(kernel))), st.NONFINITE),
+        _exposure_status(root[:, 0] * data.exposure, responses[:, 0]),
+    )
+    return DualStatistics(
+        kernel,
+        basis,
+        responses[:, 0],
+        responses[:, 1],
+        w,
+        mediators if keep_mediators else None,
+        status,
+        p,
+    )
+
+
+def _residual(xp, basis: Array, columns: Array) -> Array:  # noqa: ANN001
+    if xp is np:
+        return columns - basis @ (basis.T @ columns)
+    return columns - products.matmul(basis, products.cross(basis, columns))
+
+
+def _exposure_status(raw: Array, residual: Array) -> Array:
+    raw, residual = jnp.asarray(raw), jnp.asarray(residual)
+    gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
+    return st.when(gone, st.DEGENERATE_EXPOSURE)
+
+
+def kernel_scale(stats: DualStatistics) -> Array:
+    """C = trace(K)/n, the size given to the null directions of the kernel."""
+    kernel = jnp.asarray(stats.kernel)
+    return divide(jnp.trace(kernel), kernel.shape[0], 0.0)

@@ -1,0 +1,37 @@
+"""Settings of the whole suite, made before JAX is imported."""
+
+import os
+
+# float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers share the cores: BLAS and Eigen pools of all cores each would fight.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+# A plugin may have imported JAX before the lines above.
+jax.config.update("jax_enable_x64", os.environ["JAX_ENABLE_X64"].lower() in ("1", "true", "on"))
+
+try:
+    import hypothesis
+except ImportError:  # its tests skip themselves
+    pass
+else:
+    hypothesis.settings.register_profile(
+        "jaxmed", deadline=None, derandomize=True, max_examples=100, database=None
+    )
+    hypothesis.settings.load_profile("jaxmed")
+
+
+@pytest.fixture
+def strict_promotion():
+    """No implicit mixing of dtypes inside the test."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
