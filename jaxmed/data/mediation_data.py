@@ -99,7 +99,8 @@ def missing_rows(*columns: np.ndarray | None) -> np.ndarray:
     missing = np.zeros(given[0].shape[0], bool)
     for column in given:
         if column.dtype.kind not in "biu":
-            missing |= np.isnan(column).reshape(column.shape[0], -1).any(axis=1)
+            flags = np.isnan(column)
+            missing |= flags.any(axis=1) if flags.ndim == 2 else flags
     return missing
 
 

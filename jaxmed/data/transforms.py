@@ -14,6 +14,7 @@ from jaxmed.linalg import safe
 from jaxmed.typing import Array, pytree
 
 COLUMNS_HASHED_AT_ONCE = 64
+ROWS_COMPARED_FIRST = 16
 
 
 @pytree
@@ -55,11 +56,16 @@ def standardise(data: MediationData) -> tuple[MediationData, Standardisation]:
     if isinstance(data.mediators, np.ndarray):
         weights = None if data.weights is None else np.asarray(data.weights)
         mean, sd = (v.astype(data.mediators.dtype) for v in column_scales(data.mediators, weights))
-        sd = np.where(sd == 0, np.ones_like(sd), sd)
-        scaled: Any = (data.mediators - mean) / sd
+        constant: Any = sd == 0
+        sd = np.where(constant, np.ones_like(sd), sd)
+        scaled: Any = data.mediators - mean
+        scaled /= sd
+        scaled[:, constant] = 0
     else:
         mean, sd = _traced_scales(data.mediators, data.weights)
-        scaled = (data.mediators - mean) / sd
+        constant = sd == 0
+        sd = jnp.where(constant, jnp.ones_like(sd), sd)
+        scaled = jnp.where(constant, jnp.zeros_like(sd), (data.mediators - mean) / sd)
     standard = Standardisation(mean=mean, sd=sd)  # pyright: ignore[reportArgumentType]
     return dataclasses.replace(data, mediators=scaled), standard
 
@@ -90,9 +96,10 @@ def column_scales(
     unit = np.exp2(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
     squares = np.zeros(matrix.shape[1])
     for rows in row_blocks(matrix):
-        block = matrix[rows] - mean
+        block = (matrix[rows] if used is None else matrix[rows][used[rows]]) - mean
         block /= unit
-        squares += w[rows] @ np.square(block, out=block)
+        np.square(block, out=block)
+        squares += block.sum(axis=0) if used is None else w[rows][used[rows]] @ block
     sd = unit * np.sqrt(squares / (count - 1))
     constant = sd <= ROUNDING_SPREAD[matrix.dtype] * np.abs(mean)
     return mean, np.where(constant, 0.0, sd)
@@ -108,7 +115,7 @@ def _traced_scales(mediators: Array, weights: Array | None) -> tuple[Array, Arra
     relative = safe.divide(centred, jnp.broadcast_to(unit, centred.shape))
     sd = unit * safe.sqrt(jnp.sum(w[:, None] * relative * relative, axis=0) / (total - 1))
     bound = ROUNDING_SPREAD[np.dtype(mediators.dtype)] * jnp.abs(mean)
-    return mean, jnp.where(sd <= bound, jnp.ones_like(sd), sd)
+    return mean, jnp.where(sd <= bound, jnp.zeros_like(sd), sd)
 
 
 def drop_degenerate(data: MediationData, *, keep_duplicates: bool = False) -> Kept:
@@ -150,14 +157,28 @@ def drop_degenerate(data: MediationData, *, keep_duplicates: bool = False) -> Ke
 
 
 def duplicates(matrix: np.ndarray) -> np.ndarray:
-    """True for columns [p] equal in every value to an earlier one; one hash per column, O(n p)."""
-    first: dict[bytes, int] = {}
+    """True for columns [p] equal in every value to an earlier one, in O(n p).
+
+    Columns that agree in a few rows are compared in full, by a hash each.
+    """
+    few = np.unique(np.linspace(0, matrix.shape[0] - 1, ROWS_COMPARED_FIRST).astype(int))
+    groups: dict[bytes, list[int]] = {}
+    for position, digest in enumerate(_digests(matrix[few])):
+        groups.setdefault(digest, []).append(position)
+    alike = np.array([j for group in groups.values() if len(group) > 1 for j in group], int)
+    alike.sort()
     result = np.zeros(matrix.shape[1], bool)
-    for start in range(0, matrix.shape[1], COLUMNS_HASHED_AT_ONCE):
-        # Adding 0 turns -0 into 0, which has other bytes but is equal.
-        block = np.ascontiguousarray(matrix[:, start : start + COLUMNS_HASHED_AT_ONCE].T) + 0.0
-        for offset, column in enumerate(block):
-            digest = hashlib.blake2b(column.tobytes(), digest_size=16).digest()
-            position = start + offset
-            result[position] = first.setdefault(digest, position) != position
+    first: set[bytes] = set()
+    for start in range(0, alike.size, COLUMNS_HASHED_AT_ONCE):
+        chosen = alike[start : start + COLUMNS_HASHED_AT_ONCE]
+        for position, digest in zip(chosen, _digests(matrix[:, chosen]), strict=True):
+            result[position] = digest in first
+            first.add(digest)
     return result
+
+
+def _digests(matrix: np.ndarray) -> list[bytes]:
+    """A hash of each column, equal for equal values."""
+    # Adding 0 turns -0 into 0, which has other bytes but is equal.
+    columns = np.ascontiguousarray(matrix.T) + 0.0
+    return [hashlib.blake2b(column.tobytes(), digest_size=16).digest() for column in columns]

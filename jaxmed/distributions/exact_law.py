@@ -199,17 +199,19 @@ def sample_quadratics(key: Key, law: Law, count: int) -> PathQuadratics:
 def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     dtype = law.exposure_strength.dtype
     m, p, sigma = law.residual_df, law.num_mediators, law.residual_sd
-    keys = jax.random.split(key, 7)
-    n1, n2, n3, n4 = jax.random.normal(keys[0], (4, count), dtype)
+    gaussian = law.exposure == "gaussian"
+    key_normal, key_chi = jax.random.split(key)
+    n1, n2, n3, n4 = jax.random.normal(key_normal, (4, count), dtype)
     several = p >= 2
-
-    def chi(draw: int, df: Array) -> Array:
-        return chi_square(keys[draw], jnp.maximum(df, 0), (count,), dtype)
-
-    length_ss = chi(1, m)  # |b-direction of the whitened noise|^2
+    degrees = jnp.maximum(jnp.stack([m, p - 2, m - p + 1, p - 2, m - p, m + 1][: 5 + gaussian]), 0)
+    # A loop, not one call with six df: the generator is compiled once and its df stays a scalar.
+    length_ss, exposure_rest, wishart_rest, outcome_rest, residual, *exposure = lax.map(
+        lambda args: chi_square(args[0], args[1], (count,), dtype),
+        (jax.random.split(key_chi, 5 + gaussian), degrees),
+    )
     tau = jnp.broadcast_to(law.exposure_ss, (count,))
-    if law.exposure == "gaussian":
-        tau = law.exposure_ss / (m + 1) * chi(6, m + 1)
+    if gaussian:
+        tau = law.exposure_ss / (m + 1) * exposure[0]
     root_tau = jnp.sqrt(tau)
     shift = root_tau * law.exposure_strength
     across = sqrt(1 - law.alignment * law.alignment)
@@ -217,13 +219,13 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     first = shift * law.alignment + n1
     spread = 1 + first * first / length_ss
     second = jnp.sqrt(spread) * n2 + shift * across
-    rest_ss = divide(second * second + spread * chi(2, p - 2), chi(3, m - p + 1))
+    rest_ss = divide(second * second + spread * exposure_rest, wishart_rest)
     a1 = first / jnp.sqrt(length_ss)
     a2 = sqrt(jnp.where(several, rest_ss, 0))
     y1 = law.outcome_strength * jnp.sqrt(length_ss) + sigma * n3
     y2 = jnp.where(several, sigma * n4, 0)
-    y3_ss = sigma * sigma * chi(4, p - 2)
-    residual_ss = sigma * sigma * chi(5, m - p)
+    y3_ss = sigma * sigma * outcome_rest
+    residual_ss = sigma * sigma * residual
 
     # The paths are (a1, a2, 0) and (y1, y2, sqrt(y3_ss)); the cross product gives the sine.
     q_aa, q_ay, q_yy = a1 * a1 + a2 * a2, a1 * y1 + a2 * y2, y1 * y1 + y2 * y2 + y3_ss

@@ -5,15 +5,14 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.distributions.tails import t_quantile
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
+from jaxmed.estimators.regression import total_effect
 from jaxmed.geometry import bisector, index, single_path
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import Paths, dual_paths, primal, regime_of
-from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.dual_stats import dual_statistics
-from jaxmed.typing import Array, Estimator, Interval, Key
+from jaxmed.typing import Estimator, Interval, Key
 
 Composite = Callable[[Paths], CompositeMediator]
 
@@ -79,26 +78,16 @@ def composite_estimate(
     """Assembles the Estimate of one composite."""
     effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
     errors = no_effects(chosen.indirect)
-    error, interval = total_effect_interval(result, level)
+    total = total_effect(result, level=level)
     nan = errors.direct
     none = Interval(nan, nan, level, "none: weights are optimised on the same rows")
     return Estimate(
         effects=effects,
-        standard_errors=Effects(nan, nan, error),
-        intervals=Effects(none, none, interval),
+        standard_errors=Effects(nan, nan, total.standard_error),
+        intervals=Effects(none, none, total.interval),
         mediators=mediators,
-        selected=chosen.weights != 0,
+        selected=(chosen.weights != 0) & ~jnp.isnan(chosen.weights),
         status=chosen.status,
         details=chosen if details is None else details,
     )
 
-
-def total_effect_interval(result: Paths, level: float) -> tuple[Array, Interval]:
-    """Standard error and t interval of the total effect, m = n - 2 - q degrees of freedom."""
-    m = result.quadratics.residual_df
-    left = result.outcome_ss - result.total_effect * result.exposure_outcome
-    error = sqrt(divide(jnp.maximum(left, 0), m * result.exposure_ss, jnp.nan))
-    error = jnp.where(jnp.isnan(result.total_effect), jnp.nan, error)
-    half = t_quantile((1 + level) / 2, m) * error
-    total = result.total_effect
-    return error, Interval(total - half, total + half, level, "t")

@@ -140,9 +140,7 @@ def _rotate(moments: MediationMoments) -> tuple[_Rotated, Array]:
     return rotated, basis
 
 
-def _finish(
-    rotated: _Rotated, basis: Array, weights: Array, step: _Step, code: Array
-) -> Direction:
+def _finish(rotated: _Rotated, basis: Array, weights: Array, step: _Step, code: Array) -> Direction:
     """Orient, return to the original coordinates, NaN where the status is fatal."""
     effects = _effects(rotated, weights)
     t2, t4, t5 = effects.theta

@@ -18,8 +18,9 @@ from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Key, pytree, static
 
 # Optimality, relative to the largest penalty: of the reported path and of the paths in folds.
-FIT_TOLERANCE = 1e-10
+FIT_TOLERANCE = 1e-9
 FOLD_TOLERANCE = 1e-5
+LOGISTIC_FOLD_TOLERANCE = 1e-4
 BLOCKS_PER_FOLD = 4
 
 
@@ -134,6 +135,16 @@ def _design(problem: _Problem, weights: Array) -> _Design:
     return _Design(divide(residual, scale).T, scale, loadings, base, pseudo)
 
 
+def _response(problem: _Problem, design: _Design, weights: Array) -> tuple[Array, Array]:
+    """Coefficients [1+q] of the outcome on the base, and its residual [n]."""
+    free = matmul(design.pseudo_inverse, problem.outcome)
+    residual = problem.outcome - matmul(design.base, free)
+    raw, left = (jnp.sum(weights * y**2) for y in (problem.outcome, residual))
+    # What the base explains up to rounding must not be fitted as if it were signal.
+    signal = left > (32 * jnp.finfo(raw.dtype).eps) ** 2 * raw
+    return free, jnp.where(signal, residual, 0)
+
+
 def _aggregate(losses: Array, sizes: Array) -> tuple[Array, Array]:
     """Mean over folds and its standard error (glmnet's), from losses [K, L] and sizes [K]."""
     share = divide(sizes, jnp.sum(sizes))[:, None]
@@ -162,8 +173,7 @@ def _gaussian_rows(
     """Path under case weights: penalties, coefficients, unpenalised, fit; rows or Gram form."""
     weights = weights / jnp.sum(weights)
     design = _design(problem, weights)
-    intercepts = matmul(design.pseudo_inverse, problem.outcome)
-    response = problem.outcome - matmul(design.base, intercepts)
+    intercepts, response = _response(problem, design, weights)
     p, n = design.columns.shape
     factors = jnp.ones(p, response.dtype)
     score = matmul(design.columns, weights * response)
@@ -241,20 +251,19 @@ def _gaussian_folds_by_moments(
 ) -> tuple[Array, Array, Array]:
     """Losses [K, L], sizes [K], status [K]: training moments are total minus fold (n > p)."""
     design = _design(problem, weights)
-    left, singular, _ = jnp.linalg.svd(jnp.sqrt(weights)[:, None] * design.base, full_matrices=False)
+    left, singular, _ = jnp.linalg.svd(
+        jnp.sqrt(weights)[:, None] * design.base, full_matrices=False
+    )
     keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
-    response = problem.outcome - matmul(
-        design.base, matmul(design.pseudo_inverse, problem.outcome)
-    )
+    _, response = _response(problem, design, weights)
     root = jnp.sqrt(weights)[:, None]
-    rows = jnp.concatenate(
-        [left * keep, root * design.columns.T, root * response[:, None]], axis=1
-    )
+    rows = jnp.concatenate([left * keep, root * design.columns.T, root * response[:, None]], axis=1)
     moments = _fold_moments(rows, folds, num_folds)
     sizes = jnp.zeros(num_folds, weights.dtype).at[folds].add(weights)
     total = jnp.sum(moments, axis=0)
     losses, codes = jax.lax.map(
-        lambda item: _moment_fold(total, *item, penalties, left.shape[1]), (moments, sizes)
+        lambda item: _moment_fold(total, item[0], item[1], penalties, left.shape[1]),
+        (moments, sizes),
     )
     return losses, sizes, codes
 
@@ -380,7 +389,7 @@ def logistic_lasso_cv(
 
     def one(fold: Array) -> tuple[Array, Array, Array]:
         held = jnp.where(folds == fold, share, 0)
-        _, b, free, fit = _logistic_fit(problem, share - held, penalties, FOLD_TOLERANCE)
+        _, b, free, fit = _logistic_fit(problem, share - held, penalties, LOGISTIC_FOLD_TOLERANCE)
         predictor = free[:, :1] + matmul(free[:, 1:], covariates.T) + matmul(b, mediators.T)
         deviance = 2 * (jax.nn.softplus(predictor) - outcome * predictor)
         size = jnp.sum(held)

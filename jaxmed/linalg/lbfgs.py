@@ -11,6 +11,8 @@ from jaxmed.typing import Array, pytree
 
 ARMIJO, CURVATURE = 1e-4, 0.9
 LINE_STEPS = 40
+# Steps at equal value before giving up: the gradient may still shrink where the value is rounding.
+PATIENCE = 10
 
 
 @pytree
@@ -34,7 +36,7 @@ class _Search:
     changes: Array  # [history, p] of the gradient
     inverse: Array  # [history] 1 / (step' change), 0 where unused
     iteration: Array  # []
-    stalled: Array  # [] bool
+    stalls: Array  # [] consecutive steps that did not lower the value
 
 
 def _direction(state: _Search) -> Array:
@@ -76,7 +78,9 @@ def _line_search(
         value, gradient = value_and_grad(state.point + t * direction)
         enough = value <= state.value + ARMIJO * t * slope  # False for NaN
         flat = jnp.dot(gradient, direction) >= CURVATURE * slope
-        best = jax.tree.map(lambda new, old: jnp.where(enough, new, old), (t, value, gradient), best)
+        best = jax.tree.map(
+            lambda new, old: jnp.where(enough, new, old), (t, value, gradient), best
+        )
         low, high = jnp.where(enough, t, low), jnp.where(enough, high, t)
         trial = jnp.where(jnp.isfinite(high), (low + high) / 2, 2 * low)
         return count + 1, low, high, trial, enough & flat, best
@@ -99,6 +103,9 @@ def _advance(value_and_grad: Callable, state: _Search) -> _Search:
     product = jnp.dot(step, change)
     usable = product > jnp.finfo(product.dtype).eps * norm(step) * norm(change)
 
+    stalls = jnp.where(value < state.value, 0, state.stalls + 1)
+    stalls = jnp.where(length == 0, PATIENCE, stalls)
+
     def push(old: Array, new: Array) -> Array:
         return jnp.where(usable, jnp.concatenate([old[1:], new[None]]), old)
 
@@ -106,7 +113,7 @@ def _advance(value_and_grad: Callable, state: _Search) -> _Search:
         state.point + step, value, gradient,
         push(state.steps, step), push(state.changes, change),
         push(state.inverse, divide(1.0, jnp.where(usable, product, 1))),
-        state.iteration + 1, length == 0,
+        state.iteration + 1, stalls,
     )  # fmt: skip
 
 
@@ -139,20 +146,24 @@ def minimise(
         blank = jnp.zeros((history, *start.shape), start.dtype)
         state = _Search(
             start, value, gradient, blank, blank, blank[:, 0],
-            jnp.zeros((), jnp.int32), jnp.zeros((), bool),
+            jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
         )  # fmt: skip
         relative = jnp.maximum(tolerance, 8 * jnp.finfo(start.dtype).eps)
         target = relative * norm(gradient)
 
         def going(s: _Search) -> Array:
-            return (norm(s.gradient) > target) & (s.iteration < max_iterations) & ~s.stalled
+            unfinished = (norm(s.gradient) > target) & (s.iteration < max_iterations)
+            return unfinished & (s.stalls < PATIENCE)
 
         final = jax.lax.while_loop(going, lambda s: _advance(value_and_grad, s), state)
         return final, norm(final.gradient) <= target
 
     ends, reached = jax.vmap(descend)(starts)
     values = jnp.where(jnp.isfinite(ends.value), ends.value, jnp.inf)
-    best = jnp.argmin(values)
+    # Among values that differ by rounding alone, one that met its gradient test.
+    least = jnp.min(values)
+    tie = values <= least + 16 * jnp.finfo(values.dtype).eps * jnp.abs(least)
+    best = jnp.argmin(jnp.where(tie & reached, -jnp.inf, values))
     found = jnp.isfinite(values[best])
     code = status.combine(
         status.when(~reached[best], status.NOT_CONVERGED), status.when(~found, status.NONFINITE)

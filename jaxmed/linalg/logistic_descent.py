@@ -52,7 +52,7 @@ class LogisticProblem:
         return self.columns.shape[0] < self.columns.shape[1]
 
     def residual(self, predictor: Array) -> Array:
-        """v (y - pi), [n]."""
+        """Weighted residual v (y - pi), [n]."""
         return self.weights * (self.outcome - jax.nn.sigmoid(predictor))
 
     def deviance(self, predictor: Array) -> Array:
@@ -68,8 +68,8 @@ class LogisticProblem:
 
     def quadratic(self, curvature: Array) -> Quadratic:
         """The quadratic that `curvature_at` describes."""
-        return GramQuadratic(curvature) if self.uses_gram else row_quadratic(
-            self.columns, curvature
+        return (
+            GramQuadratic(curvature) if self.uses_gram else row_quadratic(self.columns, curvature)
         )
 
 
@@ -79,9 +79,7 @@ def null_state(problem: LogisticProblem) -> LogisticState:
     dtype = problem.columns.dtype
     predictor = jnp.zeros(n, dtype)
     infinite = jnp.full((), jnp.inf, dtype)
-    return LogisticState(
-        jnp.zeros(p, dtype), predictor, problem.curvature_at(predictor), infinite
-    )
+    return LogisticState(jnp.zeros(p, dtype), predictor, problem.curvature_at(predictor), infinite)
 
 
 def _step_length(
@@ -130,11 +128,11 @@ def logistic_descend(
       data and free columns there is no optimum and the budget ends the iteration.
     Source: Lee, Sun and Saunders (2014), proximal Newton; Friedman et al. (2010), section 3.
     """
+    # Every column that is not identically zero has curvature.
+    present = jnp.max(jnp.abs(problem.columns), axis=1)
 
     def measure(b: Array, predictor: Array) -> Array:
         score = matmul(problem.columns, problem.residual(predictor))
-        # Every column that is not identically zero has curvature.
-        present = jnp.max(jnp.abs(problem.columns), axis=1)
         return optimality_violation(score, b, penalties, present)
 
     def newton(carry: tuple[LogisticState, Array]) -> tuple[LogisticState, Array]:

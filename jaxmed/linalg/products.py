@@ -27,14 +27,17 @@ def gram(x: Array) -> Array:
     if p < BLOCKED_FROM:
         return matmul(x.T, x)
     edges = [p * i // BLOCKS for i in range(BLOCKS + 1)]
-    rows = []
+    result = jnp.zeros((p, p), x.dtype)
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
         block = matmul(x[:, start:stop].T, x[:, start:])
-        rows.append(jnp.pad(block, ((0, 0), (start, 0))))
-    upper = jnp.concatenate(rows)
-    # The padded part is the strictly lower block triangle; inside diagonal blocks both halves exist.
-    index = jnp.arange(p)
-    return jnp.where(index[:, None] <= index[None, :], upper, upper.T)
+        # The diagonal block is made symmetric to the last bit, as one product would be.
+        square = block[:, : stop - start]
+        upper = jnp.triu(square)
+        block = block.at[:, : stop - start].set(upper + jnp.triu(square, 1).T)
+        result = result.at[start:stop, start:].set(block)
+        result = result.at[stop:, start:stop].set(block[:, stop - start :].T)
+    # Without the barrier XLA's CPU compiler fuses the assembly into every consumer: minutes of compile.
+    return jax.lax.optimization_barrier(result)
 
 
 def cross(x: Array, y: Array) -> Array:

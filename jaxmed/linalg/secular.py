@@ -55,7 +55,8 @@ def sphere_minimiser(eigenvalues: Array, linear: Array) -> SphereSolution:
         return jnp.clip(mu + divide((size - 1) * size * size, slope), mu, upper)
 
     hard = norm(weights_at(lower)) < 1 - jnp.sqrt(eps)
-    mu = jnp.where(hard, 0, jax.lax.fori_loop(0, STEPS, newton, lower))
+    root = jax.lax.fori_loop(0, STEPS, newton, lower)
+    mu = jnp.where(hard, jnp.zeros_like(lower), root)
     w = weights_at(jnp.where(hard, lower, mu))
     missing = sqrt(1 - jnp.sum(w * w))
     axis = jnp.argmin(eigenvalues)

@@ -1,1 +1,1 @@
-
+"""Reports of one record: terminal summary, figures, HTML page, files."""

@@ -15,6 +15,7 @@ from jaxmed.typing import Array, pytree, static
 # Rows per block when host moments are accumulated: large enough for full BLAS speed, small
 # enough that the centred copy of a block stays far below the size of the data.
 HOST_BLOCK_BYTES = 64 * 2**20
+HOST_BLOCK_ROWS = 1024
 
 
 @pytree
@@ -83,7 +84,8 @@ def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
     Raises:
       ValueError: the two sides have different columns.
     """
-    if first.num_covariates != second.num_covariates or first.names != second.names:
+    same = first.num_covariates == second.num_covariates and first.mean.shape == second.mean.shape
+    if not same or first.names != second.names:
         raise ValueError(
             "moments of different columns cannot be merged: "
             f"{_describe(first)} against {_describe(second)}"
@@ -128,7 +130,7 @@ def _host_moments(data: MediationData) -> CrossMoments:
     total = float(n) if w is None else float(w.sum(dtype=np.float64))
     mean = np.concatenate([_host_mean(c, w, total) for c in columns])
     working_mean = mean.astype(dtype)
-    rows = max(1024, HOST_BLOCK_BYTES // (dtype.itemsize * (p + q + 2)))
+    rows = max(HOST_BLOCK_ROWS, HOST_BLOCK_BYTES // (dtype.itemsize * (p + q + 2)))
     comoment = None
     for start in range(0, n, rows):
         block = np.empty((min(rows, n - start), p + q + 2), dtype)

@@ -1,0 +1,85 @@
+"""jaxmed: high-dimensional mediation analysis as pure, batched JAX programs."""
+
+from jaxmed import estimators
+from jaxmed.analysis.evaluate import EvaluationResult, evaluate
+from jaxmed.analysis.mediate import mediate
+from jaxmed.analysis.result import MediationResult
+from jaxmed.data import (
+    datasets,
+    InvalidDataError,
+    MediationData,
+    Names,
+    ShapeError,
+    Standardisation,
+    drop_degenerate,
+    from_frame,
+    from_frame_with_report,
+    mediation_data,
+    read_table,
+    standardise,
+)
+from jaxmed.distributions.exact_law import Law, sample_quadratics
+from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.estimators import Effects, Estimate, MediatorEffects
+from jaxmed.geometry.bisector import maxie
+from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
+from jaxmed.geometry.index import maxcor
+from jaxmed.geometry.paths import Paths, paths
+from jaxmed.geometry.single_path import regress_exposure, regress_outcome
+from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
+from jaxmed.inference.cross_fit import cross_fitted_effect
+from jaxmed.inference.intersection_union import intersection_union_test
+from jaxmed.inference.intervals import indirect_estimates, indirect_interval
+from jaxmed.inference.joint_test import joint_test
+from jaxmed.inference.permutation import exposure_permutation_test
+from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
+from jaxmed.typing import Interval
+from jaxmed.version import __version__
+
+__all__ = [
+    "CompositeMediator",
+    "CrossMoments",
+    "Effects",
+    "Estimate",
+    "EvaluationResult",
+    "Interval",
+    "InvalidDataError",
+    "Law",
+    "MediationData",
+    "MediationResult",
+    "MediatorEffects",
+    "Names",
+    "PathQuadratics",
+    "Paths",
+    "ShapeError",
+    "Standardisation",
+    "__version__",
+    "corrected_cosine_test",
+    "cosine_test",
+    "cross_fitted_effect",
+    "cross_moments",
+    "datasets",
+    "drop_degenerate",
+    "estimators",
+    "evaluate",
+    "evaluate_weights",
+    "exposure_permutation_test",
+    "from_frame",
+    "from_frame_with_report",
+    "indirect_estimates",
+    "indirect_interval",
+    "intersection_union_test",
+    "joint_test",
+    "maxcor",
+    "maxie",
+    "mediate",
+    "mediation_data",
+    "merge",
+    "paths",
+    "read_table",
+    "regress_exposure",
+    "regress_outcome",
+    "sample_quadratics",
+    "standardise",
+    "zero_moments",
+]

@@ -1,0 +1,402 @@
+"""From arrays to the plain record that reports are made from."""
+
+import dataclasses
+import math
+import platform
+import sys
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.analysis.fit import Fit, label
+from jaxmed.analysis.rows_inference import RowsInference
+from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
+from jaxmed.data.data_report import DataReport
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.transforms import Kept, Standardisation, column_scales
+from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.geometry.index import optimal_angle
+from jaxmed.inference.intervals import IndirectInterval
+from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
+from jaxmed.version import __version__
+
+TOP = 20
+LEAD = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """All results of one run, still as arrays."""
+
+    data: MediationData  # as given, every mediator
+    kept: Kept  # what was analysed
+    scales: Standardisation | None
+    fit: Fit
+    law: dict[str, IndirectInterval]
+    rows: RowsInference
+    composites: dict[tuple[str, str], CompositeMediator]
+    warnings: list[str]
+
+
+def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -> Record:
+    """The record of one analysis; see `reports.record` for its fields."""
+    mediators = mediator_table(analysis)
+    document = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "software": _software(analysis),
+        "settings": dataclasses.asdict(settings)
+        | {
+            "exposure": analysis.data.names.exposure,
+            "outcome": analysis.data.names.outcome,
+            "covariates": list(analysis.data.names.covariates),
+        },
+        "data": _data(analysis, source),
+        "paths": _paths(analysis.fit),
+        "effects": _effects(analysis, settings.level),
+        "composites": [
+            _composite(analysis, method, direction, composite, mediators)
+            for (method, direction), composite in analysis.composites.items()
+        ],
+        "tests": _tests(analysis),
+        "mediator_summary": _mediator_summary(mediators),
+        "warnings": [*_dropped_warning(analysis), *analysis.warnings],
+    }
+    return Record(_plain(document), mediators, _rows(analysis))
+
+
+def _plain(value: Any) -> Any:
+    """Python scalars instead of arrays."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        return np.asarray(value).item()
+    return value
+
+
+def _software(analysis: Analysis) -> dict[str, str]:
+    return {
+        "jaxmed": __version__,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "numpy": np.__version__,
+        "platform": sys.platform,
+        "device": jax.devices()[0].device_kind,
+        "precision": str(analysis.fit.paths.exposure_path.dtype),
+    }
+
+
+def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
+    data, names = analysis.data, analysis.data.names
+    used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
+    reasons = analysis.kept.reasons
+    return {
+        "source": None if source is None else source.to_dict(),
+        "lines": [] if source is None else source.lines(),
+        "rows_used": len(np.asarray(data.exposure)[used]),
+        "num_mediators": data.mediators.shape[1],
+        "num_mediators_analysed": int(analysis.kept.kept.size),
+        "num_covariates": data.covariates.shape[1],
+        "weighted": data.weights is not None,
+        "exposure": _describe(names.exposure, np.asarray(data.exposure)[used]),
+        "outcome": _describe(names.outcome, np.asarray(data.outcome)[used]),
+        "covariates": [
+            _describe(name, np.asarray(data.covariates)[used, j])
+            for j, name in enumerate(names.covariates)
+        ],
+        "dropped_mediators": [
+            {"name": names.mediators[j]} | status_fields(int(reasons[j]))
+            for j in np.flatnonzero(reasons)
+        ],
+    }
+
+
+def _describe(name: str, values: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": name,
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)),
+        "minimum": float(values.min()),
+        "maximum": float(values.max()),
+        "binary": bool(np.isin(values, (0, 1)).all()),
+    }
+
+
+def _paths(fit: Fit) -> dict[str, Any]:
+    paths, q = fit.paths, fit.paths.quadratics
+    residual = q.outcome_outcome + q.residual_ss
+    angles = [
+        optimal_angle(angle, q.exposure_exposure)
+        for angle in (paths.angle, np.pi - paths.angle)
+    ]
+    return {
+        "regime": paths.regime,
+        "route": paths.route,
+        "condition": paths.condition,
+        "dimension": q.dimension,
+        "residual_df": q.residual_df,
+        "cosine": q.cosine,
+        "angle_degrees": math.degrees(float(paths.angle)),
+        "exposure_r2": q.exposure_exposure / (1 + q.exposure_exposure),
+        "outcome_r2": q.outcome_outcome / residual,
+        "exposure_norm": float(q.exposure_exposure) ** 0.5,
+        "outcome_norm": float(q.outcome_outcome) ** 0.5,
+        "maxcor_angle_degrees": {
+            "concordant": math.degrees(float(angles[0])),
+            "suppression": math.degrees(float(angles[1])),
+        },
+    } | status_fields(int(paths.status))
+
+
+def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
+    fit, names = analysis.fit, analysis.data.names
+    unit = f"{names.outcome} per unit of {names.exposure}"
+    dual = fit.paths.regime == "dual"
+    code = int(fit.paths.status)
+    entries = []
+    for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
+        missing = dual and quantity == "direct_effect"
+        entries.append(
+            _effect(
+                quantity, unit, level, effect.estimate, effect.standard_error,
+                effect.interval, max(code, st.NOT_IN_DUAL) if missing else code,
+            )
+        )  # fmt: skip
+    for part, quantity in (
+        ("total", "total_indirect"),
+        ("concordant", "concordant"),
+        ("suppression", "suppression"),
+    ):
+        law = analysis.law[part]
+        entries.append(
+            _effect(
+                quantity, unit, level, law.estimate, law.standard_error, law.interval,
+                int(law.status), naive=law.naive,
+            )
+        )  # fmt: skip
+    cross = analysis.rows.cross_fit
+    if cross is not None:
+        entries.append(
+            _effect(
+                "cross_fitted", unit, level, cross.indirect, cross.standard_error,
+                cross.interval, int(cross.status),
+            )
+        )  # fmt: skip
+    return entries
+
+
+def _effect(
+    quantity: str, unit: str, level: float, estimate, error, interval, code: int, naive=math.nan  # noqa: ANN001
+) -> dict[str, Any]:
+    name, estimand = EFFECTS[quantity]
+    return {
+        "quantity": quantity,
+        "label": name,
+        "estimand": estimand,
+        "estimate": estimate,
+        "naive": naive,
+        "standard_error": error,
+        "lower": interval.lower,
+        "upper": interval.upper,
+        "level": level,
+        "interval": interval.method,
+        "unit": unit,
+    } | status_fields(code)
+
+
+def _composite(
+    analysis: Analysis,
+    method: str,
+    direction: str,
+    composite: CompositeMediator,
+    mediators: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    size = np.abs(mediators[f"weight_per_sd_{label(method, direction)}"])
+    order = np.argsort(-np.nan_to_num(size, nan=-1.0), kind="stable")[:TOP]
+    top = [str(mediators["name"][j]) for j in order if size[j] > 0]
+    name = METHOD_LABELS[method] + (f" {direction}" if direction else "")
+    return {
+        "method": method,
+        "direction": direction,
+        "label": name,
+        "exposure_effect": composite.exposure_effect,
+        "outcome_effect": composite.outcome_effect,
+        "indirect": composite.indirect,
+        "direct": composite.direct,
+        "total": composite.total,
+        "proportion_mediated": composite.proportion_mediated,
+        "index": composite.index,
+        "exposure_correlation": composite.exposure_correlation,
+        "outcome_correlation": composite.outcome_correlation,
+        "top": top,
+    } | status_fields(int(composite.status))
+
+
+def _tests(analysis: Analysis) -> list[dict[str, Any]]:
+    fit, rows = analysis.fit, analysis.rows
+    union, joint = fit.intersection_union, fit.joint
+    entries = []
+    for name, test in (("cosine", fit.cosine), ("corrected_cosine", fit.corrected)):
+        if test is None:
+            entries.append(_test(name, code=st.NOT_APPLICABLE))
+        else:
+            entries.append(
+                _test(
+                    name, test.statistic, test.df, test.p_value, test.p_concordant,
+                    test.p_suppression, int(test.status),
+                )
+            )  # fmt: skip
+    for name, test in (("joint", joint), ("joint_leave_one_out", rows.leave_one_out)):
+        if test is None:
+            entries.append(_test(name, code=st.NOT_IN_DUAL))
+        else:
+            outcome_side = bool(np.asarray(test.p_outcome) >= np.asarray(test.p_exposure))
+            entries.append(
+                _test(
+                    name,
+                    test.statistic_outcome if outcome_side else test.statistic_exposure,
+                    test.df_outcome if outcome_side else test.df_exposure,
+                    test.p_value, test.p_concordant, test.p_suppression, int(test.status),
+                )
+                | {"p_outcome": test.p_outcome, "p_exposure": test.p_exposure}
+            )  # fmt: skip
+    outcome_side = bool(np.asarray(union.p_outcome) >= np.asarray(union.p_exposure))
+    entries.append(
+        _test(
+            "intersection_union",
+            union.statistic_outcome if outcome_side else union.statistic_exposure,
+            union.df_outcome if outcome_side else union.df_exposure,
+            union.p_value,
+            code=int(union.status),
+        )
+        | {"p_outcome": union.p_outcome, "p_exposure": union.p_exposure}
+    )
+    if rows.permutation is not None:
+        test = rows.permutation
+        entries.append(
+            _test("permutation", test.cosine, math.nan, test.p_value, code=int(test.status))
+            | {"count": test.count}
+        )
+    return entries
+
+
+def _test(
+    name: str,
+    statistic=math.nan,  # noqa: ANN001
+    df=math.nan,  # noqa: ANN001
+    p_value=math.nan,  # noqa: ANN001
+    p_concordant=math.nan,  # noqa: ANN001
+    p_suppression=math.nan,  # noqa: ANN001
+    code: int = st.OK,
+) -> dict[str, Any]:
+    title, null, exact = TESTS[name]
+    return {
+        "test": name,
+        "label": title,
+        "null": null,
+        "exact": exact,
+        "statistic": statistic,
+        "df": df,
+        "p_value": p_value,
+        "p_concordant": p_concordant,
+        "p_suppression": p_suppression,
+    } | status_fields(code)
+
+
+def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Columns of mediators.csv: every mediator given, NaN with a reason where not analysed."""
+    kept, names = analysis.kept, analysis.data.names.mediators
+    effects = analysis.fit.mediators
+    weights = None if analysis.data.weights is None else np.asarray(analysis.data.weights)
+    mean, sd = column_scales(np.asarray(analysis.data.mediators), weights)
+    # Effects were estimated per standard deviation; the table is per unit.
+    scale = sd[kept.kept] if analysis.scales is not None else np.ones(kept.kept.size)
+
+    def full(values: Any) -> np.ndarray:
+        column = np.full(len(names), np.nan)
+        column[kept.kept] = np.asarray(values, np.float64)
+        return column
+
+    table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": mean, "sd": sd}
+    for (method, direction), composite in analysis.composites.items():
+        per_unit = np.asarray(composite.weights, np.float64) / scale
+        name = label(method, direction)
+        table[f"weight_{name}"] = full(per_unit)
+        table[f"weight_per_sd_{name}"] = full(per_unit * sd[kept.kept])
+    table |= {
+        "alpha": full(effects.alpha * scale),
+        "alpha_se": full(effects.alpha_se * scale),
+        "alpha_p": full(effects.alpha_p),
+        "beta": full(effects.beta / scale),
+        "beta_se": full(effects.beta_se / scale),
+        "beta_p": full(effects.beta_p),
+        "indirect": full(effects.indirect),
+        "indirect_se": full(effects.indirect_se),
+        "indirect_lower": full(effects.lower),
+        "indirect_upper": full(effects.upper),
+        "p_value": full(effects.p_value),
+        "q_value": full(effects.p_adjusted),
+    }
+    reasons = kept.reasons.copy()
+    reasons[kept.kept] = np.asarray(effects.reason)
+    fields = [status_fields(int(code)) for code in reasons]
+    table["status"] = np.asarray([f["status"] for f in fields])
+    table["reason"] = np.asarray([f["reason"] for f in fields])
+    return table
+
+
+def _mediator_summary(mediators: dict[str, np.ndarray]) -> dict[str, Any]:
+    q = mediators["q_value"]
+    order = np.argsort(np.nan_to_num(mediators["p_value"], nan=2.0), kind="stable")[:LEAD]
+    return {
+        "count": int(np.sum(~np.isnan(q))),
+        "q05": int(np.sum(q < 0.05)),
+        "q10": int(np.sum(q < 0.10)),
+        "lead": [str(mediators["name"][j]) for j in order if not np.isnan(q[j])],
+        "test": "one mediator at a time: larger of the two paths' p-values, Benjamini-Hochberg",
+    }
+
+
+def _rows(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Exposure, outcome and composite scores of the rows used, residuals on the covariates."""
+    data = analysis.kept.data
+    used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
+    design = np.column_stack([np.ones(data.exposure.shape[0]), data.covariates])[used]
+    root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights)[used])
+    basis, _ = np.linalg.qr(design * root[:, None])
+
+    def residual(values: np.ndarray) -> np.ndarray:
+        scaled = np.asarray(values, np.float64)[used] * root
+        return (scaled - basis @ (basis.T @ scaled)) / root
+
+    exposure, outcome = residual(data.exposure), residual(data.outcome)
+    slope = (exposure * root**2) @ outcome / ((exposure * root**2) @ exposure)
+    rows = {
+        "exposure": np.asarray(data.exposure, np.float64)[used],
+        "outcome": np.asarray(data.outcome, np.float64)[used],
+        "exposure_residual": exposure,
+        "outcome_residual": outcome,
+        "outcome_given_exposure": outcome - slope * exposure,
+    }
+    for (method, direction), composite in analysis.composites.items():
+        score = np.asarray(data.mediators) @ np.asarray(composite.weights)
+        rows[f"score_{label(method, direction)}"] = residual(score)
+    return rows
+
+
+def _dropped_warning(analysis: Analysis) -> list[str]:
+    count = int(np.count_nonzero(analysis.kept.reasons))
+    if not count:
+        return []
+    names = [analysis.data.names.mediators[j] for j in np.flatnonzero(analysis.kept.reasons)[:5]]
+    more = "" if count <= 5 else f" and {count - 5} more"
+    return [
+        f"{count} mediators were left out as constant or duplicated: {', '.join(names)}{more}; "
+        "mediators.csv gives the reason of each"
+    ]

@@ -1,0 +1,257 @@
+"""Train and test: composites learned on one part of the rows, judged on the other."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.analysis.fit import fit, label
+from jaxmed.analysis.mediate import composites_of, parse_key, require_rows
+from jaxmed.analysis.methods import CLOSED, check_methods
+from jaxmed.analysis.wording import METHOD_LABELS, status_fields
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.transforms import drop_degenerate, standardise
+from jaxmed.estimators.marginal import marginal_effects, single_mediator_data, sums_from_factor
+from jaxmed.geometry.composite import evaluate_weights
+from jaxmed.geometry.paths import primal, regime_of
+from jaxmed.typing import Key
+
+SCHEMA = "jaxmed.evaluate"
+GROUPS = 5
+MIN_PART = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationResult:
+    """One row per method and part ("train", "test"), and the settings."""
+
+    document: dict[str, Any]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table, one dict per method and part."""
+        return self.document["table"]
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Raises:
+          ImportError: pandas is not installed (extra `io`).
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install 'jaxmed[io]'") from error
+        return pandas.DataFrame(self.rows)
+
+    def to_json(self) -> str:
+        """The document as strict JSON."""
+        from jaxmed.reports.record import strict
+
+        return json.dumps(strict(self.document), indent=2, ensure_ascii=False)
+
+
+def evaluate(
+    data: MediationData,
+    methods: Sequence[str] = ("maxie", "maxcor", "lasso_exposure", "lasso_outcome"),
+    *,
+    key: Key | int,
+    holdout: float = 0.3,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> EvaluationResult:
+    """Learn composites on the training rows and report the same columns on both parts.
+
+    Weights, the standardisation of mediators and the choice of penalties see training rows only. On
+    the test rows the composite is one given mediator, so that its effects have ordinary
+    inference: the interval of the indirect effect is valid there, and absent on the training rows.
+
+    Args:
+      data: concrete rows.
+      methods: as for `mediate`; maxie and maxcor stand for their concordant composites.
+      key: seed (recorded) or JAX key.
+      holdout: share of test rows, in (0, 1); by strata of a 0/1 outcome, so that a rare outcome
+        is present in both parts.
+      level: of the test intervals.
+      standardise_mediators: by the training rows' means and standard deviations.
+      progress: called with a sentence before each long step.
+    Returns:
+      EvaluationResult. For a 0/1 outcome `auc` is that of the composite score alone, and
+      `group_means` is the prevalence in fifths of the composite residualised on the exposure.
+    Raises:
+      ValueError: holdout out of range or parts too small.
+    Source: He (2026) section 8: its table's columns, and its figure's quintile prevalence and AUC.
+    """
+    methods = tuple(methods)
+    check_methods(methods)
+    seed, key = parse_key(key)
+    data = jax.tree.map(np.asarray, data)
+    require_rows(data)
+    split_key, method_key = jax.random.split(key)
+    train_rows, test_rows = _split(split_key, data, holdout)
+    kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))
+    train = kept.data
+    test = _columns(_rows(data, test_rows), kept.kept)
+    if standardise_mediators:
+        train, scales = standardise(train)
+        test = dataclasses.replace(
+            test, mediators=(test.mediators - scales.mean) / np.asarray(scales.sd)
+        )
+    say = progress or (lambda sentence: None)
+    say(f"learning on {len(train_rows)} rows, testing on {len(test_rows)}")
+    result = fit(train, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    composites = composites_of(result, train, methods, level, method_key, say)
+    table = []
+    for (method, direction), composite in composites.items():
+        if direction == "suppression":
+            continue
+        weights = np.asarray(composite.weights)
+        for part, rows in (("train", train), ("test", test)):
+            judged = _judge(rows, weights, level, int(composite.status), part == "test")
+            table.append(
+                {"method": label(method, direction), "label": METHOD_LABELS[method], "part": part}
+                | judged
+            )
+    document = {
+        "schema": SCHEMA,
+        "schema_version": 1,
+        "settings": {
+            "methods": list(methods),
+            "seed": seed,
+            "holdout": holdout,
+            "level": level,
+            "standardise": standardise_mediators,
+            "exposure": data.names.exposure,
+            "outcome": data.names.outcome,
+            "covariates": list(data.names.covariates),
+        },
+        "data": {
+            "train_rows": len(train_rows),
+            "test_rows": len(test_rows),
+            "num_mediators": data.mediators.shape[1],
+            "num_mediators_analysed": int(kept.kept.size),
+            "regime": result.paths.regime,
+        },
+        "table": table,
+    }
+    return EvaluationResult(document)
+
+
+def _is_dual(data: MediationData, rows: np.ndarray) -> bool:
+    return regime_of(len(rows), data.mediators.shape[1], data.covariates.shape[1]) == "dual"
+
+
+def _split(key: Key, data: MediationData, holdout: float) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the training and the test part, sorted."""
+    if not 0 < holdout < 1:
+        raise ValueError(f"holdout must be between 0 and 1, not {holdout}")
+    n = data.exposure.shape[0]
+    order = np.asarray(jax.random.permutation(key, n))
+    outcome = np.asarray(data.outcome)
+    binary = np.isin(outcome, (0, 1)).all()
+    strata = [order[outcome[order] == v] for v in (0, 1)] if binary else [order]
+    test = np.sort(np.concatenate([s[: round(holdout * len(s))] for s in strata]))
+    train = np.setdiff1d(np.arange(n), test)
+    least = data.covariates.shape[1] + MIN_PART
+    if min(len(train), len(test)) < least:
+        raise ValueError(
+            f"holdout {holdout} of {n} rows leaves {len(train)} training and {len(test)} test "
+            f"rows: at least {least} of each are needed"
+        )
+    return train, test
+
+
+def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
+    weights = None if data.weights is None else data.weights[rows]
+    if weights is not None:
+        weights = weights * (np.count_nonzero(weights) / weights.sum())
+    return MediationData(
+        data.exposure[rows],
+        data.mediators[rows],
+        data.outcome[rows],
+        data.covariates[rows],
+        weights,
+        data.names,
+    )
+
+
+def _columns(data: MediationData, kept: np.ndarray) -> MediationData:
+    names = dataclasses.replace(
+        data.names, mediators=tuple(data.names.mediators[j] for j in kept)
+    )
+    return dataclasses.replace(data, mediators=data.mediators[:, kept], names=names)
+
+
+def _judge(
+    data: MediationData, weights: np.ndarray, level: float, code: int, inference: bool
+) -> dict[str, Any]:
+    """The paper's columns for one composite on one part of the rows."""
+    score = np.asarray(data.mediators) @ weights
+    usable = not st.is_fatal(code) and bool(np.any(weights != 0))
+    if not usable:
+        score = np.zeros_like(score)
+    single = dataclasses.replace(single_mediator_data(data, score), names=Names())
+    composite, effects = _single_program(single, level)
+    orientation = np.sign(float(effects.alpha[0])) or 1.0
+    auc, groups = _prediction(data, score, float(effects.alpha[0]))
+    nan = float("nan")
+    values = {
+        "indirect": composite.indirect,
+        "index": composite.index,
+        "exposure_correlation": orientation * composite.exposure_correlation,
+        "outcome_correlation": orientation * composite.outcome_correlation,
+        "total": composite.total,
+        "proportion_mediated": composite.proportion_mediated,
+        "auc": auc,
+        "lower": effects.lower[0] if inference else nan,
+        "upper": effects.upper[0] if inference else nan,
+    }
+    row: dict[str, Any] = {
+        name: float(value) if usable or name == "total" else nan for name, value in values.items()
+    }
+    row["group_means"] = groups if usable else [nan] * GROUPS
+    row["selected"] = int(np.count_nonzero(weights))
+    return row | status_fields(max(code, int(composite.status)) if usable else max(code, st.EMPTY_SELECTION))
+
+
+@jax.jit
+def _single_paths(data: MediationData):  # noqa: ANN202
+    return primal(data, "gram")
+
+
+def _single_program(data: MediationData, level: float):  # noqa: ANN202
+    factor, result = _single_paths(data)
+    one = jax.numpy.ones(1, result.exposure_path.dtype)
+    return evaluate_weights(result, one), marginal_effects(sums_from_factor(factor), level=level)
+
+
+def _prediction(
+    data: MediationData, score: np.ndarray, slope: float
+) -> tuple[float, list[float]]:
+    """AUC of the score for a 0/1 outcome (NaN for others), and outcome means by fifths of M given A."""
+    outcome, exposure = np.asarray(data.outcome), np.asarray(data.exposure)
+    binary = bool(np.isin(outcome, (0, 1)).all()) and 0 < outcome.mean() < 1
+    residual = score - slope * exposure
+    edges = np.quantile(residual, np.arange(1, GROUPS) / GROUPS)
+    group = np.searchsorted(edges, residual, side="right")
+    means = [
+        float(outcome[group == g].mean()) if np.any(group == g) else float("nan")
+        for g in range(GROUPS)
+    ]
+    return (_auc(score, outcome) if binary else float("nan")), means
+
+
+def _auc(score: np.ndarray, outcome: np.ndarray) -> float:
+    """Area under the ROC curve by mid-ranks: the share of case-control pairs ordered correctly."""
+    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = (last - (counts - 1) / 2)[inverse]
+    cases = outcome == 1
+    positives, negatives = cases.sum(), (~cases).sum()
+    excess = ranks[cases].sum() - positives * (positives + 1) / 2
+    return float(excess / (positives * negatives))

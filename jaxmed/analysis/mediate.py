@@ -1,0 +1,177 @@
+"""The analyst's one call: estimates, tests, intervals and a report from one data set."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from jaxmed.analysis.assemble import Analysis, build_record
+from jaxmed.analysis.dependence import dependent_columns
+from jaxmed.analysis.fit import Fit, fit, label
+from jaxmed.analysis.law_inference import law_inference
+from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
+from jaxmed.analysis.result import MediationResult
+from jaxmed.analysis.rows_inference import rows_inference
+from jaxmed.data.data_report import DataReport
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
+from jaxmed.data.validation import ShapeError
+from jaxmed.estimators.from_weights import WeightDetails
+from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.geometry.paths import regime_of
+from jaxmed.typing import Key
+
+Progress = Callable[[str], None]
+MIN_FOLD_ROWS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What was asked for; goes into the record as it is."""
+
+    methods: tuple[str, ...]
+    level: float
+    standardise: bool
+    seed: int | None
+    permutations: int
+    folds: int
+    replicates: int
+
+
+def mediate(
+    data: MediationData,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    permutations: int = 999,
+    folds: int = 5,
+    replicates: int = 4000,
+    source: DataReport | None = None,
+    progress: Progress | None = None,
+) -> MediationResult:
+    """Mediation analysis of one data set.
+
+    Args:
+      data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
+      method: composites to compute: maxie, maxcor, reg_outcome, reg_exposure, directions,
+        numerical, lasso_exposure, lasso_outcome.
+      key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
+      level: of all intervals, in (0, 1).
+      standardise_mediators: divide mediators by their standard deviation first. Changes nothing
+        in the primal but rounding; with p >= n-1-q the weights and the cosine depend on it.
+      permutations: of the exposure; 0 for none.
+      folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
+        than q + 5 rows, with a warning.
+      replicates: of the exact-law bootstrap.
+      source: what happened between the file and the data, for the report.
+      progress: called with a sentence before each long step.
+    Returns:
+      MediationResult.
+    Raises:
+      ValueError: settings out of range, unknown method (its subclasses ShapeError and
+        InvalidDataError for the data).
+    """
+    methods = (method,) if isinstance(method, str) else tuple(method)
+    check_methods(methods)
+    seed, key = parse_key(key)
+    settings = Settings(
+        methods, level, standardise_mediators, seed, permutations, folds, replicates
+    )
+    _check(settings)
+    say = progress or (lambda sentence: None)
+    data = jax.tree.map(np.asarray, data)
+    require_rows(data)
+    say("checking and standardising mediators")
+    kept, scales = _prepare(data, standardise_mediators)
+    folds, warnings = _possible_folds(kept.data, folds)
+    law_key, rows_key, method_key = jax.random.split(key, 3)
+    say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
+    result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    warnings += dependent_columns(kept.data, result)
+    say("debiased effects and intervals")
+    law = law_inference(law_key, result.paths, level=level, replicates=replicates)
+    say(f"{permutations} permutations, {folds}-fold cross-fitting")
+    rows = rows_inference(
+        rows_key, kept.data, result.paths, permutations=permutations, folds=folds, level=level
+    )
+    composites = composites_of(result, kept.data, methods, level, method_key, say)
+    analysis = Analysis(data, kept, scales, result, law, rows, composites, warnings)
+    return MediationResult(build_record(analysis, settings, source), result)
+
+
+def parse_key(key: Key | int) -> tuple[int | None, Key]:
+    """(seed or None, JAX key); raises ValueError for anything else or a seed out of range."""
+    if isinstance(key, bool) or not isinstance(key, int | np.integer):
+        if isinstance(key, jax.Array):
+            return None, key
+        raise ValueError(f"key must be an integer seed or a JAX key, not {key!r}")
+    if not 0 <= key < 2**32:
+        # Larger seeds are cut off silently by JAX where x64 is disabled.
+        raise ValueError(f"a seed must be between 0 and 2^32 - 1, not {key}")
+    return int(key), jax.random.key(int(key))
+
+
+def _check(settings: Settings) -> None:
+    if not 0 < settings.level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {settings.level}")
+    for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
+        if getattr(settings, name) < least:
+            raise ValueError(f"{name} must be at least {least}, not {getattr(settings, name)}")
+    if settings.folds == 1:
+        raise ValueError("folds must be 0 (none) or at least 2, not 1")
+
+
+def require_rows(data: MediationData) -> None:
+    """Raises ShapeError where covariates leave no degree of freedom."""
+    q = data.covariates.shape[1]
+    weights = data.weights
+    n = data.exposure.shape[0] if weights is None else int(np.count_nonzero(weights))
+    if n - 2 - q < 1:
+        raise ShapeError(
+            f"{n} rows with {q} covariates leave no degree of freedom: at least {q + 3} rows needed"
+        )
+
+
+def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:
+    n, p = data.mediators.shape
+    dual = regime_of(n, p, data.covariates.shape[1]) == "dual"
+    kept = drop_degenerate(data, keep_duplicates=dual)
+    if not standardised:
+        return kept, None
+    scaled, scales = standardise(kept.data)
+    return kept._replace(data=scaled), scales
+
+
+def _possible_folds(data: MediationData, folds: int) -> tuple[int, list[str]]:
+    """Fewer folds where they would be too small, and the sentence that says so."""
+    n, q = data.exposure.shape[0], data.covariates.shape[1]
+    largest = n // (q + MIN_FOLD_ROWS)
+    if folds <= largest:
+        return folds, []
+    if largest < 2:
+        return 0, [f"{n} rows are too few for cross-fitting with {q} covariates"]
+    return largest, [f"{n} rows allow {largest} folds of at least {q + MIN_FOLD_ROWS} rows, not {folds}"]
+
+
+def composites_of(
+    result: Fit, data: MediationData, methods: tuple[str, ...], level: float, key: Key, say: Progress
+) -> dict[tuple[str, str], CompositeMediator]:
+    """All composites in the order asked for, keyed by (method, direction)."""
+    composites: dict[tuple[str, str], CompositeMediator] = {}
+    device = jax.tree.map(jax.numpy.asarray, dataclasses.replace(data, names=Names()))
+    for position, method in enumerate(methods):
+        if method in OPEN:
+            say(f"method {method}")
+            estimate = jax.jit(OPEN[method](data, level))(jax.random.fold_in(key, position), device)
+            details: WeightDetails = estimate.details
+            composites[(method, "")] = details.composite
+            continue
+        for direction in ("concordant", "suppression", ""):
+            name = label(method, direction)
+            if name in result.composites:
+                composites[(method, direction)] = result.composites[name]
+    return composites
+

@@ -1,0 +1,36 @@
+"""Methods by name, as the command line and `mediate` know them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxmed import estimators
+from jaxmed.analysis.fit import CLOSED_FORMS
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.typing import Estimator
+
+CLOSED = tuple(dict.fromkeys(method for method, _ in CLOSED_FORMS))
+# Methods that draw random numbers or iterate, run one by one.
+OPEN: dict[str, Callable[[MediationData, float], Estimator]] = {
+    "directions": lambda data, level: estimators.directions(level=level),
+    "numerical": lambda data, level: estimators.numerical(level=level),
+    "lasso_exposure": lambda data, level: estimators.lasso_exposure(
+        family=family_of(data.exposure), level=level
+    ),
+    "lasso_outcome": lambda data, level: estimators.lasso_outcome(
+        family=family_of(data.outcome), level=level
+    ),
+}
+METHODS = (*CLOSED, *OPEN)
+
+
+def family_of(response) -> estimators.penalised.Family:  # noqa: ANN001
+    """"binomial" for a response of zeros and ones, "gaussian" for any other."""
+    return "binomial" if np.isin(np.asarray(response), (0, 1)).all() else "gaussian"
+
+
+def check_methods(methods: tuple[str, ...]) -> None:
+    """Raises ValueError for an empty list or an unknown name."""
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown or not methods:
+        raise ValueError(f"unknown methods {unknown}; choose from {', '.join(METHODS)}")

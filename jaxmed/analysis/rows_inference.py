@@ -1,0 +1,66 @@
+"""Inference that needs the rows: permutation, leave-one-out variance, cross-fitting; one program."""
+
+import dataclasses
+import functools
+
+import jax
+
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.geometry.paths import Paths
+from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effect
+from jaxmed.inference.joint_test import JointTest, joint_test
+from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
+from jaxmed.typing import Key, pytree
+
+
+@pytree
+class RowsInference:
+    """Results of one pass over the rows; None where not asked for or not possible."""
+
+    permutation: PermutationTest | None
+    leave_one_out: JointTest | None
+    cross_fit: CrossFit | None
+
+
+def rows_inference(
+    key: Key,
+    data: MediationData,
+    paths: Paths,
+    *,
+    permutations: int,
+    folds: int,
+    level: float,
+) -> RowsInference:
+    """Runs the three on concrete data.
+
+    Args:
+      key: consumed.
+      data: rows.
+      paths: of the same rows.
+      permutations: 0 for none.
+      folds: 0 for no cross-fitting.
+      level: of the cross-fitted interval.
+    """
+    device = jax.tree.map(jax.numpy.asarray, dataclasses.replace(data, names=Names()))
+    route = "qr" if paths.route == "qr" else "gram"
+    return _program(key, device, paths, permutations, folds, level, route)
+
+
+@functools.partial(jax.jit, static_argnames=("permutations", "folds", "level", "route"))
+def _program(
+    key: Key,
+    data: MediationData,
+    paths: Paths,
+    permutations: int,
+    folds: int,
+    level: float,
+    route: str,
+) -> RowsInference:
+    permutation_key, fold_key = jax.random.split(key)
+    return RowsInference(
+        exposure_permutation_test(permutation_key, data, permutations, route=route)
+        if permutations
+        else None,
+        joint_test(paths, data=data, variance="leave_one_out") if paths.regime == "primal" else None,
+        cross_fitted_effect(fold_key, data, folds=folds, level=level) if folds else None,
+    )

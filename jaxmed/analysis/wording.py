@@ -1,0 +1,84 @@
+"""Sentences that go with every number: what it estimates or tests, in which units, and when."""
+
+from jaxmed.status import MESSAGES, NAMES
+
+# quantity -> (label, estimand)
+EFFECTS = {
+    "total_effect": ("Total effect", "effect of one unit of exposure on the outcome"),
+    "direct_effect": (
+        "Direct effect",
+        "effect of one unit of exposure on the outcome at fixed mediators (ordinary least squares "
+        "on all mediators)",
+    ),
+    "total_indirect": (
+        "Total indirect effect",
+        "effect through all mediators jointly; concordant + suppression; unbiased",
+    ),
+    "concordant": (
+        "Concordant part",
+        "largest indirect effect that any composite has in the population",
+    ),
+    "suppression": (
+        "Suppression part",
+        "most negative indirect effect that any composite has in the population",
+    ),
+    "cross_fitted": (
+        "Cross-fitted effect",
+        "indirect effect, on rows not used for learning, of the MaxIE composites learned on the "
+        "other folds",
+    ),
+}
+
+# test -> (label, null hypothesis, when exact)
+TESTS = {
+    "cosine": (
+        "Cosine test",
+        "the two paths are not aligned (total indirect effect zero); blind to paths that are both "
+        "active but cancel",
+        "exact when the outcome path is null and errors are Gaussian; conservative when the "
+        "exposure path is null",
+    ),
+    "corrected_cosine": (
+        "Corrected cosine test",
+        "as the cosine test, with the variance corrected for a null exposure path",
+        "approximate; for p/n up to 1/2 and n - p of at least 50",
+    ),
+    "joint": (
+        "Joint test",
+        "the total indirect effect is zero",
+        "exact when the outcome path is null; size at most .054 elsewhere; assumes equal error "
+        "variances",
+    ),
+    "joint_leave_one_out": (
+        "Joint test, leave-one-out variance",
+        "the total indirect effect is zero; outcome errors may have unequal variances",
+        "approximate",
+    ),
+    "intersection_union": (
+        "Intersection-union test",
+        "no composite mediator exists: the exposure moves no mediator, or no mediator moves the "
+        "outcome",
+        "exact for Gaussian errors when one path is null; conservative when both are",
+    ),
+    "permutation": (
+        "Permutation of the exposure",
+        "the two paths are not aligned",
+        "approximate: needs the exposure exchangeable given the mediators when its path is null",
+    ),
+}
+
+METHOD_LABELS = {
+    "maxie": "MaxIE",
+    "maxcor": "MaxCor",
+    "reg_outcome": "Reg Y~X",
+    "reg_exposure": "Reg A~X",
+    "directions": "Directions of mediation",
+    "numerical": "L-BFGS",
+    "lasso_outcome": "Lasso-Y",
+    "lasso_exposure": "Lasso-A",
+}
+
+
+def status_fields(code: int) -> dict[str, str]:
+    """Name and sentence of one status code; no sentence for OK."""
+    return {"status": NAMES[code], "reason": "" if code == 0 else MESSAGES[code]}

@@ -1,0 +1,111 @@
+"""Where the parts of a report find their numbers in a record, or None where they are not there."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from jaxmed.reports.format import finite
+from jaxmed.reports.record import Record
+
+Entry = dict[str, Any]
+
+# A report names these quantities and tests; others are shown in the tables under their own label.
+TOTAL, DIRECT, INDIRECT = "total_effect", "direct_effect", "total_indirect"
+CONCORDANT, SUPPRESSION, CROSS_FITTED = "concordant", "suppression", "cross_fitted"
+COSINE, CORRECTED, JOINT = "cosine", "corrected_cosine", "joint"
+INTERSECTION_UNION, PERMUTATION = "intersection_union", "permutation"
+LEAVE_ONE_OUT = "joint_leave_one_out"
+
+
+def effect(record: Record, quantity: str) -> Entry | None:
+    """One effect of the record, None where it has none of that name."""
+    return _find(record.document["effects"], "quantity", quantity)
+
+
+def test(record: Record, name: str) -> Entry | None:
+    """One test of the record, None where it has none of that name."""
+    return _find(record.document["tests"], "test", name)
+
+
+def _find(entries: list[Entry], field: str, wanted: str) -> Entry | None:
+    return next((entry for entry in entries if entry[field] == wanted), None)
+
+
+def value(entry: Entry | None, field: str) -> float:
+    """A number of an entry; NaN where the entry or the number does not exist."""
+    found = None if entry is None else entry.get(field)
+    return float(found) if finite(found) else float("nan")  # type: ignore[arg-type]
+
+
+def best(entry: Entry | None) -> float:
+    """The estimate of an effect, or the in-sample value where there is no estimate."""
+    estimate = value(entry, "estimate")
+    return estimate if finite(estimate) else value(entry, "naive")
+
+
+def excludes_zero(entry: Entry | None) -> bool:
+    """True where the interval exists and does not hold zero."""
+    lower, upper = value(entry, "lower"), value(entry, "upper")
+    return finite(lower) and finite(upper) and (lower > 0 or upper < 0)
+
+
+def level(record: Record) -> float:
+    """Confidence level of the report; 0.95 where the settings name none."""
+    found = record.document["settings"].get("level")
+    return float(found) if finite(found) else 0.95
+
+
+def lead_mediators(record: Record, below: float) -> list[str]:
+    """Lead mediators with q-value below a bound, in the order of the record."""
+    q = dict(zip(mediator_names(record), column(record, "q_value"), strict=True))
+    lead = record.document["mediator_summary"]["lead"]
+    return [name for name in lead if q.get(name, np.nan) < below]
+
+
+def is_dual(record: Record) -> bool:
+    """True where the mediators leave no residual degrees of freedom."""
+    return record.document["paths"]["regime"] == "dual"
+
+
+def column(record: Record, name: str) -> np.ndarray:
+    """A float column of the mediators; NaN throughout where the record has none of that name."""
+    found = record.mediators.get(name)
+    size = len(mediator_names(record))
+    return np.full(size, np.nan) if found is None else np.asarray(found, float)
+
+
+def mediator_names(record: Record) -> list[str]:
+    """Names of the mediators, in the order of the data."""
+    return [str(name) for name in record.mediators["name"]]
+
+
+def weight_columns(record: Record) -> list[str]:
+    """Keys "method_direction" of the composites with a column `weight_per_sd_<key>`, in order."""
+    prefix = "weight_per_sd_"
+    return [name.removeprefix(prefix) for name in record.mediators if name.startswith(prefix)]
+
+
+def score_columns(record: Record) -> list[str]:
+    """Keys "method_direction" of the composites with a row score, in order."""
+    prefix = "score_"
+    return [name.removeprefix(prefix) for name in record.rows if name.startswith(prefix)]
+
+
+def composite(record: Record, key: str) -> Entry | None:
+    """The composite entry of a key "method_direction"."""
+    for entry in record.document["composites"]:
+        if composite_key(entry) == key:
+            return entry
+    return None
+
+
+def composite_key(entry: Entry) -> str:
+    """Key "method_direction" of a composite entry, "method" where it has no direction."""
+    return "_".join(part for part in (entry["method"], entry["direction"]) if part)
+
+
+def composite_label(record: Record, key: str) -> str:
+    """Label of a composite for people, made from its key where the record has none."""
+    found = composite(record, key)
+    return found["label"] if found else re.sub("_+", " ", key)

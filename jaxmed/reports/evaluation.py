@@ -1,0 +1,115 @@
+"""Reports of a train/test evaluation: a terminal table, csv, json and one figure."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxmed.reports.format import interval, number
+from jaxmed.reports.record import strict
+from jaxmed.reports.save import atomic_write
+from jaxmed.reports.style import ACCENT, CONCORDANT, INK, MUTED, SUPPRESSION, new_figure, style
+
+COLUMNS = (
+    ("indirect", "indirect"),
+    ("index", "index"),
+    ("exposure_correlation", "cor(A,M)"),
+    ("outcome_correlation", "cor(M|A,Y)"),
+    ("total", "total"),
+    ("proportion_mediated", "mediated"),
+    ("auc", "AUC"),
+)
+COLOURS = (CONCORDANT, SUPPRESSION, ACCENT, MUTED)
+
+
+def summary_of_evaluation(document: dict[str, Any]) -> str:
+    """The table of both parts for a terminal, fifths of the composite below it."""
+    settings, data = document["settings"], document["data"]
+    lines = [
+        f"{settings['exposure']} -> {data['num_mediators_analysed']} mediators -> "
+        f"{settings['outcome']}: {data['train_rows']} training rows, {data['test_rows']} test rows "
+        f"(seed {settings['seed']})"
+    ]
+    head = f"{'':14s}" + "".join(f"{title:>12s}" for _, title in COLUMNS) + f"{'selected':>10s}"
+    for part in ("train", "test"):
+        lines += ["", f"{part} rows", head]
+        for row in _part(document, part):
+            cells = "".join(f"{number(row[name]):>12s}" for name, _ in COLUMNS)
+            lines.append(f"{row['label']:14s}{cells}{row['selected']:>10d}")
+    lines += ["", f"indirect effect on the test rows, {settings['level']:.0%} interval"]
+    for row in _part(document, "test"):
+        limits = interval(row["lower"], row["upper"])
+        lines.append(f"{row['label']:14s}{number(row['indirect']):>12s}  {limits}  {row['reason']}")
+    lines += ["", "mean outcome by fifths of the composite given the exposure (test rows)"]
+    for row in _part(document, "test"):
+        cells = "".join(f"{number(mean):>10s}" for mean in row["group_means"])
+        lines.append(f"{row['label']:14s}{cells}")
+    return "\n".join(lines)
+
+
+def table_csv(document: dict[str, Any]) -> str:
+    """The table as csv, one row per method and part; `group_1`.. are the fifths' means."""
+    stream = io.StringIO()
+    rows = []
+    for row in document["table"]:
+        flat = {name: value for name, value in row.items() if name != "group_means"}
+        flat |= {f"group_{i}": mean for i, mean in enumerate(row["group_means"], start=1)}
+        rows.append(flat)
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def evaluation_figure(document: dict[str, Any]) -> Any:
+    """Two panels on the test rows: outcome by fifths of each composite, and exposure tracking against
+    outcome prediction."""
+    rows = [row for row in _part(document, "test") if row["status"] != "EMPTY_SELECTION"]
+    outcome, exposure = document["settings"]["outcome"], document["settings"]["exposure"]
+    has_auc = any(row["auc"] == row["auc"] for row in rows)
+    with style():
+        figure = new_figure(9.0, 3.8)
+        left, right = figure.subplots(1, 2)
+        for row, colour in zip(rows, COLOURS * len(rows), strict=False):
+            fifths = range(1, len(row["group_means"]) + 1)
+            left.plot(fifths, row["group_means"], marker="o", color=colour, label=row["label"])
+            tracking = row["exposure_correlation"] ** 2
+            prediction = row["auc"] if has_auc else row["outcome_correlation"]
+            right.scatter([tracking], [prediction], color=colour, s=60, zorder=3)
+            right.annotate(
+                row["label"], (tracking, prediction), xytext=(6, 6),
+                textcoords="offset points", color=INK,
+            )  # fmt: skip
+        left.set_xticks(range(1, 6))
+        left.set_xlabel(f"fifth of the composite given {exposure}")
+        left.set_ylabel(f"mean {outcome}")
+        left.set_title("Outcome by composite")
+        left.legend()
+        right.margins(0.25)
+        right.set_xlabel(f"tracking of {exposure}, R²")
+        right.set_ylabel(f"AUC for {outcome}" if has_auc else f"cor with {outcome} given {exposure}")
+        right.set_title("Tracking against prediction")
+    return figure
+
+
+def save_evaluation(document: dict[str, Any], directory: str | Path) -> list[Path]:
+    """Writes evaluation.json, evaluation.csv, evaluation.png and .svg; returns the paths."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(strict(document), indent=2, ensure_ascii=False)
+    written = [
+        atomic_write(directory / "evaluation.json", text.encode()),
+        atomic_write(directory / "evaluation.csv", table_csv(document).encode()),
+    ]
+    figure = evaluation_figure(document)
+    for suffix in ("png", "svg"):
+        stream = io.BytesIO()
+        with style():
+            figure.savefig(stream, format=suffix, bbox_inches="tight")
+        written.append(atomic_write(directory / f"evaluation.{suffix}", stream.getvalue()))
+    return written
+
+
+def _part(document: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    return [row for row in document["table"] if row["part"] == part]

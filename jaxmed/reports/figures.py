@@ -1,0 +1,53 @@
+"""All figures of one record."""
+
+import io
+from typing import TYPE_CHECKING
+
+from jaxmed.reports.decomposition import decomposition
+from jaxmed.reports.mediator_figures import alpha_beta, top_weights
+from jaxmed.reports.path_plane import path_plane
+from jaxmed.reports.record import Record
+from jaxmed.reports.scores import scores
+from jaxmed.reports.style import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "all_figures",
+    "alpha_beta",
+    "decomposition",
+    "path_plane",
+    "png",
+    "scores",
+    "svg",
+    "top_weights",
+]
+
+PNG_DPI = 160
+
+
+def all_figures(record: Record) -> "dict[str, Figure]":
+    """Every figure by name, in the order of the report.
+
+    Raises:
+      MissingExtraError: matplotlib is not installed.
+    """
+    makers = (path_plane, decomposition, alpha_beta, top_weights, scores)
+    return {maker.__name__: maker(record) for maker in makers}
+
+
+def svg(figure: "Figure") -> bytes:
+    """The figure as SVG, the same bytes for the same record."""
+    with style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "jaxmed"})
+    return buffer.getvalue()
+
+
+def png(figure: "Figure") -> bytes:
+    """The figure as PNG at 160 dots per inch."""
+    with style():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": "jaxmed"})
+    return buffer.getvalue()

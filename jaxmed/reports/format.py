@@ -1,0 +1,120 @@
+"""Numbers for people: significant digits, p-values without false zeros, a dash for none."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+MISSING = "\N{EN DASH}"
+# Below this a p-value is given as a bound: nobody needs its digits, and tails are approximate.
+SMALL_P = 1e-10
+
+
+def finite(value: Any) -> bool:
+    """True for a number that exists: not None, not NaN, not infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with `digits` significant digits; a dash where it does not exist.
+
+    Args:
+      value: a number, NaN or None.
+      digits: significant digits; integers below a million are written out.
+    """
+    if not finite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    if isinstance(value, int) and abs(value) < 10**6:
+        return str(value)
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if magnitude < -4 or magnitude > 5:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    return f"{value:.{max(digits - 1 - magnitude, 0)}f}"
+
+
+def p_value(value: Any) -> str:
+    """A p-value alone: "0.013", "2.4e-7", "< 1e-35"; never "0"."""
+    if not finite(value):
+        return MISSING
+    if value <= 0:
+        return "< 1e-300"
+    if value < SMALL_P:
+        return f"< 1e{math.floor(math.log10(value)) + 1}"
+    if value >= 0.995:
+        return "1"
+    # Two digits, but never 0.050 for a value that is on one side of it.
+    return number(float(value), 3 if abs(value - 0.05) < 0.005 else 2)
+
+
+def p_statement(value: Any, symbol: str = "p") -> str:
+    """A p-value as a clause: "p = 0.013", "p < 1e-35"; a dash where there is none."""
+    text = p_value(value)
+    if text == MISSING:
+        return f"{symbol} {MISSING}"
+    return f"{symbol} {text}" if text.startswith("<") else f"{symbol} = {text}"
+
+
+def interval(lower: Any, upper: Any, digits: int = 3) -> str:
+    """Limits in brackets, or one dash where either limit does not exist."""
+    if not (finite(lower) and finite(upper)):
+        return MISSING
+    return f"[{number(lower, digits)}, {number(upper, digits)}]"
+
+
+def percent(value: Any) -> str:
+    """A share as a percentage with three digits where it has decimals: 0.95 -> "95%"."""
+    if not finite(value):
+        return MISSING
+    share = 100 * value
+    if abs(share) >= 10**6:
+        return f"{number(float(share))}%"
+    return f"{share:.0f}%" if abs(share) >= 100 else f"{share:.3g}%"
+
+
+def quantity(value: Any, unit: str = "", digits: int = 3) -> str:
+    """A number with its unit; no unit after a dash."""
+    text = number(value, digits)
+    return text if text == MISSING or not unit else f"{text} {unit}"
+
+
+def degrees_of_freedom(value: Any) -> str:
+    """Degrees of freedom, given as a number or as a list of numbers (an F test has two)."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(degrees_of_freedom(item) for item in value)
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}" if finite(value) else MISSING
+
+
+def count(number_of: int, noun: str) -> str:
+    """A count with its noun: "1 mediator", "517 mediators"."""
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
+
+
+def names(values: Sequence[str], limit: int = 6) -> str:
+    """A short list: the first `limit` names and how many more there are."""
+    shown = ", ".join(values[:limit])
+    more = len(values) - limit
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def shorten(text: str, width: int) -> str:
+    """Text cut to `width` characters in the middle, where names differ least."""
+    if len(text) <= width:
+        return text
+    head = width // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def typographic(text: str) -> str:
+    """Hyphens that stand for a minus sign become one; for figures and HTML."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def typographic_numbers(text: str) -> str:
+    """Minus signs of numbers inside sentences; "p = 0.01" stays on one line."""
+    text = re.sub(r"\b(p) ([=<\N{EN DASH}]) ?", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<![\w.])-(?=\d)|(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)

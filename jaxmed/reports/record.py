@@ -1,0 +1,83 @@
+"""The plain record of one analysis, which every report is made from.
+
+`document` is what `result.json` holds: Python scalars, strings, lists and dicts only. A number that
+does not exist is NaN here and null in the file, beside a `status` name and the `reason` in words.
+
+    schema, schema_version
+    software      jaxmed, python, jax, jaxlib, numpy, platform, device, precision
+    settings      what was asked for, seed included
+    data          source, rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
+                  exposure / outcome / covariates (name, mean, sd, minimum, maximum),
+                  dropped_mediators (name, status, reason)
+    paths         regime, route, condition, dimension, residual_df, cosine, angle_degrees,
+                  exposure_r2 (of the exposure on the mediators), outcome_r2 (of the outcome on the mediators
+                  given the exposure), both given the covariates; exposure_norm, outcome_norm (in-sample
+                  strengths sqrt(q_AA), sqrt(q_YY)); maxcor_angle_degrees (concordant, suppression: from the
+                  exposure path); status, reason
+    effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
+                  level, interval, unit, status, reason
+    composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect, direct,
+                  total, proportion_mediated, index, exposure_correlation, outcome_correlation, top (names by
+                  |weight per sd|), status, reason
+    tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant, p_suppression,
+                  status, reason
+    mediator_summary   count, q05, q10 (mediators below), lead (names), reason
+    warnings      list of sentences
+"""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+SCHEMA = "jaxmed.mediate"
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Host values of one analysis: the document, one row per mediator, one row per data row."""
+
+    document: dict[str, Any]
+    mediators: dict[str, np.ndarray]  # columns of mediators.csv in order; every mediator is a row
+    rows: dict[str, np.ndarray]  # exposure, outcome and score_<method>_<direction>, given the covariates
+
+    def to_json(self) -> str:
+        """The document as strict JSON; NaN and infinities become null."""
+        return json.dumps(strict(self.document), indent=2, ensure_ascii=False)
+
+    def effect(self, quantity: str) -> dict[str, Any]:
+        """The entry of one effect.
+
+        Raises:
+          KeyError: no such quantity, with the ones there are.
+        """
+        return _find(self.document["effects"], "quantity", quantity)
+
+    def test(self, name: str) -> dict[str, Any]:
+        """The entry of one test.
+
+        Raises:
+          KeyError: no such test, with the ones there are.
+        """
+        return _find(self.document["tests"], "test", name)
+
+
+def _find(entries: list[dict[str, Any]], field: str, wanted: str) -> dict[str, Any]:
+    for entry in entries:
+        if entry[field] == wanted:
+            return entry
+    raise KeyError(f"no {field} {wanted!r}; there are {[entry[field] for entry in entries]}")
+
+
+def strict(value: Any) -> Any:
+    """The same value with NaN and infinities as None, for strict JSON."""
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

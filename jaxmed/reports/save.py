@@ -1,0 +1,75 @@
+"""Writes one record to a directory, each file whole or not at all."""
+
+import contextlib
+import csv
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from jaxmed.reports import document
+from jaxmed.reports import figures as drawing
+from jaxmed.reports.record import Record
+
+
+def save(record: Record, directory: str | Path, *, figures: bool = True) -> list[Path]:
+    """Writes result.json, mediators.csv, figures/*.png and *.svg, and report.html.
+
+    Args:
+      record: the analysis.
+      directory: made where it does not exist; files of the same names are replaced.
+      figures: False leaves out the figures, in the report too.
+
+    Returns:
+      The paths written, report.html last.
+
+    Raises:
+      MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    folder = Path(directory)
+    drawn = drawing.all_figures(record) if figures else {}
+    images = {name: drawing.svg(figure) for name, figure in drawn.items()}
+    page = document.page(record, images)
+    files = {
+        "result.json": (record.to_json() + "\n").encode(),
+        "mediators.csv": mediators_csv(record).encode(),
+    }
+    for name, figure in drawn.items():
+        files[f"figures/{name}.png"] = drawing.png(figure)
+        files[f"figures/{name}.svg"] = images[name]
+    files["report.html"] = page.encode()
+    return [atomic_write(folder / name, content) for name, content in files.items()]
+
+
+def mediators_csv(record: Record) -> str:
+    """One line per mediator; shortest digits that read back to the same number, `nan` for none."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(record.mediators)
+    # str of a NumPy scalar is its shortest exact form in its own precision.
+    writer.writerows(zip(*(map(str, column) for column in record.mediators.values()), strict=True))
+    return buffer.getvalue()
+
+
+def atomic_write(path: str | Path, content: bytes | str) -> Path:
+    """Writes a file so that no reader ever sees half of it; makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

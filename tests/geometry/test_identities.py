@@ -1,0 +1,206 @@
+"""Algebraic identities and invariances of paths and composites."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from problems import problem
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.geometry.bisector import maxie
+from jaxmed.geometry.composite import evaluate_weights
+from jaxmed.geometry.index import maxcor
+from jaxmed.geometry.paths import paths
+from jaxmed.geometry.single_path import regress_exposure, regress_outcome
+from jaxmed.statistics.cross_moments import cross_moments
+
+SHAPES = [(60, 20, 2), (40, 70, 1)]
+COMPOSITES = {
+    "maxie+": lambda p: maxie(p),
+    "maxie-": lambda p: maxie(p, sign=-1),
+    "maxcor+": lambda p: maxcor(p),
+    "maxcor-": lambda p: maxcor(p, sign=-1),
+    "outcome": regress_outcome,
+    "exposure": regress_exposure,
+}
+
+
+@pytest.fixture(params=SHAPES, ids=str, scope="module")
+def data(request):
+    return problem(np.random.default_rng(7), *request.param)
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    return paths(data)
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_effects_are_those_of_the_weights(data, result, name):
+    """Whatever the geometry says, two plain regressions on the score say the same."""
+    composite = COMPOSITES[name](result)
+    alpha, beta, indirect, index = oracle.effects(data, np.asarray(composite.weights))
+    np.testing.assert_allclose(composite.exposure_effect, alpha, rtol=1e-10)
+    np.testing.assert_allclose(composite.outcome_effect, beta, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(composite.indirect, indirect, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(composite.index, index, rtol=1e-9, atol=1e-10)
+    again = evaluate_weights(result, composite.weights * -3.0)
+    np.testing.assert_allclose(again.indirect, composite.indirect, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(again.weights, composite.weights, rtol=1e-8, atol=1e-9)
+    assert composite.exposure_effect >= 0
+
+
+def test_parts_add_up(result):
+    concordant, suppression = maxie(result), maxie(result, sign=-1)
+    total_indirect = result.quadratics.total_indirect
+    np.testing.assert_allclose(concordant.indirect + suppression.indirect, total_indirect, rtol=1e-12)
+    np.testing.assert_allclose(concordant.direct + concordant.indirect, concordant.total, rtol=1e-12)
+    assert concordant.indirect >= 0 >= suppression.indirect
+    if result.regime == "primal":
+        np.testing.assert_allclose(regress_exposure(result).indirect, total_indirect, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["maxie+", "maxie-", "maxcor+", "maxcor-"])
+def test_no_random_direction_is_better(data, result, name):
+    composite = COMPOSITES[name](result)
+    rng = np.random.default_rng(0)
+    p = data.mediators.shape[1]
+    column = 3 if name.startswith("maxcor") else 2
+    sign = 1 if name.endswith("+") else -1
+    best = sign * float([composite.indirect, composite.index][column == 3])
+    _, x, _ = oracle.residuals(data)
+    for _ in range(300):
+        w = rng.normal(size=p) if result.regime == "primal" else x.T @ rng.normal(size=len(x))
+        near = np.asarray(composite.weights) * (1 + 0.05 * rng.normal(size=p))
+        candidates = (w, near) if result.regime == "primal" else (w,)
+        for candidate in candidates:
+            assert sign * oracle.effects(data, candidate)[column] <= best * (1 + 1e-10)
+
+
+def test_gradient_vanishes_at_the_optimum(data):
+    """In the primal, where every direction of weights is free."""
+    result = paths(problem(np.random.default_rng(8), 60, 12, 1))
+    for composite, value in (
+        (maxie(result), lambda c: c.indirect),
+        (maxcor(result), lambda c: c.index),
+    ):
+        w = composite.weights
+        gradient = jax.grad(lambda v, value=value: value(evaluate_weights(result, v)))(w)
+        assert jnp.max(jnp.abs(gradient * w)) < 1e-10 * jnp.abs(value(composite))
+
+
+def test_primal_on_the_row_space_is_the_dual():
+    data = problem(np.random.default_rng(9), 30, 80, 2)
+    a, x, _ = oracle.residuals(data)
+    z = x - np.outer(a, a @ x) / (a @ a)
+    m = 30 - 2 - 2
+    v = np.linalg.svd(z, full_matrices=False)[2][:m].T
+    reduced = MediationData(data.exposure, data.mediators @ v, data.outcome, data.covariates)
+    primal, dual = paths(reduced), paths(data)
+    assert (primal.regime, dual.regime) == ("primal", "dual")
+    for field in ("cosine", "exposure_exposure", "outcome_outcome", "exposure_outcome"):
+        np.testing.assert_allclose(
+            getattr(primal.quadratics, field), getattr(dual.quadratics, field), rtol=1e-10
+        )
+    for name in ("maxie+", "maxie-", "maxcor+", "maxcor-"):
+        first, second = COMPOSITES[name](primal), COMPOSITES[name](dual)
+        np.testing.assert_allclose(v @ first.weights, second.weights, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(first.indirect, second.indirect, rtol=1e-10)
+
+
+def transformed(data, change):
+    return dataclasses.replace(data, **{k: f(getattr(data, k)) for k, f in change.items()})
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_invariances(shape):
+    rng = np.random.default_rng(11)
+    data = problem(rng, *shape)
+    base = paths(data)
+    p = shape[1]
+    rotation = np.linalg.qr(rng.normal(size=(p, p)))[0]
+    order = rng.permutation(shape[0])
+    changes = {
+        "rotation": ({"mediators": lambda x: x @ rotation}, 1, 1),
+        "common scale": ({"mediators": lambda x: 7.5 * x}, 1, 1),
+        "sign of the exposure": ({"exposure": lambda a: -a}, -1, -1),
+        "units of the outcome": ({"outcome": lambda y: 3 * y + 5}, 1, 3),
+        "units of the exposure": ({"exposure": lambda a: 4 * a - 1}, 1, 0.25),
+    }
+    if shape[1] < shape[0]:
+        units = 10 ** rng.uniform(-3, 3, p)
+        changes["column scale"] = ({"mediators": lambda x: x * units}, 1, 1)
+    for name, (change, cosine_factor, total_factor) in changes.items():
+        other = paths(transformed(data, change))
+        np.testing.assert_allclose(
+            other.cosine, cosine_factor * base.cosine, rtol=1e-9, err_msg=name
+        )
+        np.testing.assert_allclose(
+            other.quadratics.total_indirect,
+            total_factor * base.quadratics.total_indirect,
+            rtol=1e-9,
+            err_msg=name,
+        )
+    rows = {k: (lambda v: v[order]) for k in ("exposure", "mediators", "outcome", "covariates")}
+    permuted = paths(transformed(data, rows))
+    np.testing.assert_allclose(permuted.cosine, base.cosine, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_jit_vmap_and_moments_agree_with_eager(shape):
+    batch = [problem(np.random.default_rng(i), *shape) for i in range(3)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batch)
+    together = jax.jit(jax.vmap(lambda d: maxie(paths(d))))(stacked)
+    for i, data in enumerate(batch):
+        alone = maxie(paths(data))
+        np.testing.assert_allclose(together.indirect[i], alone.indirect, rtol=1e-10)
+        np.testing.assert_allclose(together.weights[i], alone.weights, rtol=1e-8, atol=1e-10)
+        if shape[1] < shape[0]:
+            from_moments = maxie(paths(cross_moments(data)))
+            np.testing.assert_allclose(from_moments.indirect, alone.indirect, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_gradients_of_the_closed_forms(name):
+    """Directional derivative in the outcome against a central difference."""
+    data = jax.tree.map(jnp.asarray, problem(np.random.default_rng(5), 40, 6, 1))
+    direction = jnp.asarray(np.random.default_rng(6).normal(size=40))
+
+    def value(step):
+        moved = dataclasses.replace(data, outcome=data.outcome + step * direction)
+        composite = COMPOSITES[name](paths(moved, route="gram"))
+        return composite.index + composite.indirect
+
+    slope = jax.grad(value)(0.0)
+    numeric = (value(1e-5) - value(-1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_case_weights_are_repeated_rows():
+    rng = np.random.default_rng(3)
+    data = problem(rng, 50, 8, 1)
+    times = rng.integers(0, 3, 50)
+    repeated = jax.tree.map(lambda v: np.repeat(v, times, axis=0), data)
+    count = np.count_nonzero(times)
+    weighted = dataclasses.replace(data, weights=times * count / times.sum())
+    for route in ("gram", "qr"):
+        np.testing.assert_allclose(
+            paths(weighted, route=route).cosine, paths(repeated).cosine, rtol=1e-10
+        )
+    assert int(paths(weighted).status) == st.WEIGHTED
+    assert float(paths(weighted).quadratics.residual_df) == count - 3
+
+
+def test_zero_weights_in_the_dual_remove_rows():
+    data = problem(np.random.default_rng(4), 40, 90, 1)
+    present = np.arange(40) % 5 != 0
+    weighted = dataclasses.replace(data, weights=present.astype(float))
+    kept = jax.tree.map(lambda v: v[present], data)
+    first, second = paths(weighted), paths(kept)
+    np.testing.assert_allclose(first.cosine, second.cosine, rtol=1e-10)
+    np.testing.assert_allclose(maxie(first).weights, maxie(second).weights, rtol=1e-7, atol=1e-9)
+    assert float(first.quadratics.residual_df) == float(second.quadratics.residual_df) == 29

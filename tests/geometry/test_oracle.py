@@ -1,0 +1,66 @@
+"""Paths, composites and the cosine test against plain NumPy on 50 problems of all shapes."""
+
+import numpy as np
+import oracle
+import pytest
+from problems import problem
+
+from jaxmed.geometry.bisector import maxie
+from jaxmed.geometry.paths import paths
+from jaxmed.inference.cosine_test import cosine_test
+
+
+def shapes():
+    rng = np.random.default_rng(20261121)
+    cases = []
+    for i in range(50):
+        n = int(rng.integers(12, 90))
+        q = i % 4
+        if i < 20:  # within 2 of the boundary n - 2 - q, both sides
+            p = n - 2 - q + i % 5 - 2
+        else:
+            p = int(rng.integers(2, n + 51))
+        cases.append((i, n, max(p, 2), q))
+    return cases
+
+
+@pytest.mark.parametrize("case", shapes(), ids=str)
+def test_agrees_with_the_definition(case):
+    seed, n, p, q = case
+    data = problem(np.random.default_rng(seed), n, p, q, binary=seed % 3 == 0)
+    expected = oracle.solve(data)
+    result = paths(data)
+    # Relative 1e-9 while the problem is well conditioned, else its condition number times rounding.
+    tolerance = 1e-9 if expected.condition < 1e6 else 1e-15 * expected.condition
+    assert result.regime == ("primal" if p <= n - 2 - q else "dual")
+    quadratics = result.quadratics
+    close(quadratics.cosine, expected.cosine, tolerance, absolute=tolerance)
+    close(result.angle, expected.angle, tolerance)
+    close(quadratics.exposure_exposure, expected.q_aa, tolerance)
+    close(quadratics.outcome_outcome, expected.q_yy, tolerance)
+    close(quadratics.exposure_ss, expected.tau, tolerance)
+    close(result.total_effect, expected.total, tolerance, absolute=tolerance)
+    strength = np.sqrt(expected.q_aa * expected.q_yy)
+    close(quadratics.exposure_outcome, expected.q_ay, tolerance, absolute=tolerance * strength)
+    if result.regime == "primal" and n - 2 - q > p:
+        # A difference of sums of squares: its error is relative to what it is a part of.
+        whole = expected.q_yy + expected.rss
+        close(quadratics.residual_ss, expected.rss, tolerance, absolute=tolerance * whole)
+    for sign, effect, weights in (
+        (1, expected.h_plus, expected.w_plus),
+        (-1, expected.h_minus, expected.w_minus),
+    ):
+        composite = maxie(result, sign=sign)
+        close(composite.indirect, effect, tolerance)
+        unit = np.abs(weights).max()
+        np.testing.assert_allclose(
+            np.asarray(composite.weights) / unit, weights / unit, atol=10 * tolerance
+        )
+    if expected.df >= 1:
+        test = cosine_test(result)
+        close(test.statistic, expected.statistic, 3 * tolerance, absolute=3 * tolerance)
+        assert float(test.df) == expected.df
+
+
+def close(value, expected, relative, absolute=0.0):
+    np.testing.assert_allclose(float(value), expected, rtol=relative, atol=absolute)

@@ -1,0 +1,174 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, lasso_path
+
+from jaxmed import status
+from jaxmed.linalg import coordinate_descent as cd
+from jaxmed.linalg import logistic_descent as ld
+
+PATH = jax.jit(cd.gaussian_path)
+
+
+def problem(n, p, seed=0, correlation=0.5):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, 1))
+    x = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=(n, p))
+    x = (x - x.mean(0)) / x.std(0)
+    y = x[:, :4] @ [2.0, -1.5, 1.0, 0.5] + rng.normal(size=n)
+    return x, y - y.mean()
+
+
+def setup(x, y, form):
+    """Quadratic, residual at zero and score in one of the two forms."""
+    n = x.shape[0]
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    if form == "gram":
+        return cd.GramQuadratic(x.T @ x / n), x.T @ y / n
+    return cd.row_quadratic(x.T, jnp.full(n, 1 / n, x.dtype)), y / n
+
+
+def path(x, y, form, ratio=1e-2, count=30, tolerance=1e-11):
+    quadratic, residual = setup(x, y, form)
+    factors = jnp.ones(x.shape[1], residual.dtype)
+    largest = cd.largest_penalty(quadratic.score(residual), factors)
+    grid = cd.penalty_grid(largest, count, ratio)
+    return grid, PATH(quadratic, residual, grid, factors, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "shape, form", [((120, 30), "gram"), ((120, 30), "rows"), ((40, 90), "rows")]
+)
+def test_gaussian_path_is_sklearns(shape, form):
+    x, y = problem(*shape)
+    grid, fit = path(x, y, form)
+    assert (np.asarray(fit.status) == status.OK).all()
+    assert np.asarray(fit.violation).max() < 1e-10
+    _, expected, _ = lasso_path(x, y, alphas=np.asarray(grid), tol=1e-14, max_iter=200_000)
+    np.testing.assert_allclose(fit.coefficients, expected.T, atol=2e-7)
+    assert (np.asarray(fit.coefficients[0]) == 0).all()
+
+
+def test_path_certificate_from_the_data():
+    x, y = problem(40, 90, correlation=0.9)
+    grid, fit = path(x, y, "rows")
+    b = np.asarray(fit.coefficients)
+    score = (y - b @ x.T) @ x / len(y)
+    g = np.asarray(grid)[:, None]
+    breach = np.where(b != 0, np.abs(score - g * np.sign(b)), np.maximum(np.abs(score) - g, 0))
+    assert breach.max() < 1e-8
+
+
+def test_float32():
+    form = "gram"
+    x, y = problem(120, 30)
+    x32, y32 = x.astype(np.float32), y.astype(np.float32)
+    grid, fit = path(x32, y32, form, tolerance=np.float32(1e-5))
+    assert fit.coefficients.dtype == jnp.float32
+    assert np.asarray(fit.violation).max() < 1e-4
+    _, expected = path(x, y, form)
+    np.testing.assert_allclose(fit.coefficients, expected.coefficients, atol=1e-3)
+
+
+def test_free_columns_and_constant_columns():
+    x, y = problem(80, 10)
+    x[:, 7] = 0
+    quadratic, residual = setup(x, y, "gram")
+    factors = jnp.ones(10).at[jnp.array([5, 6])].set(0.0)
+    state = jax.jit(
+        lambda r: cd.descend(
+            quadratic, jnp.zeros(10), r, 1e3 * factors, tolerance=1e-13, max_rounds=50
+        )
+    )(residual)
+    expected = np.linalg.lstsq(x[:, 5:7], y, rcond=None)[0]
+    np.testing.assert_allclose(state.coefficients[5:7], expected, atol=1e-10)
+    assert np.count_nonzero(state.coefficients) == 2
+
+
+def test_duplicate_columns_still_reach_the_optimum():
+    x, y = problem(50, 8)
+    x = np.concatenate([x, x[:, :4]], axis=1)
+    _, fit = path(x, y, "gram", ratio=1e-3)
+    assert (np.asarray(fit.status) == status.OK).all()
+    assert np.asarray(fit.violation).max() < 1e-9
+
+
+def test_budget_has_a_status():
+    x, y = problem(40, 90, correlation=0.95)
+    quadratic, residual = setup(x, y, "rows")
+    grid = jnp.geomspace(1.0, 1e-3, 30)
+    fit = PATH(quadratic, residual, grid, jnp.ones(90), tolerance=1e-11, max_rounds=1)
+    assert (np.asarray(fit.status) == status.NOT_CONVERGED).any()
+
+
+def test_vmap_is_the_loop():
+    xs, ys = zip(*(problem(50, 12, seed) for seed in range(3)), strict=True)
+    grid = jnp.geomspace(1.0, 0.01, 10)
+
+    def fit(x, y):
+        gram, score = x.T @ x / 50, x.T @ y / 50
+        q = cd.GramQuadratic(gram)
+        return cd.gaussian_path(q, score, grid, jnp.ones(12), tolerance=1e-12).coefficients
+
+    batch = jax.jit(jax.vmap(fit))(jnp.asarray(np.stack(xs)), jnp.asarray(np.stack(ys)))
+    single = jax.jit(fit)
+    for i in range(3):
+        alone = single(jnp.asarray(xs[i]), jnp.asarray(ys[i]))
+        np.testing.assert_allclose(batch[i], alone, atol=1e-10)
+
+
+def logistic_problem(n, p, dtype=np.float64):
+    x, _ = problem(n, p, seed=3)
+    rng = np.random.default_rng(4)
+    eta = 1 + x[:, :3] @ [2.0, -1.0, 1.0]
+    y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(dtype)
+    columns = jnp.concatenate([jnp.ones((1, n)), jnp.asarray(x.T)]).astype(dtype)
+    data = ld.LogisticProblem(columns, jnp.asarray(y), jnp.full(n, 1 / n, dtype))
+    return x, y, data, jnp.ones(p + 1, dtype).at[0].set(0)
+
+
+def logistic(data, factors, tolerance=1e-10, ratio=1e-2, count=12):
+    def run(data):
+        state, score = ld.logistic_null(data, factors, tolerance=tolerance)
+        grid = cd.penalty_grid(cd.largest_penalty(score, factors), count, ratio)
+        return grid, ld.logistic_path(data, state, grid, factors, tolerance=tolerance)
+
+    return jax.jit(run)(data)
+
+
+@pytest.mark.parametrize("shape", [(200, 15), (40, 60)])
+def test_logistic_path_certificate_and_sklearn(shape):
+    x, y, data, factors = logistic_problem(*shape)
+    grid, fit = logistic(data, factors)
+    assert (np.asarray(fit.status) == status.OK).all()
+    b = np.asarray(fit.coefficients)
+    eta = b @ np.asarray(data.columns)
+    score = (y - 1 / (1 + np.exp(-eta))) @ np.asarray(data.columns).T / len(y)
+    g = np.asarray(grid)[:, None] * np.asarray(factors)
+    breach = np.where(b != 0, np.abs(score - g * np.sign(b)), np.maximum(np.abs(score) - g, 0))
+    assert breach.max() < 1e-8
+    assert (b[0, 1:] == 0).all()
+    k = 6
+    oracle = LogisticRegression(
+        C=1 / (len(y) * float(grid[k])), l1_ratio=1, solver="saga", tol=1e-10, max_iter=100_000
+    ).fit(x, y)
+    np.testing.assert_allclose(b[k, 1:], oracle.coef_[0], atol=1e-5)
+    np.testing.assert_allclose(b[k, 0], oracle.intercept_[0], atol=1e-5)
+
+
+def test_logistic_float32():
+    _, _, data, factors = logistic_problem(200, 15, np.float32)
+    _, fit = logistic(data, factors, tolerance=1e-5)
+    assert fit.coefficients.dtype == jnp.float32
+    assert np.asarray(fit.violation).max() < 1e-4
+
+
+def test_logistic_of_separated_free_column_ends_with_a_status():
+    n = 30
+    x = jnp.linspace(-1, 1, n)
+    data = ld.LogisticProblem(
+        jnp.stack([jnp.ones(n), x]), (x > 0).astype(float), jnp.full(n, 1 / n)
+    )
+    state, _ = jax.jit(lambda d: ld.logistic_null(d, jnp.zeros(2), tolerance=1e-12))(data)
+    assert np.isfinite(np.asarray(state.coefficients)).all()

@@ -1,0 +1,116 @@
+import io
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from jaxmed.reports import document
+from jaxmed.reports.save import save
+from jaxmed.reports.style import MissingExtraError
+
+pytest.importorskip("jinja2")
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags, references and text, and checks that tags close in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.loaded, self.links, self.words, self.open = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for field, value in attrs:
+            if field in ("src", "srcset", "data", "poster", "background"):
+                self.loaded.append(value)
+            if field == "href":
+                (self.links if tag == "a" else self.loaded).append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.mark.parametrize("kind", ["primal", "dual", "tiny", "binary", "singular"])
+def test_report_loads_nothing_and_is_well_formed(every, kind):
+    text = document.html(every[kind], {})
+    page = Page(text)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(value.startswith("data:") for value in page.loaded)
+    assert "@import" not in text and "url(" not in text
+    words = " ".join(page.words)
+    assert "nan" not in words.lower().split()
+    assert "How to cite" in words and "Data and settings" in words
+
+
+def test_names_are_escaped_and_survive(every):
+    text = document.html(every["tiny"], {})
+    assert "<b>x</b>" not in text
+    words = " ".join(Page(text).words)
+    for name in ("<b>x</b>", "a & b", "c,d", 'e"f', "$g_{h}$"):
+        assert name in words
+
+
+def test_dual_report_says_why_numbers_are_missing(every):
+    words = " ".join(Page(document.html(every["dual"], {})).words)
+    assert "What could not be computed, and why" in words
+    assert "NOT_IN_DUAL" in words and "row space" in words
+    assert "mediators.csv has all 517" in words
+
+
+def test_index_links_to_every_report():
+    entries = [("p > n <dual>", "dual/report.html", "nothing & all"), ("b", "b/report.html", "")]
+    page = Page(document.index_html(entries))
+    assert page.links == ["dual/report.html", "b/report.html"]
+    assert "p > n <dual>" in page.words
+
+
+def test_missing_jinja2_names_the_extra(every, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError, match=r"jaxmed\[plot,report\]"):
+        document.html(every["primal"], {})
+
+
+def test_reports_import_neither_matplotlib_nor_jinja2():
+    code = (
+        "import sys, jaxmed.reports.save, jaxmed.reports.text; "
+        "sys.exit(bool({'matplotlib', 'jinja2'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("kind, width", [("dual", 1100), ("tiny", 500)])
+def test_report_opens_in_a_browser(every, kind, width, tmp_path):
+    imread = pytest.importorskip("matplotlib.image").imread
+    report = save(every[kind], tmp_path / "out")[-1]
+    shot = tmp_path / "shot.png"
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    subprocess.run(
+        [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}",
+         f"--window-size={width},3200", f"--screenshot={shot}", report.as_uri()],
+        check=True, capture_output=True, timeout=60, env=dict(os.environ, HOME=str(tmp_path)),
+    )  # fmt: skip
+    image = imread(io.BytesIO(shot.read_bytes()))[..., :3]
+    assert image.shape[:2] == (3200, width)
+    # Text at the top, and the blue and orange of a figure below it.
+    assert image[:300].std() > 0.05
+    red, blue = image[..., 0], image[..., 2]
+    assert (blue - red > 0.5).sum() > 500 and (red - blue > 0.5).sum() > 500
