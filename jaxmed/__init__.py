@@ -32,6 +32,7 @@ from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.intervals import indirect_estimates, indirect_interval
 from jaxmed.inference.joint_test import joint_test
 from jaxmed.inference.permutation import exposure_permutation_test
+from jaxmed.inference.power import power, printed_cosine_power, sample_size, size
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
 from jaxmed.typing import Interval
 from jaxmed.version import __version__
@@ -76,10 +77,14 @@ __all__ = [
     "mediation_data",
     "merge",
     "paths",
+    "power",
+    "printed_cosine_power",
     "read_table",
     "regress_exposure",
     "regress_outcome",
     "sample_quadratics",
+    "sample_size",
+    "size",
     "standardise",
     "zero_moments",
 ]

@@ -180,14 +180,17 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
                 int(law.status), naive=law.naive,
             )
         )  # fmt: skip
-    cross = analysis.rows.cross_fit
-    if cross is not None:
-        entries.append(
-            _effect(
-                "cross_fitted", unit, level, cross.indirect, cross.standard_error,
-                cross.interval, int(cross.status),
-            )
-        )  # fmt: skip
+    for quantity, cross in (
+        ("cross_fitted", analysis.rows.cross_fit),
+        ("cross_fitted_suppression", analysis.rows.cross_fit_suppression),
+    ):
+        if cross is not None:
+            entries.append(
+                _effect(
+                    quantity, unit, level, cross.indirect, cross.standard_error,
+                    cross.interval, int(cross.status),
+                )
+            )  # fmt: skip
     return entries
 
 

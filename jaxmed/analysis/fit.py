@@ -15,7 +15,7 @@ from jaxmed.estimators.marginal import (
     sums_from_factor,
     sums_from_rows,
 )
-from jaxmed.estimators.regression import LinearEffect, direct_effect, total_effect
+from jaxmed.estimators.regression import LinearEffect, total_and_direct
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.index import maxcor
@@ -128,6 +128,7 @@ def _dual_program(
 
 def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level: float) -> Fit:
     single = sums.exposure_cross.shape[0] == 1
+    total, direct = total_and_direct(paths, level=level)
     return Fit(
         paths=paths,
         composites={
@@ -136,8 +137,8 @@ def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level:
             if key[0] in methods
         },
         mediators=marginal_effects(sums, level=level),
-        total=total_effect(paths, level=level),
-        direct=direct_effect(paths, level=level),
+        total=total,
+        direct=direct,
         cosine=None if single else cosine_test(paths),
         corrected=None if single else corrected_cosine_test(paths),
         joint=joint_test(paths),

@@ -20,10 +20,10 @@ from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.from_weights import WeightDetails
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
+from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.typing import Key
 
 Progress = Callable[[str], None]
-MIN_FOLD_ROWS = 5
 
 
 @dataclasses.dataclass(frozen=True)

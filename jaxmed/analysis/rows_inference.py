@@ -6,11 +6,14 @@ import functools
 import jax
 
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths
-from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effect
+from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
 from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
 from jaxmed.typing import Key, pytree
+
+BOTH_SIGNS = (maxie, functools.partial(maxie, sign=-1))
 
 
 @pytree
@@ -19,7 +22,8 @@ class RowsInference:
 
     permutation: PermutationTest | None
     leave_one_out: JointTest | None
-    cross_fit: CrossFit | None
+    cross_fit: CrossFit | None  # of the concordant MaxIE composite
+    cross_fit_suppression: CrossFit | None
 
 
 def rows_inference(
@@ -57,10 +61,13 @@ def _program(
     route: str,
 ) -> RowsInference:
     permutation_key, fold_key = jax.random.split(key)
+    crossed: list[CrossFit | None] = [None, None]
+    if folds:
+        crossed = list(cross_fitted_effects(fold_key, data, BOTH_SIGNS, folds=folds, level=level))
     return RowsInference(
         exposure_permutation_test(permutation_key, data, permutations, route=route)
         if permutations
         else None,
         joint_test(paths, data=data, variance="leave_one_out") if paths.regime == "primal" else None,
-        cross_fitted_effect(fold_key, data, folds=folds, level=level) if folds else None,
+        *crossed,
     )

@@ -24,8 +24,13 @@ EFFECTS = {
     ),
     "cross_fitted": (
         "Cross-fitted effect",
-        "indirect effect, on rows not used for learning, of the MaxIE composites learned on the "
-        "other folds",
+        "indirect effect, on rows not used for learning, of the concordant MaxIE composites "
+        "learned on the other folds",
+    ),
+    "cross_fitted_suppression": (
+        "Cross-fitted suppression",
+        "indirect effect, on rows not used for learning, of the suppression MaxIE composites "
+        "learned on the other folds",
     ),
 }
 

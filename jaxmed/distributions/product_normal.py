@@ -4,19 +4,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array
+from jaxmed.typing import Array, ArrayLike
 
 NODES = 128
 BISECTIONS = 48
 
 
 def product_normal_quantile(
-    probability: float, mean_a: Array, sd_a: Array, mean_b: Array, sd_b: Array
+    probability: ArrayLike, mean_a: Array, sd_a: Array, mean_b: Array, sd_b: Array
 ) -> Array:
     """Quantile of (mean_a + sd_a Z1)(mean_b + sd_b Z2).
 
     Args:
-      probability: in (0, 1).
+      probability: in (0, 1); scalar, or with leading axes that broadcast against the others.
       mean_a, sd_a, mean_b, sd_b: arrays of one shape, sds >= 0.
     Returns:
       Quantiles of that shape, in units of a times b; relative error about 1e-3 of the product's
@@ -31,7 +31,8 @@ def product_normal_quantile(
         z = divide(divide(x[..., None], a) - mean_b[..., None], sd_b[..., None])
         return jnp.mean(jax.scipy.special.ndtr(jnp.sign(a) * z), axis=-1)
 
-    mean = mean_a * mean_b
+    probability = jnp.asarray(probability, mean_a.dtype)
+    mean = jnp.broadcast_to(mean_a * mean_b, jnp.broadcast_shapes(probability.shape, mean_a.shape))
     spread = jnp.sqrt((mean_a * sd_b) ** 2 + (mean_b * sd_a) ** 2 + (sd_a * sd_b) ** 2)
 
     def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ import numpy as np
 from jax import lax
 from jax.scipy import special
 
+from jaxmed.distributions.incomplete_beta import incomplete_beta
 from jaxmed.typing import Array, ArrayLike
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "noncentral_t_upper",
     "normal_quantile",
     "t_quantile",
+    "t_tails",
     "t_two_sided",
     "t_upper",
 ]
@@ -32,15 +34,23 @@ def t_two_sided(statistic: ArrayLike, df: ArrayLike) -> Array:
     inside = df > 0
     df = jnp.where(inside, df, jnp.ones_like(df))
     x = 1 / (1 + statistic * statistic / df)
-    p = _beta_lower(df / 2, jnp.full_like(x, 0.5), x)
+    p = incomplete_beta(df / 2, jnp.full_like(x, 0.5), x)
     return jnp.where(inside, p, jnp.nan)
 
 
 def t_upper(statistic: ArrayLike, df: ArrayLike) -> Array:
     """P(T >= statistic) for Student's t."""
     statistic, df = _promote(statistic, df)
-    half = t_two_sided(statistic, df) / 2
-    return jnp.where(statistic < 0, 1 - half, half)
+    return t_tails(statistic, df)[1]
+
+
+def t_tails(statistic: ArrayLike, df: ArrayLike) -> tuple[Array, Array, Array]:
+    """(P(|T| >= |statistic|), P(T >= statistic), P(T <= statistic)) from one evaluation."""
+    statistic, df = _promote(statistic, df)
+    both = t_two_sided(statistic, df)
+    near, far = both / 2, 1 - both / 2
+    below = statistic < 0
+    return both, jnp.where(below, far, near), jnp.where(below, near, far)
 
 
 def f_upper(statistic: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> Array:
@@ -53,7 +63,7 @@ def f_upper(statistic: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> Array:
     df1 = jnp.where(inside, df1, jnp.ones_like(df1))
     df2 = jnp.where(inside, df2, jnp.ones_like(df2))
     x = 1 / (1 + jnp.maximum(statistic, 0) * (df1 / df2))
-    return jnp.where(inside, _beta_lower(df2 / 2, df1 / 2, x), jnp.nan)
+    return jnp.where(inside, incomplete_beta(df2 / 2, df1 / 2, x), jnp.nan)
 
 
 def f_quantile(probability: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> Array:
@@ -147,14 +157,6 @@ def _noncentral_t(statistic: ArrayLike, df: ArrayLike, noncentrality: ArrayLike,
         values = jnp.exp(log_density) * special.ndtr(sign * (t * s - delta))
         total += jnp.sum(values * jnp.asarray(_WEIGHTS, t.dtype), axis=-1) * (right - left)[..., 0] / 2
     return jnp.clip(total, 0, 1)
-
-
-def _beta_lower(a: Array, b: Array, x: Array) -> Array:
-    """Regularised incomplete beta I_x(a, b); XLA's answer at x = 0 and 1 made explicit."""
-    interior = (x > 0) & (x < 1)
-    value = special.betainc(a, b, jnp.where(interior, x, jnp.full_like(x, 0.5)))
-    value = jnp.where(x >= 1, jnp.ones_like(value), jnp.where(x <= 0, jnp.zeros_like(value), value))
-    return jnp.where(jnp.isnan(x), jnp.nan, jnp.where(interior, value, value))
 
 
 def _promote(*values: ArrayLike) -> list[Array]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
-from jaxmed.estimators.regression import total_effect
+from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry import bisector, index, single_path
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import Paths, dual_paths, primal, regime_of
@@ -78,7 +78,7 @@ def composite_estimate(
     """Assembles the Estimate of one composite."""
     effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
     errors = no_effects(chosen.indirect)
-    total = total_effect(result, level=level)
+    total, _ = total_and_direct(result, level=level)
     nan = errors.direct
     none = Interval(nan, nan, level, "none: weights are optimised on the same rows")
     return Estimate(

@@ -87,10 +87,8 @@ def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffe
     )
     indirect = alpha * beta
     p_value = jnp.max(p_both, axis=0)
-    lower, upper = (
-        product_normal_quantile(tail, alpha, alpha_se, beta, beta_se)
-        for tail in ((1 - level) / 2, (1 + level) / 2)
-    )
+    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]])
+    lower, upper = product_normal_quantile(tails, alpha, alpha_se, beta, beta_se)
     return MediatorEffects(
         alpha=alpha,
         alpha_se=alpha_se,

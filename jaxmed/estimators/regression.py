@@ -19,31 +19,33 @@ class LinearEffect:
     df: Array
 
 
-def total_effect(result: Paths, *, level: float = 0.95) -> LinearEffect:
-    """Effect of the exposure given the covariates, m = n - 2 - q degrees of freedom; both regimes."""
-    m = result.quadratics.residual_df
-    left = result.outcome_ss - result.total_effect * result.exposure_outcome
-    variance = divide(jnp.maximum(left, 0), m * result.exposure_ss, jnp.nan)
-    return _effect(result.total_effect, variance, m, level)
+def total_and_direct(result: Paths, *, level: float = 0.95) -> tuple[LinearEffect, LinearEffect]:
+    """Effect of the exposure given the covariates, and given covariates and all mediators.
 
-
-def direct_effect(result: Paths, *, level: float = 0.95) -> LinearEffect:
-    """Effect of the exposure given covariates and all mediators, m - p degrees of freedom.
-
-    NaN in the dual, where the mediators leave no residual.
+    Returns:
+      (total, direct) with m = n-2-q and m-p degrees of freedom; the direct effect is NaN in the
+      dual, where the mediators leave no residual.
     """
     q = result.quadratics
-    estimate = result.total_effect - q.total_indirect
-    variance = divide(q.residual_variance * (1 + q.exposure_exposure), q.exposure_ss, jnp.nan)
-    estimate = jnp.where(jnp.isnan(q.residual_variance), jnp.nan, estimate)
-    return _effect(estimate, variance, q.residual_df - q.dimension, level)
-
-
-def _effect(estimate: Array, variance: Array, df: Array, level: float) -> LinearEffect:
-    error = jnp.where(jnp.isnan(variance), jnp.nan, sqrt(variance))
-    half = t_quantile((1 + level) / 2, jnp.maximum(df, 1)) * error
-    interval = Interval(estimate - half, estimate + half, level, "t")
-    p_value = t_two_sided(divide(estimate, error, jnp.inf), jnp.maximum(df, 1))
-    return LinearEffect(
-        estimate, error, interval, jnp.where(jnp.isnan(error), jnp.nan, p_value), df
+    m, tau = q.residual_df, result.exposure_ss
+    left = result.outcome_ss - result.total_effect * result.exposure_outcome
+    total_variance = divide(jnp.maximum(left, 0), m * tau, jnp.nan)
+    direct_variance = divide(q.residual_variance * (1 + q.exposure_exposure), tau, jnp.nan)
+    no_residual = jnp.isnan(q.residual_variance)
+    direct = jnp.where(no_residual, jnp.nan, result.total_effect - q.total_indirect)
+    # One evaluation for both: quantile and tail dominate the compile time.
+    estimate = jnp.stack([result.total_effect, direct])
+    variance = jnp.stack([total_variance, direct_variance])
+    df = jnp.maximum(jnp.stack([m, m - q.dimension]), 1)
+    error = jnp.where(jnp.isnan(variance) | jnp.isnan(estimate), jnp.nan, sqrt(variance))
+    half = t_quantile((1 + level) / 2, df) * error
+    p_value = t_two_sided(divide(estimate, error, jnp.inf), df)
+    p_value = jnp.where(jnp.isnan(error), jnp.nan, p_value)
+    lower, upper = estimate - half, estimate + half
+    first, second = (
+        LinearEffect(
+            estimate[i], error[i], Interval(lower[i], upper[i], level, "t"), p_value[i], df[i]
+        )
+        for i in (0, 1)
     )
+    return first, second

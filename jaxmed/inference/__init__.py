@@ -1,1 +1,32 @@
+"""Tests, intervals and power of the composite mediator; pure functions of paths or rows."""
 
+from jaxmed.inference.cosine_test import CosineTest, corrected_cosine_test, cosine_test
+from jaxmed.inference.intersection_union import IntersectionUnionTest, intersection_union_test
+from jaxmed.inference.intervals import (
+    IndirectEstimates,
+    IndirectInterval,
+    indirect_estimates,
+    indirect_interval,
+    indirect_intervals,
+)
+from jaxmed.inference.joint_test import JointTest, joint_test
+from jaxmed.inference.power import power, printed_cosine_power, sample_size, size
+
+__all__ = [
+    "CosineTest",
+    "IndirectEstimates",
+    "IndirectInterval",
+    "IntersectionUnionTest",
+    "JointTest",
+    "corrected_cosine_test",
+    "cosine_test",
+    "indirect_estimates",
+    "indirect_interval",
+    "indirect_intervals",
+    "intersection_union_test",
+    "joint_test",
+    "power",
+    "printed_cosine_power",
+    "sample_size",
+    "size",
+]

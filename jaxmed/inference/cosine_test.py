@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
-from jaxmed.distributions.tails import t_two_sided, t_upper
+from jaxmed.distributions.tails import t_tails
 from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree
@@ -102,13 +102,14 @@ def _student(q: PathQuadratics, variance: Array, df: Array, code: Array) -> Cosi
     def finish(value: Array, when_null: float) -> Array:
         return jnp.where(exists, jnp.where(null, when_null, value), jnp.nan)
 
+    p_value, p_concordant, p_suppression = t_tails(statistic, df)
     return CosineTest(
         cosine=finish(q.cosine, 0.0),
         statistic=finish(statistic, 0.0),
         df=jnp.where(exists, df, jnp.nan),
-        p_value=finish(t_two_sided(statistic, df), 1.0),
-        p_concordant=finish(t_upper(statistic, df), 1.0),
-        p_suppression=finish(t_upper(-statistic, df), 1.0),
+        p_value=finish(p_value, 1.0),
+        p_concordant=finish(p_concordant, 1.0),
+        p_suppression=finish(p_suppression, 1.0),
         status=code,
     )
 

@@ -1,6 +1,6 @@
 """Effect of a learned composite on rows that did not learn it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,10 @@ from jaxmed.statistics.dual_stats import dual_statistics
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
 DRAWS = 4000
+# Held-out rows beyond the covariates that a fold needs for its two regressions.
+MIN_FOLD_ROWS = 5
+
+Composite = Callable[[Paths], CompositeMediator]
 
 
 @pytree
@@ -36,7 +40,7 @@ def cross_fitted_effect(
     key: Key,
     data: MediationData,
     *,
-    composite: Callable[[Paths], CompositeMediator] = maxie,
+    composite: Composite = maxie,
     folds: int = 5,
     level: float = 0.95,
 ) -> CrossFit:
@@ -53,33 +57,56 @@ def cross_fitted_effect(
       level: of the interval.
     Returns:
       CrossFit. The target is the mean population effect of the K learned composites, which is
-      below that of the full-data weights (they learn from more rows) and far below the in-sample effect.
-      The interval draws the 2K coefficients from independent t distributions.
+      below that of the full-data weights (they learn from more rows) and far below the in-sample
+      effect. The interval draws the 2K coefficients from independent t distributions.
     Raises:
       ValueError: folds < 2 or folds too small.
-    Source: sample splitting; unbiased for its target under the linear model, interval approximate.
+    Source: sample splitting; unbiased for its target under the linear model, interval approximate
+      (conservative where both effects are null).
     """
+    return cross_fitted_effects(key, data, (composite,), folds=folds, level=level)[0]
+
+
+def cross_fitted_effects(
+    key: Key,
+    data: MediationData,
+    composites: Sequence[Composite],
+    *,
+    folds: int = 5,
+    level: float = 0.95,
+) -> list[CrossFit]:
+    """`cross_fitted_effect` of several composites from the same folds and one fit per fold."""
     n, p = data.mediators.shape
     q = data.covariates.shape[1]
     held = -(-n // folds) if folds >= 2 else n
-    if folds < 2 or n // folds < q + 5:
+    if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(
-            f"{folds} folds of {n} rows: need at least 2 folds of at least {q + 5} rows each "
-            f"({q} covariates); use fewer folds"
+            f"{folds} folds of {n} rows: need at least 2 folds of at least {q + MIN_FOLD_ROWS} "
+            f"rows each ({q} covariates); use fewer folds"
         )
     order_key, draw_key = jax.random.split(key)
     order = jax.random.permutation(order_key, n)
     train, test, present = _fold_rows(order, n, folds, held)
-    learn = _learner(composite, regime_of(n - held, p, q))
+    learn = _learner(composites, regime_of(n - held, p, q))
 
-    def one(rows: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
-        learned = learn(_take(data, rows[0], None))
-        return _evaluate(_take(data, rows[1], rows[2]), learned)
+    def one(rows: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+        weights, status = learn(_take(data, rows[0], None))
+        held_out = _take(data, rows[1], rows[2])
+        return jax.vmap(lambda w, code: _evaluate(held_out, w, code))(weights, status)
 
     alpha, alpha_se, beta, beta_se, status = jax.lax.map(one, (train, test, present))
     df = jnp.sum(present, axis=1).astype(alpha.dtype) - 2 - q
-    interval, error = _interval(draw_key, alpha, alpha_se, beta, beta_se, df, level)
-    return CrossFit(jnp.mean(alpha * beta), error, interval, alpha, beta, jnp.max(status), folds)
+    results = []
+    for i in range(len(composites)):
+        coefficients = (alpha[:, i], alpha_se[:, i], beta[:, i], beta_se[:, i])
+        interval, error = _interval(draw_key, *coefficients, df, level)
+        effect = jnp.mean(alpha[:, i] * beta[:, i])
+        results.append(
+            CrossFit(
+                effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds
+            )
+        )
+    return results
 
 
 def _fold_rows(order: Array, n: int, folds: int, held: int) -> tuple[Array, Array, Array]:
@@ -113,16 +140,21 @@ def _take(data: MediationData, rows: Array, present: Array | None) -> MediationD
 
 
 def _learner(
-    composite: Callable[[Paths], CompositeMediator], regime: str
-) -> Callable[[MediationData], CompositeMediator]:
-    if regime == "primal":
-        return lambda train: composite(primal(train, "gram")[1])
-    return lambda train: composite(dual_paths(dual_statistics(train)))
+    composites: Sequence[Composite], regime: str
+) -> Callable[[MediationData], tuple[Array, Array]]:
+    """Function from training rows to weights [c, p] and status [c] of the c composites."""
+
+    def learn(train: MediationData) -> tuple[Array, Array]:
+        paths = primal(train, "gram")[1] if regime == "primal" else dual_paths(dual_statistics(train))
+        learned = [composite(paths) for composite in composites]
+        return jnp.stack([c.weights for c in learned]), jnp.stack([c.status for c in learned])
+
+    return learn
 
 
-def _evaluate(held: MediationData, learned: CompositeMediator) -> tuple[Array, ...]:
+def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array, ...]:
     """(alpha, its se, beta, its se, status) of the learned score on held-out rows."""
-    score = matmul(held.mediators, learned.weights)
+    score = matmul(held.mediators, weights)
     single = MediationData(held.exposure, score[:, None], held.outcome, held.covariates, held.weights)
     result = primal(single, "gram")[1]
     quadratics, m = result.quadratics, result.quadratics.residual_df
@@ -134,7 +166,7 @@ def _evaluate(held: MediationData, learned: CompositeMediator) -> tuple[Array, .
     alpha_se = divide(jnp.abs(root), sqrt(m * result.exposure_ss))
     beta_se = divide(sqrt(quadratics.residual_ss / (m - 1)), jnp.abs(root))
     # A fold whose held-out part is degenerate has no number; one lost fold loses the estimate.
-    lost = st.combine(learned.status, st.when(st.is_fatal(result.status), st.TOO_FEW_ROWS))
+    lost = st.combine(status, st.when(st.is_fatal(result.status), st.TOO_FEW_ROWS))
     return alpha, alpha_se, beta, beta_se, st.combine(lost, st.when(jnp.isnan(alpha), st.TOO_FEW_ROWS))
 
 

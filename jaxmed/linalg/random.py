@@ -63,20 +63,21 @@ def _block(key: Key, df: Array, size: int) -> Array:
     """`size` variates at once; df is a scalar or [size]."""
     usable = (df > 0) & jnp.isfinite(df)
     half = jnp.where(usable, df, jnp.full_like(df, 100)) / 2
-    key_gamma, key_power = jax.random.split(key)
+    key_first, key_repair, key_power = jax.random.split(key, 3)
     below_one = half < 1
-    gamma = _gamma_from_one(key_gamma, jnp.where(below_one, half + 1, half), size)
+    shape_parameter = jnp.where(below_one, half + 1, half)
+    gamma = _gamma_from_one(key_first, key_repair, shape_parameter, size)
 
     def boost(gamma: Array) -> Array:
-        exponential = jax.random.exponential(key_power, (size,), gamma.dtype)
-        return jnp.where(below_one, gamma * jnp.exp(-exponential / half), gamma)
+        uniform = _uniform(jax.random.bits(key_power, (size,), jnp.uint32), gamma.dtype)
+        return jnp.where(below_one, gamma * jnp.exp(jnp.log(uniform) / half), gamma)
 
     gamma = lax.cond(jnp.any(below_one & usable), boost, lambda gamma: gamma, gamma)
     unusable = jnp.where(df == 0, jnp.zeros_like(df), jnp.full_like(df, jnp.nan))
     return jnp.where(usable, 2 * gamma, unusable)
 
 
-def _gamma_from_one(key: Key, shape_parameter: Array, size: int) -> Array:
+def _gamma_from_one(key_first: Key, key_repair: Key, shape_parameter: Array, size: int) -> Array:
     """`size` gamma variates with shape parameter >= 1, scalar or [size]."""
     rows = _ROWS if size >= 8 * _ROWS else 1
     columns = -(-size // rows)
@@ -85,7 +86,9 @@ def _gamma_from_one(key: Key, shape_parameter: Array, size: int) -> Array:
         shape_parameter = shape_parameter.reshape(rows, columns)
     d = shape_parameter - 1 / 3
     scale = 1 / (3 * jnp.sqrt(d))
-    t, undecided = _propose(key, scale, d, (rows, columns))
+    words = 2 if d.dtype == jnp.float32 else 3
+    first = jax.random.bits(key_first, (words, rows, columns), jnp.uint32)
+    t, undecided = _propose(first, scale, d)
     row = lax.broadcasted_iota(jnp.int32, (rows, columns), 0)
 
     def repair(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -98,11 +101,11 @@ def _gamma_from_one(key: Key, shape_parameter: Array, size: int) -> Array:
                 return values
             return jnp.sum(jnp.where(chosen, values, jnp.zeros_like(values)), axis=0)
 
-        key_decide, key_new = jax.random.split(jax.random.fold_in(key, trial))
+        key = jax.random.fold_in(key_repair, trial)
+        bits = jax.random.bits(key, (1 + words, columns), jnp.uint32)
         chosen_d = pick(d)
-        uniform = _uniform(key_decide, (columns,), d.dtype)
-        accepted = _accepted_late(pick(t), chosen_d, uniform)
-        new_t, new_undecided = _propose(key_new, pick(scale), chosen_d, (columns,))
+        accepted = _accepted_late(pick(t), chosen_d, _uniform(bits[0], d.dtype))
+        new_t, new_undecided = _propose(bits[1:], pick(scale), chosen_d)
         t = jnp.where(chosen & ~accepted, new_t, t)
         undecided = undecided & ~(chosen & (accepted | ~new_undecided))
         return trial + 1, t, undecided
@@ -113,16 +116,24 @@ def _gamma_from_one(key: Key, shape_parameter: Array, size: int) -> Array:
     return jnp.broadcast_to(d * cube, (rows, columns)).reshape(-1)[:size]
 
 
-def _propose(key: Key, scale: Array, d: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Proposals t, and whether the short comparison leaves them undecided."""
-    key_normal, key_uniform = jax.random.split(key)
-    t = scale * jax.random.normal(key_normal, shape, scale.dtype)
-    return t, _uniform(key_uniform, shape, scale.dtype) <= _bound(t, d)
+def _propose(bits: Array, scale: Array, d: Array) -> tuple[Array, Array]:
+    """Proposals t, and whether the short comparison leaves them undecided.
+
+    One array of random words serves the uniform (first word) and the normal (the others): every
+    further generator call costs compile time.
+    """
+    dtype = scale.dtype
+    centred = 2 * _uniform(bits[1], dtype) - 1
+    if len(bits) == 3:  # float64: 53 of 64 bits
+        centred = centred + bits[2].astype(dtype) * 2.0**-63 - 2.0**-32
+    limit = 1 - float(jnp.finfo(dtype).epsneg)
+    normal = math.sqrt(2.0) * lax.erf_inv(jnp.clip(centred, -limit, limit))
+    t = scale * normal
+    return t, _uniform(bits[0], dtype) <= _bound(t, d)
 
 
-def _uniform(key: Key, shape: tuple[int, ...], dtype: jax.typing.DTypeLike) -> Array:
-    """Uniform on (0, 1) from 32 bits, in either precision."""
-    bits = jax.random.bits(key, shape, jnp.uint32)
+def _uniform(bits: Array, dtype: jax.typing.DTypeLike) -> Array:
+    """Uniform on (0, 1], from 32 bits in either precision."""
     return (bits.astype(dtype) + jnp.asarray(0.5, dtype)) * jnp.asarray(2.0**-32, dtype)
 
 

@@ -55,7 +55,7 @@ def sphere_minimiser(eigenvalues: Array, linear: Array) -> SphereSolution:
         return jnp.clip(mu + divide((size - 1) * size * size, slope), mu, upper)
 
     hard = norm(weights_at(lower)) < 1 - jnp.sqrt(eps)
-    root = jax.lax.fori_loop(0, STEPS, newton, lower)
+    root: Array = jax.lax.fori_loop(0, STEPS, newton, lower)  # type: ignore[assignment]
     mu = jnp.where(hard, jnp.zeros_like(lower), root)
     w = weights_at(jnp.where(hard, lower, mu))
     missing = sqrt(1 - jnp.sum(w * w))

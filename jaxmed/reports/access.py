@@ -12,7 +12,8 @@ Entry = dict[str, Any]
 
 # A report names these quantities and tests; others are shown in the tables under their own label.
 TOTAL, DIRECT, INDIRECT = "total_effect", "direct_effect", "total_indirect"
-CONCORDANT, SUPPRESSION, CROSS_FITTED = "concordant", "suppression", "cross_fitted"
+CONCORDANT, SUPPRESSION = "concordant", "suppression"
+CROSS_FITTED, CROSS_FITTED_SUPPRESSION = "cross_fitted", "cross_fitted_suppression"
 COSINE, CORRECTED, JOINT = "cosine", "corrected_cosine", "joint"
 INTERSECTION_UNION, PERMUTATION = "intersection_union", "permutation"
 LEAVE_ONE_OUT = "joint_leave_one_out"

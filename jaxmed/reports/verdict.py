@@ -142,20 +142,30 @@ def _aligned(record: Record, numbers: str) -> tuple[str, str]:
 
 
 def _cross_fitted(record: Record) -> str:
-    entry = access.effect(record, access.CROSS_FITTED)
-    if not finite(access.value(entry, "estimate")):
-        return ""
-    text = (
-        "On rows it has not learned from, the learned concordant composite carries "
-        f"{_with_interval(entry)}"
+    """What the learned composites of both signs carry on rows they have not seen."""
+    quantities = (
+        (access.CROSS_FITTED, "concordant", 1),
+        (access.CROSS_FITTED_SUPPRESSION, "suppression", -1),
     )
+    clauses = [
+        _held_out(entry, name, sign)
+        for quantity, name, sign in quantities
+        if finite(access.value(entry := access.effect(record, quantity), "estimate"))
+    ]
+    if not clauses:
+        return ""
+    return f"On rows they have not learned from, {'; '.join(clauses)}."
+
+
+def _held_out(entry: Entry, name: str, sign: int) -> str:
+    text = f"the {name} composite carries {_with_interval(entry)}"
     if not finite(access.value(entry, "lower")):
-        return text + "."
+        return text
     if not access.excludes_zero(entry):
-        return text + ": not distinguishable from zero."
-    if access.value(entry, "estimate") < 0:
-        return text + ": the opposite sign to the one it was learned for."
-    return text + ": this one composite holds up out of sample (it is not the net effect)."
+        return f"{text}, not distinguishable from zero"
+    if sign * access.value(entry, "estimate") < 0:
+        return f"{text}, the opposite sign to the one it was learned for"
+    return f"{text}, which holds up out of sample (one composite, not the net effect)"
 
 
 def _one_at_a_time(record: Record) -> str:

@@ -56,23 +56,23 @@ def cross_moments(data: MediationData) -> CrossMoments:
     if is_host(data):
         return _host_moments(data)
     others = jnp.concatenate([data.covariates, data.exposure[:, None], data.outcome[:, None]], axis=1)
-    n = others.shape[0]
+    n, p = data.mediators.shape
     if data.weights is None:
         total = count = squares = jnp.asarray(n, others.dtype)
-        root = None
         means = [jnp.mean(block, axis=0) for block in (others, data.mediators)]
     else:
         w = data.weights
         count = jnp.sum(w > 0).astype(others.dtype)
         total, squares = jnp.sum(w), jnp.sum(w * w)
-        root = jnp.sqrt(w)[:, None]
         means = [divide(jnp.sum(w[:, None] * b, axis=0), total) for b in (others, data.mediators)]
-    centred = [block - mean for block, mean in zip((others, data.mediators), means, strict=True)]
-    if root is not None:
-        centred = [root * block for block in centred]
-    other, mediators = centred
-    across = products.cross(other, mediators)
-    comoment = jnp.block([[products.gram(other), across], [across.T, products.gram(mediators)]])
+
+    def centred(columns: Array, mean: Array) -> Array:
+        return columns - mean if data.weights is None else jnp.sqrt(data.weights)[:, None] * (columns - mean)
+
+    # Each block is centred on its own, so that it is one contiguous array: no copy of all mediators.
+    blocks = [centred(data.mediators[:, b], means[1][b]) for b in products.column_blocks(p)]
+    blocks[0] = jnp.concatenate([centred(others, means[0]), blocks[0]], axis=1)
+    comoment = products.gram_of_blocks(blocks)
     return CrossMoments(
         count, total, squares, jnp.concatenate(means), comoment, data.covariates.shape[1], data.names
     )

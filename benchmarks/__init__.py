@@ -1,0 +1,1 @@
+"""Speed beside its peers, each with a correctness figure: `python -m benchmarks`."""

@@ -1,0 +1,137 @@
+"""README and docs: the example runs, links lead somewhere, commands are understood."""
+
+import re
+import shlex
+from pathlib import Path
+
+import jax
+import pytest
+
+from jaxmed import cli
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ids = [page.name for page in PAGES]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for name, body in BLOCK.findall(page.read_text()) if name == language]
+
+
+def prose(page: Path) -> str:
+    return BLOCK.sub("", page.read_text())
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words of every shell command, without assignments to the environment before it."""
+    text = "".join(blocks(page, "sh")).replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
+    return [without_environment(words) for words in lines if words]
+
+
+def without_environment(words: list[str]) -> list[str]:
+    first = next(i for i, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
+    return words[first:]
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def benchmark_names() -> set[str]:
+    return {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+
+
+def test_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pandas", reason="the example reads a table")
+    pytest.importorskip("matplotlib", reason="the example draws figures")
+    pytest.importorskip("jinja2", reason="the example writes a report")
+    (example,) = blocks(README, "python")
+    assert len(example.splitlines()) <= 12
+    monkeypatch.chdir(tmp_path)
+    before = jax.config.jax_enable_x64
+    try:
+        exec(compile(example, "README.md", "exec"), {})
+    finally:
+        jax.config.update("jax_enable_x64", before)
+    shown = capsys.readouterr().out
+    assert "Cosine test" in shown and "q_value" in shown
+    assert (tmp_path / "out/age/report.html").exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_relative_links_and_images_exist(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    assert links or page.name == "performance.md" or page != README
+    for link in links:
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_shell_commands_are_understood(page):
+    for words in commands(page):
+        if words[0] == "make":
+            assert set(words[1:]) <= make_targets(), words
+        elif words[0] == "jaxmed":
+            options = cli._parser().parse_args(words[1:])
+            assert not hasattr(options, "file") or (ROOT / options.file).exists(), words
+        else:
+            raise AssertionError(f"no check for {words}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_commands_and_options_named_in_the_text_exist(page):
+    code = re.findall(r"`([^`\n]+)`", prose(page))
+    targets, benchmarks = make_targets(), benchmark_names()
+    helps = {name: _help(name) for name in ("mediate", "evaluate", "demo")}
+    for text in code:
+        words = text.split()
+        if words[0] == "make":
+            assert words[1] in targets, text
+        elif words[0] == "jaxmed" and len(words) > 1:
+            assert words[1] in helps, text
+        elif text.startswith("python -m benchmarks "):
+            assert words[3] in benchmarks | {"NAME", "--help"}, text
+        elif words[0] == "python" and words[1] != "-m":
+            assert (ROOT / words[1]).exists(), text
+        if words[0] == "jaxmed" or words[0].startswith("--"):
+            options = re.findall(r"--[a-z][a-z-]*", text)
+            assert all(any(o in h for h in helps.values()) for o in options), text
+
+
+def _help(command: str) -> str:
+    parser = cli._parser()
+    subparsers = next(a for a in parser._actions if getattr(a, "choices", None))
+    return subparsers.choices[command].format_help()  # type: ignore[index]
+
+
+def test_documented_names_are_public():
+    import jaxmed
+
+    for page in PAGES:
+        names = re.findall(r"`jaxmed\.([a-z_]+(?:\.[a-z_]+)*)", prose(page))
+        for name in names:
+            _resolve(jaxmed, name)
+
+
+def _resolve(package, name: str) -> None:
+    import importlib
+
+    value = package
+    for part in name.split("."):
+        if not hasattr(value, part):
+            value = importlib.import_module(f"{value.__name__}.{part}")
+        else:
+            value = getattr(value, part)
