@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.harness import goal, in_child, last_core, once, random_problem, summary, write
 
 ROWS, COLUMNS = 38383, 2916
-CHUNK = 8192
+CHUNK = 16384
 ROUNDS, REPEATS = 2, 2
 VARIANTS = ("numpy", "memory", "streamed")
 
@@ -29,10 +29,13 @@ def main(out: Path) -> None:
     goals = []
     for name, least in (("memory", 0.9), ("streamed", 0.7)):
         ratios = {
-            clock: best["numpy"][f"{clock}_ms"] / best[name][f"{clock}_ms"]
+            f"by_{clock}": best["numpy"][f"{clock}_ms"] / best[name][f"{clock}_ms"]
             for clock in ("wall_median", "wall_min", "cpu_median")
         }
-        goals.append(goal(f"{name}: speed against NumPy in one shot", ratios["wall_median"], at_least=least, **ratios))
+        # Each variant has its own process and cannot be timed in turn with the others: on a
+        # shared machine only their CPU times, each of one thread, can be compared.
+        text = f"{name}: speed against NumPy in one shot, CPU time"
+        goals.append(goal(text, ratios["by_cpu_median"], at_least=least, **ratios))
         peak = best[name]["peak_above_input_mb"]
         goals.append(goal(f"{name}: peak memory above the input, MB", peak, at_most=1000))
     shape = {"n": ROWS, "p": COLUMNS, "dtype": "float32", "chunk_rows": CHUNK, "threads": 1}
@@ -40,7 +43,7 @@ def main(out: Path) -> None:
 
 
 def variant(name: str, rows: int = ROWS, columns: int = COLUMNS, repeats: int = REPEATS) -> dict:
-    """Timings of one variant in this process, its statistic, and the peak memory above its input."""
+    """Timings of one variant in this process, its statistic, and its peak above the input."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -74,7 +77,14 @@ def _numpy64(exposure, mediators, outcome) -> float:
     for start in range(0, len(exposure), 4096):
         part = slice(start, start + 4096)
         block = np.column_stack(
-            [v[part] - mean for v, mean in zip((exposure, outcome, mediators), (columns[0], columns[2], columns[1]), strict=True)]
+            [
+                v[part] - mean
+                for v, mean in zip(
+                    (exposure, outcome, mediators),
+                    (columns[0], columns[2], columns[1]),
+                    strict=True,
+                )
+            ]
         )
         total += block.T @ block
     tau, ay, yy = total[0, 0], total[0, 1], total[1, 1]

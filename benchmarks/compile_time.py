@@ -1,6 +1,7 @@
 """What the first `mediate` call costs beyond the second, with and without a persistent cache.
 
-Default settings on the bundled proteome (517 proteins, dual; 50 proteins, primal), each in a new process.
+Default settings on the bundled proteome (517 proteins, dual; 50 proteins, primal), each
+in a new process.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""The dual fit with p = 20000 mediators of n = 500 rows on one thread, beside a NumPy Cholesky dual."""
+"""The dual fit (n = 500, p = 20000) on one thread, beside a NumPy Cholesky dual."""
 
 from pathlib import Path
 
@@ -18,7 +18,10 @@ def main(out: Path) -> None:
         "jax64/numpy_paths": "in jit, float64 / NumPy float64",
         "jax32/numpy32": "in jit, float32 / NumPy float32",
     }
-    goals = [goal(text, ratios[k]["by_wall_median"], at_least=1.0, **ratios[k]) for k, text in labels.items()]
+    goals = [
+        goal(text, ratios[k]["by_wall_median"], at_least=1.0, **ratios[k])
+        for k, text in labels.items()
+    ]
     write("dual", goals, case, out, threads=1)
 
 
@@ -75,7 +78,13 @@ def one_dual(n: int, p: int) -> dict:
         "T_jit64": float(abs(from_rows(device)[1] / exact["T"] - 1)),
         "T_jit32": float(abs(from_rows(device32)[1] / exact["T"] - 1)),
     }
-    pairs = [("paths", "numpy_paths"), ("fit", "numpy_tables"), ("fit", "numpy_paths"), ("jax64", "numpy_paths"), ("jax32", "numpy32")]
+    pairs = [
+        ("paths", "numpy_paths"),
+        ("fit", "numpy_tables"),
+        ("fit", "numpy_paths"),
+        ("jax64", "numpy_paths"),
+        ("jax32", "numpy32"),
+    ]
     return {
         "n": n,
         "p": p,

@@ -20,16 +20,31 @@ def main(out: Path) -> None:
         name, s = f"({case['n']}, {case['p']})", case["speed"]
         if least is not None:
             _row(goals, f"in jit, float64 / numpy float64, {name}", s["jax64/numpy64"], least)
+            if "jax_mapped64/numpy64" in s:
+                text = f"in jit, {BATCH} fits a program, float64 / numpy float64, {name}"
+                _row(goals, text, s["jax_mapped64/numpy64"], least)
         _row(goals, f"in jit, float32 / numpy float64, {name}", s["jax32/numpy64"], 1.0)
         _row(goals, f"in jit, float32 / numpy float32, {name}", s["jax32/numpy32"], 0.7)
     for case in host:
         name = f"({case['n']}, {case['p']})"
         if case["n"] * case["p"] >= 500_000:
-            _row(goals, f"fit from host / numpy same tables, {name}", case["speed"]["fit/tables"], 0.9)
-            _row(goals, f"fit from host / numpy paths alone, {name}", case["speed"]["fit/paths"], 0.9)
+            _row(
+                goals,
+                f"fit from host / numpy same tables, {name}",
+                case["speed"]["fit/tables"],
+                0.9,
+            )
+            _row(
+                goals, f"fit from host / numpy paths alone, {name}", case["speed"]["fit/paths"], 0.9
+            )
         else:
-            extra = case["timings"]["fit"]["wall_median_ms"] - case["timings"]["numpy_paths"]["wall_median_ms"]
-            goals.append(goal(f"fit from host, ms over numpy paths alone, {name}", extra, at_most=3))
+            extra = (
+                case["timings"]["fit"]["wall_median_ms"]
+                - case["timings"]["numpy_paths"]["wall_median_ms"]
+            )
+            goals.append(
+                goal(f"fit from host, ms over numpy paths alone, {name}", extra, at_most=3)
+            )
     write("fit", goals, {"inside_jit": jit, "from_host": host}, out, threads=1)
 
 
@@ -38,7 +53,7 @@ def _row(goals: list, text: str, ratios: dict, least: float) -> None:
 
 
 def inside_jit(n: int, p: int) -> dict:
-    """Paths, MaxIE and T from device arrays; alone, and as one of 16 inside a larger program."""
+    """Paths, MaxIE and T from device arrays; alone, and as one of 16 in a larger program."""
     import jax
     import jax.numpy as jnp
 
@@ -66,7 +81,10 @@ def inside_jit(n: int, p: int) -> dict:
         composite, statistic = program(data)
         errors[dtype] = {
             "T": float(abs(statistic / exact["T"] - 1)),
-            "weights": float(np.linalg.norm(composite.weights - exact["weights"]) / np.linalg.norm(exact["weights"])),
+            "weights": float(
+                np.linalg.norm(composite.weights - exact["weights"])
+                / np.linalg.norm(exact["weights"])
+            ),
         }
     timings = interleaved(calls)
     for name in list(timings):
@@ -88,8 +106,8 @@ def inside_jit(n: int, p: int) -> dict:
 def from_host(n: int, p: int) -> dict:
     """The whole `fit` of `mediate` from NumPy arrays in float64, its parts, and two peers.
 
-    `fit` gives both composites in both directions, four tests, total and direct effects and the table
-    of single mediators; "paths" is MaxIE and T alone, "tables" adds the single-mediator table.
+    `fit` gives both composites in both directions, four tests, total and direct effects and the
+    table of single mediators; "paths" is MaxIE and T alone, "tables" adds the table.
     """
     import jax
 
@@ -112,7 +130,9 @@ def from_host(n: int, p: int) -> dict:
         "numpy_paths": lambda: peers.primal(*rows),
         "numpy_tables": tables,
         "part_moments": lambda: cross_moments(data),
-        "part_program": lambda: jax.block_until_ready(module._moments_program(device, methods, level)),
+        "part_program": lambda: jax.block_until_ready(
+            module._moments_program(device, methods, level)
+        ),
     }
     timings = interleaved(calls)
     result, exact, table = module.fit(data), peers.primal(*rows), peers.single_mediators(*rows)
@@ -121,7 +141,9 @@ def from_host(n: int, p: int) -> dict:
         "p": p,
         "relative_error": {
             "T": float(abs(result.cosine.statistic / exact["T"] - 1)),  # type: ignore[union-attr]
-            "single_mediator_beta": float(np.max(np.abs(result.mediators.beta / table["beta"] - 1))),
+            "single_mediator_beta": float(
+                np.max(np.abs(result.mediators.beta / table["beta"] - 1))
+            ),
         },
         "speed": {
             "fit/paths": speed(timings, "fit", "numpy_paths"),

@@ -74,14 +74,25 @@ def speed(timings: dict[str, dict], ours: str, peer: str) -> dict[str, float]:
 
 
 def goal(
-    text: str, measured: float, *, at_least: float | None = None, at_most: float | None = None, **more: Any
+    text: str,
+    measured: float,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """One row of the table of goals."""
     target = at_least if at_least is not None else at_most
     assert target is not None
     met = measured >= target if at_least is not None else measured <= target
     sense = ">=" if at_least is not None else "<="
-    return {"goal": text, "measured": measured, "target": f"{sense} {target:g}", "met": bool(met), **more}
+    return {
+        "goal": text,
+        "measured": measured,
+        "target": f"{sense} {target:g}",
+        "met": bool(met),
+        **more,
+    }
 
 
 def in_child(
@@ -93,7 +104,7 @@ def in_child(
     timeout: float = 1500,
     **arguments: Any,
 ) -> Any:
-    """Result of `module.function(**arguments)` in a new process, whose environment is set before imports.
+    """Result of `module.function(**arguments)` in a new process with its own environment.
 
     Args:
       module: within this package, e.g. "fit".
@@ -130,7 +141,9 @@ def environment() -> dict[str, Any]:
     import scipy
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         return done.stdout.strip()
 
     return {
@@ -170,7 +183,10 @@ def write(name: str, goals: list[dict], cases: Any, out: Path = RESULTS, **more:
     path.write_text(json.dumps(record, indent=1) + "\n")
     for row in goals:
         mark = "met   " if row["met"] else "MISSED"
-        print(f"{name:13s} {mark} {row['goal']}: {row['measured']:.4g} (target {row['target']})", flush=True)
+        print(
+            f"{name:13s} {mark} {row['goal']}: {row['measured']:.4g} (target {row['target']})",
+            flush=True,
+        )
     return path
 
 

@@ -1,5 +1,7 @@
 """The same quantities as an analyst would write them with NumPy and SciPy; no code of jaxmed."""
 
+import os
+
 import numpy as np
 import scipy.linalg
 import scipy.special
@@ -57,7 +59,7 @@ def statistic(cosine, df):
 
 
 def single_mediators(exposure, mediators, outcome, level: float = 0.95) -> dict:
-    """2p regressions with standard errors, t tests, Sobel intervals and Benjamini-Hochberg p-values.
+    """2p regressions: standard errors, t tests, Sobel intervals, Benjamini-Hochberg.
 
     jaxmed's table has exact product-of-normals intervals instead, for which SciPy has nothing.
     """
@@ -112,3 +114,8 @@ def dual(exposure, mediators, outcome) -> dict:
         "weights": x.T @ (scale * direction),
         "T": statistic(result["cosine"], n - 3),
     }
+
+
+def thread_settings() -> dict[str, str]:
+    """What this process was told about threads; serves the test of the harness."""
+    return {key: os.environ.get(key, "") for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}

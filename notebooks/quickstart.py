@@ -36,7 +36,6 @@ import numpy as np
 import pandas as pd
 
 import jaxmed
-from jaxmed.inference.power import power, sample_size
 
 jax.config.update("jax_enable_x64", True)  # jaxmed follows the dtype of its input and sets nothing itself
 # %config InlineBackend.print_figure_kwargs = {"dpi": 110}
@@ -215,14 +214,18 @@ dual.plot_weights()
 # %% [markdown]
 # ## 5. Does a learned composite hold on new rows?
 #
-# The cross-fitted effect learns the MaxIE weights on four fifths of the rows and measures their indirect effect on the last fifth, five
+# The cross-fitted effect learns the MaxIE weights of either sign on four fifths of the rows and measures their indirect effect on the last fifth, five
 # times. It is an honest estimate of a *different* quantity, the effect of composites learned from fewer rows, and in the dual
 # it is the only effect through the mediators that has an interval.
 
 # %%
-columns = ["estimate", "lower", "upper"]
-cross = {name: pd.DataFrame(r.effects()).set_index("quantity").loc["cross_fitted", columns] for name, r in (("dual", dual), ("primal", primal))}
-pd.DataFrame(cross).T
+crossed = ["cross_fitted", "cross_fitted_suppression"]
+pd.concat(
+    {
+        name: pd.DataFrame(result.effects()).set_index("quantity").loc[crossed, ["estimate", "lower", "upper"]]
+        for name, result in (("517 proteins", dual), ("50 proteins", primal))
+    }
+)
 
 # %% [markdown]
 # `evaluate` does the same for several methods with one split, on another outcome: admission to intensive care (0 or 1). Weights,
@@ -262,13 +265,13 @@ guess
 # %%
 replicates = 2_000 if SMALL else 100_000
 planning = jax.jit(
-    lambda key, n: power(key, n, 50, num_covariates=1, test="joint", replicates=replicates, **guess).power
+    lambda key, n: jaxmed.power(key, n, 50, num_covariates=1, test="joint", replicates=replicates, **guess).power
 )
 sizes = np.array([100, 150, 200, 300, 500])
 pd.Series([float(planning(jax.random.key(1), n)) for n in sizes], index=pd.Index(sizes, name="rows"), name="power of the joint test")
 
 # %%
-needed = sample_size(
+needed = jaxmed.sample_size(
     jax.random.key(1), 50, power=0.8, num_covariates=1, test="joint", replicates=replicates, **guess
 )
 print(f"about {int(needed.num_rows)} rows for 80% power, if the guess is right")

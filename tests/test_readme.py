@@ -1,12 +1,16 @@
 """README and docs: the example runs, links lead somewhere, commands are understood."""
 
+import importlib
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
-import jax
 import pytest
 
+import jaxmed
 from jaxmed import cli
 
 ROOT = Path(__file__).parent.parent
@@ -49,28 +53,30 @@ def benchmark_names() -> set[str]:
     return {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
 
 
-def test_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+def test_python_example_runs_as_it_stands(tmp_path):
     pytest.importorskip("pandas", reason="the example reads a table")
     pytest.importorskip("matplotlib", reason="the example draws figures")
     pytest.importorskip("jinja2", reason="the example writes a report")
     (example,) = blocks(README, "python")
     assert len(example.splitlines()) <= 12
-    monkeypatch.chdir(tmp_path)
-    before = jax.config.jax_enable_x64
-    try:
-        exec(compile(example, "README.md", "exec"), {})
-    finally:
-        jax.config.update("jax_enable_x64", before)
-    shown = capsys.readouterr().out
-    assert "Cosine test" in shown and "q_value" in shown
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        # Most of the time is compilation of programs that run once.
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Cosine test" in done.stdout and "q_value" in done.stdout
     assert (tmp_path / "out/age/report.html").exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_relative_links_and_images_exist(page):
-    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
-    assert links or page.name == "performance.md" or page != README
-    for link in links:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if "://" in link:
             continue
         path, _, anchor = link.partition("#")
@@ -104,7 +110,7 @@ def test_commands_and_options_named_in_the_text_exist(page):
             assert words[1] in helps, text
         elif text.startswith("python -m benchmarks "):
             assert words[3] in benchmarks | {"NAME", "--help"}, text
-        elif words[0] == "python" and words[1] != "-m":
+        elif words[0] == "python" and words[1:] and words[1] != "-m":
             assert (ROOT / words[1]).exists(), text
         if words[0] == "jaxmed" or words[0].startswith("--"):
             options = re.findall(r"--[a-z][a-z-]*", text)
@@ -118,8 +124,6 @@ def _help(command: str) -> str:
 
 
 def test_documented_names_are_public():
-    import jaxmed
-
     for page in PAGES:
         names = re.findall(r"`jaxmed\.([a-z_]+(?:\.[a-z_]+)*)", prose(page))
         for name in names:
@@ -127,8 +131,6 @@ def test_documented_names_are_public():
 
 
 def _resolve(package, name: str) -> None:
-    import importlib
-
     value = package
     for part in name.split("."):
         if not hasattr(value, part):

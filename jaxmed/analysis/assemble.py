@@ -25,6 +25,7 @@ from jaxmed.version import __version__
 
 TOP = 20
 LEAD = 10
+SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -
         ],
         "tests": _tests(analysis),
         "mediator_summary": _mediator_summary(mediators),
-        "warnings": [*_dropped_warning(analysis), *analysis.warnings],
+        "warnings": analysis.warnings,
     }
     return Record(_plain(document), mediators, _rows(analysis))
 
@@ -393,13 +394,14 @@ def _rows(analysis: Analysis) -> dict[str, np.ndarray]:
     return rows
 
 
-def _dropped_warning(analysis: Analysis) -> list[str]:
-    count = int(np.count_nonzero(analysis.kept.reasons))
-    if not count:
+def dropped_warning(data: MediationData, kept: Kept) -> list[str]:
+    """One sentence on the mediators left out before the fit, or none."""
+    dropped = np.flatnonzero(kept.reasons)
+    if not dropped.size:
         return []
-    names = [analysis.data.names.mediators[j] for j in np.flatnonzero(analysis.kept.reasons)[:5]]
-    more = "" if count <= 5 else f" and {count - 5} more"
+    names = [data.names.mediators[j] for j in dropped[:SHOWN]]
+    more = f" and {dropped.size - SHOWN} more" if dropped.size > SHOWN else ""
     return [
-        f"{count} mediators were left out as constant or duplicated: {', '.join(names)}{more}; "
-        "mediators.csv gives the reason of each"
+        f"{dropped.size} mediators were left out as constant or duplicated: {', '.join(names)}"
+        f"{more}; mediators.csv gives the reason of each"
     ]

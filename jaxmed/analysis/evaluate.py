@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.fit import fit, label
-from jaxmed.analysis.mediate import composites_of, parse_key, require_rows
+from jaxmed.analysis.mediate import checked, composites_of, parse_key
 from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.mediation_data import MediationData, Names
@@ -90,8 +90,7 @@ def evaluate(
     methods = tuple(methods)
     check_methods(methods)
     seed, key = parse_key(key)
-    data = jax.tree.map(np.asarray, data)
-    require_rows(data)
+    data = checked(data)
     split_key, method_key = jax.random.split(key)
     train_rows, test_rows = _split(split_key, data, holdout)
     kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))

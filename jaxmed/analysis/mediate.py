@@ -1,12 +1,13 @@
 """The analyst's one call: estimates, tests, intervals and a report from one data set."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
-from jaxmed.analysis.assemble import Analysis, build_record
+from jaxmed.analysis.assemble import Analysis, build_record, dropped_warning
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.fit import Fit, fit, label
 from jaxmed.analysis.law_inference import law_inference
@@ -14,7 +15,7 @@ from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.mediation_data import MediationData, Names, mediation_data
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.from_weights import WeightDetails
@@ -82,15 +83,17 @@ def mediate(
     )
     _check(settings)
     say = progress or (lambda sentence: None)
-    data = jax.tree.map(np.asarray, data)
-    require_rows(data)
+    data = checked(data)
     say("checking and standardising mediators")
     kept, scales = _prepare(data, standardise_mediators)
-    folds, warnings = _possible_folds(kept.data, folds)
+    dropped = dropped_warning(data, kept)
+    for sentence in dropped:
+        warnings.warn(sentence, stacklevel=2)
+    folds, notes = _possible_folds(kept.data, folds)
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
-    warnings += dependent_columns(kept.data, result)
+    notes = [*dropped, *notes, *dependent_columns(kept.data, result)]
     say("debiased effects and intervals")
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     say(f"{permutations} permutations, {folds}-fold cross-fitting")
@@ -98,7 +101,7 @@ def mediate(
         rows_key, kept.data, result.paths, permutations=permutations, folds=folds, level=level
     )
     composites = composites_of(result, kept.data, methods, level, method_key, say)
-    analysis = Analysis(data, kept, scales, result, law, rows, composites, warnings)
+    analysis = Analysis(data, kept, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
 
 
@@ -124,15 +127,28 @@ def _check(settings: Settings) -> None:
         raise ValueError("folds must be 0 (none) or at least 2, not 1")
 
 
-def require_rows(data: MediationData) -> None:
-    """Raises ShapeError where covariates leave no degree of freedom."""
+def checked(data: MediationData) -> MediationData:
+    """Host copy of the data with complete names, validated whatever way it was made.
+
+    Raises:
+      InvalidDataError, ShapeError: as `mediation_data`; ShapeError also where covariates leave no
+        degree of freedom.
+    """
+    named = len(data.names.mediators) == data.mediators.shape[1]
+    arrays = jax.tree.map(np.asarray, (data.exposure, data.mediators, data.outcome))
+    data = mediation_data(
+        *arrays,
+        covariates=np.asarray(data.covariates),
+        weights=None if data.weights is None else np.asarray(data.weights),
+        names=data.names if named else None,
+    )
     q = data.covariates.shape[1]
-    weights = data.weights
-    n = data.exposure.shape[0] if weights is None else int(np.count_nonzero(weights))
+    n = data.exposure.shape[0] if data.weights is None else int(np.count_nonzero(data.weights))
     if n - 2 - q < 1:
         raise ShapeError(
             f"{n} rows with {q} covariates leave no degree of freedom: at least {q + 3} rows needed"
         )
+    return data
 
 
 def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:

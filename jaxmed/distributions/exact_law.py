@@ -205,13 +205,14 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     several = p >= 2
     degrees = jnp.maximum(jnp.stack([m, p - 2, m - p + 1, p - 2, m - p, m + 1][: 5 + gaussian]), 0)
     # A loop, not one call with six df: the generator is compiled once and its df stays a scalar.
-    length_ss, exposure_rest, wishart_rest, outcome_rest, residual, *exposure = lax.map(
+    draws: Array = lax.map(
         lambda args: chi_square(args[0], args[1], (count,), dtype),
         (jax.random.split(key_chi, 5 + gaussian), degrees),
     )
+    length_ss, exposure_rest, wishart_rest, outcome_rest, residual = draws[:5]
     tau = jnp.broadcast_to(law.exposure_ss, (count,))
     if gaussian:
-        tau = law.exposure_ss / (m + 1) * exposure[0]
+        tau = law.exposure_ss / (m + 1) * draws[5]
     root_tau = jnp.sqrt(tau)
     shift = root_tau * law.exposure_strength
     across = sqrt(1 - law.alignment * law.alignment)
@@ -221,9 +222,9 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     second = jnp.sqrt(spread) * n2 + shift * across
     rest_ss = divide(second * second + spread * exposure_rest, wishart_rest)
     a1 = first / jnp.sqrt(length_ss)
-    a2 = sqrt(jnp.where(several, rest_ss, 0))
+    a2 = sqrt(jnp.where(several, rest_ss, jnp.zeros_like(rest_ss)))
     y1 = law.outcome_strength * jnp.sqrt(length_ss) + sigma * n3
-    y2 = jnp.where(several, sigma * n4, 0)
+    y2 = several.astype(dtype) * sigma * n4
     y3_ss = sigma * sigma * outcome_rest
     residual_ss = sigma * sigma * residual
 
@@ -232,20 +233,19 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     area = a1 * y2 - a2 * y1
     lengths = jnp.sqrt(q_aa) * jnp.sqrt(q_yy)
     code = status.when((p > m) | (p < 1) | (m < 1), status.NOT_IN_DUAL)
-    leaves = (
-        q_aa,
-        q_ay,
-        q_yy,
-        residual_ss,
-        tau,
-        divide(q_ay, lengths),
-        divide(jnp.sqrt(area * area + q_aa * y3_ss), lengths),
-        jnp.broadcast_to(m, (count,)),
-        jnp.broadcast_to(jnp.minimum(p, m), (count,)),
-    )
-    exists = code == status.OK
+
+    def exists(value: Array) -> Array:
+        return jnp.where(code == status.OK, value, jnp.nan)
+
     return PathQuadratics(
-        *(jnp.where(exists, leaf, jnp.nan) for leaf in leaves[:7]),
-        *leaves[7:],
+        exposure_exposure=exists(q_aa),
+        exposure_outcome=exists(q_ay),
+        outcome_outcome=exists(q_yy),
+        residual_ss=exists(residual_ss),
+        exposure_ss=exists(tau),
+        cosine=exists(divide(q_ay, lengths)),
+        sine=exists(divide(jnp.sqrt(area * area + q_aa * y3_ss), lengths)),
+        residual_df=jnp.broadcast_to(m, (count,)),
+        dimension=jnp.broadcast_to(jnp.minimum(p, m), (count,)),
         status=jnp.broadcast_to(code, (count,)),
     )

@@ -134,7 +134,9 @@ def noncentral_t_upper(statistic: ArrayLike, df: ArrayLike, noncentrality: Array
     return _noncentral_t(statistic, df, noncentrality, sign=-1)
 
 
-def _noncentral_t(statistic: ArrayLike, df: ArrayLike, noncentrality: ArrayLike, sign: int) -> Array:
+def _noncentral_t(
+    statistic: ArrayLike, df: ArrayLike, noncentrality: ArrayLike, sign: int
+) -> Array:
     t, df, delta = (v[..., None] for v in _promote(statistic, df, noncentrality))
     spread = 12 / jnp.sqrt(2 * df)
     low, high = jnp.maximum(0, 1 - spread), 1 + spread
@@ -155,7 +157,9 @@ def _noncentral_t(statistic: ArrayLike, df: ArrayLike, noncentrality: ArrayLike,
         positive = jnp.maximum(s, jnp.finfo(t.dtype).tiny)
         log_density = log_constant + (df - 1) * jnp.log(positive) - df * s * s / 2
         values = jnp.exp(log_density) * special.ndtr(sign * (t * s - delta))
-        total += jnp.sum(values * jnp.asarray(_WEIGHTS, t.dtype), axis=-1) * (right - left)[..., 0] / 2
+        total += (
+            jnp.sum(values * jnp.asarray(_WEIGHTS, t.dtype), axis=-1) * (right - left)[..., 0] / 2
+        )
     return jnp.clip(total, 0, 1)
 
 
@@ -164,5 +168,3 @@ def _promote(*values: ArrayLike) -> list[Array]:
     arrays = [jnp.asarray(value) for value in values]
     dtype = jnp.result_type(*(a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)), 1.0)
     return list(jnp.broadcast_arrays(*(a.astype(dtype) for a in arrays)))
-
-

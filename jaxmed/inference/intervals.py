@@ -41,9 +41,11 @@ class IndirectEstimates:
 
     def part(self, part: Part) -> Array:
         """The estimate of one part by its name."""
-        return {"concordant": self.concordant, "suppression": self.suppression, "total": self.total}[
-            part
-        ]
+        return {
+            "concordant": self.concordant,
+            "suppression": self.suppression,
+            "total": self.total,
+        }[part]
 
 
 @pytree
@@ -142,9 +144,10 @@ def indirect_interval(
     """Debiased maximal indirect effect, or one of its parts, with a bootstrap interval.
 
     The path quadratics are redrawn from the exact law at the debiased estimates and the
-    estimator is applied to each replicate; no data are resampled. Coverage of a 95% interval of the
-    parts is .92 to .95 where both paths are clear; it falls to .88-.91 where tau kA^2 or m kY^2 / s2
-    is below about 3 sqrt(2p), and to .91 for parallel paths at p/n >= .3. The total's is .94 to .98.
+    estimator is applied to each replicate; no data are resampled. Coverage of a 95% interval of
+    the parts is .92 to .95 where both paths are clear; it falls to .88-.91 where tau kA^2 or
+    m kY^2 / s2 is below about 3 sqrt(2p), and to .91 for parallel paths at p/n >= .3. The total's
+    is .94 to .98.
 
     Args:
       key: PRNG key; consumed.

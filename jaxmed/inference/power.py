@@ -102,9 +102,7 @@ def power(
     Source: composite mediator specification, section 3; exact for Gaussian mediators and errors.
     """
     population = _population(n, p, num_covariates, exposure_r2, outcome_r2, cosine, exposure)
-    return rejection_rate(
-        key, population, test=test, level=level, side=side, replicates=replicates
-    )
+    return rejection_rate(key, population, test=test, level=level, side=side, replicates=replicates)
 
 
 def _population(
@@ -210,9 +208,7 @@ def rejection_rate(
     return Power(rate, jnp.sqrt(rate * (1 - rate) / replicates), code)
 
 
-def _rejector(
-    law: Law, test: Test, level: float, side: Side
-) -> Callable[[PathQuadratics], Array]:
+def _rejector(law: Law, test: Test, level: float, side: Side) -> Callable[[PathQuadratics], Array]:
     """Comparison of statistics with critical values: p-values would cost more than the draws."""
     m, p = law.residual_df, law.num_mediators
 
@@ -338,7 +334,8 @@ def printed_cosine_power(
 
     Kept for comparison: it is wrong at every n. It does not depend on n, while the statistic's
     mean grows from 0 to sqrt(p-1) cot(angle) and its variance falls from 1 to 0 as n grows; p = 40,
-    at the angle of 63.7 degrees in the paper's figure 2: .854 printed, .25 at n = 100, .994 at n = 1000.
+    at the angle of 63.7 degrees in the paper's figure 2: .854 printed, .25 at n = 100, .994 at
+    n = 1000.
     Use `power`.
 
     Source: He (2026), the power formula of the cosine test.

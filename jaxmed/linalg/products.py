@@ -19,12 +19,12 @@ FOUR_BLOCKS_FROM = 256
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """a @ b at full precision of its dtype."""
+    """A @ b at full precision of its dtype."""
     return jnp.matmul(a, b, precision=PRECISION)
 
 
 def gram(x: Array) -> Array:
-    """x'x [p, p] of x [n, p], exactly symmetric."""
+    """X'x [p, p] of x [n, p], exactly symmetric."""
     return gram_of_blocks([x[:, columns] for columns in column_blocks(x.shape[1])])
 
 
@@ -35,7 +35,7 @@ def column_blocks(p: int) -> list[slice]:
 
 
 def gram_of_blocks(blocks: Sequence[Array]) -> Array:
-    """x'x of x = [block, block, ...], each [n, p_i]; exactly symmetric.
+    """X'x of x = [block, block, ...], each [n, p_i]; exactly symmetric.
 
     Blocks that are computed from slices (centred columns, say) are written once, each as one
     contiguous array; slices of a whole array would be written a second time.
@@ -51,10 +51,11 @@ def gram_of_blocks(blocks: Sequence[Array]) -> Array:
         for j in range(i + 1, count):
             products[i][j] = matmul(blocks[i].T, blocks[j])
             products[j][i] = products[i][j].T
-    # Without the barrier XLA's CPU compiler fuses the assembly into every consumer: minutes of compile.
+    # Without the barrier XLA's CPU compiler fuses the assembly into every consumer, which
+    # takes minutes to compile.
     return jax.lax.optimization_barrier(jnp.block(products))
 
 
 def cross(x: Array, y: Array) -> Array:
-    """x'y [p, k] of x [n, p] and y [n, k]."""
+    """X'y [p, k] of x [n, p] and y [n, k]."""
     return matmul(x.T, y)

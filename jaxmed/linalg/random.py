@@ -72,9 +72,8 @@ def _block(key: Key, df: Array, size: int) -> Array:
         uniform = _uniform(jax.random.bits(key_power, (size,), jnp.uint32), gamma.dtype)
         return jnp.where(below_one, gamma * jnp.exp(jnp.log(uniform) / half), gamma)
 
-    gamma = lax.cond(jnp.any(below_one & usable), boost, lambda gamma: gamma, gamma)
-    unusable = jnp.where(df == 0, jnp.zeros_like(df), jnp.full_like(df, jnp.nan))
-    return jnp.where(usable, 2 * gamma, unusable)
+    gamma: Array = lax.cond(jnp.any(below_one & usable), boost, lambda gamma: gamma, gamma)
+    return jnp.where(usable, 2 * gamma, jnp.where(df == 0, 0, jnp.nan))
 
 
 def _gamma_from_one(key_first: Key, key_repair: Key, shape_parameter: Array, size: int) -> Array:
@@ -112,8 +111,7 @@ def _gamma_from_one(key_first: Key, key_repair: Key, shape_parameter: Array, siz
 
     start = (jnp.int32(0), t, undecided)
     t = lax.while_loop(lambda state: jnp.any(state[2]), repair, start)[1]
-    cube = (1 + t) * (1 + t) * (1 + t)
-    return jnp.broadcast_to(d * cube, (rows, columns)).reshape(-1)[:size]
+    return (d * (1 + t) * (1 + t) * (1 + t)).reshape(-1)[:size]
 
 
 def _propose(bits: Array, scale: Array, d: Array) -> tuple[Array, Array]:

@@ -32,7 +32,9 @@ def test_student_tails_float32():
 
 
 def test_f_tail_and_quantile_against_scipy():
-    f, d1, d2 = np.meshgrid([0.01, 0.5, 1.0, 5.0, 100.0], [1.0, 2.0, 20.0, 500.0], [1.0, 3.0, 50.0, 2e3])
+    f, d1, d2 = np.meshgrid(
+        [0.01, 0.5, 1.0, 5.0, 100.0], [1.0, 2.0, 20.0, 500.0], [1.0, 3.0, 50.0, 2e3]
+    )
     assert relative(tails.f_upper(f, d1, d2), st.f.sf(f, d1, d2), 1e-300) < 1e-10
     assert float(tails.f_upper(-1.0, 2.0, 3.0)) == 1.0
     u = np.array([0.01, 0.5, 0.95, 0.999])[:, None]
@@ -55,7 +57,9 @@ def test_normal_quantile():
 
 def test_noncentral_t_against_scipy():
     t, df, delta = np.meshgrid(
-        [-50.0, -5.0, 0.0, 1.0, 3.0, 10.0, 50.0], [2.0, 3.0, 5.0, 19.0, 39.0, 499.0], [-3.0, 0.0, 0.5, 3.0, 10.0]
+        [-50.0, -5.0, 0.0, 1.0, 3.0, 10.0, 50.0],
+        [2.0, 3.0, 5.0, 19.0, 39.0, 499.0],
+        [-3.0, 0.0, 0.5, 3.0, 10.0],
     )
     exact = st.nct.cdf(t, df, delta)
     ours = np.asarray(tails.noncentral_t_cdf(t, df, delta))
@@ -77,7 +81,9 @@ def test_bad_degrees_of_freedom_give_nan_and_nothing_else():
 def test_under_jit_and_vmap():
     t, df = jnp.linspace(-4, 4, 9), jnp.float64(7.0)
     eager = tails.t_upper(t, df)
-    np.testing.assert_allclose(jax.jit(jax.vmap(tails.t_upper, (0, None)))(t, df), eager, rtol=1e-14)
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(tails.t_upper, (0, None)))(t, df), eager, rtol=1e-14
+    )
     np.testing.assert_allclose(
         jax.jit(jax.vmap(tails.t_quantile, (0, None)))(eager, df), -t, rtol=1e-9, atol=1e-9
     )

@@ -1,0 +1,183 @@
+"""Bad input: a typed error that names the column and the remedy, or a status; never a made-up number."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problems import problem
+
+import jaxmed
+from jaxmed import status as st
+from jaxmed.analysis.fit import fit
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import InvalidDataError, ShapeError
+from jaxmed.geometry.bisector import maxie
+from jaxmed.geometry.paths import paths
+
+FAST = {"key": 0, "permutations": 0, "folds": 0, "replicates": 100}
+compiled = jax.jit(lambda d: (lambda r: (r, maxie(r)))(paths(d, route="gram")))
+
+
+def data(n=40, p=4, q=1, seed=0):
+    return problem(np.random.default_rng(seed), n, p, q, scale=0.0)
+
+
+def assert_no_number(result, composite, code):
+    assert int(result.status) == code
+    for value in (result.cosine, composite.indirect, composite.index, *composite.weights):
+        assert np.isnan(float(value))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("column", ["exposure", "mediators", "outcome", "covariates"])
+def test_nan_and_infinity(column, value):
+    bad = data()
+    array = getattr(bad, column).copy()
+    array.flat[5] = value
+    bad = dataclasses.replace(bad, **{column: array})
+    with pytest.raises(InvalidDataError, match=r"(?s)1 .*value"):
+        jaxmed.mediate(bad, **FAST)
+    assert_no_number(*compiled(bad), st.NONFINITE)
+
+
+def test_constant_exposure():
+    bad = dataclasses.replace(data(), exposure=np.full(40, 0.1))
+    with pytest.raises(InvalidDataError, match="exposure"):
+        jaxmed.mediate(bad, **FAST)
+    result, composite = compiled(bad)
+    assert_no_number(result, composite, max(st.DEGENERATE_EXPOSURE, int(result.status)))
+    assert int(result.status) in (st.DEGENERATE_EXPOSURE, st.RANK_DEFICIENT)
+
+
+def test_exposure_in_the_span_of_the_covariates():
+    good = data(q=2)
+    bad = dataclasses.replace(good, exposure=good.covariates @ np.array([1.0, -2.0]) + 3)
+    result = fit(bad)
+    assert int(result.paths.status) in (st.DEGENERATE_EXPOSURE, st.RANK_DEFICIENT)
+    assert np.isnan(float(result.total.estimate))
+
+
+@pytest.mark.parametrize("kind", ["constant", "duplicate"])
+def test_degenerate_mediators_are_dropped_listed_and_kept_in_the_table(kind):
+    bad = data(p=5)
+    x = bad.mediators.copy()
+    x[:, 2] = 7.3 if kind == "constant" else x[:, 0]
+    bad = dataclasses.replace(bad, mediators=x)
+    with pytest.warns(UserWarning, match="1 mediators were left out"):
+        result = jaxmed.mediate(bad, **FAST)
+    table = result.record.mediators
+    assert len(table["name"]) == 5
+    assert np.isnan(table["weight_maxie_concordant"][2]) and np.isnan(table["alpha"][2])
+    assert table["status"][2] == f"{kind.upper()}_MEDIATOR"
+    assert [m["name"] for m in result.record.document["data"]["dropped_mediators"]] == ["m3"]
+    assert np.isfinite(np.delete(table["weight_maxie_concordant"], 2)).all()
+    assert_no_number(*compiled(bad), st.RANK_DEFICIENT)
+
+
+def test_collinear_mediators_are_named():
+    bad = data(p=5)
+    x = bad.mediators.copy()
+    x[:, 4] = x[:, 0] + x[:, 1] - 2 * x[:, 2]
+    result = jaxmed.mediate(dataclasses.replace(bad, mediators=x), **FAST)
+    assert result.record.document["paths"]["status"] == "RANK_DEFICIENT"
+    assert np.isnan(result.record.effect("concordant")["estimate"])
+    assert any("m5" in warning for warning in result.record.document["warnings"])
+    assert result.summary()
+
+
+def test_duplicates_share_weight_in_the_dual():
+    good = data(n=20, p=30)
+    x = good.mediators.copy()
+    x[:, 7] = x[:, 3]
+    result = fit(dataclasses.replace(good, mediators=x))
+    w = np.asarray(result.composites["maxie_concordant"].weights)
+    np.testing.assert_allclose(w[7], w[3], rtol=1e-9)
+
+
+def test_repeated_rows_make_the_dual_singular():
+    good = data(n=20, p=30)
+    bad = jax.tree.map(lambda v: np.concatenate([v, v[:3]]), good)
+    assert_no_number(*compiled(bad), st.RANK_DEFICIENT)
+
+
+@pytest.mark.parametrize("p", [4, 60])
+def test_outcome_in_the_span_of_exposure_and_covariates(p):
+    good = data(p=p)
+    bad = dataclasses.replace(good, outcome=2 * good.exposure - good.covariates[:, 0] + 1)
+    result = fit(bad)
+    assert int(result.paths.status) == st.NULL_PATH
+    assert float(result.cosine.statistic) == 0
+    assert float(result.cosine.p_value) == 1
+    assert float(result.composites["maxie_concordant"].indirect) == 0
+
+
+def test_outcome_in_the_span_of_everything():
+    good = data()
+    bad = dataclasses.replace(
+        good, outcome=good.exposure + good.mediators @ np.arange(1.0, 5) - good.covariates[:, 0]
+    )
+    result = fit(bad)
+    assert int(result.paths.status) == st.ZERO_RESIDUAL
+    assert np.isnan(float(result.joint.p_value)) and int(result.joint.status) == st.ZERO_RESIDUAL
+    assert np.isfinite(float(result.cosine.statistic))
+
+
+@pytest.mark.parametrize(("n", "p", "q"), [(3, 1, 1), (4, 2, 2), (2, 1, 0)])
+def test_too_few_rows(n, p, q):
+    rng = np.random.default_rng(0)
+    bad = MediationData(
+        rng.normal(size=n), rng.normal(size=(n, p)), rng.normal(size=n), rng.normal(size=(n, q))
+    )
+    with pytest.raises(ShapeError):
+        jaxmed.mediate(bad, **FAST)
+
+
+@pytest.mark.parametrize("p", [16, 17, 18, 19, 20])
+def test_the_boundary_between_the_regimes(p):
+    """n = 20, q = 1: primal up to p = 17; the degrees of freedom are in the result and positive."""
+    result = fit(data(n=20, p=p))
+    assert result.paths.regime == ("primal" if p <= 17 else "dual")
+    assert float(result.cosine.df) == min(p, 17) - 1
+    assert np.isfinite(float(result.cosine.p_value))
+
+
+def test_moments_alone_do_not_serve_the_dual():
+    with pytest.raises(ValueError, match="pass the MediationData"):
+        paths(jaxmed.cross_moments(data(n=20, p=30)))
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e-150])
+def test_extreme_units_in_float64(scale):
+    good = data(n=50, p=5)
+    reference = fit(good)
+    for column in ("exposure", "mediators", "outcome"):
+        other = fit(dataclasses.replace(good, **{column: getattr(good, column) * scale}))
+        np.testing.assert_allclose(other.paths.cosine, reference.paths.cosine, rtol=1e-9)
+        np.testing.assert_allclose(
+            other.cosine.statistic, reference.cosine.statistic, rtol=1e-9
+        )
+        factor = {"exposure": 1 / scale, "mediators": 1, "outcome": scale}[column]
+        np.testing.assert_allclose(
+            float(other.composites["maxie_concordant"].indirect) / factor,
+            reference.composites["maxie_concordant"].indirect,
+            rtol=1e-9,
+        )
+
+
+def test_extreme_units_in_float32_are_an_error():
+    good = jax.tree.map(lambda v: (v * 1e20).astype(np.float32), data())
+    with pytest.raises(InvalidDataError, match="float"):
+        jaxmed.mediate(good, **FAST)
+
+
+def test_all_zero_weights_and_bad_batches_are_a_status():
+    """One bad data set of a batch is NaN with its reason; its neighbours are untouched."""
+    good = data()
+    bad = dataclasses.replace(good, exposure=np.zeros(40))
+    batch = jax.tree.map(lambda a, b: jnp.stack([a, b]), good, bad)
+    result = jax.jit(jax.vmap(lambda d: maxie(paths(d, route="gram"))))(batch)
+    np.testing.assert_allclose(result.indirect[0], maxie(paths(good)).indirect, rtol=1e-10)
+    assert np.isnan(float(result.indirect[1]))
+    assert int(result.status[1]) >= st.FIRST_FATAL
