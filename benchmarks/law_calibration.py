@@ -119,20 +119,19 @@ def program(data_sets: int, replicates: int):
     import jax
 
     from jaxmed.distributions.exact_law import sample_quadratics
-    from jaxmed.inference import indirect_intervals
+    from jaxmed.inference.intervals import PARTS, bootstrap_estimates, interval_from_draws
 
     def one(args):
         key, quadratics = args
-        parts = indirect_intervals(key, quadratics, replicates=replicates)
+        draws = bootstrap_estimates(key, quadratics, replicates)
         answer = {}
-        for part, result in parts.items():
-            default = (result.interval.lower, result.interval.upper)
-            mirrored = tuple(2 * result.estimate - limit for limit in default[::-1])
-            names = ("basic", "percentile") if part == "total" else ("percentile", "basic")
-            answer[part] = (
-                result.estimate,
-                dict(zip(names, (default, mirrored), strict=True)),
-            )
+        for part in PARTS:
+            results = {
+                method: interval_from_draws(quadratics, draws, part=part, method=method)
+                for method in ("percentile", "basic")
+            }
+            limits = {m: (r.interval.lower, r.interval.upper) for m, r in results.items()}
+            answer[part] = results["basic"].estimate, limits
         return answer
 
     def run(key, population):

@@ -1,10 +1,16 @@
 """Settings of the whole suite, made before JAX is imported."""
 
 import os
+from importlib import metadata
 
 # float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# The suite compiles some thousand small programs once each: their compilation is what it waits for.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+if metadata.version("jaxlib").startswith("0.9."):  # an unknown flag would end the process elsewhere
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers share the cores: BLAS and Eigen pools of all cores each would fight.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -18,7 +18,6 @@ from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.transforms import Kept, Standardisation, column_scales
 from jaxmed.geometry.composite import CompositeMediator
-from jaxmed.geometry.index import optimal_angle
 from jaxmed.inference.intervals import IndirectInterval
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 from jaxmed.version import __version__
@@ -26,6 +25,7 @@ from jaxmed.version import __version__
 TOP = 20
 LEAD = 10
 SHOWN = 5
+ARRAYS = ("fit", "law", "rows", "composites", "scales")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,9 @@ class Analysis:
 
 def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -> Record:
     """The record of one analysis; see `reports.record` for its fields."""
+    # On the host from here on: every operation on a JAX array would compile a program of its own.
+    host = {f: jax.tree.map(np.asarray, getattr(analysis, f)) for f in ARRAYS}
+    analysis = dataclasses.replace(analysis, **host)
     mediators = mediator_table(analysis)
     document = {
         "schema": SCHEMA,
@@ -132,10 +135,8 @@ def _describe(name: str, values: np.ndarray) -> dict[str, Any]:
 def _paths(fit: Fit) -> dict[str, Any]:
     paths, q = fit.paths, fit.paths.quadratics
     residual = q.outcome_outcome + q.residual_ss
-    angles = [
-        optimal_angle(angle, q.exposure_exposure)
-        for angle in (paths.angle, np.pi - paths.angle)
-    ]
+    angle = 2 * math.atan2(float(paths.half_difference), float(paths.half_sum))
+    concordant, suppression = np.degrees(fit.maxcor_angles)
     return {
         "regime": paths.regime,
         "route": paths.route,
@@ -143,14 +144,14 @@ def _paths(fit: Fit) -> dict[str, Any]:
         "dimension": q.dimension,
         "residual_df": q.residual_df,
         "cosine": q.cosine,
-        "angle_degrees": math.degrees(float(paths.angle)),
+        "angle_degrees": math.degrees(angle),
         "exposure_r2": q.exposure_exposure / (1 + q.exposure_exposure),
         "outcome_r2": q.outcome_outcome / residual,
         "exposure_norm": float(q.exposure_exposure) ** 0.5,
         "outcome_norm": float(q.outcome_outcome) ** 0.5,
         "maxcor_angle_degrees": {
-            "concordant": math.degrees(float(angles[0])),
-            "suppression": math.degrees(float(angles[1])),
+            "concordant": concordant,
+            "suppression": suppression,
         },
     } | status_fields(int(paths.status))
 
@@ -234,7 +235,7 @@ def _composite(
         "indirect": composite.indirect,
         "direct": composite.direct,
         "total": composite.total,
-        "proportion_mediated": composite.proportion_mediated,
+        "proportion_mediated": composite.indirect / composite.total if composite.total else math.nan,
         "index": composite.index,
         "exposure_correlation": composite.exposure_correlation,
         "outcome_correlation": composite.outcome_correlation,

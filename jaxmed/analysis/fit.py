@@ -5,8 +5,10 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.marginal import (
@@ -18,7 +20,7 @@ from jaxmed.estimators.marginal import (
 from jaxmed.estimators.regression import LinearEffect, total_and_direct
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.composite import CompositeMediator
-from jaxmed.geometry.index import maxcor
+from jaxmed.geometry.index import maxcor, optimal_angle
 from jaxmed.geometry.paths import Paths, dual_paths, needs_rows, primal_paths, regime_of
 from jaxmed.geometry.single_path import regress_exposure, regress_outcome
 from jaxmed.inference.cosine_test import CosineTest, corrected_cosine_test, cosine_test
@@ -27,7 +29,7 @@ from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, is_host
 from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
 from jaxmed.statistics.joint_factor import JointFactor, factor_moments, factor_rows
-from jaxmed.typing import pytree
+from jaxmed.typing import Array, pytree
 
 # Composites that are closed forms of the paths: (method, direction) -> function of the paths.
 CLOSED_FORMS: dict[tuple[str, str], Callable[[Paths], CompositeMediator]] = {
@@ -49,6 +51,7 @@ class Fit:
     mediators: MediatorEffects
     total: LinearEffect
     direct: LinearEffect
+    maxcor_angles: Array  # [2] radians from the exposure path: concordant, suppression
     cosine: CosineTest | None  # None for a single mediator, which has no angle
     corrected: CosineTest | None
     joint: JointTest
@@ -69,14 +72,14 @@ def fit(
     """
     data = dataclasses.replace(data, names=Names())  # names are static and would force a recompile
     if jax.default_backend() != "cpu":
-        data = jax.tree.map(jax.numpy.asarray, data)
+        data = jax.tree.map(jnp.asarray, data)
     n, p = data.mediators.shape
     if regime_of(n, p, data.covariates.shape[1]) == "dual":
         return _fit_dual(data, methods, level)
-    result = _moments_program(cross_moments(data), methods, level)
+    programs = LARGE if p >= LARGE_FROM else SMALL
+    result = programs.moments(cross_moments(data), methods, level)
     if needs_rows(result.paths):
-        factor = factor_rows(data)
-        result = _factor_program(factor, methods, level)
+        result = programs.factor(factor_rows(data), methods, level)
     return result
 
 
@@ -85,14 +88,8 @@ def label(method: str, direction: str) -> str:
     return f"{method}_{direction}" if direction else method
 
 
-@functools.partial(jax.jit, static_argnames=("methods", "level"))
-def _moments_program(moments: CrossMoments, methods: tuple[str, ...], level: float) -> Fit:
+def _from_moments(moments: CrossMoments, methods: tuple[str, ...], level: float) -> Fit:
     return _from_factor(factor_moments(moments), methods, level)
-
-
-@functools.partial(jax.jit, static_argnames=("methods", "level"))
-def _factor_program(factor: JointFactor, methods: tuple[str, ...], level: float) -> Fit:
-    return _from_factor(factor, methods, level)
 
 
 def _from_factor(factor: JointFactor, methods: tuple[str, ...], level: float) -> Fit:
@@ -107,7 +104,8 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
     if on_host:
         # The n x p block stays with NumPy; the program sees the n x n kernel only.
         stats = dataclasses.replace(stats, mediators=None)
-    result = _dual_program(stats, sums, methods, level)
+    programs = LARGE if len(stats.row_weights) >= LARGE_FROM else SMALL
+    result = programs.dual(stats, sums, methods, level)
     if not on_host:
         return result
     rows = np.stack([np.asarray(c.weights) for c in result.composites.values()], axis=1)
@@ -119,11 +117,15 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
     return dataclasses.replace(result, composites=composites)
 
 
-@functools.partial(jax.jit, static_argnames=("methods", "level"))
-def _dual_program(
+def _from_kernel(
     stats: DualStatistics, sums: MarginalSums, methods: tuple[str, ...], level: float
 ) -> Fit:
     return _assemble(dual_paths(stats), sums, methods, level)
+
+
+def _maxcor_angles(paths: Paths) -> Array:
+    turn = jnp.stack([paths.angle, jnp.pi - paths.angle])
+    return optimal_angle(turn, paths.quadratics.exposure_exposure)
 
 
 def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level: float) -> Fit:
@@ -139,8 +141,28 @@ def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level:
         mediators=marginal_effects(sums, level=level),
         total=total,
         direct=direct,
+        maxcor_angles=_maxcor_angles(paths),
         cosine=None if single else cosine_test(paths),
         corrected=None if single else corrected_cosine_test(paths),
         joint=joint_test(paths),
         intersection_union=intersection_union_test(paths),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """The three compiled entries, by what the statistics of the data are."""
+
+    moments: Callable[..., Fit]
+    factor: Callable[..., Fit]
+    dual: Callable[..., Fit]
+
+
+def _programs(optimised: bool) -> Programs:
+    entries = (_from_moments, _from_factor, _from_kernel)
+    return Programs(*(quick_jit(f, ("methods", "level"), optimised=optimised) for f in entries))
+
+
+# From this size on, loops over p^2 or n^2 numbers are worth LLVM's time.
+LARGE_FROM = 256
+SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)

@@ -1,13 +1,13 @@
 """Debiased effects with their exact-law intervals, one program for all data sets of one precision."""
 
-import functools
+import numpy as np
 
-import jax
-
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
-from jaxmed.inference.intervals import IndirectInterval, indirect_interval
-from jaxmed.typing import Key
+from jaxmed.inference.intervals import IndirectInterval, indirect_interval, naive_indirect
+from jaxmed.status import NOT_IN_DUAL
+from jaxmed.typing import Array, Interval, Key
 
 PARTS = ("total", "concordant", "suppression")
 
@@ -19,14 +19,32 @@ def law_inference(
 
     The program depends on no dimension of the data and is compiled once per process.
     """
+    if paths.regime == "dual":
+        return _missing(paths.quadratics, level)
     return _program(key, paths.quadratics, level, replicates)
 
 
-@functools.partial(jax.jit, static_argnames=("level", "replicates"))
-def _program(
+def _missing(quadratics: PathQuadratics, level: float) -> dict[str, IndirectInterval]:
+    """In-sample values, and NaN for what needs a residual, without compiling the law."""
+    naive = _naive_program(quadratics)
+    nan = np.asarray(np.nan)
+    code = np.asarray(max(int(quadratics.status), NOT_IN_DUAL), np.int32)
+    none = Interval(nan, nan, level, "none")  # type: ignore[arg-type]
+    return {part: IndirectInterval(nan, naive[part], none, nan, code) for part in PARTS}  # type: ignore[arg-type]
+
+
+def _naive(quadratics: PathQuadratics) -> dict[str, Array]:
+    return {part: naive_indirect(quadratics, part) for part in PARTS}
+
+
+def _law_inference(
     key: Key, quadratics: PathQuadratics, level: float, replicates: int
 ) -> dict[str, IndirectInterval]:
     return {
         part: indirect_interval(key, quadratics, level=level, part=part, replicates=replicates)
         for part in PARTS
     }
+
+
+_program = quick_jit(_law_inference, ("level", "replicates"))
+_naive_program = quick_jit(_naive)

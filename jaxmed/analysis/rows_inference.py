@@ -5,6 +5,7 @@ import functools
 
 import jax
 
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths
@@ -46,28 +47,28 @@ def rows_inference(
       level: of the cross-fitted interval.
     """
     device = jax.tree.map(jax.numpy.asarray, dataclasses.replace(data, names=Names()))
-    route = "qr" if paths.route == "qr" else "gram"
-    return _program(key, device, paths, permutations, folds, level, route)
+    return _program(key, device, paths, permutations, folds, level)
 
 
-@functools.partial(jax.jit, static_argnames=("permutations", "folds", "level", "route"))
-def _program(
+def _rows_inference(
     key: Key,
     data: MediationData,
     paths: Paths,
     permutations: int,
     folds: int,
     level: float,
-    route: str,
 ) -> RowsInference:
     permutation_key, fold_key = jax.random.split(key)
     crossed: list[CrossFit | None] = [None, None]
     if folds:
         crossed = list(cross_fitted_effects(fold_key, data, BOTH_SIGNS, folds=folds, level=level))
     return RowsInference(
-        exposure_permutation_test(permutation_key, data, permutations, route=route)
+        exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations
         else None,
         joint_test(paths, data=data, variance="leave_one_out") if paths.regime == "primal" else None,
         *crossed,
     )
+
+
+_program = quick_jit(_rows_inference, ("permutations", "folds", "level"))

@@ -2,12 +2,17 @@
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtri
 
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, ArrayLike
 
 NODES = 128
-BISECTIONS = 48
+STEPS = 10
+# Zelen and Severo's rational approximation of the normal tail (Abramowitz and Stegun 26.2.17): error below
+# 7.5e-8, far below that of the nodes, from one exponential.
+TAIL = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
+TAIL_SCALE = 0.2316419
 
 
 def product_normal_quantile(
@@ -19,28 +24,52 @@ def product_normal_quantile(
       probability: in (0, 1); scalar, or with leading axes that broadcast against the others.
       mean_a, sd_a, mean_b, sd_b: arrays of one shape, sds >= 0.
     Returns:
-      Quantiles of that shape, in units of a times b; relative error about 1e-3 of the product's
-      standard deviation (midpoint rule over `NODES` equally likely slices of the first factor).
+      Quantiles of the broadcast shape, in units of a times b; error about 1e-3 of the product's standard
+      deviation (midpoint rule over `NODES` equally likely slices of the first factor).
     Source: interval of MacKinnon et al. for a product of coefficients; no closed form exists.
     """
-    slices = jax.scipy.special.ndtri((jnp.arange(NODES, dtype=mean_a.dtype) + 0.5) / NODES)
-    a = mean_a[..., None] + sd_a[..., None] * slices
-
-    def distribution(x: Array) -> Array:
-        # P(a b <= x | a): b <= x/a for positive a, b >= x/a for negative a.
-        z = divide(divide(x[..., None], a) - mean_b[..., None], sd_b[..., None])
-        return jnp.mean(jax.scipy.special.ndtr(jnp.sign(a) * z), axis=-1)
-
+    a = mean_a[..., None] + sd_a[..., None] * ndtri(
+        (jnp.arange(NODES, dtype=mean_a.dtype) + 0.5) / NODES
+    )
+    # P(a b <= x | a): b <= x/a for positive a, b >= x/a for negative a.
+    rate, offset, sign = divide(1.0, a * sd_b[..., None]), divide(mean_b, sd_b)[..., None], jnp.sign(a)
     probability = jnp.asarray(probability, mean_a.dtype)
-    mean = jnp.broadcast_to(mean_a * mean_b, jnp.broadcast_shapes(probability.shape, mean_a.shape))
+    shape = jnp.broadcast_shapes(probability.shape, mean_a.shape)
+    mean = jnp.broadcast_to(mean_a * mean_b, shape)
     spread = jnp.sqrt((mean_a * sd_b) ** 2 + (mean_b * sd_a) ** 2 + (sd_a * sd_b) ** 2)
+    target = jnp.broadcast_to(ndtri(probability), shape)
+    odds = jnp.sqrt(probability / (1 - probability))
 
-    def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        below = distribution(middle) < probability
-        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+    def excess(x: Array) -> Array:
+        """Normal score of the cdf minus its target: nearly linear in x, so false position is fast."""
+        cdf = jnp.mean(_normal_cdf(sign * (x[..., None] * rate - offset)), axis=-1)
+        return ndtri(jnp.clip(cdf, 1e-9, 1 - 1e-7)) - target
 
-    # A product of normals is within 12 standard deviations of its mean at any usual level.
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (mean - 12 * spread, mean + 12 * spread))
-    return 0.5 * (low + high)
+    def step(_: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        low, high, at_low, at_high, x = state
+        value = excess(x)
+        below = value < 0
+        # Illinois: an end that stays twice counts half, or it would stay for good.
+        at_low, at_high = (
+            jnp.where(below, value, 0.5 * at_low),
+            jnp.where(below, 0.5 * at_high, value),
+        )
+        low, high = jnp.where(below, x, low), jnp.where(below, high, x)
+        return low, high, at_low, at_high, low - at_low * divide(high - low, at_high - at_low)
+
+    # Cantelli's inequality brackets the quantile of any law with this mean and sd.
+    low, high = mean - spread / odds, mean + spread * odds
+    start = jnp.clip(mean + spread * target, low, high)
+    ends = (-1.0 / odds - 1e-3, odds + 1e-3)
+    at_low, at_high = (jnp.broadcast_to(end, shape) for end in ends)
+    return jax.lax.fori_loop(0, STEPS, step, (low, high, at_low, at_high, start))[4]
+
+
+def _normal_cdf(z: Array) -> Array:
+    size = jnp.abs(z)
+    t = 1 / (1 + TAIL_SCALE * size)
+    polynomial = jnp.zeros_like(t)
+    for coefficient in reversed(TAIL):
+        polynomial = t * (polynomial + coefficient)
+    tail = jnp.exp(-0.5 * z * z) * (2 * jnp.pi) ** -0.5 * polynomial
+    return jnp.where(z > 0, 1 - tail, tail)

@@ -55,7 +55,9 @@ def numerical(
         minimum = minimise(lambda u: -sign * function(u), starts, max_iterations=max_iterations)
         frame = result.frame
         weights = solve_upper(frame.upper, minimum.point[:, None])[:, 0] / frame.length  # type: ignore[union-attr]
-        return weights, minimum.status, minimum
+        # On paths that do not exist the reason is theirs, not the optimiser's NaN.
+        code = jnp.where(st.is_fatal(result.status), st.OK, minimum.status)
+        return weights, code, minimum
 
     return from_weights(rule, route=route, level=level)
 

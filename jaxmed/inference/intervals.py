@@ -14,10 +14,12 @@ from jaxmed.typing import Array, Interval, Key, pytree
 __all__ = [
     "IndirectEstimates",
     "IndirectInterval",
+    "bootstrap_estimates",
     "fitted_law",
     "indirect_estimates",
     "indirect_interval",
     "indirect_intervals",
+    "interval_from_draws",
     "naive_indirect",
 ]
 
@@ -166,8 +168,8 @@ def indirect_interval(
     Source: composite mediator specification, section 5e. Gaussian mediators and errors assumed.
     """
     _check(part, method, level, replicates)
-    draws = _bootstrap(key, paths, replicates)
-    return _interval(paths.quadratics, draws, level, part, method)
+    draws = bootstrap_estimates(key, paths, replicates)
+    return interval_from_draws(paths, draws, level=level, part=part, method=method)
 
 
 def indirect_intervals(
@@ -178,24 +180,35 @@ def indirect_intervals(
     Same limits as three calls with the same key, for a third of the work and compile time.
     """
     _check("total", None, level, replicates)
-    draws = _bootstrap(key, paths, replicates)
-    return {part: _interval(paths.quadratics, draws, level, part, None) for part in PARTS}
+    draws = bootstrap_estimates(key, paths, replicates)
+    return {part: interval_from_draws(paths, draws, level=level, part=part) for part in PARTS}
 
 
-def _bootstrap(key: Key, paths: HasQuadratics, replicates: int) -> IndirectEstimates:
+def bootstrap_estimates(key: Key, paths: HasQuadratics, replicates: int) -> IndirectEstimates:
+    """Debiased estimates of `replicates` draws from the fitted law, leaves [replicates]."""
     return _estimates(sample_quadratics(key, fitted_law(paths), replicates))
 
 
-def _interval(
-    q: PathQuadratics, draws: IndirectEstimates, level: float, part: Part, method: Method | None
+def interval_from_draws(
+    paths: HasQuadratics,
+    draws: IndirectEstimates,
+    *,
+    level: float = 0.95,
+    part: Part = "concordant",
+    method: Method | None = None,
 ) -> IndirectInterval:
+    """The interval of `indirect_interval` from given bootstrap estimates."""
     method = method or ("basic" if part == "total" else "percentile")
-    estimates = _estimates(q)
-    estimate, values = estimates.part(part), draws.part(part)
+    q = paths.quadratics
+    estimates, values = _estimates(q), draws.part(part)
+    estimate = estimates.part(part)
     tail = (1 - level) / 2
     lower, upper = jnp.quantile(values, jnp.asarray([tail, 1 - tail], values.dtype))
     if method == "basic":
-        lower, upper = 2 * estimate - upper, 2 * estimate - lower
+        # The error of a draw is counted from the fitted law's own value. That is not the estimate
+        # where |ab| > kA kY, which happens in half the samples with a null or parallel path.
+        centre = estimate + _law_part(fitted_law(q), part)
+        lower, upper = centre - upper, centre - lower
     return IndirectInterval(
         estimate=estimate,
         naive=naive_indirect(q, part),
@@ -203,6 +216,12 @@ def _interval(
         standard_error=jnp.std(values, ddof=1),
         status=estimates.status,
     )
+
+
+def _law_part(law: Law, part: Part) -> Array:
+    if part == "total":
+        return law.total_indirect
+    return law.maximal_indirect[0 if part == "concordant" else 1]
 
 
 def _check(part: str, method: str | None, level: float, replicates: int) -> None:

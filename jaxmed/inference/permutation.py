@@ -27,7 +27,12 @@ class PermutationTest:
 
 
 def exposure_permutation_test(
-    key: Key, data: MediationData, count: int, *, route: str = "auto"
+    key: Key,
+    data: MediationData,
+    count: int,
+    *,
+    observed: Paths | None = None,
+    route: str = "auto",
 ) -> PermutationTest:
     """Two-sided test of alignment of the two paths by permuting the residualised exposure.
 
@@ -35,7 +40,8 @@ def exposure_permutation_test(
       key: consumed.
       data: rows; case weights that are not constant are flagged.
       count: number of permutations, at least 1; p-values are multiples of 1/(count + 1).
-      route: of the observed paths, see `geometry.paths`.
+      observed: paths of the same rows where they are known already.
+      route: of the observed paths otherwise, see `geometry.paths`.
     Returns:
       PermutationTest with p = (1 + #{|cos*| >= |cos|}) / (count + 1).
     Raises:
@@ -47,7 +53,7 @@ def exposure_permutation_test(
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}")
-    observed = paths(data, route=route)
+    observed = paths(data, route=route) if observed is None else observed
     rows = residual_rows(data)
     outcome = rows.outcome - rows.exposure * divide(
         jnp.sum(rows.exposure * rows.outcome), jnp.sum(rows.exposure**2)

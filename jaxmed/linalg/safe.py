@@ -14,10 +14,10 @@ def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 
 
 
 def sqrt(x: ArrayLike) -> Array:
-    """Square root of max(x, 0) with gradient 0 (not infinite) at and below 0."""
+    """Square root of max(x, 0) with gradient 0 (not infinite) at and below 0; NaN stays NaN."""
     x = jnp.asarray(x)
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, jnp.ones_like(x))), jnp.zeros_like(x))
+    below = x <= 0
+    return jnp.where(below, jnp.zeros_like(x), jnp.sqrt(jnp.where(below, jnp.ones_like(x), x)))
 
 
 def norm(x: Array) -> Array:

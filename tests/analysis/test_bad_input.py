@@ -37,7 +37,7 @@ def test_nan_and_infinity(column, value):
     array = getattr(bad, column).copy()
     array.flat[5] = value
     bad = dataclasses.replace(bad, **{column: array})
-    with pytest.raises(InvalidDataError, match=r"(?s)1 .*value"):
+    with pytest.raises(InvalidDataError, match="holds 1 "):
         jaxmed.mediate(bad, **FAST)
     assert_no_number(*compiled(bad), st.NONFINITE)
 

@@ -5,7 +5,7 @@ import pytest
 
 from jaxmed import inference, status
 from jaxmed.distributions.exact_law import law, sample_quadratics
-from jaxmed.inference.intervals import PARTS
+from jaxmed.inference.intervals import PARTS, fitted_law
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(11)
@@ -50,12 +50,24 @@ def test_one_interval():
     )
     assert wide.interval.lower < alone.interval.lower < alone.interval.upper < wide.interval.upper
     percentile = together["concordant"].interval
+    fitted = fitted_law(q).maximal_indirect[0]
     np.testing.assert_allclose(
-        alone.interval.upper, 2 * alone.estimate - percentile.lower, rtol=1e-9
+        alone.interval.upper, alone.estimate + fitted - percentile.lower, rtol=1e-9
     )
     assert wide.interval.level == 0.99
     parts = inference.indirect_estimates(q)
     np.testing.assert_allclose(parts.total, q.total_indirect)
+
+
+def test_basic_interval_of_the_total_covers_where_both_paths_are_null():
+    # Half of these samples have |ab| > kA kY = 0: a mirror at the estimate covers .77 of the time.
+    population = law(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
+    draws = jax.tree.map(lambda leaf: leaf[:500], sample(KEY, population))
+    interval = jax.jit(
+        lambda keys, q: jax.lax.map(lambda args: all_parts(*args)["total"].interval, (keys, q))
+    )(jax.random.split(KEY, 500), draws)
+    covered = float(np.mean((interval.lower <= 0) & (interval.upper >= 0)))
+    assert covered > 0.95 - 5 * np.sqrt(0.95 * 0.05 / 500)
 
 
 def test_units():
