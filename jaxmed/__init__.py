@@ -5,12 +5,12 @@ from jaxmed.analysis.evaluate import EvaluationResult, evaluate
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.result import MediationResult
 from jaxmed.data import (
-    datasets,
     InvalidDataError,
     MediationData,
     Names,
     ShapeError,
     Standardisation,
+    datasets,
     drop_degenerate,
     from_frame,
     from_frame_with_report,

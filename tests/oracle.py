@@ -1,4 +1,5 @@
-"""Slow, plain float64 NumPy: the same quantities from their definitions, sharing no code with jaxmed.
+"""Slow, plain float64 NumPy: the same quantities from their definitions, sharing no code with
+jaxmed.
 
 Everything comes from projections by QR or SVD of the rows themselves: no Gram matrix, no whitening.
 """
@@ -36,7 +37,9 @@ def project_off(columns, values):
 def residuals(data):
     n = len(data.exposure)
     design = np.column_stack([np.ones(n), data.covariates])
-    return (project_off(design, np.asarray(v)) for v in (data.exposure, data.mediators, data.outcome))
+    return (
+        project_off(design, np.asarray(v)) for v in (data.exposure, data.mediators, data.outcome)
+    )
 
 
 def solve(data):
@@ -91,5 +94,7 @@ def effects(data, w):
     alpha = a @ m / (a @ a)
     m_perp = m - a * alpha
     beta = m_perp @ y / (m_perp @ m_perp)
-    index = (a @ m) / np.sqrt((a @ a) * (m @ m)) * (m_perp @ y) / np.sqrt((m_perp @ m_perp) * (y @ y))
+    index = (
+        (a @ m) / np.sqrt((a @ a) * (m @ m)) * (m_perp @ y) / np.sqrt((m_perp @ m_perp) * (y @ y))
+    )
     return alpha, beta, alpha * beta, index

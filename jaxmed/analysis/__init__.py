@@ -1,1 +1,1 @@
-
+"""The analyst's calls: one data set in, a record with reports out."""

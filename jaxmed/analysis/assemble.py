@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import jax
-import jaxlib
+import jaxlib.version
 import numpy as np
 
 from jaxmed import status as st
@@ -88,7 +88,7 @@ def _software(analysis: Analysis) -> dict[str, str]:
         "jaxmed": __version__,
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
+        "jaxlib": jaxlib.version.__version__,
         "numpy": np.__version__,
         "platform": sys.platform,
         "device": jax.devices()[0].device_kind,
@@ -197,7 +197,14 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
 
 
 def _effect(
-    quantity: str, unit: str, level: float, estimate, error, interval, code: int, naive=math.nan  # noqa: ANN001
+    quantity: str,
+    unit: str,
+    level: float,
+    estimate: Any,
+    error: Any,
+    interval: Any,
+    code: int,
+    naive: Any = math.nan,
 ) -> dict[str, Any]:
     name, estimand = EFFECTS[quantity]
     return {
@@ -235,7 +242,9 @@ def _composite(
         "indirect": composite.indirect,
         "direct": composite.direct,
         "total": composite.total,
-        "proportion_mediated": composite.indirect / composite.total if composite.total else math.nan,
+        "proportion_mediated": composite.indirect / composite.total
+        if composite.total
+        else math.nan,
         "index": composite.index,
         "exposure_correlation": composite.exposure_correlation,
         "outcome_correlation": composite.outcome_correlation,
@@ -293,11 +302,11 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
 
 def _test(
     name: str,
-    statistic=math.nan,  # noqa: ANN001
-    df=math.nan,  # noqa: ANN001
-    p_value=math.nan,  # noqa: ANN001
-    p_concordant=math.nan,  # noqa: ANN001
-    p_suppression=math.nan,  # noqa: ANN001
+    statistic: Any = math.nan,
+    df: Any = math.nan,
+    p_value: Any = math.nan,
+    p_concordant: Any = math.nan,
+    p_suppression: Any = math.nan,
     code: int = st.OK,
 ) -> dict[str, Any]:
     title, null, exact = TESTS[name]
@@ -376,7 +385,7 @@ def _rows(analysis: Analysis) -> dict[str, np.ndarray]:
     root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights)[used])
     basis, _ = np.linalg.qr(design * root[:, None])
 
-    def residual(values: np.ndarray) -> np.ndarray:
+    def residual(values: Any) -> np.ndarray:
         scaled = np.asarray(values, np.float64)[used] * root
         return (scaled - basis @ (basis.T @ scaled)) / root
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
@@ -180,9 +181,7 @@ def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
 
 
 def _columns(data: MediationData, kept: np.ndarray) -> MediationData:
-    names = dataclasses.replace(
-        data.names, mediators=tuple(data.names.mediators[j] for j in kept)
-    )
+    names = dataclasses.replace(data.names, mediators=tuple(data.names.mediators[j] for j in kept))
     return dataclasses.replace(data, mediators=data.mediators[:, kept], names=names)
 
 
@@ -194,7 +193,7 @@ def _judge(
     usable = not st.is_fatal(code) and bool(np.any(weights != 0))
     if not usable:
         score = np.zeros_like(score)
-    single = dataclasses.replace(single_mediator_data(data, score), names=Names())
+    single = dataclasses.replace(single_mediator_data(data, jnp.asarray(score)), names=Names())
     composite, effects = _single_program(single, level)
     orientation = np.sign(float(effects.alpha[0])) or 1.0
     auc, groups = _prediction(data, score, float(effects.alpha[0]))
@@ -215,7 +214,9 @@ def _judge(
     }
     row["group_means"] = groups if usable else [nan] * GROUPS
     row["selected"] = int(np.count_nonzero(weights))
-    return row | status_fields(max(code, int(composite.status)) if usable else max(code, st.EMPTY_SELECTION))
+    return row | status_fields(
+        max(code, int(composite.status)) if usable else max(code, st.EMPTY_SELECTION)
+    )
 
 
 @jax.jit
@@ -229,10 +230,8 @@ def _single_program(data: MediationData, level: float):  # noqa: ANN202
     return evaluate_weights(result, one), marginal_effects(sums_from_factor(factor), level=level)
 
 
-def _prediction(
-    data: MediationData, score: np.ndarray, slope: float
-) -> tuple[float, list[float]]:
-    """AUC of the score for a 0/1 outcome (NaN for others), and outcome means by fifths of M given A."""
+def _prediction(data: MediationData, score: np.ndarray, slope: float) -> tuple[float, list[float]]:
+    """AUC of the score for a 0/1 outcome (else NaN); outcome means by fifths of M given A."""
     outcome, exposure = np.asarray(data.outcome), np.asarray(data.exposure)
     binary = bool(np.isin(outcome, (0, 1)).all()) and 0 < outcome.mean() < 1
     residual = score - slope * exposure

@@ -1,4 +1,4 @@
-"""Everything that the statistics of one data set determine without randomness, in one compiled program."""
+"""All that the statistics of one data set determine without randomness, in one program."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.marginal import (
     MarginalSums,
-    marginal_effects,
+    single_regressions,
     sums_from_factor,
     sums_from_rows,
 )
@@ -48,7 +48,7 @@ class Fit:
 
     paths: Paths
     composites: dict[str, CompositeMediator]  # key "method" or "method_direction"
-    mediators: MediatorEffects
+    mediators: MediatorEffects  # without intervals: `estimators.marginal.with_intervals` adds them
     total: LinearEffect
     direct: LinearEffect
     maxcor_angles: Array  # [2] radians from the exposure path: concordant, suppression
@@ -138,7 +138,7 @@ def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level:
             for key, composite in CLOSED_FORMS.items()
             if key[0] in methods
         },
-        mediators=marginal_effects(sums, level=level),
+        mediators=single_regressions(sums),
         total=total,
         direct=direct,
         maxcor_angles=_maxcor_angles(paths),

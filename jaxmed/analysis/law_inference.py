@@ -1,4 +1,4 @@
-"""Debiased effects with their exact-law intervals, one program for all data sets of one precision."""
+"""Debiased effects with exact-law intervals, one program for all data sets of a precision."""
 
 import numpy as np
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.assemble import Analysis, build_record, dropped_warning
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.fit import Fit, fit, label
 from jaxmed.analysis.law_inference import law_inference
@@ -19,6 +20,7 @@ from jaxmed.data.mediation_data import MediationData, Names, mediation_data
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.from_weights import WeightDetails
+from jaxmed.estimators.marginal import with_intervals
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -95,6 +97,7 @@ def mediate(
     result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
     notes = [*dropped, *notes, *dependent_columns(kept.data, result)]
     say("debiased effects and intervals")
+    result = dataclasses.replace(result, mediators=_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     say(f"{permutations} permutations, {folds}-fold cross-fitting")
     rows = rows_inference(
@@ -103,6 +106,10 @@ def mediate(
     composites = composites_of(result, kept.data, methods, level, method_key, say)
     analysis = Analysis(data, kept, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
+
+
+# A loop over all mediators: worth optimised code.
+_intervals = quick_jit(with_intervals, ("level",), optimised=True)
 
 
 def parse_key(key: Key | int) -> tuple[int | None, Key]:
@@ -169,11 +176,18 @@ def _possible_folds(data: MediationData, folds: int) -> tuple[int, list[str]]:
         return folds, []
     if largest < 2:
         return 0, [f"{n} rows are too few for cross-fitting with {q} covariates"]
-    return largest, [f"{n} rows allow {largest} folds of at least {q + MIN_FOLD_ROWS} rows, not {folds}"]
+    return largest, [
+        f"{n} rows allow {largest} folds of at least {q + MIN_FOLD_ROWS} rows, not {folds}"
+    ]
 
 
 def composites_of(
-    result: Fit, data: MediationData, methods: tuple[str, ...], level: float, key: Key, say: Progress
+    result: Fit,
+    data: MediationData,
+    methods: tuple[str, ...],
+    level: float,
+    key: Key,
+    say: Progress,
 ) -> dict[tuple[str, str], CompositeMediator]:
     """All composites in the order asked for, keyed by (method, direction)."""
     composites: dict[tuple[str, str], CompositeMediator] = {}
@@ -190,4 +204,3 @@ def composites_of(
             if name in result.composites:
                 composites[(method, direction)] = result.composites[name]
     return composites
-

@@ -7,7 +7,8 @@ import numpy as np
 from jaxmed import estimators
 from jaxmed.analysis.fit import CLOSED_FORMS
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.typing import Estimator
+from jaxmed.estimators.penalised import Family
+from jaxmed.typing import ArrayLike, Estimator
 
 CLOSED = tuple(dict.fromkeys(method for method, _ in CLOSED_FORMS))
 # Methods that draw random numbers or iterate, run one by one.
@@ -24,8 +25,8 @@ OPEN: dict[str, Callable[[MediationData, float], Estimator]] = {
 METHODS = (*CLOSED, *OPEN)
 
 
-def family_of(response) -> estimators.penalised.Family:  # noqa: ANN001
-    """"binomial" for a response of zeros and ones, "gaussian" for any other."""
+def family_of(response: ArrayLike) -> Family:
+    """Binomial for a response of zeros and ones, gaussian for any other."""
     return "binomial" if np.isin(np.asarray(response), (0, 1)).all() else "gaussian"
 
 

@@ -1,4 +1,4 @@
-"""Inference that needs the rows: permutation, leave-one-out variance, cross-fitting; one program."""
+"""Inference that needs rows: permutation, leave-one-out variance, cross-fitting."""
 
 import dataclasses
 import functools
@@ -66,7 +66,9 @@ def _rows_inference(
         exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations
         else None,
-        joint_test(paths, data=data, variance="leave_one_out") if paths.regime == "primal" else None,
+        joint_test(paths, data=data, variance="leave_one_out")
+        if paths.regime == "primal"
+        else None,
         *crossed,
     )
 

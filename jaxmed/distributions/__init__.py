@@ -1,1 +1,1 @@
-
+"""Distributions: tails, quantiles, and the exact law of the path quadratics."""

@@ -52,7 +52,8 @@ def _derivative(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tupl
 def _log_front(a: Array, b: Array, x: Array) -> Array:
     """Log of x^a (1-x)^b / B(a, b), without the cancellation of large log-gammas.
 
-    With s = a + b and Stirling's remainder c(z) = log gamma(z) - (z - 1/2) log z + z - log(2 pi)/2 it is
+    With s = a + b and Stirling's remainder c(z) = log gamma(z) - (z - 1/2) log z + z - log(2 pi)/2
+    it is
     a log(x s/a) + b log((1-x) s/b) + log(ab/(2 pi s))/2 + c(s) - c(a) - c(b).
     """
     s = a + b

@@ -9,7 +9,8 @@ from jaxmed.typing import Array, ArrayLike
 
 NODES = 128
 STEPS = 10
-# Zelen and Severo's rational approximation of the normal tail (Abramowitz and Stegun 26.2.17): error below
+# Zelen and Severo's rational approximation of the normal tail (Abramowitz and Stegun 26.2.17):
+# error below
 # 7.5e-8, far below that of the nodes, from one exponential.
 TAIL = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
 TAIL_SCALE = 0.2316419
@@ -22,9 +23,13 @@ def product_normal_quantile(
 
     Args:
       probability: in (0, 1); scalar, or with leading axes that broadcast against the others.
-      mean_a, sd_a, mean_b, sd_b: arrays of one shape, sds >= 0.
+      mean_a: mean of the first factor; it and the next three are arrays of one shape.
+      sd_a: its standard deviation, >= 0.
+      mean_b: mean of the second factor.
+      sd_b: its standard deviation, >= 0.
     Returns:
-      Quantiles of the broadcast shape, in units of a times b; error about 1e-3 of the product's standard
+      Quantiles of the broadcast shape, in units of a times b; error about 1e-3 of the product's
+      standard
       deviation (midpoint rule over `NODES` equally likely slices of the first factor).
     Source: interval of MacKinnon et al. for a product of coefficients; no closed form exists.
     """
@@ -32,7 +37,11 @@ def product_normal_quantile(
         (jnp.arange(NODES, dtype=mean_a.dtype) + 0.5) / NODES
     )
     # P(a b <= x | a): b <= x/a for positive a, b >= x/a for negative a.
-    rate, offset, sign = divide(1.0, a * sd_b[..., None]), divide(mean_b, sd_b)[..., None], jnp.sign(a)
+    rate, offset, sign = (
+        divide(1.0, a * sd_b[..., None]),
+        divide(mean_b, sd_b)[..., None],
+        jnp.sign(a),
+    )
     probability = jnp.asarray(probability, mean_a.dtype)
     shape = jnp.broadcast_shapes(probability.shape, mean_a.shape)
     mean = jnp.broadcast_to(mean_a * mean_b, shape)
@@ -41,7 +50,7 @@ def product_normal_quantile(
     odds = jnp.sqrt(probability / (1 - probability))
 
     def excess(x: Array) -> Array:
-        """Normal score of the cdf minus its target: nearly linear in x, so false position is fast."""
+        """Normal score of the cdf minus its target: nearly linear in x."""
         cdf = jnp.mean(_normal_cdf(sign * (x[..., None] * rate - offset)), axis=-1)
         return ndtri(jnp.clip(cdf, 1e-9, 1 - 1e-7)) - target
 

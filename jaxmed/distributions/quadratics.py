@@ -11,7 +11,8 @@ class PathQuadratics:
     """Inner products of the exposure path and the outcome path, all leaves of one shape.
 
     Every test, estimate and interval of the composite mediator is a function of these
-    numbers; `distributions.exact_law` samples them without data. Exposure, mediators and outcome are
+    numbers; `distributions.exact_law` samples them without data. Exposure, mediators and outcome
+    are
     residuals on the intercept and the q covariates.
     Notation of He (2026): A exposure, Z mediators residualised on A, Y outcome, tau = A'A.
     """
@@ -39,5 +40,5 @@ class PathQuadratics:
 
     @property
     def total_indirect(self) -> Array:
-        """a'b in outcome per exposure: indirect effect through all mediators jointly."""
+        """A'b in outcome per exposure: indirect effect through all mediators jointly."""
         return divide(self.exposure_outcome, jnp.sqrt(self.exposure_ss), jnp.nan)

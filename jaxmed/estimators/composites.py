@@ -1,4 +1,4 @@
-"""Closed-form composites as estimators: one configuration object each, then `(key, data) -> Estimate`."""
+"""Closed-form composites as estimators: configuration, then `(key, data) -> Estimate`."""
 
 from collections.abc import Callable
 
@@ -30,12 +30,12 @@ def maxcor(*, sign: int = 1, route: str = "auto", level: float = 0.95) -> Estima
 
 
 def reg_outcome(*, route: str = "auto", level: float = 0.95) -> Estimator:
-    """Estimator of the outcome regression composite; see `geometry.single_path.regress_outcome`."""
+    """Estimator of the outcome regression; see `geometry.single_path.regress_outcome`."""
     return from_composite(single_path.regress_outcome, route=route, level=level)
 
 
 def reg_exposure(*, route: str = "auto", level: float = 0.95) -> Estimator:
-    """Estimator of the exposure regression composite; see `geometry.single_path.regress_exposure`."""
+    """Estimator of the exposure regression; see `geometry.single_path.regress_exposure`."""
     return from_composite(single_path.regress_exposure, route=route, level=level)
 
 
@@ -90,4 +90,3 @@ def composite_estimate(
         status=chosen.status,
         details=chosen if details is None else details,
     )
-

@@ -48,7 +48,9 @@ def directions(
     if starts < 1:
         raise ValueError(f"starts must be at least 1, not {starts}")
 
-    def rule(key: Key | None, data: MediationData, result: Paths) -> tuple[Array, Array, Direction | None]:
+    def rule(
+        key: Key | None, data: MediationData, result: Paths
+    ) -> tuple[Array, Array, Direction | None]:
         p = data.mediators.shape[1]
         if result.regime == "dual":
             return jnp.zeros(p, data.mediators.dtype), jnp.int32(st.NOT_IN_DUAL), None

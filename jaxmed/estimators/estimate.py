@@ -19,7 +19,7 @@ class Effects:
 
     @property
     def proportion_mediated(self) -> Array:
-        """indirect / total; NaN where the total effect is exactly zero, unstable near it."""
+        """Indirect / total; NaN where the total effect is exactly zero, unstable near it."""
         return divide(self.indirect, self.total, jnp.nan)
 
 
@@ -71,4 +71,6 @@ def no_intervals(like: Array) -> Effects:
 def poison(effects: Effects, status: Array) -> Effects:
     """NaN where the status is fatal."""
     fatal = st.is_fatal(status)
-    return Effects(*(jnp.where(fatal, jnp.nan, x) for x in (effects.direct, effects.indirect, effects.total)))
+    return Effects(
+        *(jnp.where(fatal, jnp.nan, x) for x in (effects.direct, effects.indirect, effects.total))
+    )

@@ -1,6 +1,7 @@
 """Estimators whose weights come from elsewhere than the plane of the two paths."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +55,7 @@ def _with_status(composite: CompositeMediator, code: Array) -> CompositeMediator
     empty = st.when(jnp.all(composite.weights == 0), st.EMPTY_SELECTION)
     status = st.combine(composite.status, code, empty)
     fatal = st.is_fatal(status)
-    arrays = {
+    arrays: dict[str, Any] = {
         name: jnp.where(fatal, jnp.nan, value)
         for name, value in vars(composite).items()
         if name not in ("status", "total")

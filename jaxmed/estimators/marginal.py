@@ -1,5 +1,7 @@
 """All mediators one at a time: exposure -> mediator, and mediator -> outcome given the exposure."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,6 @@ from jaxmed.distributions.tails import t_two_sided
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.statistics.cross_moments import is_host
 from jaxmed.statistics.dual_stats import DualStatistics
 from jaxmed.statistics.joint_factor import JointFactor
 from jaxmed.typing import Array, pytree
@@ -63,14 +64,32 @@ def sums_from_rows(stats: DualStatistics) -> MarginalSums:
 
 
 def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffects:
-    """Single-mediator regressions of all p mediators at once.
+    """Single-mediator regressions of all p mediators with intervals of alpha * beta.
+
+    Arguments and result as `single_regressions`, then `with_intervals`.
+    """
+    return with_intervals(single_regressions(sums), level)
+
+
+def with_intervals(effects: MediatorEffects, level: float) -> MediatorEffects:
+    """Fills in the product-of-normals interval of every alpha * beta; the slowest part."""
+    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]])
+    lower, upper = product_normal_quantile(
+        tails, effects.alpha, effects.alpha_se, effects.beta, effects.beta_se
+    )
+    return dataclasses.replace(effects, lower=lower, upper=upper)
+
+
+def single_regressions(sums: MarginalSums) -> MediatorEffects:
+    """Single-mediator regressions of all p mediators at once, without intervals (NaN).
 
     Args:
       sums: see `MarginalSums`.
-      level: of the product-of-normals interval of alpha * beta.
     Returns:
-      MediatorEffects, leaves [p]; alpha on m = n-2-q and beta on m-1 degrees of freedom, two-sided t.
-    Source: ordinary least squares of M_j on [1, C, A] and of Y on [1, C, A, M_j]; beta_j is the marginal
+      MediatorEffects, leaves [p]; alpha on m = n-2-q and beta on m-1 degrees of freedom, two-sided
+      t.
+    Source: ordinary least squares of M_j on [1, C, A] and of Y on [1, C, A, M_j]; beta_j is the
+    marginal
       coefficient, not adjusted for the other mediators.
     """
     sums = MarginalSums(*(jnp.asarray(getattr(sums, f)) for f in sums.__dataclass_fields__))
@@ -87,8 +106,7 @@ def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffe
     )
     indirect = alpha * beta
     p_value = jnp.max(p_both, axis=0)
-    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]])
-    lower, upper = product_normal_quantile(tails, alpha, alpha_se, beta, beta_se)
+    missing = jnp.full_like(alpha, jnp.nan)
     return MediatorEffects(
         alpha=alpha,
         alpha_se=alpha_se,
@@ -98,8 +116,8 @@ def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffe
         beta_p=p_both[1],
         indirect=indirect,
         indirect_se=jnp.sqrt((alpha * beta_se) ** 2 + (beta * alpha_se) ** 2),
-        lower=lower,
-        upper=upper,
+        lower=missing,
+        upper=missing,
         p_value=p_value,
         p_adjusted=benjamini_hochberg(p_value),
         reason=st.when(jnp.isnan(p_value), st.CONSTANT_MEDIATOR),
@@ -111,7 +129,8 @@ def benjamini_hochberg(p_value: Array) -> Array:
     present = ~jnp.isnan(p_value)
     count = jnp.sum(present)
     order = jnp.argsort(jnp.where(present, p_value, jnp.inf), descending=True)
-    # Rank 1 is the smallest; absent ones sort first here and are made neutral for the running minimum.
+    # Rank 1 is the smallest; absent ones sort first here and are made neutral for the running
+    # minimum.
     rank = p_value.shape[0] - jnp.arange(p_value.shape[0])
     scaled = jnp.where(present[order], p_value[order] * count / jnp.maximum(rank, 1), jnp.inf)
     adjusted = jnp.minimum(jax.lax.cummin(scaled), 1.0)

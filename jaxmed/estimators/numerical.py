@@ -44,7 +44,9 @@ def numerical(
     if sign not in (1, -1) or restarts < 1:
         raise ValueError(f"sign must be +1 or -1 and restarts at least 1, not {sign}, {restarts}")
 
-    def rule(key: Key | None, data: MediationData, result: Paths) -> tuple[Array, Array, Minimum | None]:
+    def rule(
+        key: Key | None, data: MediationData, result: Paths
+    ) -> tuple[Array, Array, Minimum | None]:
         p = data.mediators.shape[1]
         if result.regime == "dual":
             return jnp.zeros(p, data.mediators.dtype), jnp.int32(st.NOT_IN_DUAL), None

@@ -12,7 +12,8 @@ def maxie(paths: Paths, *, sign: int = 1) -> CompositeMediator:
       paths: the two paths.
       sign: +1 concordant, -1 suppression.
     Returns:
-      CompositeMediator with indirect h+ = |a||y|(1 + cos)/(2 tau), or h- = -|a||y|(1 - cos)/(2 tau);
+      CompositeMediator with indirect h+ = |a||y|(1 + cos)/(2 tau), or h- = -|a||y|(1 - cos)/(2
+      tau);
       h+ + h- is the total indirect effect a'y/tau.
     Raises:
       ValueError: sign other than +1 or -1.

@@ -17,7 +17,8 @@ class CompositeMediator:
     of optimised weights flatter; `inference.indirect_interval` debiases them.
     """
 
-    weights: Array  # [p] per unit of each mediator; row coefficients [n] where the paths keep no mediators
+    # [p] per unit of each mediator; row coefficients [n] where the paths keep no mediators
+    weights: Array
     exposure_effect: Array  # alpha: composite sd per unit of exposure
     outcome_effect: Array  # beta: outcome per composite sd, given the exposure
     indirect: Array  # alpha * beta, outcome per unit of exposure
@@ -30,7 +31,7 @@ class CompositeMediator:
 
     @property
     def proportion_mediated(self) -> Array:
-        """indirect / total; NaN where the total effect is exactly zero, unstable near it."""
+        """Indirect / total; NaN where the total effect is exactly zero, unstable near it."""
         return divide(self.indirect, self.total, jnp.nan)
 
     @property
@@ -44,7 +45,8 @@ def plane_composite(paths: Paths, along_exposure: Array, along_outcome: Array) -
 
     Args:
       paths: the two paths a and y.
-      along_exposure, along_outcome: scalars c, d of the direction c a + d y.
+      along_exposure: scalar c of the direction c a + d y.
+      along_outcome: scalar d.
     Returns:
       CompositeMediator; a zero direction gives zero weights and effects.
     """

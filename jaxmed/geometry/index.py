@@ -5,7 +5,8 @@ path, the index is proportional to f(theta) = cos(theta) cos(phi - theta) / sqrt
 with a = |a|^2 / tau. Its stationary points are the roots of
   F(theta) = sin(phi - 2 theta)(1 + a cos^2 theta) + a cos^2(theta) sin(theta) cos(phi - theta),
 and the single one in [phi/2, min(phi, pi/2)] is the global maximum (Descartes' rule on the
-quartic in tan theta). The quartic's own coefficients lose half of the digits near phi = 0 and are not used.
+quartic in tan theta). The quartic's own coefficients lose half of the digits near phi = 0 and are
+not used.
 """
 
 import jax
@@ -31,7 +32,8 @@ def maxcor(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     Raises:
       ValueError: sign other than +1 or -1.
     Source: He (2026) supplement (mediation index). Exact in the primal; in the dual the optimum
-      within the row space of the residualised mediators (status RESTRICTED), where the paper has none.
+      within the row space of the residualised mediators (status RESTRICTED), where the paper has
+      none.
     """
     check_sign(sign)
     near, far = paths.half_difference, paths.half_sum

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import is_traced
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, norm, sqrt, unit
@@ -68,14 +69,17 @@ class Paths:
 
     exposure_path: Array  # [k] a, exposure units
     outcome_path: Array  # [k] y, outcome units
-    exposure_weights: Array  # weights w with Z w = a: [p], or row coefficients [n] where mediators are not kept
+    exposure_weights: (
+        Array  # weights w with Z w = a: [p], or row coefficients [n] where mediators are not kept
+    )
     outcome_weights: Array  # weights w with Z w = y
     quadratics: PathQuadratics
     exposure_outcome: Array  # A'Y given the covariates
     outcome_ss: Array  # Y'Y given the covariates
     half_sum: Array  # P = |a/|a| + y/|y||, 2 cos(angle/2)
     half_difference: Array  # M = |a/|a| - y/|y||, 2 sin(angle/2)
-    condition: Array  # estimated condition number of S (primal) or of the kernel (dual), columns of unit length
+    # estimated condition number of S (primal) or of the kernel (dual), columns of unit length
+    condition: Array
     frame: PrimalFrame | DualFrame
     regime: Regime = static(default="primal")
     route: str = static(default="gram")
@@ -161,14 +165,14 @@ def primal(data: MediationData, route: str = "auto") -> tuple[JointFactor, Paths
 
 def needs_rows(result: Paths) -> bool:
     """True where a concrete Gram result is too ill-conditioned for its precision."""
-    if isinstance(result.status, jax.core.Tracer):
+    if is_traced(result.status):
         return False
     return int(result.status) in (st.ILL_CONDITIONED, st.RANK_DEFICIENT)
 
 
 def _require_primal(moments: CrossMoments) -> None:
     p, q = moments.num_mediators, moments.num_covariates
-    if isinstance(moments.count, jax.core.Tracer):
+    if is_traced(moments.count):
         return  # primal_paths answers with status TOO_FEW_ROWS
     count = int(moments.count)
     if p > count - 2 - q:
@@ -197,13 +201,18 @@ def primal_paths(factor: JointFactor) -> Paths:
     tolerance = 100 * rounding(upper.dtype)
     no_outcome = given_exposure <= tolerance * outcome_ss
     residual_df = jnp.asarray(factor.count - 2 - q - p, upper.dtype)
-    no_residual = (residual_ss <= jnp.maximum(1e-10, tolerance) * given_exposure) & (residual_df > 0)
+    no_residual = (residual_ss <= jnp.maximum(1e-10, tolerance) * given_exposure) & (
+        residual_df > 0
+    )
     y = jnp.where(no_outcome, 0.0, y)
     loss = WORST_LOSS[upper.dtype.name]
     status = st.combine(
         factor.status,
         st.when(_not_constant(factor.weight_square, factor.weight), st.WEIGHTED),
-        st.when((condition * rounding(upper.dtype) > loss) & (factor.route == "gram"), st.ILL_CONDITIONED),
+        st.when(
+            (condition * rounding(upper.dtype) > loss) & (factor.route == "gram"),
+            st.ILL_CONDITIONED,
+        ),
         st.when(no_residual, st.ZERO_RESIDUAL),
     )
     length = factor.length[mediators]
@@ -261,12 +270,16 @@ def dual_paths(stats: DualStatistics) -> Paths:
     weights = jnp.asarray(stats.row_weights)
     status = st.combine(
         stats.status,
-        st.when(jnp.any(jnp.isnan(upper)) | (pivot**2 <= 4 * n * rounding(a.dtype)), st.RANK_DEFICIENT),
+        st.when(
+            jnp.any(jnp.isnan(upper)) | (pivot**2 <= 4 * n * rounding(a.dtype)), st.RANK_DEFICIENT
+        ),
         st.when(_not_constant(jnp.sum(weights**2), jnp.sum(weights)), st.WEIGHTED),
         st.when(m < 1, st.TOO_FEW_ROWS),
     )
     spread = signs(n, a.dtype)
-    condition = divide(jnp.sum(probe**2), jnp.sum(probe * spread), jnp.inf) * jnp.max(jnp.sum(jnp.abs(kernel), axis=1))
+    condition = divide(jnp.sum(probe**2), jnp.sum(probe * spread), jnp.inf) * jnp.max(
+        jnp.sum(jnp.abs(kernel), axis=1)
+    )
     return _assemble(
         path_a,
         path_y,
@@ -287,7 +300,7 @@ def dual_paths(stats: DualStatistics) -> Paths:
 
 
 def _not_constant(weight_square: Array, weight: Array) -> Array:
-    """Weights scaled to sum to their count have sum of squares equal to it only when all are one."""
+    """Weights that sum to their count have that sum of squares only when all are one."""
     return jnp.asarray(weight_square) > jnp.asarray(weight) * (1 + 1e-5)
 
 
@@ -350,4 +363,3 @@ def _assemble(
         regime,
         route,
     )
-

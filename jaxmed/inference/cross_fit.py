@@ -101,9 +101,7 @@ def cross_fitted_effects(
         interval, error = _interval(draw_key, *coefficients, df, level)
         effect = jnp.mean(alpha[:, i] * beta[:, i])
         results.append(
-            CrossFit(
-                effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds
-            )
+            CrossFit(effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds)
         )
     return results
 
@@ -134,7 +132,11 @@ def _take(data: MediationData, rows: Array, present: Array | None) -> MediationD
         mask = present.astype(jnp.asarray(data.exposure).dtype)
         weights = mask if weights is None else mask * weights
     return MediationData(
-        take(data.exposure), take(data.mediators), take(data.outcome), take(data.covariates), weights
+        take(data.exposure),
+        take(data.mediators),
+        take(data.outcome),
+        take(data.covariates),
+        weights,
     )
 
 
@@ -144,7 +146,9 @@ def _learner(
     """Function from training rows to weights [c, p] and status [c] of the c composites."""
 
     def learn(train: MediationData) -> tuple[Array, Array]:
-        paths = primal(train, "gram")[1] if regime == "primal" else dual_paths(dual_statistics(train))
+        paths = (
+            primal(train, "gram")[1] if regime == "primal" else dual_paths(dual_statistics(train))
+        )
         learned = [composite(paths) for composite in composites]
         return jnp.stack([c.weights for c in learned]), jnp.stack([c.status for c in learned])
 
@@ -154,7 +158,9 @@ def _learner(
 def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array, ...]:
     """(alpha, its se, beta, its se, status) of the learned score on held-out rows."""
     score = matmul(held.mediators, weights)
-    single = MediationData(held.exposure, score[:, None], held.outcome, held.covariates, held.weights)
+    single = MediationData(
+        held.exposure, score[:, None], held.outcome, held.covariates, held.weights
+    )
     result = primal(single, "gram")[1]
     quadratics, m = result.quadratics, result.quadratics.residual_df
     # With one mediator S = L^2, and weights w = S^-1 s = alpha tau / S.
@@ -166,7 +172,13 @@ def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array
     beta_se = divide(sqrt(quadratics.residual_ss / (m - 1)), jnp.abs(root))
     # A fold whose held-out part is degenerate has no number; one lost fold loses the estimate.
     lost = st.combine(status, st.when(st.is_fatal(result.status), st.TOO_FEW_ROWS))
-    return alpha, alpha_se, beta, beta_se, st.combine(lost, st.when(jnp.isnan(alpha), st.TOO_FEW_ROWS))
+    return (
+        alpha,
+        alpha_se,
+        beta,
+        beta_se,
+        st.combine(lost, st.when(jnp.isnan(alpha), st.TOO_FEW_ROWS)),
+    )
 
 
 def _interval(

@@ -1,4 +1,4 @@
-"""Leave-one-out variance of the outcome side of the joint test, valid under heteroscedastic errors."""
+"""Leave-one-out variance of the joint test's outcome side, for heteroscedastic errors."""
 
 import jax.numpy as jnp
 

@@ -46,9 +46,11 @@ def exposure_permutation_test(
       PermutationTest with p = (1 + #{|cos*| >= |cos|}) / (count + 1).
     Raises:
       ValueError: count < 1.
-    Source: no paper. Each permuted exposure is projected off the covariates again, mediators and the
+    Source: no paper. Each permuted exposure is projected off the covariates again, mediators and
+    the
       outcome's residual on the observed exposure stay. Tests that the total indirect effect is
-      zero; approximate (needs the exposure exchangeable given the mediators under a null exposure path): size
+      zero; approximate (needs the exposure exchangeable given the mediators under a null exposure
+      path): size
       .04 to .057 in both regimes where the t test's falls to .013.
     """
     if count < 1:
@@ -64,7 +66,9 @@ def exposure_permutation_test(
 
     def step(first: Array) -> Array:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(BATCH))
-        shuffled = jax.vmap(jax.random.permutation, in_axes=(0, None), out_axes=1)(keys, rows.exposure)
+        shuffled = jax.vmap(jax.random.permutation, in_axes=(0, None), out_axes=1)(
+            keys, rows.exposure
+        )
         return cosines(project_off(rows.basis, shuffled))
 
     values = jax.lax.map(step, BATCH * jnp.arange(batches)).reshape(-1)[:count]

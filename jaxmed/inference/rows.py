@@ -46,5 +46,5 @@ def project_off(basis: Array, columns: Array) -> Array:
 
 
 def matvec(row: Array, columns: Array) -> Array:
-    """row' columns at full precision."""
+    """Row' columns at full precision."""
     return products.matmul(row[None, :], columns)[0]

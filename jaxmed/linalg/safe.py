@@ -6,7 +6,7 @@ from jaxmed.typing import Array, ArrayLike
 
 
 def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 0.0) -> Array:
-    """numerator / denominator, and `otherwise` where the denominator is exactly zero."""
+    """Numerator / denominator, and `otherwise` where the denominator is exactly zero."""
     numerator, denominator = jnp.asarray(numerator), jnp.asarray(denominator)
     zero = denominator == 0
     quotient = numerator / jnp.where(zero, jnp.ones_like(denominator), denominator)

@@ -63,8 +63,10 @@ def table_csv(document: dict[str, Any]) -> str:
 
 
 def evaluation_figure(document: dict[str, Any]) -> Any:
-    """Two panels on the test rows: outcome by fifths of each composite, and exposure tracking against
-    outcome prediction."""
+    """Two panels on the test rows.
+
+    Outcome by fifths of each composite, and exposure tracking against outcome prediction.
+    """
     rows = [row for row in _part(document, "test") if row["status"] != "EMPTY_SELECTION"]
     outcome, exposure = document["settings"]["outcome"], document["settings"]["exposure"]
     has_auc = any(row["auc"] == row["auc"] for row in rows)
@@ -88,7 +90,9 @@ def evaluation_figure(document: dict[str, Any]) -> Any:
         left.legend()
         right.margins(0.25)
         right.set_xlabel(f"tracking of {exposure}, R²")
-        right.set_ylabel(f"AUC for {outcome}" if has_auc else f"cor with {outcome} given {exposure}")
+        right.set_ylabel(
+            f"AUC for {outcome}" if has_auc else f"cor with {outcome} given {exposure}"
+        )
         right.set_title("Tracking against prediction")
     return figure
 

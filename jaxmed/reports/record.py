@@ -10,16 +10,22 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
                   exposure / outcome / covariates (name, mean, sd, minimum, maximum),
                   dropped_mediators (name, status, reason)
     paths         regime, route, condition, dimension, residual_df, cosine, angle_degrees,
-                  exposure_r2 (of the exposure on the mediators), outcome_r2 (of the outcome on the mediators
-                  given the exposure), both given the covariates; exposure_norm, outcome_norm (in-sample
-                  strengths sqrt(q_AA), sqrt(q_YY)); maxcor_angle_degrees (concordant, suppression: from the
+                  exposure_r2 (of the exposure on the mediators), outcome_r2 (of the outcome on the
+                  mediators
+                  given the exposure), both given the covariates; exposure_norm, outcome_norm
+                  (in-sample
+                  strengths sqrt(q_AA), sqrt(q_YY)); maxcor_angle_degrees (concordant, suppression:
+                  from the
                   exposure path); status, reason
     effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
                   level, interval, unit, status, reason
-    composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect, direct,
-                  total, proportion_mediated, index, exposure_correlation, outcome_correlation, top (names by
+    composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
+    direct,
+                  total, proportion_mediated, index, exposure_correlation, outcome_correlation, top
+                  (names by
                   |weight per sd|), status, reason
-    tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant, p_suppression,
+    tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant,
+    p_suppression,
                   status, reason
     mediator_summary   count, q05, q10 (mediators below), lead (names), reason
     warnings      list of sentences
@@ -42,7 +48,9 @@ class Record:
 
     document: dict[str, Any]
     mediators: dict[str, np.ndarray]  # columns of mediators.csv in order; every mediator is a row
-    rows: dict[str, np.ndarray]  # exposure, outcome and score_<method>_<direction>, given the covariates
+    rows: dict[
+        str, np.ndarray
+    ]  # exposure, outcome and score_<method>_<direction>, given the covariates
 
     def to_json(self) -> str:
         """The document as strict JSON; NaN and infinities become null."""

@@ -157,7 +157,7 @@ def _cross_fitted(record: Record) -> str:
     return f"On rows they have not learned from, {'; '.join(clauses)}."
 
 
-def _held_out(entry: Entry, name: str, sign: int) -> str:
+def _held_out(entry: Entry | None, name: str, sign: int) -> str:
     text = f"the {name} composite carries {_with_interval(entry)}"
     if not finite(access.value(entry, "lower")):
         return text

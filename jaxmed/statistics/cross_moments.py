@@ -4,6 +4,8 @@ All methods with n - 2 - q >= p need the data only through these numbers, so tha
 arrive in blocks, from several machines, or from sites that do not share their rows.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,10 +21,12 @@ HOST_BLOCK_ROWS = 1024
 # Rows per float32 sum of a mean; the sums are added in float64.
 HOST_MEAN_ROWS = 256
 
+UNNAMED = Names()
+
 
 @pytree
 class CrossMoments:
-    """Count, weighted means and centred co-moments; columns are [covariates, exposure, outcome, mediators]."""
+    """Count, means and centred co-moments of [covariates, exposure, outcome, mediators]."""
 
     count: Array  # [] rows with non-zero weight
     weight: Array  # [] total weight; equals count for a whole data set
@@ -93,7 +97,9 @@ def cross_moments(data: MediationData) -> CrossMoments:
 
 
 def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
-    """Moments of the union of two disjoint sets of rows; associative, `zero_moments` is the identity.
+    """Moments of the union of two disjoint sets of rows.
+
+    Associative; `zero_moments` is the identity.
 
     Raises:
       ValueError: the two sides have different columns.
@@ -124,7 +130,7 @@ def zero_moments(
     num_covariates: int = 0,
     *,
     dtype: jnp.dtype | None = None,
-    names: Names = Names(),
+    names: Names = UNNAMED,
 ) -> CrossMoments:
     """Moments of no rows, the identity of `merge`."""
     d = num_mediators + num_covariates + 2
@@ -138,7 +144,7 @@ def _describe(moments: CrossMoments) -> str:
     return f"{moments.num_mediators} mediators and {moments.num_covariates} covariates"
 
 
-def _host_moments(data: MediationData) -> CrossMoments:
+def _host_moments(data: Any) -> CrossMoments:
     """The same two passes in NumPy, whose BLAS computes x'x at half the cost of a product."""
     n, p = data.mediators.shape
     q = data.covariates.shape[1]
@@ -152,7 +158,7 @@ def _host_moments(data: MediationData) -> CrossMoments:
     # Both buffers are used again by every block: fresh ones would be paged in each time.
     buffer = np.empty((min(rows, n), p + q + 2), dtype)
     part = np.empty((p + q + 2, p + q + 2), dtype)
-    comoment = part
+    comoment: Any = part
     for start in range(0, n, rows):
         block = buffer[: min(rows, n - start)]
         first = 0
@@ -176,10 +182,9 @@ def _host_moments(data: MediationData) -> CrossMoments:
         comoment = comoment - np.outer(shift, shift)
     count = float(n) if w is None else float(np.count_nonzero(w))
     squares = float(n) if w is None else float((w.astype(np.float64) ** 2).sum())
+    numbers: list[Any] = [np.asarray(v, dtype) for v in (count, total, squares)]
     return CrossMoments(
-        np.asarray(count, dtype),  # type: ignore[arg-type]
-        np.asarray(total, dtype),  # type: ignore[arg-type]
-        np.asarray(squares, dtype),  # type: ignore[arg-type]
+        *numbers,
         mean.astype(dtype),
         comoment.astype(dtype, copy=False),
         q,
@@ -187,7 +192,7 @@ def _host_moments(data: MediationData) -> CrossMoments:
     )
 
 
-def _host_mean(columns: np.ndarray, w: np.ndarray | None, total: float) -> np.ndarray:
+def _host_mean(columns: Any, w: Any, total: float) -> Any:
     """Mean in float64; float32 columns by one product with the weights per short block of rows.
 
     NumPy's mean with a float64 sum converts float32 values one by one, at a quarter of the speed.

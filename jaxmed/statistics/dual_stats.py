@@ -1,10 +1,12 @@
 """Row-space statistics for p >= n - 1 - q: one n x n kernel and its Cholesky factor.
 
 With more mediators than residual degrees of freedom the Gram matrix is singular. The weights are
-then restricted to the row space of the residualised mediators Z, where the path vectors have n coordinates
-(He 2026, section 5). No eigendecomposition: with Q an orthonormal basis of [1, covariates] and
+then restricted to the row space of the residualised mediators Z, where the path vectors have n
+coordinates (He 2026, section 5). No eigendecomposition: with Q an orthonormal basis of [1, covariates] and
 K = XX' + c QQ' positive definite, everything follows from solves with K.
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,10 +47,10 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     Returns:
       DualStatistics. Cost 2 n^2 p.
     """
-    xp = np if is_host(data) else jnp
+    xp: Any = np if is_host(data) else jnp
     n, p = data.mediators.shape
     dtype = data.mediators.dtype
-    w = xp.ones((n,), dtype) if data.weights is None else data.weights
+    w: Any = xp.ones((n,), dtype) if data.weights is None else data.weights
     root = xp.sqrt(w)[:, None]
     design = root * xp.concatenate([xp.ones((n, 1), dtype), data.covariates], axis=1)
     size = xp.sqrt((design * design).sum(axis=0))
@@ -59,8 +61,9 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
         mediators = _host_mediators(data, root, basis)
         kernel = mediators @ mediators.T
     else:
-        mediators = data.mediators if data.weights is None else root * data.mediators
-        # Centring before the projection: the intercept's share of a column may be 1e6 times its spread.
+        mediators: Any = data.mediators if data.weights is None else root * data.mediators
+        # Centring before the projection: the intercept's share of a column may be 1e6 times its
+        # spread.
         mediators = mediators - root * (((root[:, 0] @ mediators) / w.sum())[None, :])
         mediators = _residual(xp, basis, mediators)
         kernel = products.gram(mediators.T)
@@ -84,7 +87,7 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     )
 
 
-def _host_mediators(data: MediationData, root: Array, basis: Array) -> np.ndarray:
+def _host_mediators(data: MediationData, root: Any, basis: Any) -> Any:
     """Residuals of the mediators on the basis, projected in blocks that stay in cache."""
     source = np.asarray(data.mediators)
     if data.weights is None:
@@ -101,13 +104,13 @@ def _host_mediators(data: MediationData, root: Array, basis: Array) -> np.ndarra
     return result
 
 
-def _residual(xp, basis: Array, columns: Array) -> Array:  # noqa: ANN001
+def _residual(xp: Any, basis: Any, columns: Any) -> Any:
     if xp is np:
         return columns - basis @ (basis.T @ columns)
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
-def _exposure_status(raw: Array, residual: Array) -> Array:
+def _exposure_status(raw: Any, residual: Any) -> Array:
     raw, residual = jnp.asarray(raw), jnp.asarray(residual)
     gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
     return st.when(gone, st.DEGENERATE_EXPOSURE)

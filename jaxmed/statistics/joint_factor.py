@@ -3,7 +3,8 @@
 If R'R is the co-moment matrix of the columns in that order, then (He 2026, eqs. 6-9)
   R[A, A]^2            = tau, the exposure's sum of squares given the covariates,
   R[A, A] R[A, X]      = s' = A'X,
-  R[X, X]              = L', the Cholesky factor of the Gram matrix S of the mediators residualised on A,
+  R[X, X]              = L', the Cholesky factor of the Gram matrix S of the mediators residualised
+  on A,
   R[X, Y]              = L^-1 gamma, the outcome path,
   R[Y, Y]^2            = the outcome's residual sum of squares given everything.
 Projection on covariates and exposure, whitening and residual come out of one factorisation.
@@ -67,8 +68,8 @@ def factor_moments(moments: CrossMoments) -> JointFactor:
     residual = sqrt(upper[d - 1, d - 1] ** 2 - 1.0)
     upper = upper.at[d - 1, d - 1].set(residual)
     status = st.combine(status, _rank_status(upper, correlation, q))
-    counts = (jnp.asarray(x) for x in (moments.count, moments.weight, moments.weight_square))
-    return JointFactor(upper, length, *counts, status, q, "gram")
+    count, weight, square = map(jnp.asarray, (moments.count, moments.weight, moments.weight_square))
+    return JointFactor(upper, length, count, weight, square, status, q, "gram")
 
 
 def factor_rows(data: MediationData) -> JointFactor:
@@ -89,7 +90,8 @@ def factor_rows(data: MediationData) -> JointFactor:
     weight = w.sum()
     mean = (w @ rows) / weight
     rows = (rows - mean) * xp.sqrt(w)[:, None]
-    # The mean of the centred rows is rounding of the first mean; removing it once more matters at cond 1e12.
+    # The mean of the centred rows is rounding of the first mean; removing it once more matters at
+    # cond 1e12.
     rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)
     length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
     count = jnp.asarray(xp.sum(w > 0), rows.dtype)
@@ -107,12 +109,12 @@ def factor_rows(data: MediationData) -> JointFactor:
         st.when(diagonal[q] <= tolerance, st.DEGENERATE_EXPOSURE),
         st.when(jnp.any(diagonal[:-1] <= tolerance), st.RANK_DEFICIENT),
     )
-    weights = (jnp.asarray(weight), jnp.asarray((w * w).sum()))
-    return JointFactor(upper, length, count, *weights, status, q, "qr")
+    total, square = jnp.asarray(weight), jnp.asarray((w * w).sum())
+    return JointFactor(upper, length, count, total, square, status, q, "qr")
 
 
 def _outcome_last(d: int, q: int) -> np.ndarray:
-    """From [covariates, exposure, outcome, mediators] to [covariates, exposure, mediators, outcome]."""
+    """Order that moves the outcome of moment columns behind the mediators."""
     return np.concatenate([np.arange(q + 1), np.arange(q + 2, d), [q + 1]])
 
 
@@ -141,7 +143,8 @@ def _rank_status(upper: Array, correlation: Array, q: int) -> Array:
     dependent = failed | (jnp.min(pivots) <= 4 * max(d, 8) * eps)
     if q == 0:
         return st.when(dependent, st.RANK_DEFICIENT)
-    # A failed factor does not tell which column failed, and a degenerate exposure is another matter.
+    # A failed factor does not tell which column failed, and a degenerate exposure is another
+    # matter.
     head = jax.scipy.linalg.cholesky(correlation[: q + 1, : q + 1], lower=False)
     covariates_ok = jnp.all(jnp.diagonal(head)[:q] ** 2 > 100 * eps)
     exposure_gone = ~(head[q, q] ** 2 > 100 * eps)
@@ -158,5 +161,3 @@ def conditional_outcome(factor: JointFactor) -> tuple[Array, Array, Array]:
     exposure = upper[q, q]
     outcome = upper[q:, -1]
     return exposure**2, exposure * upper[q, -1], jnp.sum(outcome * outcome)
-
-

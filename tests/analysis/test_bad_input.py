@@ -1,4 +1,4 @@
-"""Bad input: a typed error that names the column and the remedy, or a status; never a made-up number."""
+"""Bad input: a typed error with the column and the remedy, or a status; never a number."""
 
 import dataclasses
 
@@ -155,9 +155,7 @@ def test_extreme_units_in_float64(scale):
     for column in ("exposure", "mediators", "outcome"):
         other = fit(dataclasses.replace(good, **{column: getattr(good, column) * scale}))
         np.testing.assert_allclose(other.paths.cosine, reference.paths.cosine, rtol=1e-9)
-        np.testing.assert_allclose(
-            other.cosine.statistic, reference.cosine.statistic, rtol=1e-9
-        )
+        np.testing.assert_allclose(other.cosine.statistic, reference.cosine.statistic, rtol=1e-9)
         factor = {"exposure": 1 / scale, "mediators": 1, "outcome": scale}[column]
         np.testing.assert_allclose(
             float(other.composites["maxie_concordant"].indirect) / factor,

@@ -68,7 +68,9 @@ def compare(simulate, law, seed, constant=()):
         if index in constant:
             np.testing.assert_allclose(full, np.asarray(law_draws)[0], atol=1e-7)
         else:
-            assert st.ks_2samp(full, np.asarray(law_draws)).pvalue > 5e-4, index
+            # A single mediator's cosine is -1 or 1 up to rounding, which is not to be compared.
+            law_draws = np.round(law_draws, 12)
+            assert st.ks_2samp(np.round(full, 12), law_draws).pvalue > 5e-4, index
 
 
 def coefficients(p, seed):

@@ -7,7 +7,14 @@ from scipy import special
 
 from jaxmed.distributions.product_normal import _normal_cdf, product_normal_quantile
 
-CASES = [(0, 1, 0, 1), (2, 1, 0, 1), (-3, 1, 4, 1), (0.5, 1, 0.5, 2), (10, 1, 0.1, 1), (3, 0.01, 2, 1)]
+CASES = [
+    (0, 1, 0, 1),
+    (2, 1, 0, 1),
+    (-3, 1, 4, 1),
+    (0.5, 1, 0.5, 2),
+    (10, 1, 0.1, 1),
+    (3, 0.01, 2, 1),
+]
 
 
 @pytest.mark.parametrize("probability", [0.005, 0.025, 0.1, 0.5, 0.9, 0.975, 0.995])

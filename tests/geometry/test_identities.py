@@ -57,8 +57,12 @@ def test_effects_are_those_of_the_weights(data, result, name):
 def test_parts_add_up(result):
     concordant, suppression = maxie(result), maxie(result, sign=-1)
     total_indirect = result.quadratics.total_indirect
-    np.testing.assert_allclose(concordant.indirect + suppression.indirect, total_indirect, rtol=1e-12)
-    np.testing.assert_allclose(concordant.direct + concordant.indirect, concordant.total, rtol=1e-12)
+    np.testing.assert_allclose(
+        concordant.indirect + suppression.indirect, total_indirect, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        concordant.direct + concordant.indirect, concordant.total, rtol=1e-12
+    )
     assert concordant.indirect >= 0 >= suppression.indirect
     if result.regime == "primal":
         np.testing.assert_allclose(regress_exposure(result).indirect, total_indirect, rtol=1e-12)

@@ -46,7 +46,8 @@ def statistic(data, route, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_error_of_the_route_chosen(condition, dtype):
     data = conditioned(condition)
-    # The float32 columns are what both precisions see: rounding of the inputs is not the method's error.
+    # The float32 columns are what both precisions see: rounding of the inputs is not the method's
+    # error.
     if dtype == "float32":
         data = jax.tree.map(lambda v: v.astype(np.float32).astype(np.float64), data)
     _, reference = statistic(data, "qr", "float64")

@@ -40,7 +40,9 @@ def test_fold_estimates_are_plain_regressions(shape):
 
 def test_every_row_is_tested_once_and_never_by_its_own_weights():
     train, test, present = cross_fit._fold_rows(jnp.arange(23), 23, 4, 6)
-    tested = np.concatenate([np.asarray(t)[np.asarray(m)] for t, m in zip(test, present, strict=True)])
+    tested = np.concatenate(
+        [np.asarray(t)[np.asarray(m)] for t, m in zip(test, present, strict=True)]
+    )
     assert sorted(tested) == list(range(23))
     for learn, rows, mask in zip(train, test, present, strict=True):
         assert not set(np.asarray(learn)) & set(np.asarray(rows)[np.asarray(mask)])

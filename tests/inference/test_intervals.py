@@ -5,7 +5,12 @@ import pytest
 
 from jaxmed import inference, status
 from jaxmed.distributions.exact_law import law, sample_quadratics
-from jaxmed.inference.intervals import PARTS, fitted_law
+from jaxmed.inference.intervals import (
+    PARTS,
+    bootstrap_estimates,
+    fitted_law,
+    interval_from_draws,
+)
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(11)
@@ -44,9 +49,9 @@ def test_one_interval():
         assert result.status == status.OK and result.standard_error > 0
         method = "basic" if part == "total" else "percentile"
         assert result.interval.method == f"exact-law {method} bootstrap"
+    draws = jax.jit(bootstrap_estimates, static_argnums=2)(KEY, q, REPLICATES)
     alone, wide = (
-        inference.indirect_interval(KEY, q, level=level, method="basic", replicates=REPLICATES)
-        for level in (0.95, 0.99)
+        interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)
     )
     assert wide.interval.lower < alone.interval.lower < alone.interval.upper < wide.interval.upper
     percentile = together["concordant"].interval

@@ -43,9 +43,7 @@ def test_needs_rows_and_falls_back():
     missing = joint_test(paths(data), variance="leave_one_out")
     assert int(missing.status) == st.NEEDS_ROWS
     assert np.isnan(float(missing.p_value))
-    spiked = MediationData(
-        data.exposure, data.mediators.copy(), data.outcome, data.covariates
-    )
+    spiked = MediationData(data.exposure, data.mediators.copy(), data.outcome, data.covariates)
     spiked.mediators[0, 0] += 1e9  # a row of leverage one
     _, status = leave_one_out_variance(paths(spiked, route="qr"), spiked)
     assert int(status) == st.VARIANCE_FALLBACK
@@ -53,7 +51,9 @@ def test_needs_rows_and_falls_back():
 
 def test_in_the_dual_there_is_none():
     data = problem(np.random.default_rng(1), 30, 50, 1)
-    assert int(joint_test(paths(data), data=data, variance="leave_one_out").status) == st.NOT_IN_DUAL
+    assert (
+        int(joint_test(paths(data), data=data, variance="leave_one_out").status) == st.NOT_IN_DUAL
+    )
 
 
 @pytest.mark.parametrize("errors", ["gauss", "heteroscedastic"])
