@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxmed"
 # From the bottom up; names in one group do not import each other, but for their own package.
 LAYERS = [
-    ("typing", "status"),
+    ("typing", "status", "version"),
     ("linalg",),
     ("distributions",),
     ("data", "datasets"),

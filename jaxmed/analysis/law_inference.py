@@ -5,7 +5,7 @@ import numpy as np
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
-from jaxmed.inference.intervals import IndirectInterval, indirect_interval, naive_indirect
+from jaxmed.inference.intervals import IndirectInterval, indirect_intervals, naive_indirect
 from jaxmed.status import NOT_IN_DUAL
 from jaxmed.typing import Array, Interval, Key
 
@@ -40,10 +40,7 @@ def _naive(quadratics: PathQuadratics) -> dict[str, Array]:
 def _law_inference(
     key: Key, quadratics: PathQuadratics, level: float, replicates: int
 ) -> dict[str, IndirectInterval]:
-    return {
-        part: indirect_interval(key, quadratics, level=level, part=part, replicates=replicates)
-        for part in PARTS
-    }
+    return indirect_intervals(key, quadratics, level=level, replicates=replicates)
 
 
 _program = quick_jit(_law_inference, ("level", "replicates"))

@@ -153,7 +153,7 @@ def _host_moments(data: Any) -> CrossMoments:
     columns = [data.covariates, data.exposure[:, None], data.outcome[:, None], data.mediators]
     total = float(n) if w is None else float(w.sum(dtype=np.float64))
     rows = max(HOST_BLOCK_ROWS, HOST_BLOCK_BYTES // (dtype.itemsize * (p + q + 2)))
-    mean = np.concatenate([_host_mean(c, w, total) for c in columns])
+    mean: Any = np.concatenate([_host_mean(c, w, total) for c in columns])
     working_mean = mean.astype(dtype)
     # Both buffers are used again by every block: fresh ones would be paged in each time.
     buffer = np.empty((min(rows, n), p + q + 2), dtype)
@@ -182,9 +182,11 @@ def _host_moments(data: Any) -> CrossMoments:
         comoment = comoment - np.outer(shift, shift)
     count = float(n) if w is None else float(np.count_nonzero(w))
     squares = float(n) if w is None else float((w.astype(np.float64) ** 2).sum())
-    numbers: list[Any] = [np.asarray(v, dtype) for v in (count, total, squares)]
+    scalars: Any = np.asarray([count, total, squares], dtype)
     return CrossMoments(
-        *numbers,
+        scalars[0],
+        scalars[1],
+        scalars[2],
         mean.astype(dtype),
         comoment.astype(dtype, copy=False),
         q,

@@ -2,8 +2,8 @@
 
 With more mediators than residual degrees of freedom the Gram matrix is singular. The weights are
 then restricted to the row space of the residualised mediators Z, where the path vectors have n
-coordinates (He 2026, section 5). No eigendecomposition: with Q an orthonormal basis of [1, covariates] and
-K = XX' + c QQ' positive definite, everything follows from solves with K.
+coordinates (He 2026, section 5). No eigendecomposition: with Q an orthonormal basis of
+[1, covariates] and K = XX' + c QQ' positive definite, everything follows from solves with K.
 """
 
 from typing import Any
