@@ -119,6 +119,7 @@ def from_host(n: int, p: int) -> dict:
     rows = random_problem(n, p)
     data = MediationData(*rows, np.zeros((n, 0)))
     methods, level = ("maxie", "maxcor"), 0.95
+    programs = module.LARGE if p >= module.LARGE_FROM else module.SMALL
     moments = cross_moments(data)
     device = jax.tree.map(jax.numpy.asarray, moments)
 
@@ -131,7 +132,7 @@ def from_host(n: int, p: int) -> dict:
         "numpy_tables": tables,
         "part_moments": lambda: cross_moments(data),
         "part_program": lambda: jax.block_until_ready(
-            module._moments_program(device, methods, level)
+            programs.moments(device, methods, level)
         ),
     }
     timings = interleaved(calls)

@@ -100,10 +100,11 @@ def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
     data, names = analysis.data, analysis.data.names
     used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
     reasons = analysis.kept.reasons
+    rows_used = len(np.asarray(data.exposure)[used])
     return {
         "source": None if source is None else source.to_dict(),
-        "lines": [] if source is None else source.lines(),
-        "rows_used": len(np.asarray(data.exposure)[used]),
+        "lines": [f"{rows_used} rows used"] if source is None else source.lines(),
+        "rows_used": rows_used,
         "num_mediators": data.mediators.shape[1],
         "num_mediators_analysed": int(analysis.kept.kept.size),
         "num_covariates": data.covariates.shape[1],

@@ -1,5 +1,7 @@
 """A composite mediator Mw and its effects, from the two paths alone."""
 
+import dataclasses
+
 import jax.numpy as jnp
 
 from jaxmed import status as st
@@ -27,7 +29,7 @@ class CompositeMediator:
     index: Array  # mediation index cor(A, M) cor(M given A, Y), in [-1, 1]
     exposure_correlation: Array  # cor(A, M) given the covariates
     outcome_correlation: Array  # semi-partial cor(M given A, Y)
-    status: Array  # int32; RESTRICTED in the dual
+    status: Array  # int32; RESTRICTED for an optimum in the dual
 
     @property
     def proportion_mediated(self) -> Array:
@@ -52,7 +54,11 @@ def plane_composite(paths: Paths, along_exposure: Array, along_outcome: Array) -
     """
     direction = along_exposure * paths.exposure_path + along_outcome * paths.outcome_path
     weights = along_exposure * paths.exposure_weights + along_outcome * paths.outcome_weights
-    return _composite(paths, direction, weights)
+    composite = _composite(paths, direction, weights)
+    if paths.regime == "primal":
+        return composite
+    # In the dual an optimum over the plane is one over the row space, not over all weights.
+    return dataclasses.replace(composite, status=st.combine(composite.status, st.RESTRICTED))
 
 
 def evaluate_weights(paths: Paths, weights: Array) -> CompositeMediator:
@@ -90,9 +96,6 @@ def _composite(paths: Paths, direction: Array, weights: Array) -> CompositeMedia
     indirect = divide(along_a * along_y, root_tau)
     exposure_correlation = along_a / stretch
     outcome_correlation = divide(along_y, sqrt(paths.outcome_ss))
-    status = paths.status
-    if paths.regime == "dual":
-        status = st.combine(status, st.RESTRICTED)
     return CompositeMediator(
         weights=divide(orientation * weights, length) / sd,
         exposure_effect=alpha,
@@ -103,5 +106,5 @@ def _composite(paths: Paths, direction: Array, weights: Array) -> CompositeMedia
         index=exposure_correlation * outcome_correlation,
         exposure_correlation=exposure_correlation,
         outcome_correlation=outcome_correlation,
-        status=status,
+        status=paths.status,
     )

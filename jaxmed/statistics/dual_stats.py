@@ -92,6 +92,8 @@ def _host_mediators(data: MediationData, root: Any, basis: Any) -> Any:
     source = np.asarray(data.mediators)
     if data.weights is None:
         result = source - source.mean(axis=0, dtype=np.float64).astype(source.dtype)
+        if basis.shape[1] == 1 and source.dtype == np.float64:
+            return result  # what is left of the mean is rounding of the columns themselves
     else:
         result = root * source
         result -= root * ((root[:, 0] @ result) / (root * root).sum())

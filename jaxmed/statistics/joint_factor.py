@@ -52,9 +52,8 @@ def factor_moments(moments: CrossMoments) -> JointFactor:
     Source: exact; relative error about 1e-16 cond(S) in float64, 1e-7 cond(S) in float32.
     """
     q = moments.num_covariates
-    order = _outcome_last(moments.mean.shape[0], q)
-    comoment = jnp.asarray(moments.comoment)[order][:, order]
-    mean = jnp.asarray(moments.mean)[order]
+    comoment = _outcome_last(_outcome_last(jnp.asarray(moments.comoment), q).T, q)
+    mean = _outcome_last(jnp.asarray(moments.mean), q)
     length = sqrt(jnp.diagonal(comoment))
     status = _column_status(moments.count, moments.weight, mean, length, q)
     constant = _constant(moments.weight, mean, length)
@@ -113,9 +112,12 @@ def factor_rows(data: MediationData) -> JointFactor:
     return JointFactor(upper, length, count, total, square, status, q, "qr")
 
 
-def _outcome_last(d: int, q: int) -> np.ndarray:
-    """Order that moves the outcome of moment columns behind the mediators."""
-    return np.concatenate([np.arange(q + 1), np.arange(q + 2, d), [q + 1]])
+def _outcome_last(rows: Array, q: int) -> Array:
+    """Rows of the moment columns with the outcome's moved behind the mediators'.
+
+    Slices, because XLA's gather on a CPU takes as long as the factorisation.
+    """
+    return jnp.concatenate([rows[: q + 1], rows[q + 2 :], rows[q + 1 : q + 2]])
 
 
 def _constant(weight: Array, mean: Array, length: Array) -> Array:

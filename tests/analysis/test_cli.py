@@ -1,0 +1,80 @@
+"""The command line: files in, reports out, errors in one line with exit status 2."""
+
+import json
+
+import numpy as np
+import pytest
+from problems import problem
+
+from jaxmed.cli import main
+
+pandas = pytest.importorskip("pandas", reason="the command line reads tables with pandas")
+pytest.importorskip("matplotlib", reason="the report needs matplotlib")
+FAST = ["--permutations", "19", "--folds", "2", "--replicates", "200", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    data = problem(np.random.default_rng(2), 90, 4, 1, scale=0.0)
+    frame = pandas.DataFrame(data.mediators, columns=["m_a", "m_b", "m_c", "m,d"])
+    frame["dose"], frame["score"] = data.exposure, data.outcome
+    frame["c"], frame["site"] = data.covariates[:, 0], np.arange(90) % 3
+    path = tmp_path_factory.mktemp("cli") / "rows.csv.gz"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def roles(table, *more):
+    columns = ["--exposure", "dose", "--outcome", "score", "--mediators", "m*"]
+    return [str(table), *columns, "--covariates", "c", *more]
+
+
+def test_mediate_writes_every_report(table, tmp_path, capsys):
+    out = tmp_path / "report"
+    more = ["--where", "site != 2", "--seed", "7", "--out", str(out), "--level", "0.9"]
+    assert main(["mediate", *roles(table, *more), *FAST]) == 0
+    assert "dose" in capsys.readouterr().out
+    document = json.loads((out / "result.json").read_text())
+    assert document["settings"]["seed"] == 7
+    assert document["settings"]["level"] == 0.9
+    assert document["data"]["source"]["rows_where"] == 60
+    mediators = pandas.read_csv(out / "mediators.csv")
+    assert list(mediators["name"]) == ["m_a", "m_b", "m_c", "m,d"]
+    html = (out / "report.html").read_text()
+    assert "m,d" in html and "<script" not in html
+    assert {p.suffix for p in (out / "figures").iterdir()} == {".png", ".svg"}
+
+
+def test_progress_goes_to_stderr(table, capsys):
+    assert main(["mediate", *roles(table), *FAST[:-1], "--method", "maxie"]) == 0
+    seen = capsys.readouterr()
+    assert "fitting 4 mediators" in seen.err and "fitting" not in seen.out
+
+
+def test_evaluate(table, tmp_path, capsys):
+    more = ["--methods", "maxie,reg_outcome", "--holdout", "0.4", "--out", str(tmp_path), "--quiet"]
+    assert main(["evaluate", *roles(table, *more)]) == 0
+    assert "test rows" in capsys.readouterr().out
+    assert len(pandas.read_csv(tmp_path / "evaluation.csv")) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--exposure", "dosis"], "dose"),
+        (["--where", "site = 2"], "position"),
+        (["--seed", "-1"], "between 0 and 2"),
+        (["--method", "maxi"], "maxie"),
+        (["--contrast", "a"], "REFERENCE,TREATED"),
+    ],
+)
+def test_errors_are_one_line_and_exit_status_two(table, capsys, change, message):
+    assert main(["mediate", *roles(table), *FAST, *change]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxmed: ") and message in error
+    assert "Traceback" not in error
+
+
+def test_a_missing_file_is_named(capsys):
+    assert main(["mediate", *roles("no_such_file.csv"), *FAST]) == 2
+    assert "no_such_file.csv" in capsys.readouterr().err

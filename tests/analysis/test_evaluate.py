@@ -1,0 +1,103 @@
+"""Train and test: the split, the columns against plain regressions, and honest inference."""
+
+import dataclasses
+import json
+
+import numpy as np
+import oracle
+import pytest
+from problems import problem
+
+from jaxmed import evaluate
+from jaxmed.analysis import evaluate as module
+from jaxmed.data.validation import InvalidDataError
+from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
+
+METHODS = ("maxie", "maxcor", "reg_exposure", "lasso_outcome")
+
+
+def rare(n=240, p=8):
+    """A 0/1 outcome with one case in eight that the mediators predict."""
+    data = problem(np.random.default_rng(5), n, p, 1, signal=1.0)
+    score = data.outcome - data.outcome.mean()
+    return dataclasses.replace(data, outcome=(score > np.quantile(score, 7 / 8)).astype(float))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return evaluate(rare(), METHODS, key=3)
+
+
+def test_one_row_per_method_and_part(result):
+    rows = [(row["method"], row["part"]) for row in result.rows]
+    assert len(rows) == len(set(rows)) == 2 * len(METHODS)
+    assert json.loads(result.to_json())["schema"] == "jaxmed.evaluate"
+    assert result.to_pandas().shape[0] == 2 * len(METHODS)
+
+
+def test_split_is_a_partition_by_strata():
+    data = rare()
+    train, test = module._split(module.jax.random.key(0), data, 0.3)
+    assert sorted([*train, *test]) == list(range(240))
+    assert len(test) == 72
+    assert data.outcome[test].sum() == round(0.3 * data.outcome.sum())
+
+
+def test_test_columns_are_plain_regressions_on_the_test_rows():
+    data = rare()
+    found = evaluate(data, "maxie,maxcor".split(","), key=3, standardise_mediators=False)
+    split = module.jax.random.split(module.jax.random.key(3))[0]
+    train, test = module._split(split, data, 0.3)
+    from jaxmed.geometry.bisector import maxie
+    from jaxmed.geometry.paths import paths
+
+    w = np.asarray(maxie(paths(module._rows(data, train))).weights)
+    held = module._rows(data, test)
+    alpha, _, indirect, index = oracle.effects(held, w)
+    row = next(r for r in found.rows if r["method"] == "maxie_concordant" and r["part"] == "test")
+    assert row["indirect"] == pytest.approx(indirect, rel=1e-8)
+    assert row["index"] == pytest.approx(index, rel=1e-8)
+    assert np.sign(row["exposure_correlation"]) == np.sign(alpha)
+    assert row["lower"] < row["indirect"] < row["upper"]
+    score = held.mediators @ w
+    pairs = np.subtract.outer(score[held.outcome == 1], score[held.outcome == 0])
+    assert row["auc"] == pytest.approx(np.mean(pairs > 0) + np.mean(pairs == 0) / 2, rel=1e-12)
+    assert row["group_means"][-1] > row["group_means"][0]
+
+
+def test_training_rows_have_no_interval_and_flatter(result):
+    by = {(r["method"], r["part"]): r for r in result.rows}
+    for method in ("maxie_concordant", "maxcor_concordant"):
+        assert np.isnan(by[(method, "train")]["lower"])
+    largest = max(r["indirect"] for r in result.rows if r["part"] == "train")
+    assert by[("maxie_concordant", "train")]["indirect"] == pytest.approx(largest, rel=1e-9)
+
+
+def test_auc_counts_ties_half():
+    outcome = np.array([0, 0, 1, 1, 1])
+    assert module._auc(np.array([1.0, 2, 2, 3, 0]), outcome) == pytest.approx((1.5 + 2 + 0) / 6)
+
+
+def test_reports(result, tmp_path):
+    pytest.importorskip("matplotlib", reason="the figure needs matplotlib")
+    text = summary_of_evaluation(result.document)
+    assert "test rows" in text and "MaxIE" in text
+    written = save_evaluation(result.document, tmp_path)
+    assert {p.name for p in written} == {
+        "evaluation.json", "evaluation.csv", "evaluation.png", "evaluation.svg",
+    }  # fmt: skip
+    assert all(p.stat().st_size > 200 for p in written)
+
+
+@pytest.mark.parametrize(
+    ("holdout", "message"), [(0.0, "between 0 and 1"), (1.2, "between"), (0.02, "at least")]
+)
+def test_impossible_splits_are_refused(holdout, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(rare(), ("maxie",), key=0, holdout=holdout)
+
+
+def test_bad_data_are_refused():
+    data = rare()
+    with pytest.raises(InvalidDataError):
+        evaluate(dataclasses.replace(data, outcome=data.outcome * np.nan), ("maxie",), key=0)
