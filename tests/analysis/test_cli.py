@@ -62,7 +62,7 @@ def test_evaluate(table, tmp_path, capsys):
     ("change", "message"),
     [
         (["--exposure", "dosis"], "dose"),
-        (["--where", "site = 2"], "position"),
+        (["--where", "site = 2"], "character 6"),
         (["--seed", "-1"], "between 0 and 2"),
         (["--method", "maxi"], "maxie"),
         (["--contrast", "a"], "REFERENCE,TREATED"),
