@@ -131,9 +131,7 @@ def from_host(n: int, p: int) -> dict:
         "numpy_paths": lambda: peers.primal(*rows),
         "numpy_tables": tables,
         "part_moments": lambda: cross_moments(data),
-        "part_program": lambda: jax.block_until_ready(
-            programs.moments(device, methods, level)
-        ),
+        "part_program": lambda: jax.block_until_ready(programs.moments(device, methods, level)),
     }
     timings = interleaved(calls)
     result, exact, table = module.fit(data), peers.primal(*rows), peers.single_mediators(*rows)

@@ -32,7 +32,13 @@ from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.intervals import indirect_estimates, indirect_interval
 from jaxmed.inference.joint_test import joint_test
 from jaxmed.inference.permutation import exposure_permutation_test
-from jaxmed.inference.power import detection_threshold, power, printed_cosine_power, sample_size, size
+from jaxmed.inference.power import (
+    detection_threshold,
+    power,
+    printed_cosine_power,
+    sample_size,
+    size,
+)
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
 from jaxmed.typing import Interval
 from jaxmed.version import __version__

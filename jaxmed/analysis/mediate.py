@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from jaxmed.analysis.assemble import Analysis, build_record, dropped_warning
+from jaxmed.analysis.assemble import build_record, dropped_warning
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.fit import Fit, fit, label
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
+from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.data.data_report import DataReport

@@ -1,0 +1,96 @@
+"""The tables of one analysis with a row per mediator and a row per data row."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxmed.analysis.fit import label
+from jaxmed.analysis.parts import Analysis
+from jaxmed.analysis.wording import status_fields
+from jaxmed.data.transforms import column_scales
+
+LEAD = 10
+
+
+def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Columns of mediators.csv: every mediator given, NaN with a reason where not analysed."""
+    kept, names = analysis.kept, analysis.data.names.mediators
+    effects = analysis.fit.mediators
+    weights = None if analysis.data.weights is None else np.asarray(analysis.data.weights)
+    mean, sd = column_scales(np.asarray(analysis.data.mediators), weights)
+    # Effects were estimated per standard deviation; the table is per unit.
+    scale = sd[kept.kept] if analysis.scales is not None else np.ones(kept.kept.size)
+
+    def full(values: Any) -> np.ndarray:
+        column = np.full(len(names), np.nan)
+        column[kept.kept] = np.asarray(values, np.float64)
+        return column
+
+    table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": mean, "sd": sd}
+    for (method, direction), composite in analysis.composites.items():
+        per_unit = np.asarray(composite.weights, np.float64) / scale
+        name = label(method, direction)
+        table[f"weight_{name}"] = full(per_unit)
+        table[f"weight_per_sd_{name}"] = full(per_unit * sd[kept.kept])
+    table |= {
+        "alpha": full(effects.alpha * scale),
+        "alpha_se": full(effects.alpha_se * scale),
+        "alpha_p": full(effects.alpha_p),
+        "beta": full(effects.beta / scale),
+        "beta_se": full(effects.beta_se / scale),
+        "beta_p": full(effects.beta_p),
+        "indirect": full(effects.indirect),
+        "indirect_se": full(effects.indirect_se),
+        "indirect_lower": full(effects.lower),
+        "indirect_upper": full(effects.upper),
+        "p_value": full(effects.p_value),
+        "q_value": full(effects.p_adjusted),
+    }
+    reasons = kept.reasons.copy()
+    reason = np.asarray(effects.reason)
+    # Where the whole problem failed, its reason is the one that helps.
+    reasons[kept.kept] = np.where(reason > 0, np.maximum(reason, int(analysis.fit.paths.status)), 0)
+    fields = [status_fields(int(code)) for code in reasons]
+    table["status"] = np.asarray([f["status"] for f in fields])
+    table["reason"] = np.asarray([f["reason"] for f in fields])
+    return table
+
+
+def mediator_summary(mediators: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Counts and leaders of the single-mediator tests."""
+    q = mediators["q_value"]
+    order = np.argsort(np.nan_to_num(mediators["p_value"], nan=2.0), kind="stable")[:LEAD]
+    return {
+        "count": int(np.sum(~np.isnan(q))),
+        "q05": int(np.sum(q < 0.05)),
+        "q10": int(np.sum(q < 0.10)),
+        "lead": [str(mediators["name"][j]) for j in order if not np.isnan(q[j])],
+        "test": "one mediator at a time: larger of the two paths' p-values, Benjamini-Hochberg",
+    }
+
+
+def row_table(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Exposure, outcome and composite scores of the rows used, residuals on the covariates."""
+    data = analysis.kept.data
+    used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
+    design = np.column_stack([np.ones(data.exposure.shape[0]), data.covariates])[used]
+    root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights)[used])
+    basis, _ = np.linalg.qr(design * root[:, None])
+
+    def residual(values: Any) -> np.ndarray:
+        scaled = np.asarray(values, np.float64)[used] * root
+        return (scaled - basis @ (basis.T @ scaled)) / root
+
+    exposure, outcome = residual(data.exposure), residual(data.outcome)
+    slope = (exposure * root**2) @ outcome / ((exposure * root**2) @ exposure)
+    rows = {
+        "exposure": np.asarray(data.exposure, np.float64)[used],
+        "outcome": np.asarray(data.outcome, np.float64)[used],
+        "exposure_residual": exposure,
+        "outcome_residual": outcome,
+        "outcome_given_exposure": outcome - slope * exposure,
+    }
+    for (method, direction), composite in analysis.composites.items():
+        score = np.asarray(data.mediators) @ np.asarray(composite.weights)
+        rows[f"score_{label(method, direction)}"] = residual(score)
+    return rows
