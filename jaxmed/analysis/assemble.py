@@ -24,13 +24,17 @@ from jaxmed.version import __version__
 
 TOP = 20
 SHOWN = 5
-ARRAYS = ("fit", "law", "rows", "composites", "scales")
+ARRAYS = ("fit", "law", "rows", "scales")
 
 
 def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -> Record:
     """The record of one analysis; see `reports.record` for its fields."""
     # On the host from here on: every operation on a JAX array would compile a program of its own.
     host = {f: jax.tree.map(np.asarray, getattr(analysis, f)) for f in ARRAYS}
+    # One by one: as a pytree the dict would come back sorted by method, not as asked for.
+    host["composites"] = {
+        name: jax.tree.map(np.asarray, composite) for name, composite in analysis.composites.items()
+    }
     analysis = dataclasses.replace(analysis, **host)
     mediators = mediator_table(analysis)
     document = {

@@ -97,6 +97,14 @@ def test_primal_reference_numbers_and_identities(primal):
     assert all(c["indirect"] <= largest * (1 + 1e-9) for c in composites.values())
 
 
+def test_composites_come_in_the_order_asked_for(primal):
+    labels = [c["label"] for c in primal.record.document["composites"]]
+    assert labels == [
+        "MaxIE concordant", "MaxIE suppression", "MaxCor concordant", "MaxCor suppression",
+        "Reg Y~X", "Reg A~X", "Lasso-A", "Directions of mediation",
+    ]  # fmt: skip
+
+
 def test_direct_effect_is_the_regression_on_everything(primal):
     data, _ = proteome(list(primal.record.mediators["name"]))
     design = np.column_stack([np.ones(102), data.covariates, data.exposure, data.mediators])
