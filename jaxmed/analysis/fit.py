@@ -106,7 +106,7 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
         stats = dataclasses.replace(stats, mediators=None)
     programs = LARGE if len(stats.row_weights) >= LARGE_FROM else SMALL
     result = programs.dual(stats, sums, methods, level)
-    if not on_host:
+    if not on_host or not result.composites:
         return result
     rows = np.stack([np.asarray(c.weights) for c in result.composites.values()], axis=1)
     weights = mediators.T @ rows  # type: ignore[union-attr]

@@ -96,6 +96,13 @@ def test_duplicates_share_weight_in_the_dual():
     np.testing.assert_allclose(w[7], w[3], rtol=1e-9)
 
 
+def test_methods_that_need_a_residual_are_nan_in_the_dual():
+    result = jaxmed.mediate(data(n=20, p=30), ("directions", "numerical"), **FAST)
+    assert [c["status"] for c in result.record.document["composites"]] == ["NOT_IN_DUAL"] * 2
+    assert np.isnan(result.record.mediators["weight_directions"]).all()
+    assert np.isfinite(result.record.test("cosine")["p_value"])
+
+
 def test_repeated_rows_make_the_dual_singular():
     good = data(n=20, p=30)
     bad = jax.tree.map(lambda v: np.concatenate([v, v[:3]]), good)
