@@ -150,10 +150,11 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
     fit, names = analysis.fit, analysis.data.names
     unit = f"{names.outcome} per unit of {names.exposure}"
     dual = fit.paths.regime == "dual"
+    no_residual = fit.paths.quadratics.residual_df <= fit.paths.quadratics.dimension
     code = int(fit.paths.status)
     entries = []
     for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
-        missing = dual and quantity == "direct_effect"
+        missing = quantity == "direct_effect" and (dual or no_residual)
         entries.append(
             _effect(
                 quantity, unit, level, effect.estimate, effect.standard_error,

@@ -90,6 +90,8 @@ def evaluate(
     """
     methods = tuple(methods)
     check_methods(methods)
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level}")
     seed, key = parse_key(key)
     data = checked(data)
     split_key, method_key = jax.random.split(key)

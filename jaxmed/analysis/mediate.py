@@ -150,8 +150,11 @@ def checked(data: MediationData) -> MediationData:
         weights=None if data.weights is None else np.asarray(data.weights),
         names=data.names if named else None,
     )
-    q = data.covariates.shape[1]
-    n = data.exposure.shape[0] if data.weights is None else int(np.count_nonzero(data.weights))
+    if data.weights is not None and not np.all(data.weights):
+        # Rows without weight take no part: no regime, fold, permutation or split may count them.
+        used, names = np.flatnonzero(data.weights), data.names
+        data = dataclasses.replace(jax.tree.map(lambda rows: rows[used], data), names=names)
+    q, n = data.covariates.shape[1], data.exposure.shape[0]
     if n - 2 - q < 1:
         raise ShapeError(
             f"{n} rows with {q} covariates leave no degree of freedom: at least {q + 3} rows needed"

@@ -186,3 +186,22 @@ def test_all_zero_weights_and_bad_batches_are_a_status():
     np.testing.assert_allclose(result.indirect[0], maxie(paths(good)).indirect, rtol=1e-10)
     assert np.isnan(float(result.indirect[1]))
     assert int(result.status[1]) >= st.FIRST_FATAL
+
+
+def test_rows_without_weight_take_no_part():
+    """Kept with weight zero or dropped: the same analysis, also where the regime differs."""
+    full = data(n=60, p=50, q=2)
+    present = np.arange(60) % 4 != 0
+    weighted = dataclasses.replace(full, weights=present.astype(float))
+    dropped = jax.tree.map(lambda v: v[present], full)
+    first, second = (
+        jaxmed.mediate(d, "maxie", key=0, permutations=99, folds=2) for d in (weighted, dropped)
+    )
+    assert first.record.document["paths"]["regime"] == "dual"
+    for name in ("cosine", "permutation"):
+        assert first.record.test(name)["p_value"] == pytest.approx(
+            second.record.test(name)["p_value"], rel=1e-9
+        )
+    assert first.record.effect("cross_fitted")["estimate"] == pytest.approx(
+        second.record.effect("cross_fitted")["estimate"], rel=1e-6
+    )
