@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.fit import fit, label
-from jaxmed.analysis.mediate import checked, composites_of, parse_key
+from jaxmed.analysis.mediate import check_level, checked, composites_of, parse_key
 from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.mediation_data import MediationData, Names
@@ -90,8 +90,7 @@ def evaluate(
     """
     methods = tuple(methods)
     check_methods(methods)
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level}")
+    check_level(level)
     seed, key = parse_key(key)
     data = checked(data)
     split_key, method_key = jax.random.split(key)

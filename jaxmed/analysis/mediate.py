@@ -125,9 +125,14 @@ def parse_key(key: Key | int) -> tuple[int | None, Key]:
     return int(key), jax.random.key(int(key))
 
 
+def check_level(level: float) -> None:
+    """Raises ValueError unless the level of intervals is in (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level}")
+
+
 def _check(settings: Settings) -> None:
-    if not 0 < settings.level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {settings.level}")
+    check_level(settings.level)
     for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
         if getattr(settings, name) < least:
             raise ValueError(f"{name} must be at least {least}, not {getattr(settings, name)}")
