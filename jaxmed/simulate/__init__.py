@@ -1,0 +1,1 @@
+"""Data of known truth: structural equation models to draw from."""

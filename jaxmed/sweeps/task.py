@@ -1,0 +1,124 @@
+"""What a sweep repeats: a task from a key to named numbers, and a cell of a study made of it."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed.estimators.estimate import Estimate
+from jaxmed.sweeps.reducers import Reducer, moments
+from jaxmed.typing import Array, Estimator, Key
+
+__all__ = ["BlockTask", "Cell", "Scores", "Task", "effect_scores", "named_key", "study_task"]
+
+Scores = dict[str, Array]
+Task = Callable[[Key, Any], Scores]
+Generator = Callable[[Key, Any], Any]
+
+STATUS = "status"
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockTask:
+    """A task that draws a whole chunk of replicates at once (the exact law, say).
+
+    Attributes:
+      draw: (key, parameters, size) -> scores with leaves [size]; `size` is static.
+    """
+
+    draw: Callable[[Key, Any, int], Scores]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One setting of a study: the same task at its own parameters.
+
+    Cells that share the `task` object and the shapes of their parameters share one compiled
+    program. Everything here but `name` is part of the identity of the numbers.
+
+    Attributes:
+      name: unique in its study, e.g. "primal/both-null/p=20"; its hash makes the cell's key, so
+        that cells are independent and adding one leaves the others unchanged.
+      task: (key, parameters) -> flat dict of scalars, or a BlockTask.
+      parameters: pytree of arrays, traced.
+      count: replicates.
+      chunk: replicates of one program call; a whole number of chunks is computed, the rest of
+        the last one is dropped.
+      batch: replicates vectorised at once inside a chunk; None for the whole chunk.
+      reducer: what is kept of the replicates.
+    """
+
+    name: str
+    task: Task | BlockTask
+    parameters: Any
+    count: int
+    chunk: int = 1024
+    batch: int | None = 1
+    reducer: Reducer = dataclasses.field(default_factory=moments)
+
+    @property
+    def num_chunks(self) -> int:
+        """Chunks that cover `count` replicates."""
+        return -(-self.count // self.chunk)
+
+
+def named_key(key: Key, name: str) -> Key:
+    """The key of one named part: a stable hash of the name, whatever else there is."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def effect_scores(estimate: Estimate, data: Any) -> Scores:
+    """Direct, indirect and total effect of an estimate, and its status."""
+    del data
+    effects = estimate.effects
+    return {
+        "direct": effects.direct,
+        "indirect": effects.indirect,
+        "total": effects.total,
+        STATUS: estimate.status,
+    }
+
+
+def study_task(
+    generator: Generator,
+    estimators: Mapping[str, Estimator],
+    score: Callable[[Any, Any], Scores] = effect_scores,
+) -> Task:
+    """A task that draws one data set and lets every method see it.
+
+    Methods are compared on common random numbers. The key of a method comes from a stable hash
+    of its name: another method more leaves the numbers of the others as they were.
+
+    Args:
+      generator: (key, parameters) -> data, MediationData as a rule.
+      estimators: method name -> (key, data) -> Estimate (or whatever `score` reads).
+      score: (estimate, data) -> dict of scalars; a "status" among them is counted by code, and
+        a replicate with a fatal one is left out of that method's summaries.
+
+    Returns:
+      (key, parameters) -> {"method/measure": scalar}.
+
+    Raises:
+      ValueError: no method, or a name that holds a slash.
+    """
+    if not estimators:
+        raise ValueError("a study needs at least one estimator")
+    for name in estimators:
+        if "/" in name:
+            raise ValueError(
+                f"method name {name!r} holds a slash, which separates it from measures"
+            )
+
+    def task(key: Key, parameters: Any) -> Scores:
+        data_key, method_key = jax.random.split(key)
+        data = generator(data_key, parameters)
+        scores: Scores = {}
+        for name, estimator in estimators.items():
+            found = score(estimator(named_key(method_key, name), data), data)
+            scores |= {f"{name}/{measure}": jnp.asarray(value) for measure, value in found.items()}
+        return scores
+
+    return task
