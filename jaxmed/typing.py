@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 __all__ = [
     "Array",
     "ArrayLike",
+    "Device",
     "Estimator",
     "Interval",
     "Key",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 Key = Array
+Device = Any  # jax.Device, which type checkers take for a variable
 Regime = Literal["primal", "dual"]
 T = TypeVar("T")
 

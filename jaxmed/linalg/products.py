@@ -16,6 +16,8 @@ PRECISION = jax.lax.Precision.HIGHEST
 # that work. Measured on one core: two blocks pay from about 64 columns, four from about 256.
 TWO_BLOCKS_FROM = 64
 FOUR_BLOCKS_FROM = 256
+# With variables along the rows three blocks pay earlier.
+ROW_BLOCKS_FROM = 48
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -54,6 +56,21 @@ def gram_of_blocks(blocks: Sequence[Array]) -> Array:
     # Without the barrier XLA's CPU compiler fuses the assembly into every consumer, which
     # takes minutes to compile.
     return jax.lax.optimization_barrier(jnp.block(products))
+
+
+def row_gram(z: Array) -> Array:
+    """ZZ' [d, d] of z [d, n]: the Gram matrix of variables that lie along the rows.
+
+    Symmetric up to rounding within each of the diagonal blocks.
+    """
+    d = z.shape[0]
+    count = 3 if d >= ROW_BLOCKS_FROM else 1
+    parts = [z[d * i // count : d * (i + 1) // count] for i in range(count)]
+    upper = {(i, j): matmul(parts[i], parts[j].T) for i in range(count) for j in range(i, count)}
+    rows = [
+        [upper[i, j] if i <= j else upper[j, i].T for j in range(count)] for i in range(count)
+    ]
+    return jax.lax.optimization_barrier(jnp.block(rows)) if count > 1 else upper[0, 0]
 
 
 def cross(x: Array, y: Array) -> Array:

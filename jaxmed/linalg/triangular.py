@@ -18,6 +18,11 @@ def solve_upper(upper: Array, b: Array) -> Array:
     return jax.scipy.linalg.solve_triangular(upper, b, lower=False)
 
 
+def solve_lower(lower: Array, b: Array) -> Array:
+    """L^-1 b for lower triangular L [p, p] and b [p] or [p, k]."""
+    return jax.scipy.linalg.solve_triangular(lower, b, lower=True)
+
+
 def signs(p: int, dtype: jnp.dtype) -> Array:
     """A fixed vector of +-1 without a regular pattern, [p]; a probe, not a random number."""
     # Integer hash of the index: any fixed pattern would be blind to some matrix of that pattern.

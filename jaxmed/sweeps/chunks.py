@@ -10,7 +10,7 @@ from jax import lax
 
 from jaxmed.sweeps.reducers import State
 from jaxmed.sweeps.task import BlockTask, Cell, Scores, Task
-from jaxmed.typing import Array, Key
+from jaxmed.typing import Array, Device, Key
 
 __all__ = ["columns_of", "dispatch", "lift_chunk"]
 
@@ -37,7 +37,7 @@ def _program(task: Task | BlockTask, chunk: int, batch: int | None) -> Any:
     return jax.jit(run)
 
 
-def dispatch(cell: Cell, key: Key, index: int, device: jax.Device | None = None) -> Scores:
+def dispatch(cell: Cell, key: Key, index: int, device: Device | None = None) -> Scores:
     """Starts chunk `index` of a cell on a device and returns its columns, perhaps not yet ready.
 
     Args:

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
 from jaxmed.sweeps.reducers import Reducer, State, moments
 from jaxmed.sweeps.task import BlockTask, Cell, Task
-from jaxmed.typing import Key
+from jaxmed.typing import Device, Key
 
 __all__ = ["MAX_COUNT", "run_cell", "sweep"]
 
@@ -26,7 +26,7 @@ def sweep(
     reducer: Reducer | None = None,
     chunk: int = 1024,
     batch: int | None = 1,
-    mesh: Mesh | Sequence[jax.Device] | None = None,
+    mesh: Mesh | Sequence[Device] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Any:
     """Repeats a task and reduces its replicates, in memory that does not depend on the count.
@@ -61,7 +61,7 @@ def sweep(
 def run_cell(
     key: Key,
     cell: Cell,
-    devices: Sequence[jax.Device | None] = (None,),
+    devices: Sequence[Device | None] = (None,),
     progress: Callable[[int], None] | None = None,
 ) -> State:
     """All chunks of one cell, in order, as the reducer's state."""
@@ -76,7 +76,7 @@ def run_cell(
 
 
 def _chunks(
-    key: Key, cell: Cell, devices: Sequence[jax.Device | None]
+    key: Key, cell: Cell, devices: Sequence[Device | None]
 ) -> Iterator[tuple[int, State]]:
     """States of the chunks in order, with one chunk in flight per device and one waiting."""
     pending: deque[tuple[int, Any]] = deque()
@@ -99,7 +99,7 @@ def check_cell(cell: Cell) -> None:
         raise ValueError(f"batch must be positive or None, not {cell.batch}")
 
 
-def _devices(mesh: Mesh | Sequence[jax.Device] | None) -> list[jax.Device | None]:
+def _devices(mesh: Mesh | Sequence[Device] | None) -> list[Device | None]:
     if mesh is None:
         return [None]
     devices = list(mesh.devices.flat) if isinstance(mesh, Mesh) else list(mesh)

@@ -12,7 +12,16 @@ from jaxmed.estimators.estimate import Estimate
 from jaxmed.sweeps.reducers import Reducer, moments
 from jaxmed.typing import Array, Estimator, Key
 
-__all__ = ["BlockTask", "Cell", "Scores", "Task", "effect_scores", "named_key", "study_task"]
+__all__ = [
+    "BlockTask",
+    "Cell",
+    "Scores",
+    "StudyTask",
+    "Task",
+    "effect_scores",
+    "named_key",
+    "study_task",
+]
 
 Scores = dict[str, Array]
 Task = Callable[[Key, Any], Scores]
@@ -30,6 +39,29 @@ class BlockTask:
     """
 
     draw: Callable[[Key, Any, int], Scores]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # one object is one compiled program
+class StudyTask:
+    """One data set a replicate, and every method's scores of it; made by `study_task`."""
+
+    generator: Generator
+    estimators: Mapping[str, Estimator]
+    score: Callable[[Any, Any], Scores]
+
+    def __call__(self, key: Key, parameters: Any) -> Scores:
+        """The scores of one replicate."""
+        data_key, method_key = jax.random.split(key)
+        data = self.generator(data_key, parameters)
+        scores: Scores = {}
+        for name, estimator in self.estimators.items():
+            found = self.score(estimator(named_key(method_key, name), data), data)
+            scores |= {f"{name}/{measure}": jnp.asarray(value) for measure, value in found.items()}
+        return scores
+
+    def data(self, key: Key, parameters: Any) -> Any:
+        """The data set of one replicate, without estimating anything."""
+        return self.generator(jax.random.split(key)[0], parameters)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +118,7 @@ def study_task(
     generator: Generator,
     estimators: Mapping[str, Estimator],
     score: Callable[[Any, Any], Scores] = effect_scores,
-) -> Task:
+) -> StudyTask:
     """A task that draws one data set and lets every method see it.
 
     Methods are compared on common random numbers. The key of a method comes from a stable hash
@@ -99,7 +131,8 @@ def study_task(
         a replicate with a fatal one is left out of that method's summaries.
 
     Returns:
-      (key, parameters) -> {"method/measure": scalar}.
+      (key, parameters) -> {"method/measure": scalar}; `.data(key, parameters)` gives the data set
+      alone.
 
     Raises:
       ValueError: no method, or a name that holds a slash.
@@ -111,14 +144,4 @@ def study_task(
             raise ValueError(
                 f"method name {name!r} holds a slash, which separates it from measures"
             )
-
-    def task(key: Key, parameters: Any) -> Scores:
-        data_key, method_key = jax.random.split(key)
-        data = generator(data_key, parameters)
-        scores: Scores = {}
-        for name, estimator in estimators.items():
-            found = score(estimator(named_key(method_key, name), data), data)
-            scores |= {f"{name}/{measure}": jnp.asarray(value) for measure, value in found.items()}
-        return scores
-
-    return task
+    return StudyTask(generator, dict(estimators), score)
