@@ -17,7 +17,16 @@ from jaxmed.linalg.triangular import solve_lower
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.typing import Array, ArrayLike, Key, pytree, static
 
-__all__ = ["LinearSem", "Truth", "law_of", "linear_sem", "sample", "sample_moments", "truth", "whitened"]
+__all__ = [
+    "LinearSem",
+    "Truth",
+    "law_of",
+    "linear_sem",
+    "sample",
+    "sample_moments",
+    "truth",
+    "whitened",
+]
 
 Order = Literal["mediators_first", "exposure_first"]
 

@@ -1,0 +1,153 @@
+"""Sweeps: the same numbers whatever the chunks, devices and companions; one compilation."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from jaxmed import estimators, status
+from jaxmed.inference.cosine_test import cosine_test
+from jaxmed.simulate import ar1_factor, law_of, linear_sem, sample
+from jaxmed.sweeps import BlockTask, stack, study_task, sweep
+from jaxmed.sweeps.levels import path_task
+
+KEY = jax.random.key(7)
+
+
+def model(p=4):
+    return linear_sem(jnp.full(p, 0.2), jnp.full(p, 0.3), direct=0.1, lower=ar1_factor(p, 0.5))
+
+
+def small_study(**methods):
+    chosen = {"maxie": estimators.maxie(), **methods}
+    return study_task(lambda key, sem: sample(key, sem, 30), chosen)
+
+
+def test_replicates_are_those_of_a_loop():
+    task = small_study()
+    found = sweep(KEY, task, 10, parameters=model(), chunk=4, reducer=stack())
+    one = jax.jit(task)
+    for i in range(10):
+        alone = one(jax.random.fold_in(KEY, i), model())
+        for name, value in alone.items():
+            np.testing.assert_allclose(found[name][i], value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 3, None])
+def test_chunks_and_batches_do_not_matter(batch):
+    task = small_study()
+    whole = sweep(KEY, task, 20, parameters=model(), chunk=20, reducer=stack())
+    parts = sweep(KEY, task, 20, parameters=model(), chunk=6, batch=batch, reducer=stack())
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, rtol=1e-10, err_msg=name)
+
+
+def test_another_method_leaves_the_others_alone():
+    one = sweep(KEY, small_study(), 8, parameters=model(), chunk=8, reducer=stack())
+    noisy = lambda key, data: jax.tree.map(  # noqa: E731
+        lambda x: x, estimators.reg_exposure()(key, data)
+    )
+    two = sweep(KEY, small_study(a=noisy), 8, parameters=model(), chunk=8, reducer=stack())
+    np.testing.assert_array_equal(one["maxie/indirect"], two["maxie/indirect"])
+
+
+def test_parameters_do_not_compile_again():
+    traces = []
+
+    def task(key, shift):
+        traces.append(1)
+        return {"x": jax.random.normal(key) + shift}
+
+    for shift in (0.0, 1.0, 2.0):
+        found = sweep(KEY, task, 3000, parameters=shift, chunk=1000, batch=None)
+        assert found["x"].mean == pytest.approx(shift, abs=5 / np.sqrt(3000))
+    assert len(traces) == 1
+
+
+def test_failed_replicates_are_counted():
+    def task(key, _):
+        bad = jax.random.uniform(key) < 0.3
+        return {
+            "m/x": jnp.where(bad, jnp.nan, 1.0),
+            "m/status": status.when(bad, status.RANK_DEFICIENT),
+        }
+
+    found = sweep(KEY, task, 500, chunk=100, batch=None)
+    failed = found.statuses["m"]["RANK_DEFICIENT"]
+    assert failed == found["m/x"].missing and 100 < failed < 200 and found["m/x"].mean == 1
+
+
+def test_block_tasks_and_the_tail_of_the_last_chunk():
+    task = BlockTask(lambda key, scale, size: {"x": scale * jax.random.normal(key, (size,))})
+    found = sweep(KEY, task, 250, parameters=2.0, chunk=100, reducer=stack())
+    assert found["x"].shape == (250,)
+    longer = sweep(KEY, task, 300, parameters=2.0, chunk=100, reducer=stack())
+    np.testing.assert_array_equal(found["x"], longer["x"][:250])
+
+
+@pytest.mark.parametrize("level", ["data", "gram", "exact"])
+def test_null_size_at_every_level(level):
+    n, p, count = 60, 5, 4000
+    sem = linear_sem(jnp.full(p, 0.3), jnp.zeros(p), lower=ar1_factor(p, 0.5))
+    parameters = sem if level == "data" else law_of(sem, n)
+    critical = scipy.stats.t.isf(0.025, p - 1)
+    task = path_task(
+        level,
+        lambda q: {"rejected": jnp.abs(cosine_test(q).statistic) > critical},
+        num_rows=n,
+        num_mediators=p,
+    )
+    found = sweep(KEY, task, count, parameters=parameters, chunk=2000)["rejected"]
+    assert abs(found.mean - 0.05) < 5 * np.sqrt(0.05 * 0.95 / count)
+
+
+def test_a_task_returns_scalars():
+    with pytest.raises(ValueError, match="'x'.*named scalars"):
+        sweep(KEY, lambda key, _: {"x": jax.random.normal(key, (2,))}, 5)
+    for wrong in ({"count": 0}, {"count": 5, "chunk": 0}, {"count": 5, "batch": 0}):
+        with pytest.raises(ValueError):
+            sweep(KEY, lambda key, _: {"x": jax.random.normal(key)}, **wrong)
+    with pytest.raises(ValueError, match="slash"):
+        study_task(lambda key, _: None, {"a/b": estimators.maxie()})
+    with pytest.raises(ValueError, match="no device"):
+        sweep(KEY, lambda key, _: {"x": jax.random.normal(key)}, 5, mesh=[])
+
+
+PROGRAM = """
+import sys, jax, numpy as np, jax.numpy as jnp
+from jaxmed import estimators
+from jaxmed.simulate import ar1_factor, linear_sem, sample, law_of
+from jaxmed.sweeps import stack, study_task, sweep
+from jaxmed.sweeps.levels import path_task
+from jaxmed.inference.cosine_test import cosine_test
+devices = int(sys.argv[1])
+assert len(jax.devices()) == 4
+key = jax.random.key(0)
+sem = linear_sem(jnp.full(40, .1, jnp.float32), jnp.full(40, .2, jnp.float32), direct=.1)
+task = study_task(lambda key, sem: sample(key, sem, 300), {"maxie": estimators.maxie()})
+mesh = jax.devices()[:devices]
+found = sweep(key, task, 40, parameters=sem, chunk=8, reducer=stack(), mesh=mesh)
+exact = path_task("exact", lambda q: {"statistic": cosine_test(q).statistic})
+law = law_of(sem, 300)
+found |= sweep(key, exact, 5000, parameters=law, chunk=1000, reducer=stack(), mesh=mesh)
+assert found["maxie/indirect"].dtype == np.float32
+sys.stdout.buffer.write(b"".join(found[k].tobytes() for k in sorted(found)))
+"""
+
+
+@pytest.mark.device
+def test_devices_give_the_same_bytes():
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    environment = {**os.environ, "XLA_FLAGS": flags, "NPROC": "4", "JAX_ENABLE_X64": "0"}
+
+    def run(devices):
+        command = [sys.executable, "-c", PROGRAM, str(devices)]
+        return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+    one = run(1)
+    assert len(one) > 20_000 and one == run(4)
