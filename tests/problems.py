@@ -1,5 +1,8 @@
 """Random mediation problems for tests; data, never goldens."""
 
+import dataclasses
+
+import jax
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
@@ -19,3 +22,18 @@ def problem(rng, n, p, q=0, *, signal=0.5, rho=0.3, scale=1.0, binary=False, off
     y = y + rng.normal(size=n)
     units = 10 ** rng.uniform(-scale, scale, p) if p <= n - 2 - q else np.ones(p)
     return MediationData(a + offset, x * units + offset, y + offset, c)
+
+
+def with_rows_without_weight(rng, data, count):
+    """The data with `count` rows of weight zero and wild values anywhere between its own."""
+    n = len(data.exposure) + count
+    places = np.sort(rng.permutation(n)[: len(data.exposure)])
+
+    def spread(values):
+        wild = 50 + 9 * rng.normal(size=(n, *values.shape[1:]))
+        wild[places] = values
+        return wild
+
+    weights = np.zeros(n)
+    weights[places] = 1
+    return dataclasses.replace(jax.tree.map(spread, data), weights=weights)

@@ -87,9 +87,8 @@ def _software(analysis: Analysis) -> dict[str, str]:
 
 def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
     data, names = analysis.data, analysis.data.names
-    used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
     reasons = analysis.kept.reasons
-    rows_used = len(np.asarray(data.exposure)[used])
+    rows_used = len(data.exposure)
     return {
         "source": None if source is None else source.to_dict(),
         "lines": [f"{rows_used} rows used"] if source is None else source.lines(),
@@ -98,10 +97,10 @@ def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
         "num_mediators_analysed": int(analysis.kept.kept.size),
         "num_covariates": data.covariates.shape[1],
         "weighted": data.weights is not None,
-        "exposure": _describe(names.exposure, np.asarray(data.exposure)[used]),
-        "outcome": _describe(names.outcome, np.asarray(data.outcome)[used]),
+        "exposure": _describe(names.exposure, np.asarray(data.exposure)),
+        "outcome": _describe(names.outcome, np.asarray(data.outcome)),
         "covariates": [
-            _describe(name, np.asarray(data.covariates)[used, j])
+            _describe(name, np.asarray(data.covariates)[:, j])
             for j, name in enumerate(names.covariates)
         ],
         "dropped_mediators": [
@@ -246,10 +245,11 @@ def _composite(
 def _tests(analysis: Analysis) -> list[dict[str, Any]]:
     fit, rows = analysis.fit, analysis.rows
     union, joint = fit.intersection_union, fit.joint
+    failed = int(fit.paths.status)
     entries = []
     for name, test in (("cosine", fit.cosine), ("corrected_cosine", fit.corrected)):
         if test is None:
-            entries.append(_test(name, code=st.NOT_APPLICABLE))
+            entries.append(_test(name, code=max(failed, st.NOT_APPLICABLE)))
         else:
             entries.append(
                 _test(
@@ -259,7 +259,7 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             )  # fmt: skip
     for name, test in (("joint", joint), ("joint_leave_one_out", rows.leave_one_out)):
         if test is None:
-            entries.append(_test(name, code=st.NOT_IN_DUAL))
+            entries.append(_test(name, code=max(failed, st.NOT_IN_DUAL)))
         else:
             outcome_side = bool(np.asarray(test.p_outcome) >= np.asarray(test.p_exposure))
             entries.append(

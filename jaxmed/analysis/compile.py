@@ -1,8 +1,8 @@
 """How the analyst's programs are compiled on a CPU: quickly, because each runs once or twice.
 
 With XLA's defaults the compilation of some hundred scalar formulas takes longer than any analysis.
-Their
-code need not be good: the work is in matrix products and factorisations, which are library calls.
+Their code need not be good: the work is in matrix products and factorisations, which are library
+calls.
 """
 
 import functools
@@ -13,8 +13,7 @@ import jax
 
 # The options of JAX_DISABLE_MOST_OPTIMIZATIONS, for one program instead of the process.
 PLAIN_CODE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-# Half the compile time where it exists (jaxlib 0.9; gone in 0.11): one kernel instead of one per
-# fusion.
+# Half the compile time where it exists (jaxlib 0.9; gone in 0.11): one kernel for all fusions.
 SMALL_KERNELS = {"xla_cpu_use_fusion_emitters": False}
 
 

@@ -13,6 +13,7 @@ from jaxmed import status as st
 from jaxmed.analysis.fit import fit, label
 from jaxmed.analysis.mediate import check_level, checked, composites_of, parse_key
 from jaxmed.analysis.methods import CLOSED, check_methods
+from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import drop_degenerate, standardise
@@ -43,11 +44,7 @@ class EvaluationResult:
         Raises:
           ImportError: pandas is not installed (extra `io`).
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install 'jaxmed[io]'") from error
-        return pandas.DataFrame(self.rows)
+        return data_frame(self.rows)
 
     def to_json(self) -> str:
         """The document as strict JSON."""
@@ -83,7 +80,8 @@ def evaluate(
       progress: called with a sentence before each long step.
     Returns:
       EvaluationResult. For a 0/1 outcome `auc` is that of the composite score alone, and
-      `group_means` is the prevalence in fifths of the composite residualised on the exposure.
+      `group_means` is the prevalence in fifths of the composite residualised on the exposure;
+      both count case weights.
     Raises:
       ValueError: holdout out of range or parts too small.
     Source: He (2026) section 8: its table's columns, and its figure's quintile prevalence and AUC.
@@ -97,7 +95,8 @@ def evaluate(
     train_rows, test_rows = _split(split_key, data, holdout)
     kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))
     train = kept.data
-    test = _columns(_rows(data, test_rows), kept.kept)
+    test = _rows(data, test_rows)
+    test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
     if standardise_mediators:
         train, scales = standardise(train)
         test = dataclasses.replace(
@@ -106,7 +105,7 @@ def evaluate(
     say = progress or (lambda sentence: None)
     say(f"learning on {len(train_rows)} rows, testing on {len(test_rows)}")
     result = fit(train, methods=tuple(m for m in methods if m in CLOSED), level=level)
-    composites = composites_of(result, train, methods, level, method_key, say)
+    composites = composites_of(result, train, methods, method_key, say)
     table = []
     for (method, direction), composite in composites.items():
         if direction == "suppression":
@@ -168,22 +167,10 @@ def _split(key: Key, data: MediationData, holdout: float) -> tuple[np.ndarray, n
 
 
 def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
-    weights = None if data.weights is None else data.weights[rows]
-    if weights is not None:
-        weights = weights * (np.count_nonzero(weights) / weights.sum())
-    return MediationData(
-        data.exposure[rows],
-        data.mediators[rows],
-        data.outcome[rows],
-        data.covariates[rows],
-        weights,
-        data.names,
-    )
-
-
-def _columns(data: MediationData, kept: np.ndarray) -> MediationData:
-    names = dataclasses.replace(data.names, mediators=tuple(data.names.mediators[j] for j in kept))
-    return dataclasses.replace(data, mediators=data.mediators[:, kept], names=names)
+    part = jax.tree.map(lambda values: values[rows], data)
+    if part.weights is None:
+        return part
+    return dataclasses.replace(part, weights=part.weights * (len(rows) / part.weights.sum()))
 
 
 def _judge(
@@ -232,25 +219,32 @@ def _single_program(data: MediationData, level: float):  # noqa: ANN202
 
 
 def _prediction(data: MediationData, score: np.ndarray, slope: float) -> tuple[float, list[float]]:
-    """AUC of the score for a 0/1 outcome (else NaN); outcome means by fifths of M given A."""
+    """AUC of the score for a 0/1 outcome (else NaN); outcome means by fifths of M given A.
+
+    Both weighted: with whole numbers as weights, the values of so many repeated rows.
+    """
     outcome, exposure = np.asarray(data.outcome), np.asarray(data.exposure)
-    binary = bool(np.isin(outcome, (0, 1)).all()) and 0 < outcome.mean() < 1
-    residual = score - slope * exposure
-    edges = np.quantile(residual, np.arange(1, GROUPS) / GROUPS)
-    group = np.searchsorted(edges, residual, side="right")
+    weights = np.ones(len(outcome)) if data.weights is None else np.asarray(data.weights)
+    share = _weight_below(score - slope * exposure, weights) / weights.sum()
+    groups = [(share * GROUPS).astype(int) == g for g in range(GROUPS)]
     means = [
-        float(outcome[group == g].mean()) if np.any(group == g) else float("nan")
-        for g in range(GROUPS)
+        float(np.average(outcome[g], weights=weights[g])) if np.any(weights[g]) else float("nan")
+        for g in groups
     ]
-    return (_auc(score, outcome) if binary else float("nan")), means
+    both = set(np.unique(outcome[weights > 0])) == {0, 1}
+    return (_auc(score, outcome, weights) if both else float("nan")), means
 
 
-def _auc(score: np.ndarray, outcome: np.ndarray) -> float:
-    """Area under the ROC curve by mid-ranks: the share of case-control pairs ordered correctly."""
-    values, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
-    cases = outcome == 1
-    positives, negatives = cases.sum(), (~cases).sum()
-    excess = ranks[cases].sum() - positives * (positives + 1) / 2
-    return float(excess / (positives * negatives))
+def _auc(score: np.ndarray, outcome: np.ndarray, weights: np.ndarray) -> float:
+    """Area under the ROC curve: the weighted share of case-control pairs ordered correctly."""
+    cases = weights * outcome
+    positives, negatives = cases.sum(), (weights - cases).sum()
+    pairs = cases @ _weight_below(score, weights - cases)
+    return float(pairs / (positives * negatives))
+
+
+def _weight_below(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weight [n] of the rows with a smaller value, those with the same value counted half."""
+    _, place = np.unique(values, return_inverse=True)
+    at = np.bincount(place, weights)
+    return (np.cumsum(at) - at / 2)[place]

@@ -20,7 +20,6 @@ from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names, mediation_data
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.data.validation import ShapeError
-from jaxmed.estimators.from_weights import WeightDetails
 from jaxmed.estimators.marginal import with_intervals
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
@@ -101,10 +100,11 @@ def mediate(
     result = dataclasses.replace(result, mediators=_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     say(f"{permutations} permutations, {folds}-fold cross-fitting")
+    unnamed = dataclasses.replace(kept.data, names=Names())  # names are static: new ones recompile
     rows = rows_inference(
-        rows_key, kept.data, result.paths, permutations=permutations, folds=folds, level=level
+        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
     )
-    composites = composites_of(result, kept.data, methods, level, method_key, say)
+    composites = composites_of(result, unnamed, methods, method_key, say)
     analysis = Analysis(data, kept, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
 
@@ -115,9 +115,15 @@ _intervals = quick_jit(with_intervals, ("level",), optimised=True)
 
 def parse_key(key: Key | int) -> tuple[int | None, Key]:
     """(seed or None, JAX key); raises ValueError for anything else or a seed out of range."""
+    if isinstance(key, jax.Array):
+        typed = jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key)
+        if not (typed and key.shape == ()) and (key.dtype, key.shape) != (np.uint32, (2,)):
+            raise ValueError(
+                f"key is an array {key.dtype}{list(key.shape)}: pass an integer seed, or one key "
+                "made by jax.random.key(seed)"
+            )
+        return None, key
     if isinstance(key, bool) or not isinstance(key, int | np.integer):
-        if isinstance(key, jax.Array):
-            return None, key
         raise ValueError(f"key must be an integer seed or a JAX key, not {key!r}")
     if not 0 <= key < 2**32:
         # Larger seeds are cut off silently by JAX where x64 is disabled.
@@ -157,8 +163,8 @@ def checked(data: MediationData) -> MediationData:
     )
     if data.weights is not None and not np.all(data.weights):
         # Rows without weight take no part: no regime, fold, permutation or split may count them.
-        used, names = np.flatnonzero(data.weights), data.names
-        data = dataclasses.replace(jax.tree.map(lambda rows: rows[used], data), names=names)
+        used = np.flatnonzero(data.weights)
+        data = jax.tree.map(lambda values: values[used], data)
     q, n = data.covariates.shape[1], data.exposure.shape[0]
     if n - 2 - q < 1:
         raise ShapeError(
@@ -194,19 +200,18 @@ def composites_of(
     result: Fit,
     data: MediationData,
     methods: tuple[str, ...],
-    level: float,
     key: Key,
     say: Progress,
 ) -> dict[tuple[str, str], CompositeMediator]:
     """All composites in the order asked for, keyed by (method, direction)."""
     composites: dict[tuple[str, str], CompositeMediator] = {}
-    device = jax.tree.map(jax.numpy.asarray, dataclasses.replace(data, names=Names()))
     for position, method in enumerate(methods):
         if method in OPEN:
             say(f"method {method}")
-            estimate = jax.jit(OPEN[method](data, level))(jax.random.fold_in(key, position), device)
-            details: WeightDetails = estimate.details
-            composites[(method, "")] = details.composite
+            estimator = OPEN[method](data, result.paths.route)
+            # The composite alone: what else the estimate holds is known, and is not compiled.
+            program = jax.jit(lambda k, d, e=estimator: e(k, d).details.composite)
+            composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         for direction in ("concordant", "suppression", ""):
             name = label(method, direction)

@@ -12,14 +12,14 @@ from jaxmed.typing import ArrayLike, Estimator
 
 CLOSED = tuple(dict.fromkeys(method for method, _ in CLOSED_FORMS))
 # Methods that draw random numbers or iterate, run one by one.
-OPEN: dict[str, Callable[[MediationData, float], Estimator]] = {
-    "directions": lambda data, level: estimators.directions(level=level),
-    "numerical": lambda data, level: estimators.numerical(level=level),
-    "lasso_exposure": lambda data, level: estimators.lasso_exposure(
-        family=family_of(data.exposure), level=level
+OPEN: dict[str, Callable[[MediationData, str], Estimator]] = {
+    "directions": lambda data, route: estimators.directions(route=route),
+    "numerical": lambda data, route: estimators.numerical(route=route),
+    "lasso_exposure": lambda data, route: estimators.lasso_exposure(
+        family=family_of(data.exposure), route=route
     ),
-    "lasso_outcome": lambda data, level: estimators.lasso_outcome(
-        family=family_of(data.outcome), level=level
+    "lasso_outcome": lambda data, route: estimators.lasso_outcome(
+        family=family_of(data.outcome), route=route
     ),
 }
 METHODS = (*CLOSED, *OPEN)

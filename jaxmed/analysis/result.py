@@ -9,6 +9,15 @@ from jaxmed.reports import figures, save, text
 from jaxmed.reports.record import Record
 
 
+def data_frame(table: Any) -> Any:
+    """A pandas DataFrame; raises ImportError with the remedy where pandas is missing."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("to_pandas needs pandas: pip install 'jaxmed[io]'") from error
+    return pandas.DataFrame(table)
+
+
 @dataclasses.dataclass(frozen=True)
 class MediationResult:
     """Estimates, tests, intervals and tables of one analysis, and ways to show them."""
@@ -34,11 +43,7 @@ class MediationResult:
         Raises:
           ImportError: pandas is not installed (extra `io`).
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install 'jaxmed[io]'") from error
-        return pandas.DataFrame(self.record.mediators).set_index("name")
+        return data_frame(self.record.mediators).set_index("name")
 
     def effects(self) -> list[dict[str, Any]]:
         """Total, direct, indirect, concordant, suppression and cross-fitted effects."""

@@ -1,12 +1,11 @@
 """Inference that needs rows: permutation, leave-one-out variance, cross-fitting."""
 
-import dataclasses
 import functools
 
 import jax
 
 from jaxmed.analysis.compile import quick_jit
-from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
@@ -27,6 +26,7 @@ class RowsInference:
     cross_fit_suppression: CrossFit | None
 
 
+@functools.partial(quick_jit, static_argnames=("permutations", "folds", "level"))
 def rows_inference(
     key: Key,
     data: MediationData,
@@ -36,32 +36,25 @@ def rows_inference(
     folds: int,
     level: float,
 ) -> RowsInference:
-    """Runs the three on concrete data.
+    """The three in one program.
 
     Args:
       key: consumed.
-      data: rows.
+      data: rows; their names are part of the program, so leave them out.
       paths: of the same rows.
       permutations: 0 for none.
       folds: 0 for no cross-fitting.
       level: of the cross-fitted interval.
     """
-    device = jax.tree.map(jax.numpy.asarray, dataclasses.replace(data, names=Names()))
-    return _program(key, device, paths, permutations, folds, level)
-
-
-def _rows_inference(
-    key: Key,
-    data: MediationData,
-    paths: Paths,
-    permutations: int,
-    folds: int,
-    level: float,
-) -> RowsInference:
     permutation_key, fold_key = jax.random.split(key)
     crossed: list[CrossFit | None] = [None, None]
     if folds:
-        crossed = list(cross_fitted_effects(fold_key, data, BOTH_SIGNS, folds=folds, level=level))
+        # Under jit "auto" could not leave the Gram route: the folds take the one of all rows.
+        crossed = list(
+            cross_fitted_effects(
+                fold_key, data, BOTH_SIGNS, folds=folds, route=paths.route, level=level
+            )
+        )
     return RowsInference(
         exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations
@@ -71,6 +64,3 @@ def _rows_inference(
         else None,
         *crossed,
     )
-
-
-_program = quick_jit(_rows_inference, ("permutations", "folds", "level"))

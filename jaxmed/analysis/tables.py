@@ -72,20 +72,19 @@ def mediator_summary(mediators: dict[str, np.ndarray]) -> dict[str, Any]:
 def row_table(analysis: Analysis) -> dict[str, np.ndarray]:
     """Exposure, outcome and composite scores of the rows used, residuals on the covariates."""
     data = analysis.kept.data
-    used = slice(None) if data.weights is None else np.asarray(data.weights) > 0
-    design = np.column_stack([np.ones(data.exposure.shape[0]), data.covariates])[used]
-    root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights)[used])
+    design = np.column_stack([np.ones(data.exposure.shape[0]), data.covariates])
+    root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights))
     basis, _ = np.linalg.qr(design * root[:, None])
 
     def residual(values: Any) -> np.ndarray:
-        scaled = np.asarray(values, np.float64)[used] * root
+        scaled = np.asarray(values, np.float64) * root
         return (scaled - basis @ (basis.T @ scaled)) / root
 
     exposure, outcome = residual(data.exposure), residual(data.outcome)
     slope = (exposure * root**2) @ outcome / ((exposure * root**2) @ exposure)
     rows = {
-        "exposure": np.asarray(data.exposure, np.float64)[used],
-        "outcome": np.asarray(data.outcome, np.float64)[used],
+        "exposure": np.asarray(data.exposure, np.float64),
+        "outcome": np.asarray(data.outcome, np.float64),
         "exposure_residual": exposure,
         "outcome_residual": outcome,
         "outcome_given_exposure": outcome - slope * exposure,

@@ -54,7 +54,7 @@ def directions(
         p = data.mediators.shape[1]
         if result.regime == "dual":
             return jnp.zeros(p, data.mediators.dtype), jnp.int32(st.NOT_IN_DUAL), None
-        moments = conditional_moments(primal(data, "gram")[0])
+        moments = conditional_moments(primal(data, result.route)[0])
         if variant == "hdmed":
             direction = direction_hdmed(moments)
         else:

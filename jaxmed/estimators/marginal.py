@@ -14,7 +14,7 @@ from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.dual_stats import DualStatistics
-from jaxmed.statistics.joint_factor import JointFactor
+from jaxmed.statistics.joint_factor import JointFactor, rounding
 from jaxmed.typing import Array, pytree
 
 
@@ -23,7 +23,7 @@ class MarginalSums:
     """Sums that the 2p single-mediator regressions need; everything given [1, covariates]."""
 
     exposure_cross: Array  # [p] A'X_j
-    given_exposure: Array  # [p] X_j'X_j given the exposure
+    given_exposure: Array  # [p] X_j'X_j given the exposure, 0 where only rounding is left
     outcome_cross: Array  # [p] X_j'Y given the exposure
     exposure_ss: Array  # [] A'A
     outcome_ss: Array  # [] Y'Y given the exposure
@@ -38,9 +38,13 @@ def sums_from_factor(factor: JointFactor) -> MarginalSums:
     upper, length = factor.upper[mediators, mediators], factor.length[mediators]
     exposure, outcome = factor.length[q], factor.length[-1]
     path = factor.upper[mediators, -1]
+    # A column of covariates and exposure only leaves rounding, which is no mediator.
+    share, size = jnp.sum(upper**2, axis=0), factor.upper.shape[0]
+    noise = 4 * rounding(upper.dtype) * size
+    gone = share <= (noise**2 if factor.route == "qr" else noise)
     return MarginalSums(
         factor.upper[q, q] * factor.upper[q, mediators] * length * exposure,
-        jnp.sum(upper**2, axis=0) * length**2,
+        jnp.where(gone, 0.0, share) * length**2,
         matmul(upper.T, path) * length * outcome,
         factor.upper[q, q] ** 2 * exposure**2,
         (jnp.sum(path**2) + factor.upper[-1, -1] ** 2) * outcome**2,
@@ -57,7 +61,9 @@ def sums_from_rows(stats: DualStatistics) -> MarginalSums:
     tau = xp.sum(a * a)
     cross = a @ x
     yperp = y - a * (xp.sum(a * y) / tau)
-    given = xp.einsum("ij,ij->j", x, x) - cross**2 / tau
+    square = xp.einsum("ij,ij->j", x, x)
+    given = square - cross**2 / tau
+    given = xp.where(given > 4 * rounding(x.dtype) * len(a) * square, given, 0)
     count = xp.sum(xp.asarray(stats.row_weights) > 0)
     df = (count - 2 - (stats.basis.shape[1] - 1)).astype(x.dtype)
     return MarginalSums(cross, given, yperp @ x, tau, xp.sum(yperp * yperp), df)  # type: ignore[arg-type]
@@ -86,19 +92,19 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
     Args:
       sums: see `MarginalSums`.
     Returns:
-      MediatorEffects, leaves [p]; alpha on m = n-2-q and beta on m-1 degrees of freedom, two-sided
-      t.
+      MediatorEffects, leaves [p]; two-sided t with m = n-2-q degrees of freedom for alpha and m-1
+      for beta.
     Source: ordinary least squares of M_j on [1, C, A] and of Y on [1, C, A, M_j]; beta_j is the
-    marginal
-      coefficient, not adjusted for the other mediators.
+      marginal coefficient, not adjusted for the other mediators.
     """
     sums = MarginalSums(*(jnp.asarray(getattr(sums, f)) for f in sums.__dataclass_fields__))
-    m, tau = sums.residual_df, sums.exposure_ss
+    m, given = sums.residual_df, sums.given_exposure
+    tau = jnp.where(given > 0, sums.exposure_ss, 0)
     alpha = divide(sums.exposure_cross, tau, jnp.nan)
-    alpha_se = sqrt(divide(sums.given_exposure, m * tau, jnp.nan))
-    beta = divide(sums.outcome_cross, sums.given_exposure, jnp.nan)
+    alpha_se = sqrt(divide(given, m * tau, jnp.nan))
+    beta = divide(sums.outcome_cross, given, jnp.nan)
     left = jnp.maximum(sums.outcome_ss - beta * sums.outcome_cross, 0)
-    beta_se = sqrt(divide(left, (m - 1) * sums.given_exposure, jnp.nan))
+    beta_se = sqrt(divide(left, (m - 1) * given, jnp.nan))
     # One evaluation for both sides: the incomplete beta function dominates the compile time.
     p_both = t_two_sided(
         jnp.stack([divide(alpha, alpha_se, jnp.nan), divide(beta, beta_se, jnp.nan)]),

@@ -21,7 +21,12 @@ Rule = Literal["min", "1se"]
 
 
 def lasso_exposure(
-    *, folds: int = 10, rule: Rule = "min", family: Family = "gaussian", level: float = 0.95
+    *,
+    folds: int = 10,
+    rule: Rule = "min",
+    family: Family = "gaussian",
+    route: str = "auto",
+    level: float = 0.95,
 ) -> Estimator:
     """Composite of the lasso of the exposure on the mediators: an ageing clock.
 
@@ -29,26 +34,34 @@ def lasso_exposure(
       folds: of the cross-validation; the estimator needs a key for them.
       rule: "min", the penalty of least cross-validated loss, or "1se".
       family: "gaussian", or "binomial" for a 0/1 exposure.
+      route: of the paths that the composite is evaluated on, see `geometry.paths`.
       level: of the interval of the total effect.
     Returns:
       Estimator; covariates are not penalised. `details.rule` is the LassoFit. Nothing selected:
       zero weights and effects with EMPTY_SELECTION.
     Source: He (2026) section 8, Lasso-Age.
     """
-    return _lasso("exposure", folds, rule, family, level)
+    return _lasso("exposure", folds, rule, family, route, level)
 
 
 def lasso_outcome(
-    *, folds: int = 10, rule: Rule = "min", family: Family = "gaussian", level: float = 0.95
+    *,
+    folds: int = 10,
+    rule: Rule = "min",
+    family: Family = "gaussian",
+    route: str = "auto",
+    level: float = 0.95,
 ) -> Estimator:
     """Composite of the lasso of the outcome on the mediators, the exposure left out.
 
     Arguments and result as `lasso_exposure`. Source: He (2026) section 8, Lasso-Y.
     """
-    return _lasso("outcome", folds, rule, family, level)
+    return _lasso("outcome", folds, rule, family, route, level)
 
 
-def _lasso(target: str, folds: int, rule: Rule, family: Family, level: float) -> Estimator:
+def _lasso(
+    target: str, folds: int, rule: Rule, family: Family, route: str, level: float
+) -> Estimator:
     if rule not in ("min", "1se"):
         raise ValueError(f'rule must be "min" or "1se", not {rule!r}')
     if family not in ("gaussian", "binomial"):
@@ -73,4 +86,4 @@ def _lasso(target: str, folds: int, rule: Rule, family: Family, level: float) ->
         chosen = path.at(path.index_minimum if rule == "min" else path.index_one_se)
         return jnp.asarray(chosen.coefficients), chosen.status, chosen
 
-    return from_weights(weights, level=level)
+    return from_weights(weights, route=route, level=level)

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxmed.distributions.tails import t_quantile, t_two_sided
+from jaxmed.distributions.tails import t_quantile
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, pytree
@@ -15,8 +15,6 @@ class LinearEffect:
     estimate: Array  # outcome per unit of exposure
     standard_error: Array
     interval: Interval
-    p_value: Array  # two-sided
-    df: Array
 
 
 def total_and_direct(result: Paths, *, level: float = 0.95) -> tuple[LinearEffect, LinearEffect]:
@@ -33,19 +31,15 @@ def total_and_direct(result: Paths, *, level: float = 0.95) -> tuple[LinearEffec
     direct_variance = divide(q.residual_variance * (1 + q.exposure_exposure), tau, jnp.nan)
     no_residual = jnp.isnan(q.residual_variance)
     direct = jnp.where(no_residual, jnp.nan, result.total_effect - q.total_indirect)
-    # One evaluation for both: quantile and tail dominate the compile time.
+    # One evaluation for both: the quantile dominates the compile time.
     estimate = jnp.stack([result.total_effect, direct])
     variance = jnp.stack([total_variance, direct_variance])
     df = jnp.maximum(jnp.stack([m, m - q.dimension]), 1)
     error = jnp.where(jnp.isnan(variance) | jnp.isnan(estimate), jnp.nan, sqrt(variance))
     half = t_quantile((1 + level) / 2, df) * error
-    p_value = t_two_sided(divide(estimate, error, jnp.inf), df)
-    p_value = jnp.where(jnp.isnan(error), jnp.nan, p_value)
     lower, upper = estimate - half, estimate + half
     first, second = (
-        LinearEffect(
-            estimate[i], error[i], Interval(lower[i], upper[i], level, "t"), p_value[i], df[i]
-        )
+        LinearEffect(estimate[i], error[i], Interval(lower[i], upper[i], level, "t"))
         for i in (0, 1)
     )
     return first, second

@@ -69,9 +69,8 @@ class Paths:
 
     exposure_path: Array  # [k] a, exposure units
     outcome_path: Array  # [k] y, outcome units
-    exposure_weights: (
-        Array  # weights w with Z w = a: [p], or row coefficients [n] where mediators are not kept
-    )
+    # weights w with Z w = a: [p], or row coefficients [n] where mediators are not kept
+    exposure_weights: Array
     outcome_weights: Array  # weights w with Z w = y
     quadratics: PathQuadratics
     exposure_outcome: Array  # A'Y given the covariates

@@ -10,6 +10,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import Paths, dual_paths, primal, regime_of
+from jaxmed.inference.rows import weighted_first
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, norm, sqrt
 from jaxmed.statistics.dual_stats import dual_statistics
@@ -41,6 +42,7 @@ def cross_fitted_effect(
     *,
     composite: Composite = maxie,
     folds: int = 5,
+    route: str = "auto",
     level: float = 0.95,
 ) -> CrossFit:
     """Indirect effect of a composite, estimated on rows that its weights have not seen.
@@ -50,9 +52,13 @@ def cross_fitted_effect(
 
     Args:
       key: consumed (row order and interval draws).
-      data: rows; both regimes.
+      data: rows; both regimes. Rows of weight zero are in no held-out set and without influence
+        on the weights. They count in the array length that decides between primal and dual: where
+        a training part is primal with them only, the answer is NaN with TOO_FEW_ROWS.
       composite: from paths to weights, for instance `maxie` or a partial of `maxcor`.
-      folds: K >= 2; a fold must hold at least q + 5 rows.
+      folds: K >= 2; a fold must hold at least q + 5 rows, of non-zero weight (else NaN with
+        TOO_FEW_ROWS).
+      route: of the training parts' paths, see `geometry.paths`; "auto" is "gram" here.
       level: of the interval.
     Returns:
       CrossFit. The target is the mean population effect of the K learned composites, which is
@@ -63,7 +69,7 @@ def cross_fitted_effect(
     Source: sample splitting; unbiased for its target under the linear model, interval approximate
       (conservative where both effects are null).
     """
-    return cross_fitted_effects(key, data, (composite,), folds=folds, level=level)[0]
+    return cross_fitted_effects(key, data, (composite,), folds=folds, route=route, level=level)[0]
 
 
 def cross_fitted_effects(
@@ -72,6 +78,7 @@ def cross_fitted_effects(
     composites: Sequence[Composite],
     *,
     folds: int = 5,
+    route: str = "auto",
     level: float = 0.95,
 ) -> list[CrossFit]:
     """`cross_fitted_effect` of several composites from the same folds and one fit per fold."""
@@ -84,9 +91,10 @@ def cross_fitted_effects(
             f"rows each ({q} covariates); use fewer folds"
         )
     order_key, draw_key = jax.random.split(key)
-    order = jax.random.permutation(order_key, n)
-    train, test, present = _fold_rows(order, n, folds, held)
-    learn = _learner(composites, regime_of(n - held, p, q))
+    order = weighted_first(jax.random.permutation(order_key, n), data.weights)
+    count = n if data.weights is None else jnp.sum(jnp.asarray(data.weights) > 0)
+    train, test, present = _fold_rows(order, count, folds, held)
+    learn = _learner(composites, regime_of(n - held, p, q), route)
 
     def one(rows: tuple[Array, Array, Array]) -> tuple[Array, ...]:
         weights, status = learn(_take(data, rows[0], None))
@@ -106,21 +114,22 @@ def cross_fitted_effects(
     return results
 
 
-def _fold_rows(order: Array, n: int, folds: int, held: int) -> tuple[Array, Array, Array]:
+def _fold_rows(
+    order: Array, count: int | Array, folds: int, held: int
+) -> tuple[Array, Array, Array]:
     """Row indices of every fold's training set [K, n-held] and test set [K, held] with its mask.
 
-    Sizes differ by one when K does not divide n: test sets are padded, and training sets give up
-    one row, so that all folds share one compiled program.
+    The first `count` rows of `order`, those with weight, are held out once each. Sizes differ by
+    one when K does not divide count: test sets are padded, and training sets give up the last
+    rows of `order`, so that all folds share one compiled program.
     """
-    edges = [n * i // folds for i in range(folds + 1)]
-    train, test, present = [], [], []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        inside = order[start:stop]
-        padding = held - (stop - start)
-        test.append(jnp.concatenate([inside, inside[:padding]]))
-        present.append(jnp.arange(held) < stop - start)
-        train.append(jnp.concatenate([order[:start], order[stop:]])[: n - held])
-    return jnp.stack(train), jnp.stack(test), jnp.stack(present)
+    n = order.shape[0]
+    edges = count * jnp.arange(folds + 1)[:, None] // folds
+    start, stop = edges[:-1], edges[1:]
+    test = start + jnp.arange(held)
+    train = jnp.arange(n - held)
+    train = jnp.where(train < start, train, train + stop - start)
+    return order[train], order[jnp.minimum(test, n - 1)], test < stop
 
 
 def _take(data: MediationData, rows: Array, present: Array | None) -> MediationData:
@@ -141,13 +150,13 @@ def _take(data: MediationData, rows: Array, present: Array | None) -> MediationD
 
 
 def _learner(
-    composites: Sequence[Composite], regime: str
+    composites: Sequence[Composite], regime: str, route: str
 ) -> Callable[[MediationData], tuple[Array, Array]]:
     """Function from training rows to weights [c, p] and status [c] of the c composites."""
 
     def learn(train: MediationData) -> tuple[Array, Array]:
         paths = (
-            primal(train, "gram")[1] if regime == "primal" else dual_paths(dual_statistics(train))
+            primal(train, route)[1] if regime == "primal" else dual_paths(dual_statistics(train))
         )
         learned = [composite(paths) for composite in composites]
         return jnp.stack([c.weights for c in learned]), jnp.stack([c.status for c in learned])
@@ -167,6 +176,7 @@ def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array
     s_over_root = result.exposure_path[0]
     root = divide(1.0, divide(result.exposure_weights[0], s_over_root))
     alpha = divide(s_over_root * root, result.exposure_ss)
+    alpha = jnp.where(m < MIN_FOLD_ROWS - 2, jnp.nan, alpha)
     beta = divide(result.outcome_path[0], root)
     alpha_se = divide(jnp.abs(root), sqrt(m * result.exposure_ss))
     beta_se = divide(sqrt(quadratics.residual_ss / (m - 1)), jnp.abs(root))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import Paths, paths
-from jaxmed.inference.rows import ResidualRows, project_off, residual_rows
+from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
@@ -38,7 +38,9 @@ def exposure_permutation_test(
 
     Args:
       key: consumed.
-      data: rows; case weights that are not constant are flagged.
+      data: rows; case weights that are not constant are flagged. Rows of weight zero take no
+        part, but count in the array length that decides between primal and dual: where
+        p <= n-2-q holds with them only, the answer is NaN with TOO_FEW_ROWS.
       count: number of permutations, at least 1; p-values are multiples of 1/(count + 1).
       observed: paths of the same rows where they are known already.
       route: of the observed paths otherwise, see `geometry.paths`.
@@ -47,11 +49,9 @@ def exposure_permutation_test(
     Raises:
       ValueError: count < 1.
     Source: no paper. Each permuted exposure is projected off the covariates again, mediators and
-    the
-      outcome's residual on the observed exposure stay. Tests that the total indirect effect is
+      the outcome's residual on the observed exposure stay. Tests that the total indirect effect is
       zero; approximate (needs the exposure exchangeable given the mediators under a null exposure
-      path): size
-      .04 to .057 in both regimes where the t test's falls to .013.
+      path): size .04 to .057 in both regimes where the t test's falls to .013.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}")
@@ -66,8 +66,8 @@ def exposure_permutation_test(
 
     def step(first: Array) -> Array:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(BATCH))
-        shuffled = jax.vmap(jax.random.permutation, in_axes=(0, None), out_axes=1)(
-            keys, rows.exposure
+        shuffled = jax.vmap(_shuffle, in_axes=(0, None, None), out_axes=1)(
+            keys, rows.exposure, data.weights
         )
         return cosines(project_off(rows.basis, shuffled))
 
@@ -77,6 +77,15 @@ def exposure_permutation_test(
     exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
     p_value = jnp.where(st.is_fatal(observed.status), jnp.nan, (1.0 + exceed) / (count + 1.0))
     return PermutationTest(observed.cosine, p_value.astype(values.dtype), observed.status, count)
+
+
+def _shuffle(key: Key, values: Array, weights: Array | None) -> Array:
+    """Values [n] in random order; rows with weight exchange theirs with each other only."""
+    if weights is None:
+        return jax.random.permutation(key, values)
+    rows = jnp.arange(values.shape[0])
+    order = weighted_first(jax.random.permutation(key, rows), weights)
+    return values[order][jnp.argsort(weighted_first(rows, weights))]
 
 
 def _primal_cosines(observed: Paths, rows: ResidualRows, outcome: Array, _: Array | None):  # noqa: ANN202

@@ -45,6 +45,13 @@ def project_off(basis: Array, columns: Array) -> Array:
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
+def weighted_first(order: Array, weights: Array | None) -> Array:
+    """Row numbers `order` [n] with the rows of non-zero weight in front, each part in its order."""
+    if weights is None:
+        return order
+    return order[jnp.argsort(jnp.asarray(weights)[order] == 0, stable=True)]
+
+
 def matvec(row: Array, columns: Array) -> Array:
     """Row' columns at full precision."""
     return products.matmul(row[None, :], columns)[0]

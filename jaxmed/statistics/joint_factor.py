@@ -3,8 +3,8 @@
 If R'R is the co-moment matrix of the columns in that order, then (He 2026, eqs. 6-9)
   R[A, A]^2            = tau, the exposure's sum of squares given the covariates,
   R[A, A] R[A, X]      = s' = A'X,
-  R[X, X]              = L', the Cholesky factor of the Gram matrix S of the mediators residualised
-  on A,
+  R[X, X]              = L', the Cholesky factor of the Gram matrix S of the mediators
+                         residualised on A,
   R[X, Y]              = L^-1 gamma, the outcome path,
   R[Y, Y]^2            = the outcome's residual sum of squares given everything.
 Projection on covariates and exposure, whitening and residual come out of one factorisation.
@@ -89,8 +89,7 @@ def factor_rows(data: MediationData) -> JointFactor:
     weight = w.sum()
     mean = (w @ rows) / weight
     rows = (rows - mean) * xp.sqrt(w)[:, None]
-    # The mean of the centred rows is rounding of the first mean; removing it once more matters at
-    # cond 1e12.
+    # The mean of the centred rows is rounding of the first mean; at cond 1e12 removing it matters.
     rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)
     length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
     count = jnp.asarray(xp.sum(w > 0), rows.dtype)
@@ -145,8 +144,7 @@ def _rank_status(upper: Array, correlation: Array, q: int) -> Array:
     dependent = failed | (jnp.min(pivots) <= 4 * max(d, 8) * eps)
     if q == 0:
         return st.when(dependent, st.RANK_DEFICIENT)
-    # A failed factor does not tell which column failed, and a degenerate exposure is another
-    # matter.
+    # A failed factor does not tell which column failed; a degenerate exposure has its own code.
     head = jax.scipy.linalg.cholesky(correlation[: q + 1, : q + 1], lower=False)
     covariates_ok = jnp.all(jnp.diagonal(head)[:q] ** 2 > 100 * eps)
     exposure_gone = ~(head[q, q] ** 2 > 100 * eps)

@@ -84,7 +84,39 @@ def test_collinear_mediators_are_named():
     assert result.record.document["paths"]["status"] == "RANK_DEFICIENT"
     assert np.isnan(result.record.effect("concordant")["estimate"])
     assert any("m5" in warning for warning in result.record.document["warnings"])
+    assert result.record.test("joint_leave_one_out")["status"] == "RANK_DEFICIENT"
+    # One mediator at a time they are all estimated, as if the others were not there.
+    table = result.record.mediators
+    alone = jaxmed.mediate(dataclasses.replace(bad, mediators=x[:, [1, 4]]), **FAST)
+    for column in ("alpha", "alpha_se", "beta", "beta_se", "p_value", "indirect_upper"):
+        np.testing.assert_allclose(table[column][[1, 4]], alone.record.mediators[column], rtol=1e-9)
+    assert set(table["status"]) == {"OK"} and np.isnan(table["weight_maxie_concordant"]).all()
     assert result.summary()
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "exposure"), [(40, 4, 0), (40, 4, 1), (4000, 4, 0), (4000, 4, 1), (20, 30, 1)]
+)
+def test_a_mediator_made_of_other_columns_has_no_regression(n, p, exposure):
+    bad = data(n=n, p=p)
+    x = bad.mediators.copy()
+    x[:, 2] = 3 - bad.covariates[:, 0] + exposure * bad.exposure
+    table = jaxmed.mediate(dataclasses.replace(bad, mediators=x), **FAST).record.mediators
+    assert table["status"][2] == ("RANK_DEFICIENT" if p == 4 else "CONSTANT_MEDIATOR")
+    for column in ("alpha", "alpha_se", "beta", "beta_se", "p_value", "q_value", "indirect"):
+        assert np.isnan(table[column][2])
+        assert np.isfinite(np.delete(table[column], 2)).all()
+
+
+def test_a_missing_test_gives_the_graver_reason():
+    single = data(p=1)
+    failed = jaxmed.mediate(dataclasses.replace(single, mediators=2 * single.covariates), **FAST)
+    assert failed.record.document["paths"]["status"] == "RANK_DEFICIENT"
+    assert failed.record.test("cosine")["status"] == "RANK_DEFICIENT"
+    repeated = jax.tree.map(lambda v: np.concatenate([v, v[:3]]), data(n=20, p=30))
+    failed = jaxmed.mediate(repeated, **FAST)
+    assert failed.record.document["paths"]["status"] == "RANK_DEFICIENT"
+    assert failed.record.test("joint_leave_one_out")["status"] == "RANK_DEFICIENT"
 
 
 def test_duplicates_share_weight_in_the_dual():

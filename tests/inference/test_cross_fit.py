@@ -1,5 +1,6 @@
 """Cross-fitting: folds, fold estimates by plain regressions, target and coverage."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from problems import problem
+from problems import problem, with_rows_without_weight
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
@@ -15,6 +16,7 @@ from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import paths
 from jaxmed.inference import cross_fit
 from jaxmed.inference.cross_fit import cross_fitted_effect
+from jaxmed.inference.rows import weighted_first
 
 
 @pytest.mark.parametrize("shape", [(43, 6, 1), (43, 60, 1)], ids=["primal", "dual"])
@@ -47,6 +49,52 @@ def test_every_row_is_tested_once_and_never_by_its_own_weights():
     for learn, rows, mask in zip(train, test, present, strict=True):
         assert not set(np.asarray(learn)) & set(np.asarray(rows)[np.asarray(mask)])
         assert len(set(np.asarray(learn))) == 17
+
+
+def padded(data, rng, extra):
+    """The data with rows of weight zero and wild values anywhere between its own."""
+    n = data.exposure.shape[0]
+    places = np.sort(rng.permutation(n + extra)[:n])
+
+    def spread(values):
+        wild = 50 + 9 * rng.normal(size=(n + extra, *values.shape[1:]))
+        wild[places] = values
+        return wild
+
+    weights = np.zeros(n + extra)
+    weights[places] = 1
+    return dataclasses.replace(jax.tree.map(spread, data), weights=weights), places
+
+
+@pytest.mark.parametrize("shape", [(44, 6, 1), (44, 60, 1)], ids=["primal", "dual"])
+def test_rows_without_weight_are_in_no_fold(shape):
+    """Folds are balanced over the other rows, and hold the estimates of these alone."""
+    rng = np.random.default_rng(2)
+    data = with_rows_without_weight(rng, problem(rng, *shape), 8)
+    key = jax.random.key(4)
+    result = jax.jit(functools.partial(cross_fitted_effect, folds=4))(key, data)
+    order = weighted_first(jax.random.permutation(jax.random.split(key)[0], 52), data.weights)
+    blocks = np.asarray(order)[:44].reshape(4, 11)
+    assert np.all(data.weights[blocks] == 1)
+
+    def take(rows):
+        return dataclasses.replace(jax.tree.map(lambda v: v[rows], data), weights=None)
+
+    effects = []
+    for k in range(4):
+        learned = maxie(paths(take(np.delete(blocks, k, axis=0).ravel())))
+        effects.append(oracle.effects(take(blocks[k]), np.asarray(learned.weights))[2])
+    found = result.fold_exposure_effect * result.fold_outcome_effect
+    np.testing.assert_allclose(found, effects, rtol=1e-8)
+    assert int(result.status) == (st.RESTRICTED if shape[1] > 40 else st.OK)
+
+
+def test_too_few_rows_with_weight_are_a_status():
+    data = problem(np.random.default_rng(0), 40, 3, 1)
+    data = dataclasses.replace(data, weights=(np.arange(40) < 20).astype(float))
+    result = cross_fitted_effect(jax.random.key(0), data, folds=4)
+    assert int(result.status) == st.TOO_FEW_ROWS
+    assert np.isnan(result.indirect) and np.isnan(result.interval.lower)
 
 
 def test_too_small_folds_are_refused():

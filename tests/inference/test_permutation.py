@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problems import problem
+from problems import problem, with_rows_without_weight
 
 from jaxmed.geometry.paths import paths
 from jaxmed.inference import permutation
@@ -59,6 +59,34 @@ def test_same_key_same_answer_whatever_the_count():
     few = exposure_permutation_test(jax.random.key(5), data, 70)
     again = jax.jit(exposure_permutation_test, static_argnums=2)(jax.random.key(5), data, 70)
     assert float(few.p_value) == float(again.p_value)
+
+
+@pytest.mark.parametrize("shape", [(50, 8, 1), (30, 60, 1)], ids=["primal", "dual"])
+def test_rows_without_weight_exchange_nothing(shape):
+    rng = np.random.default_rng(6)
+    data = problem(rng, *shape, signal=0.2)
+    more = with_rows_without_weight(rng, data, shape[0])
+    few = exposure_permutation_test(jax.random.key(0), data, 4000)
+    many = jax.jit(exposure_permutation_test, static_argnums=2)(jax.random.key(0), more, 4000)
+    np.testing.assert_allclose(many.cosine, few.cosine, rtol=1e-9)
+    assert int(many.status) == int(few.status)
+    # The same law of permutations, from other draws.
+    p_value = float(few.p_value)
+    assert 0.05 < p_value < 0.95
+    error = np.sqrt(2 * p_value * (1 - p_value) / 4000)
+    assert abs(float(many.p_value) - p_value) < 4 * error
+
+
+def test_shuffles_are_uniform_over_the_rows_with_weight():
+    values, weights = jnp.asarray([5.0, 1, 6, 2, 3]), jnp.asarray([0.0, 1, 0, 2, 1])
+    keys = jax.random.split(jax.random.key(1), 6000)
+    shuffled = np.asarray(
+        jax.vmap(permutation._shuffle, in_axes=(0, None, None))(keys, values, weights)
+    )
+    assert np.all(np.sort(shuffled[:, [0, 2]]) == [5, 6])
+    arrangements, times = np.unique(shuffled[:, [1, 3, 4]], axis=0, return_counts=True)
+    assert len(arrangements) == 6 and np.all(np.sort(arrangements) == [1, 2, 3])
+    assert np.all(abs(times - 1000) < 5 * np.sqrt(1000 * 5 / 6))
 
 
 def test_count_below_one_is_refused():
