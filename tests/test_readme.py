@@ -1,5 +1,6 @@
 """README and docs: the example runs, links lead somewhere, commands are understood."""
 
+import argparse
 import importlib
 import os
 import re
@@ -101,7 +102,7 @@ def test_shell_commands_are_understood(page):
 def test_commands_and_options_named_in_the_text_exist(page):
     code = re.findall(r"`([^`\n]+)`", prose(page))
     targets, benchmarks = make_targets(), benchmark_names()
-    helps = {name: _help(name) for name in ("mediate", "evaluate", "demo")}
+    helps = {name: _help(name) for name in ("mediate", "evaluate", "demo", "study")}
     for text in code:
         words = text.split()
         if words[0] == "make":
@@ -118,9 +119,18 @@ def test_commands_and_options_named_in_the_text_exist(page):
 
 
 def _help(command: str) -> str:
-    parser = cli._parser()
-    subparsers = next(a for a in parser._actions if getattr(a, "choices", None))
-    return subparsers.choices[command].format_help()  # type: ignore[index]
+    """Help of a command and of the commands below it."""
+    return "\n".join(_helps(_choices(cli._parser())[command]))
+
+
+def _helps(parser) -> list[str]:
+    below = [text for part in _choices(parser).values() for text in _helps(part)]
+    return [parser.format_help(), *below]
+
+
+def _choices(parser) -> dict:
+    parts = (a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return next(parts, {})
 
 
 def test_documented_names_are_public():

@@ -3,6 +3,7 @@
 .csv and .csv.gz (pandas), .parquet (pandas, pyarrow), .npz (NumPy alone), .h5ad (anndata).
 """
 
+import errno
 import importlib
 import math
 import zipfile
@@ -85,7 +86,17 @@ def _parsed(path: Path, parse: Any) -> Any:
 
 
 def read_npz(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, np.ndarray]:
-    """Columns of an .npz archive, without pickle, each array checked before it is allocated.
+    """Columns of an .npz archive; see `read_arrays` for how it is read.
+
+    Raises:
+      InvalidDataError: as `read_arrays`.
+      ShapeError: arrays of different lengths, or neither 1-d nor 2-d.
+    """
+    return _as_columns(read_arrays(path, max_bytes), Path(path))
+
+
+def read_arrays(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, np.ndarray]:
+    """Arrays of an .npz archive, without pickle, each checked before it is allocated.
 
     Args:
       path: the archive.
@@ -94,7 +105,6 @@ def read_npz(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, 
     Raises:
       InvalidDataError: not an archive, truncated, objects inside, a header that does not fit the
         size of its member, or more than max_bytes.
-      ShapeError: arrays of different lengths, or neither 1-d nor 2-d.
     """
     path = Path(path)
     try:
@@ -111,7 +121,12 @@ def read_npz(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, 
                     arrays[member.filename.removesuffix(".npy")] = _read_npy(stream, member, path)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InvalidDataError(f"{path.name}: damaged archive ({error})") from error
-    return _as_columns(arrays, path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # The archive says that a member begins before the file does.
+        raise InvalidDataError(f"{path.name}: damaged archive ({error})") from error
+    return arrays
 
 
 def _read_npy(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> np.ndarray:

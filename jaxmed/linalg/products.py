@@ -67,9 +67,7 @@ def row_gram(z: Array) -> Array:
     count = 3 if d >= ROW_BLOCKS_FROM else 1
     parts = [z[d * i // count : d * (i + 1) // count] for i in range(count)]
     upper = {(i, j): matmul(parts[i], parts[j].T) for i in range(count) for j in range(i, count)}
-    rows = [
-        [upper[i, j] if i <= j else upper[j, i].T for j in range(count)] for i in range(count)
-    ]
+    rows = [[upper[i, j] if i <= j else upper[j, i].T for j in range(count)] for i in range(count)]
     return jax.lax.optimization_barrier(jnp.block(rows)) if count > 1 else upper[0, 0]
 
 

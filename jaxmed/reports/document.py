@@ -36,7 +36,7 @@ def html(record: Record, figures: "Mapping[str, Figure]") -> str:
 
 def page(record: Record, images: Mapping[str, bytes]) -> str:
     """The report from figures that are already SVG; see `html`."""
-    return _environment().get_template("report.html.j2").render(_context(record, images))
+    return environment().get_template("report.html.j2").render(_context(record, images))
 
 
 def index_html(entries: Sequence[tuple[str, str, str]], title: str = "Mediation reports") -> str:
@@ -49,27 +49,28 @@ def index_html(entries: Sequence[tuple[str, str, str]], title: str = "Mediation 
     Raises:
       MissingExtraError: jinja2 is not installed.
     """
-    return _environment().get_template("index.html.j2").render(title=title, entries=entries)
+    return environment().get_template("index.html.j2").render(title=title, entries=entries)
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """The templates of all pages, with what they know to format."""
     jinja2 = require("jinja2", "an HTML report")
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxmed.reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "number": lambda value, digits=3: fmt.typographic(fmt.number(value, digits)),
         "p": lambda value: fmt.typographic(fmt.p_value(value)),
         "percent": lambda value: fmt.typographic(fmt.percent(value)),
         "df": fmt.degrees_of_freedom,
         "setting": _setting,
     }
-    environment.globals["interval"] = lambda a, b: fmt.typographic(fmt.interval(a, b))
-    return environment
+    templates.globals["interval"] = lambda a, b: fmt.typographic(fmt.interval(a, b))
+    return templates
 
 
 def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:

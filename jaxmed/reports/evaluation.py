@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jaxmed.data.atomic import atomic_write
 from jaxmed.reports.format import interval, number
 from jaxmed.reports.record import strict
-from jaxmed.reports.save import atomic_write
 from jaxmed.reports.style import ACCENT, CONCORDANT, INK, MUTED, SUPPRESSION, new_figure, style
 
 COLUMNS = (

@@ -1,12 +1,10 @@
 """Writes one record to a directory, each file whole or not at all."""
 
-import contextlib
 import csv
 import io
-import os
-import tempfile
 from pathlib import Path
 
+from jaxmed.data.atomic import atomic_write
 from jaxmed.reports import document
 from jaxmed.reports import figures as drawing
 from jaxmed.reports.record import Record
@@ -49,27 +47,3 @@ def mediators_csv(record: Record) -> str:
     # str of a NumPy scalar is its shortest exact form in its own precision.
     writer.writerows(zip(*(map(str, column) for column in record.mediators.values()), strict=True))
     return buffer.getvalue()
-
-
-def atomic_write(path: str | Path, content: bytes | str) -> Path:
-    """Writes a file so that no reader ever sees half of it; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    raw = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(raw)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

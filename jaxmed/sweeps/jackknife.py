@@ -24,7 +24,7 @@ from jaxmed.sweeps.resampling import (
     usable,
     weighted_rows,
 )
-from jaxmed.sweeps.sweep import _devices, check_cell
+from jaxmed.sweeps.sweep import check_cell, devices_of
 from jaxmed.sweeps.task import STATUS, BlockTask, Cell, Scores
 from jaxmed.typing import Array, ArrayLike, Device, Estimator, Key
 
@@ -136,7 +136,7 @@ def jackknife(
         raise ValueError(f"a jackknife needs at least 2 groups of rows, not {names.size}")
     columns = _leave_out_fits(
         data, labels, sizes.size, _LeaveOut(Refit(estimator, statistic), batch), key, chunk,
-        _devices(mesh), progress,
+        devices_of(mesh), progress,
     )  # fmt: skip
     rest = {name: values[1:] for name, values in columns.items()}
     measured = [name for name in columns if name != STATUS]

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
@@ -12,7 +11,7 @@ from jaxmed.sweeps.reducers import Reducer, State, moments
 from jaxmed.sweeps.task import BlockTask, Cell, Task
 from jaxmed.typing import Device, Key
 
-__all__ = ["MAX_COUNT", "run_cell", "sweep"]
+__all__ = ["MAX_COUNT", "check_cell", "devices_of", "run_cell", "sweep"]
 
 MAX_COUNT = 2**31  # replicate numbers are folded into keys as uint32
 
@@ -55,7 +54,7 @@ def sweep(
       ValueError: count, chunk or batch out of range; a task that returns anything but scalars.
     """
     cell = Cell("sweep", task, parameters, count, chunk, batch, reducer or moments())
-    return cell.reducer.finish(run_cell(key, cell, _devices(mesh), progress))
+    return cell.reducer.finish(run_cell(key, cell, devices_of(mesh), progress))
 
 
 def run_cell(
@@ -75,9 +74,7 @@ def run_cell(
     return folded
 
 
-def _chunks(
-    key: Key, cell: Cell, devices: Sequence[Device | None]
-) -> Iterator[tuple[int, State]]:
+def _chunks(key: Key, cell: Cell, devices: Sequence[Device | None]) -> Iterator[tuple[int, State]]:
     """States of the chunks in order, with one chunk in flight per device and one waiting."""
     pending: deque[tuple[int, Any]] = deque()
     for index in range(cell.num_chunks):
@@ -99,7 +96,8 @@ def check_cell(cell: Cell) -> None:
         raise ValueError(f"batch must be positive or None, not {cell.batch}")
 
 
-def _devices(mesh: Mesh | Sequence[Device] | None) -> list[Device | None]:
+def devices_of(mesh: Mesh | Sequence[Device] | None) -> list[Device | None]:
+    """The devices of a mesh or a sequence; None stands for JAX's default one."""
     if mesh is None:
         return [None]
     devices = list(mesh.devices.flat) if isinstance(mesh, Mesh) else list(mesh)

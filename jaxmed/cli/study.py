@@ -1,0 +1,232 @@
+"""`jaxmed study`: simulation studies in a run directory that survives interruption."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.cli.meter import meter
+from jaxmed.cli.shared import message_arguments, use_cache
+from jaxmed.reports.sections import TidyTable
+from jaxmed.reports.style import require
+from jaxmed.reports.tidy import table_text
+from jaxmed.studies.registry import name_of_source, registered
+from jaxmed.studies.replay import replay
+from jaxmed.studies.run import plan_study, run_study, work_on
+from jaxmed.studies.workers import default_workers
+from jaxmed.sweeps.plan import read_plan
+from jaxmed.sweeps.store import IncompleteRunError, progress_of
+
+__all__ = ["add_command"]
+
+_INTERRUPTED = 130  # as shells count SIGINT
+
+
+def add_command(commands: Any) -> None:
+    """Adds `study` and its own commands to the parser of `jaxmed`."""
+    study = commands.add_parser("study", help="simulation studies: run, status, resume, replay")
+    parts = study.add_subparsers(required=True, metavar="list|run|plan|status|resume|replay")
+
+    listed = parts.add_parser("list", help="the studies that come with jaxmed")
+    listed.set_defaults(run=_list, traceback=False)
+
+    run = parts.add_parser("run", help="a study, or the rest of it where DIR holds a part")
+    _plan_arguments(run)
+    _worker_arguments(run)
+    run.set_defaults(run=_run)
+
+    plan = parts.add_parser("plan", help="make DIR and compute nothing, for workers elsewhere")
+    _plan_arguments(plan)
+    plan.add_argument("--traceback", action="store_true", help="full Python traceback on errors")
+    plan.set_defaults(run=_plan)
+
+    resume = parts.add_parser("resume", help="the rest of a run, and its page")
+    resume.add_argument("directory", type=Path, metavar="DIR")
+    _worker_arguments(resume)
+    resume.set_defaults(run=_resume)
+
+    status = parts.add_parser("status", help="how far a run is")
+    status.add_argument("directory", type=Path, metavar="DIR")
+    status.set_defaults(run=_status, traceback=False)
+
+    again = parts.add_parser("replay", help="one replicate again, with its data")
+    again.add_argument("directory", type=Path, metavar="DIR")
+    again.add_argument("--cell", required=True, metavar="NAME")
+    again.add_argument("--replicate", type=int, required=True, metavar="I", help="from 0")
+    again.add_argument("--out", type=Path, metavar="FILE.npz", help="where its data go")
+    again.add_argument("--traceback", action="store_true", help="full Python traceback on errors")
+    again.set_defaults(run=_replay)
+
+    # One worker of a run: what `run` and `resume` start, and the tasks of a cluster's job array.
+    work = parts.add_parser("work")
+    work.add_argument("directory", type=Path, metavar="DIR")
+    work.add_argument("--worker", type=int, default=0, metavar="I")
+    work.add_argument("--devices", type=int, metavar="D")
+    work.add_argument("--parent", type=int, metavar="PID", help="stop when this process is gone")
+    work.add_argument("--traceback", action="store_true")
+    work.set_defaults(run=_work)
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of `jaxmed study list`, or FILE.py:VARIABLE")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full replicates")
+    parser.add_argument("--seed", type=int, help="the study's own by default")
+    parser.add_argument("--nproc", type=int, default=2, help="threads of XLA's pool (default 2)")
+
+
+def _worker_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, metavar="K", help="processes; one a core, up to 8")
+    parser.add_argument("--devices", type=int, metavar="D", help="of each process; on CPUs made")
+    message_arguments(parser)
+
+
+def _list(options: argparse.Namespace) -> None:
+    del options
+    studies = registered()
+    width = max(map(len, studies))
+    for name, study in studies.items():
+        print(f"{name:{width}s}  {study.title}")
+
+
+def _run(options: argparse.Namespace) -> int:
+    return _finish(options, options.name, options.out, options.scale, options.seed, options.nproc)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    _prepare(options.out, options.nproc)
+    plan = plan_study(options.name, options.out, scale=options.scale, seed=options.seed)
+    number = sum(cell["num_chunks"] for cell in plan["cells"])
+    print(f"{number} chunks. On any machine that sees {options.out}, as often as you like:")
+    print(f"  jaxmed study work {options.out} --worker I")
+    print(f"and in the end, for the tables: jaxmed study resume {options.out}")
+
+
+def _resume(options: argparse.Namespace) -> int:
+    plan = read_plan(options.directory)
+    name = name_of_source(plan["study"]["source"])
+    settings = plan["scale"], plan["seed"], plan["nproc"]
+    return _finish(options, name, options.directory, *settings)
+
+
+def _finish(
+    options: argparse.Namespace, name: str, out: Path, scale: float, seed: int | None, nproc: int
+) -> int:
+    """Computes what is missing of a run, then prints and writes its tables."""
+    # The page comes at the end of what may be hours: its libraries are asked for now.
+    require("jinja2", "the page of a study")
+    require("matplotlib", "the figures of a study")
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers must be positive, not {options.workers}")
+    _prepare(out, nproc)
+    workers = options.workers or default_workers(jax.default_backend())
+    try:
+        with _terminable(), meter(options.quiet) as show:
+            result = run_study(
+                name,
+                out=out,
+                scale=scale,
+                seed=seed,
+                workers=workers,
+                devices=options.devices,
+                progress=show,
+                say=_say,
+            )
+            written = result.save(out)
+    except KeyboardInterrupt:
+        _say(f"interrupted; finished chunks are kept. Go on with: jaxmed study resume {out}")
+        return _INTERRUPTED
+    except IncompleteRunError as error:
+        raise IncompleteRunError(f"{error}. Go on with: jaxmed study resume {out}") from error
+    print(result.summary())
+    print(f"\nReport: {written[-1]}")
+    return 0
+
+
+def _work(options: argparse.Namespace) -> int:
+    plan = read_plan(options.directory)
+    _prepare(options.directory, plan["nproc"])
+    if options.devices is not None:
+        jax.config.update("jax_num_cpu_devices", options.devices)
+    parent = options.parent
+    try:
+        with _terminable():
+            whole = work_on(
+                options.directory,
+                worker=options.worker,
+                devices=options.devices,
+                say=_say,
+                stop=lambda: parent is not None and os.getppid() != parent,
+            )
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return _INTERRUPTED
+    if not whole:
+        _say("stopped: the process that started this one is gone")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> None:
+    plan = read_plan(options.directory)
+    cells = list(progress_of(options.directory, plan["cells"]))
+    done, number = sum(c.done for c in cells), sum(c.num_chunks for c in cells)
+    columns = {"cell": "Cell", "done": "Chunks", "num_chunks": "of", "leased": "leased",
+               "stale": "stale", "replicates": "Replicates", "count": "of"}  # fmt: skip
+    rows = [{name: getattr(c, name, c.name) for name in columns} for c in cells]
+    print(f"{plan['study']['name']}: {done} of {number} chunks\n")
+    total = {name: sum(getattr(c, name) for c in cells) for name in columns if name != "cell"}
+    print(table_text(TidyTable(columns, [*rows, {"cell": "total"} | total])))
+
+
+def _replay(options: argparse.Namespace) -> None:
+    plan = read_plan(options.directory)
+    _prepare(options.directory, plan["nproc"])
+    found = replay(options.directory, options.cell, options.replicate)
+    print(f"{plan['study']['name']}, cell {options.cell}, replicate {options.replicate}\n")
+    width = max(map(len, found.scores))
+    for name, value in found.scores.items():
+        print(f"{name:{width}s}  {value}")
+    for method, sentence in found.statuses.items():
+        print(f"status of {method or 'the replicate'}: {sentence}")
+    if found.data is None:
+        print("This task draws no data set: there is none to write.")
+        return
+    out = options.out or Path(options.directory) / f"replicate-{options.replicate}.npz"
+    np.savez(out, allow_pickle=False, **found.data)
+    print(f"Data: {out}")
+
+
+def _prepare(directory: Path, nproc: int) -> None:
+    """Settings that have to stand before JAX starts its devices, and the cache of programs."""
+    if nproc < 1:
+        raise ValueError(f"--nproc must be positive, not {nproc}")
+    os.environ["NPROC"] = str(nproc)  # part of the identity of the numbers on CPUs
+    # The parent and its workers share an accelerator.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    cache = directory / "cache"
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cache.chmod(0o700)  # refused where the folder is somebody else's: programs in it are run
+    # Programs are compiled for the processor at hand.
+    use_cache(cache / socket.gethostname())
+
+
+def _say(sentence: str) -> None:
+    print(f"jaxmed: {sentence}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the work in order, like Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

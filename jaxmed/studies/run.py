@@ -1,0 +1,295 @@
+"""Runs a study: in this process, through a run directory, or with worker processes on it."""
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write
+from jaxmed.reports.sections import Section
+from jaxmed.reports.study_page import StudyReport, save_study, study_text
+from jaxmed.studies.registry import find_study, name_of_source, source_of
+from jaxmed.studies.study import Study
+from jaxmed.studies.workers import pool_size, run_workers
+from jaxmed.sweeps.plan import make_plan, read_plan, store_plan
+from jaxmed.sweeps.store import IncompleteRunError, fold, num_complete
+from jaxmed.sweeps.sweep import run_cell
+from jaxmed.sweeps.task import Cell, named_key
+from jaxmed.sweeps.work import work
+from jaxmed.typing import Device, Key
+
+__all__ = ["Progress", "Run", "StudyResult", "open_run", "plan_study", "run_study", "work_on"]
+
+Progress = Callable[[int, int], None]  # (replicates done, of how many)
+_ONCE_KEY = "#once"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A study at one scale and seed, with its cells made."""
+
+    study: Study
+    plan: dict[str, Any]
+    cells: Sequence[Cell]
+    key: Key
+
+    @property
+    def replicates(self) -> int:
+        """Of all cells together."""
+        return sum(cell.count for cell in self.cells)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyResult:
+    """A finished study.
+
+    Attributes:
+      study: what was run.
+      plan: scale, seed, precision, versions and cells.
+      results: cell name -> what its reducer finished with.
+      once: what `study.once` computed.
+      sections: what the study shows.
+    """
+
+    study: Study
+    plan: Mapping[str, Any]
+    results: Mapping[str, Any]
+    once: Mapping[str, Any]
+    sections: Sequence[Section]
+
+    def summary(self) -> str:
+        """Every table, for a terminal."""
+        return study_text(self._report())
+
+    def save(self, directory: str | Path, *, figures: bool = True) -> list[Path]:
+        """Writes report.html and report.txt, tables/*.csv, figures/*.png and *.svg.
+
+        Raises:
+          MissingExtraError: jinja2, or matplotlib for a figure, is not installed.
+        """
+        with _precision(self.study):  # figures are computed only now
+            return save_study(self._report(), directory, figures=figures)
+
+    def _report(self) -> StudyReport:
+        return StudyReport(self.study.title, self.plan, self.sections, self.results)
+
+
+def run_study(
+    study: Study | str,
+    *,
+    out: str | Path | None = None,
+    scale: float = 1.0,
+    seed: int | None = None,
+    workers: int | None = None,
+    devices: int | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = warnings.warn,
+) -> StudyResult:
+    """Runs every cell of a study and makes its tables.
+
+    The numbers are the same to the last bit with and without a directory, for any number of
+    workers and devices, and after any number of interruptions, as long as XLA's thread pool has
+    one size and OpenBLAS one thread: NPROC, as it was when this process started JAX, is recorded
+    and given to workers, which have OPENBLAS_NUM_THREADS=1.
+
+    Args:
+      study: a Study, the name of a registered one, or "path/to/file.py:variable".
+      out: run directory; finished chunks in it are kept, so that the same call resumes. None
+        keeps nothing.
+      scale: share of the full number of replicates.
+      seed: 0 to 2^32 - 1; the study's own by default.
+      workers: processes that work on the directory; None computes in this process. Needs `out`
+        and a study given by name.
+      devices: of each process; all that JAX has by default (on CPUs one).
+      progress: called with (replicates done, replicates in all).
+      say: told of damaged chunk files and of workers that failed; a warning by default.
+
+    Raises:
+      PlanMismatchError: the directory holds another run.
+      IncompleteRunError: workers failed and left chunks.
+      ValueError: an unknown study, or workers without a directory or a name.
+    """
+    source = source_of(study) if isinstance(study, str) else {"object": study.name}
+    if workers is not None and (out is None or "object" in source):
+        raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
+    study = find_study(study) if isinstance(study, str) else study
+    show = progress or (lambda done, total: None)
+    with _prepared(study, source, scale, seed) as run:
+        if out is None:
+            results, once = _in_process(run, devices, show), _once(run)
+        else:
+            results = _through(Path(out), run, workers, devices, show, say)
+            once = _stored_once(Path(out), run, say)
+        sections = tuple(study.report(results, once))
+    return StudyResult(study, run.plan, results, once, sections)
+
+
+def plan_study(
+    study: str, out: str | Path, *, scale: float = 1.0, seed: int | None = None
+) -> dict[str, Any]:
+    """Makes the run directory of a study and computes nothing; returns the plan.
+
+    Workers may then be started on it anywhere; `run_study` with the same arguments finishes it.
+
+    Raises:
+      PlanMismatchError: the directory holds another run.
+    """
+    with _prepared(find_study(study), source_of(study), scale, seed) as run:
+        store_plan(out, run.plan)
+        return run.plan
+
+
+@contextmanager
+def open_run(directory: str | Path) -> Iterator[Run]:
+    """The run of a directory, made again and checked against its plan.
+
+    Precision is the study's own inside the context.
+
+    Raises:
+      PlanMismatchError: the study, the versions or NPROC are no longer what they were.
+      ValueError: no run directory, or a study that cannot be found again.
+    """
+    plan = read_plan(directory)
+    source = plan["study"]["source"]
+    name = name_of_source(source)
+    with _prepared(find_study(name), source_of(name), plan["scale"], plan["seed"]) as run:
+        store_plan(directory, run.plan)
+        yield run
+
+
+def work_on(
+    directory: str | Path,
+    *,
+    worker: int = 0,
+    devices: int | None = None,
+    say: Callable[[str], None] = warnings.warn,
+    stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """One worker of a run directory, in this process; returns whether every chunk is there."""
+    with open_run(directory) as run:
+        return work(
+            directory,
+            run.cells,
+            run.key,
+            devices=_devices(devices),
+            worker=worker,
+            report=say,
+            stop=stop,
+        )
+
+
+@contextmanager
+def _prepared(
+    study: Study, source: Mapping[str, str], scale: float, seed: int | None
+) -> Iterator[Run]:
+    """The cells of a study and their plan, in the precision of the study."""
+    if not scale > 0:
+        raise ValueError(f"scale must be positive, not {scale}")
+    seed = study.seed if seed is None else seed
+    with _precision(study):
+        cells = tuple(study.cells(scale))
+        plan = make_plan(
+            cells,
+            study={"name": study.name, "title": study.title, "source": dict(source)},
+            scale=scale,
+            seed=seed,
+            precision=study.precision,
+            nproc=pool_size(),
+        )
+        yield Run(study, plan, cells, jax.random.key(np.uint32(seed)))
+
+
+def _precision(study: Study) -> Any:
+    return jax.enable_x64(study.precision == "float64")
+
+
+def _devices(number: int | None) -> Sequence[Device]:
+    found = jax.local_devices()
+    if number is not None and not 1 <= number <= len(found):
+        raise ValueError(f"devices must lie between 1 and the {len(found)} there are: {number}")
+    return found[:number]
+
+
+def _in_process(run: Run, devices: int | None, show: Progress) -> dict[str, Any]:
+    counted = _counter(0, run.replicates, show)
+    states = {
+        cell.name: run_cell(named_key(run.key, cell.name), cell, _devices(devices), counted)
+        for cell in run.cells
+    }
+    return {cell.name: cell.reducer.finish(states[cell.name]) for cell in run.cells}
+
+
+def _through(
+    directory: Path,
+    run: Run,
+    workers: int | None,
+    devices: int | None,
+    show: Progress,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The results of a run directory, after its missing chunks were computed."""
+    store_plan(directory, run.plan)
+    described = run.plan["cells"]
+    if workers is None:
+        counted = _counter(num_complete(directory, described)[1], run.replicates, show)
+        work(directory, run.cells, run.key, devices=_devices(devices),
+             progress=counted, report=say)  # fmt: skip
+        return fold(directory, run.cells)
+    failed = run_workers(
+        directory, run.plan, workers=workers, devices=devices, say=say,
+        watch=lambda: show(num_complete(directory, described)[1], run.replicates),
+    )  # fmt: skip
+    try:
+        return fold(directory, run.cells)
+    except IncompleteRunError as error:
+        endings = "; ".join(worker.ending() for worker in failed) or "workers were stopped"
+        raise IncompleteRunError(f"{error}: {endings}. Finished chunks are kept") from error
+
+
+def _counter(done: int, total: int, show: Progress) -> Callable[[int], None]:
+    """A callback for increments that shows the sum."""
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        show(min(done, total), total)
+
+    show(done, total)
+    return count
+
+
+def _once(run: Run) -> dict[str, Any]:
+    """What is computed once, as it reads back from JSON."""
+    if run.study.once is None:
+        return {}
+    return json.loads(_once_json(run))
+
+
+def _once_json(run: Run) -> str:
+    assert run.study.once is not None
+    values = run.study.once(named_key(run.key, _ONCE_KEY), run.plan["scale"])
+    return json.dumps(dict(values))
+
+
+def _stored_once(directory: Path, run: Run, say: Callable[[str], None]) -> dict[str, Any]:
+    """The same, kept in once.json."""
+    if run.study.once is None:
+        return {}
+    path = directory / "once.json"
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["config"] == run.plan["config"]:
+                return found["values"]
+            say(f"{path} belongs to another run: computed again")
+        except (ValueError, KeyError, TypeError) as error:
+            say(f"{path} is damaged ({error}): computed again")
+    text = f'{{"config": {json.dumps(run.plan["config"])}, "values": {_once_json(run)}}}\n'
+    atomic_write(path, text, durable=True)
+    return json.loads(text)["values"]

@@ -1,0 +1,205 @@
+"""The plan of a run: everything that determines its numbers, in one file and one hash."""
+
+import hashlib
+import json
+import platform
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write
+from jaxmed.sweeps.sweep import check_cell
+from jaxmed.sweeps.task import Cell
+from jaxmed.version import __version__
+
+__all__ = [
+    "MAX_SEED",
+    "PlanMismatchError",
+    "check_cells",
+    "make_plan",
+    "read_plan",
+    "store_plan",
+]
+
+Plan = dict[str, Any]
+
+SCHEMA = "jaxmed.run"
+SCHEMA_VERSION = 1
+MAX_SEED = 2**32 - 1
+# What does not change a number: the page's title, where a study's file lies, and Python itself.
+_NEUTRAL = ("config", "study.title", "study.source.file", "versions.python")
+_MOST_DIFFERENCES = 8
+
+
+class PlanMismatchError(ValueError):
+    """A run directory holds another plan; the message says what differs."""
+
+
+def make_plan(
+    cells: Sequence[Cell],
+    *,
+    study: Mapping[str, Any],
+    scale: float,
+    seed: int,
+    precision: str,
+    nproc: int,
+) -> Plan:
+    """The plan of a run, as JSON values.
+
+    Workers, devices and hosts are no part of it: they do not change a bit of the results.
+
+    Args:
+      cells: of the study at this scale.
+      study: name, title and source.
+      scale: share of the full number of replicates, as the study reads it.
+      seed: of the study's key, 0 to 2^32 - 1.
+      precision: "float32" or "float64".
+      nproc: size of XLA's thread pool on CPUs.
+
+    Raises:
+      ValueError: cells or seed out of range.
+    """
+    check_cells(cells)
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"a seed must lie between 0 and 2^32 - 1, not {seed}")
+    plan: Plan = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "study": dict(study),
+        "scale": float(scale),
+        "seed": int(seed),
+        "precision": precision,
+        "nproc": int(nproc),
+        "platform": jax.default_backend(),
+        "versions": {
+            "jaxmed": __version__,
+            "jax": jax.__version__,
+            "jaxlib": metadata.version("jaxlib"),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "cells": [_describe(cell) for cell in cells],
+    }
+    return plan | {"config": _config_hash(plan)}
+
+
+def check_cells(cells: Sequence[Cell]) -> None:
+    """Raises ValueError where there is no cell, one out of range, or two of one name or key."""
+    if not cells:
+        raise ValueError("a study needs at least one cell")
+    seen: dict[int, str] = {}
+    for cell in cells:
+        check_cell(cell)
+        code = zlib.crc32(cell.name.encode())
+        if code in seen:
+            raise ValueError(
+                f"cells {seen[code]!r} and {cell.name!r} would draw the same random numbers "
+                "(same name, or same hash of the name): rename one"
+            )
+        seen[code] = cell.name
+
+
+def store_plan(directory: str | Path, plan: Plan) -> None:
+    """Writes the plan into a run directory, or checks the one that is there.
+
+    Raises:
+      PlanMismatchError: the directory belongs to a run with other numbers.
+    """
+    path = Path(directory) / "plan.json"
+    if not path.exists():
+        text = json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False)
+        atomic_write(path, text + "\n", durable=True)
+        return
+    found = read_plan(directory)
+    if found["config"] != plan["config"]:
+        differences = "; ".join(_differences(found, plan))
+        raise PlanMismatchError(
+            f"{directory} holds a run that differs in {differences}. Take another directory, or "
+            "delete this one"
+        )
+
+
+def read_plan(directory: str | Path) -> Plan:
+    """The plan of a run directory.
+
+    Raises:
+      ValueError: no plan there, or one that cannot be read or was changed by hand.
+    """
+    path = Path(directory) / "plan.json"
+    if not path.is_file():
+        raise ValueError(f"{directory} is no run directory: it has no plan.json")
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(plan, dict) or plan.get("schema") != SCHEMA:
+        raise ValueError(f"{path} is no plan of a jaxmed run")
+    if plan.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"{path} has schema version {plan.get('schema_version')}, which this "
+                         f"jaxmed ({SCHEMA_VERSION}) does not read")  # fmt: skip
+    if plan.get("config") != _config_hash(plan):
+        raise ValueError(f"{path} was changed: its hash does not fit its content")
+    return plan
+
+
+def _describe(cell: Cell) -> dict[str, Any]:
+    return {
+        "name": cell.name,
+        "count": cell.count,
+        "chunk": cell.chunk,
+        "batch": cell.batch,
+        "reducer": cell.reducer.name,
+        "num_chunks": cell.num_chunks,
+        "parameters": _digest(cell.parameters),
+    }
+
+
+def _digest(parameters: Any) -> str:
+    """sha256 of the leaves of a pytree: name, dtype, shape and bytes of each."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype.str} {array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _config_hash(plan: Plan) -> str:
+    """sha256 of the canonical JSON of what determines the numbers."""
+    kept = {name: value for name, value in _flat(plan) if name not in _NEUTRAL}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _differences(there: Plan, now: Plan) -> list[str]:
+    """What determines the numbers and is not the same, in words."""
+    old, new = dict(_flat(there)), dict(_flat(now))
+    names = [name for name in (*old, *(n for n in new if n not in old)) if name not in _NEUTRAL]
+    found = [
+        f"{name} ({old.get(name, 'absent')} there, {new.get(name, 'absent')} now)"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+    more = len(found) - _MOST_DIFFERENCES
+    return [*found[:_MOST_DIFFERENCES], *([f"{more} more"] if more > 0 else [])]
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested JSON values by dotted names; a cell goes by its own name."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _flat(item, f"{prefix}.{name}" if prefix else name)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            name = item.get("name", position) if isinstance(item, dict) else position
+            yield from _flat(item, f"{prefix}[{name}]")
+    else:
+        yield prefix, value

@@ -1,0 +1,298 @@
+"""The run directory: chunk files, leases, plans, and workers that share them."""
+
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.sweeps import BlockTask, combine, moments, quantiles, stack
+from jaxmed.sweeps.leases import Leases, is_stale
+from jaxmed.sweeps.plan import PlanMismatchError, make_plan, read_plan, store_plan
+from jaxmed.sweeps.store import (
+    CorruptChunkError,
+    IncompleteRunError,
+    fold,
+    jobs_of,
+    progress_of,
+    read_chunk,
+    write_chunk,
+)
+from jaxmed.sweeps.sweep import run_cell
+from jaxmed.sweeps.task import Cell, named_key
+from jaxmed.sweeps.work import work
+
+KEY = jax.random.key(7)
+ELSEWHERE = json.dumps({"host": "another-host", "pid": 1, "token": "x"})
+
+
+def one(key, mean):
+    value = mean + jax.random.normal(key)
+    return {"a/value": value, "a/status": jnp.where(value > 1, 30, 0), "b/value": value**2}
+
+
+def block(key, scale, size):
+    return {"law": scale * jax.random.normal(key, (size,))}
+
+
+CELLS = (
+    Cell("one/mean=0", one, jnp.asarray(0.0), 70, 16, 1, combine(m=moments(), all=stack())),
+    Cell("one/mean=1", one, jnp.asarray(1.0), 64, 16, 4, quantiles([0.5])),
+    Cell("../block: all", BlockTask(block), jnp.asarray(2.0), 100, 32, None, stack()),
+)
+
+
+def in_process(cells=CELLS):
+    return {cell.name: run_cell(named_key(KEY, cell.name), cell) for cell in cells}
+
+
+def files(directory):
+    """Every chunk file with its bytes."""
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("chunks/*/*")}
+
+
+def assert_same(found, expected):
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype and found[name].shape == value.shape
+        assert found[name].tobytes() == value.tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("undisturbed")
+    assert work(directory, CELLS, KEY)
+    return directory
+
+
+def test_folded_chunks_equal_the_sweep_in_one_process(undisturbed):
+    expected = in_process()
+    for cell in CELLS:
+        state = read_chunk(jobs_of(undisturbed, [cell])[0])
+        for job in jobs_of(undisturbed, [cell])[1:]:
+            state = cell.reducer.merge(state, read_chunk(job))
+        assert_same(state, expected[cell.name])
+    found = fold(undisturbed, CELLS)
+    for cell in CELLS:
+        assert repr(found[cell.name]) == repr(cell.reducer.finish(expected[cell.name]))
+
+
+@pytest.mark.parametrize("worker", [1, 5])
+def test_the_order_of_the_work_does_not_matter(undisturbed, tmp_path, worker):
+    work(tmp_path, CELLS, KEY, worker=worker)
+    assert files(tmp_path) == files(undisturbed)
+
+
+def test_two_workers_share_the_chunks(undisturbed, tmp_path):
+    counts = [[], []]
+
+    def one_worker(i):
+        work(tmp_path, CELLS, KEY, worker=i, progress=counts[i].append, pause=0.01)
+
+    threads = [threading.Thread(target=one_worker, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert files(tmp_path) == files(undisturbed)
+    assert sum(map(sum, counts)) == sum(cell.count for cell in CELLS)  # nothing twice
+
+
+def test_states_read_back_with_their_names_and_types(tmp_path):
+    job = jobs_of(tmp_path, CELLS)[0]
+    state = {
+        "m:a/x": np.arange(3.0),
+        "#": np.array([2**40]),
+        "empty": np.zeros((2, 0), np.int64),
+        "half/ü": np.float32([[1.5, np.nan]]),
+        "flag": np.array([True, False]),
+    }
+    write_chunk(job, state)
+    assert_same(read_chunk(job), state)
+    first = job.path.read_bytes()
+    write_chunk(job, state)
+    assert job.path.read_bytes() == first
+    assert job.path.resolve().is_relative_to(tmp_path)
+
+
+def test_every_damage_is_recognised(undisturbed):
+    job = jobs_of(undisturbed, CELLS)[0]
+    whole, expected = job.path.read_bytes(), read_chunk(job)
+    rng = random.Random(0)
+    cuts = [whole[:n] for n in (0, 1, 100, len(whole) // 2, len(whole) - 1)]
+    flips = []
+    for _ in range(300):
+        place, bit = rng.randrange(len(whole)), 1 << rng.randrange(8)
+        flips.append(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+    recognised = 0
+    try:
+        for damaged in cuts + flips:
+            job.path.write_bytes(damaged)
+            try:
+                assert_same(read_chunk(job), expected)  # a flipped date of the archive, say
+            except CorruptChunkError:
+                recognised += 1
+    finally:
+        job.path.write_bytes(whole)
+    assert recognised > 200
+
+
+def test_a_damaged_chunk_is_reported_kept_and_computed_again(undisturbed, tmp_path):
+    work(tmp_path, CELLS, KEY)
+    first, second = jobs_of(tmp_path, CELLS)[:2]
+    first.path.write_bytes(first.path.read_bytes()[:-40])
+    second.path.write_bytes(jobs_of(tmp_path, CELLS)[2].path.read_bytes())  # the wrong chunk
+    with pytest.raises(CorruptChunkError, match=first.path.name):
+        fold(tmp_path, CELLS)
+    said = []
+    work(tmp_path, CELLS, KEY, report=said.append)
+    assert len(said) == 2 and all("computed again" in sentence for sentence in said)
+    kept = sorted(p for p in files(tmp_path) if p.endswith(".corrupt"))
+    assert len(kept) == 2
+    sound = {name: raw for name, raw in files(tmp_path).items() if name not in kept}
+    assert sound == files(undisturbed)
+
+
+def test_a_missing_chunk_is_named(undisturbed, tmp_path):
+    with pytest.raises(IncompleteRunError, match="chunk 0 of cell 'one/mean=0'"):
+        fold(tmp_path, CELLS)
+
+
+def dead_pid():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_leases_of_the_dead_are_stale_at_once(tmp_path):
+    path = tmp_path / "0.lease"
+    with Leases() as mine, Leases() as other:
+        assert mine.take(path) and not other.take(path) and not is_stale(path)
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"pid": dead_pid()}))
+        assert is_stale(path) and other.take(path)
+        mine.release(path)  # it is no longer mine
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_leases_of_other_hosts_are_stale_after_a_while(tmp_path):
+    path = tmp_path / "0.lease"
+    path.write_text(ELSEWHERE)
+    assert not is_stale(path, 60)
+    os.utime(path, (time.time() - 61,) * 2)
+    assert is_stale(path, 60)
+    path.write_text("")  # its process died between making and writing it
+    assert not is_stale(path, 60)
+    assert not is_stale(tmp_path / "none.lease")
+
+
+def test_leases_are_renewed_while_they_are_held(tmp_path):
+    path = tmp_path / "0.lease"
+    with Leases(stale_after=0.4) as leases:
+        leases.take(path)
+        before = path.stat().st_mtime_ns
+        deadline = time.monotonic() + 20
+        while path.stat().st_mtime_ns == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert path.stat().st_mtime_ns > before
+
+
+def test_chunks_of_others_are_waited_for_and_taken_over_when_stale(undisturbed, tmp_path):
+    held = jobs_of(tmp_path, CELLS)[1]
+    held.lease.parent.mkdir(parents=True)
+    held.lease.write_text(ELSEWHERE)
+    asked = []
+
+    def twice_without_work():
+        asked.append(None)
+        return len(asked) > 40
+
+    assert not work(tmp_path, CELLS, KEY, pause=0.01, stop=twice_without_work)
+    assert not held.path.exists() and held.lease.exists()
+    os.utime(held.lease, (0, 0))
+    assert work(tmp_path, CELLS, KEY)
+    assert files(tmp_path) == files(undisturbed)
+
+
+def test_progress_counts_done_leased_and_stale(undisturbed, tmp_path):
+    plan = make(CELLS)
+    jobs = jobs_of(tmp_path, CELLS)
+    for job in jobs[:3]:
+        job.path.parent.mkdir(parents=True, exist_ok=True)
+    jobs[4].path.write_bytes(b"")  # the last chunk of the first cell has 70 - 64 replicates
+    jobs[0].lease.write_text(ELSEWHERE)
+    jobs[1].lease.write_text(ELSEWHERE)
+    os.utime(jobs[1].lease, (0, 0))
+    first = next(progress_of(tmp_path, plan["cells"]))
+    assert dataclasses.astuple(first) == ("one/mean=0", 1, 1, 1, 5, 6, 70)
+    whole = list(progress_of(undisturbed, plan["cells"]))
+    assert [c.replicates for c in whole] == [c.count for c in whole] == [70, 64, 100]
+
+
+def make(cells, seed=1, scale=1.0, nproc=2):
+    source = {"name": "s", "title": "t", "source": {"registered": "s"}}
+    return make_plan(cells, study=source, scale=scale, seed=seed, precision="float64", nproc=nproc)
+
+
+def test_a_plan_is_kept_and_another_one_refused_with_what_differs(tmp_path):
+    plan = make(CELLS)
+    store_plan(tmp_path, plan)
+    store_plan(tmp_path, make(CELLS))
+    assert read_plan(tmp_path) == plan
+    other = (CELLS[0], dataclasses.replace(CELLS[1], parameters=jnp.asarray(1.5)), CELLS[2])
+    with pytest.raises(PlanMismatchError) as caught:
+        store_plan(tmp_path, make(other, seed=2))
+    assert "seed (1 there, 2 now)" in str(caught.value)
+    assert "cells[one/mean=1].parameters" in str(caught.value)
+    assert "one/mean=0" not in str(caught.value)
+
+
+def test_the_title_and_the_order_of_cells_are_free():
+    renamed = make(CELLS) | {"config": None}
+    renamed["study"] = renamed["study"] | {"title": "another"}
+    assert make(CELLS)["config"] == make(CELLS[::-1])["config"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"chunk": 8}, {"batch": 2}, {"count": 71}, {"reducer": stack()}, {"name": "x"},
+     {"parameters": np.float32(0.0)}, {"parameters": (jnp.asarray(0.0),)}],
+)  # fmt: skip
+def test_whatever_determines_numbers_changes_the_configuration(change):
+    other = (dataclasses.replace(CELLS[0], **change), *CELLS[1:])
+    assert make(other)["config"] != make(CELLS)["config"]
+
+
+def test_a_plan_changed_by_hand_is_refused(tmp_path):
+    store_plan(tmp_path, make(CELLS))
+    path = tmp_path / "plan.json"
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 3'))
+    with pytest.raises(ValueError, match="was changed"):
+        read_plan(tmp_path)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_plan(tmp_path)
+    with pytest.raises(ValueError, match="no run directory"):
+        read_plan(tmp_path / "none")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_out_of_range_are_refused(seed):
+    with pytest.raises(ValueError, match="seed"):
+        make(CELLS, seed=seed)
+
+
+def test_two_cells_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="same random numbers"):
+        make((CELLS[0], CELLS[0]))
+    with pytest.raises(ValueError, match="at least one cell"):
+        make(())
