@@ -1,12 +1,13 @@
 # make run     a fresh machine needs git, make and Python >= 3.11: installs into .venv, analyses real data into out/
 # make test    installs what the tests need and runs them (without those marked slow)
+# make study   every table and figure of the composite-mediator paper at reduced counts, into out/studies/
 # make check   lint, format, types
 # VENV=        (empty) uses the interpreter at hand and installs nothing; PY=... names another one
 VENV ?= .venv
 OUT ?= out
 ARGS ?=
 
-.PHONY: help run test test-slow check format bench clean
+.PHONY: help run study test test-slow check format bench clean
 .NOTPARALLEL:
 
 help:
@@ -47,6 +48,11 @@ $(VENV)/.ready-%: pyproject.toml constraints.txt
 
 run: $(RUN_READY)
 	$(PYTHON) -m jaxmed demo --out $(OUT) $(ARGS)
+
+# SCALE=1 is the full number of replicates; docs/studies.md says how long that takes.
+SCALE ?= 0.05
+study: $(RUN_READY)
+	$(PYTHON) -m jaxmed study all --out $(OUT)/studies --scale $(SCALE) $(ARGS)
 
 # Two workers at most (each is a whole JAX), and a hard timeout: a hang in compiled code hears no
 # exception, so the thread method ends the process. Where the plugins are missing, one process.

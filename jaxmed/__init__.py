@@ -1,6 +1,6 @@
 """jaxmed: high-dimensional mediation analysis as pure, batched JAX programs."""
 
-from jaxmed import estimators
+from jaxmed import estimators, simulate, studies, sweeps
 from jaxmed.analysis.evaluate import EvaluationResult, evaluate
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.result import MediationResult
@@ -40,10 +40,21 @@ from jaxmed.inference.power import (
     size,
 )
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
+from jaxmed.studies import Study, run_study
+from jaxmed.sweeps import (
+    Cell,
+    bootstrap,
+    jackknife,
+    permutation_test,
+    split_sample,
+    study_task,
+    sweep,
+)
 from jaxmed.typing import Interval
 from jaxmed.version import __version__
 
 __all__ = [
+    "Cell",
     "CompositeMediator",
     "CrossMoments",
     "Effects",
@@ -60,7 +71,9 @@ __all__ = [
     "Paths",
     "ShapeError",
     "Standardisation",
+    "Study",
     "__version__",
+    "bootstrap",
     "corrected_cosine_test",
     "cosine_test",
     "cross_fitted_effect",
@@ -77,6 +90,7 @@ __all__ = [
     "indirect_estimates",
     "indirect_interval",
     "intersection_union_test",
+    "jackknife",
     "joint_test",
     "maxcor",
     "maxie",
@@ -84,14 +98,22 @@ __all__ = [
     "mediation_data",
     "merge",
     "paths",
+    "permutation_test",
     "power",
     "printed_cosine_power",
     "read_table",
     "regress_exposure",
     "regress_outcome",
+    "run_study",
     "sample_quadratics",
     "sample_size",
+    "simulate",
     "size",
+    "split_sample",
     "standardise",
+    "studies",
+    "study_task",
+    "sweep",
+    "sweeps",
     "zero_moments",
 ]

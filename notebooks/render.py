@@ -1,5 +1,6 @@
-"""Executes quickstart.py in full and writes quickstart.ipynb: `python notebooks/render.py`."""
+"""Executes the notebooks in full and writes their .ipynb: `python notebooks/render.py [NAME ...]`."""
 
+import sys
 from pathlib import Path
 
 import jupytext
@@ -11,9 +12,12 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent
 
 
-def main() -> None:
+NAMES = ("quickstart", "own_study")
+
+
+def render(name: str) -> None:
     """Runs every cell and keeps what it shows."""
-    notebook = jupytext.read(FOLDER / "quickstart.py")
+    notebook = jupytext.read(FOLDER / f"{name}.py")
     # An empty list of folders leaves the kernel of this very interpreter.
     manager = AsyncKernelManager(
         kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
@@ -24,8 +28,9 @@ def main() -> None:
         cell["id"] = f"cell-{position}"  # random ones would change with every rendering
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("jupytext", None)
-    nbformat.write(notebook, FOLDER / "quickstart.ipynb")
+    nbformat.write(notebook, FOLDER / f"{name}.ipynb")
 
 
 if __name__ == "__main__":
-    main()
+    for chosen in sys.argv[1:] or NAMES:
+        render(chosen)

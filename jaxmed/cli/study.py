@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 
 from jaxmed.cli.meter import meter
 from jaxmed.cli.shared import message_arguments, use_cache
+from jaxmed.data.atomic import atomic_write
+from jaxmed.reports.document import index_html
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.style import require
 from jaxmed.reports.tidy import table_text
@@ -33,7 +36,7 @@ _INTERRUPTED = 130  # as shells count SIGINT
 def add_command(commands: Any) -> None:
     """Adds `study` and its own commands to the parser of `jaxmed`."""
     study = commands.add_parser("study", help="simulation studies: run, status, resume, replay")
-    parts = study.add_subparsers(required=True, metavar="list|run|plan|status|resume|replay")
+    parts = study.add_subparsers(required=True, metavar="list|run|all|plan|status|resume|replay")
 
     listed = parts.add_parser("list", help="the studies that come with jaxmed")
     listed.set_defaults(run=_list, traceback=False)
@@ -42,6 +45,12 @@ def add_command(commands: Any) -> None:
     _plan_arguments(run)
     _worker_arguments(run)
     run.set_defaults(run=_run)
+
+    every = parts.add_parser("all", help="every study of `jaxmed study list`, with an index page")
+    every.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per study")
+    _scale_arguments(every)
+    _worker_arguments(every)
+    every.set_defaults(run=_all)
 
     plan = parts.add_parser("plan", help="make DIR and compute nothing, for workers elsewhere")
     _plan_arguments(plan)
@@ -78,6 +87,10 @@ def add_command(commands: Any) -> None:
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="of `jaxmed study list`, or FILE.py:VARIABLE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
+    _scale_arguments(parser)
+
+
+def _scale_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full replicates")
     parser.add_argument("--seed", type=int, help="the study's own by default")
     parser.add_argument("--nproc", type=int, default=2, help="threads of XLA's pool (default 2)")
@@ -99,6 +112,24 @@ def _list(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     return _finish(options, options.name, options.out, options.scale, options.seed, options.nproc)
+
+
+def _all(options: argparse.Namespace) -> int:
+    """Every study in turn, each in its own folder; the index says how long each took."""
+    settings = options.scale, options.seed, options.nproc
+    entries = []
+    for name, study in registered().items():
+        folder = options.out / name.replace("/", "-")
+        start = time.monotonic()
+        status = _finish(options, name, folder, *settings)
+        if status:
+            return status
+        took = f"{name}, {time.monotonic() - start:.0f} s"
+        entries.append((study.title, took, f"{folder.name}/report.html"))
+    index = options.out / "index.html"
+    atomic_write(index, index_html(entries, "Studies"))
+    print(f"\nAll studies: {index}")
+    return 0
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -47,7 +47,9 @@ def cell_text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return number(value, _DIGITS)
+    text = number(value, _DIGITS)
+    # No standard error says how many digits are meant: none that says nothing.
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def is_numeric(table: TidyTable, column: str) -> bool:

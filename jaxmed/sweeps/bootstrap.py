@@ -117,7 +117,7 @@ def bootstrap(
     and statistic objects and the same shapes share one compiled program, whatever the count.
 
     Which intervals cover (nominal .95, percentile / basic / BC; 200 to 400 data sets of the linear
-    model with 300 to 500 resamples each, Monte Carlo error .011 to .017):
+    model with 300 to 500 resamples each, Monte Carlo error .011 to .021):
 
         indirect effect of    n    p   exponential        multinomial
         reg_exposure         100   5   .94 / .94 / .94    .94 / .95 / .94
