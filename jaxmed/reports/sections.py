@@ -14,7 +14,7 @@ class TidyTable:
     Attributes:
       columns: column name -> heading; also the order of the columns.
       rows: one mapping per row; a missing key or None is an empty cell. A value is text, a
-        number, or a pair (value, Monte Carlo standard error), which is shown as "0.048 (0.007)"
+        number, or a pair (value, Monte Carlo standard error), which is shown as "0.0478 (0.0071)"
         and written to two columns of the CSV file.
       note: what the columns are, in one or two sentences.
     """

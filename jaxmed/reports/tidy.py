@@ -17,21 +17,19 @@ _DIGITS = 4
 
 
 def with_error(value: float, error: float) -> str:
-    """A number with its Monte Carlo standard error: "0.048 (0.007)".
+    """A number with its Monte Carlo standard error: "0.0480 (0.0068)".
 
-    The error has one significant digit, two where the first is 1; the number as many decimals.
+    The error has two significant digits, the number as many decimals.
     """
     if not finite(value):
         return MISSING
     if not finite(error) or error <= 0:
         return f"{number(value, _DIGITS)} ({number(error) if finite(error) else MISSING})"
-    leading, power = f"{error:.0e}".split("e")
-    if leading == "1":
-        leading, power = f"{error:.1e}".split("e")
-    decimals = len(leading.replace(".", "")) - 1 - int(power)
+    power = int(f"{error:.1e}".split("e")[1])
+    decimals = 1 - power
     if decimals > 8 or abs(value) >= 10**6:
-        digits = max(math.floor(math.log10(max(abs(value), error))) - int(power) + 1, 1)
-        return f"{number(value, digits)} ({number(error, 1)})"
+        digits = math.floor(math.log10(max(abs(value), error))) - power + 2
+        return f"{number(value, digits)} ({number(error, 2)})"
     decimals = max(decimals, 0)
     return f"{value:.{decimals}f} ({error:.{decimals}f})"
 

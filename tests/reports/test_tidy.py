@@ -26,17 +26,17 @@ TABLE = TidyTable(
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
-        (0.0478, 0.0071, "0.048 (0.007)"),
+        (0.0478, 0.0071, "0.0478 (0.0071)"),
         (0.0478, 0.00126, "0.0478 (0.0013)"),
         (0.0478, 0.0096, "0.0478 (0.0096)"),
-        (-3.14159, 0.27, "-3.1 (0.3)"),
+        (-3.14159, 0.27, "-3.14 (0.27)"),
         (1234.5, 31.0, "1234 (31)"),
         (1234.5, 300.0, "1234 (300)"),
         (0.05, 0.0, "0.05000 (0)"),
         (0.05, math.nan, "0.05000 (–)"),
         (math.nan, 0.1, "–"),
-        (1.5e-9, 2e-11, "1.50e-9 (2e-11)"),
-        (2.5e7, 3e4, "2.500e7 (30000)"),
+        (1.5e-9, 2e-11, "1.500e-9 (2.0e-11)"),
+        (2.5e7, 3e4, "2.5000e7 (30000)"),
     ],
 )
 def test_a_number_has_the_decimals_of_its_standard_error(value, error, text):
@@ -46,7 +46,7 @@ def test_a_number_has_the_decimals_of_its_standard_error(value, error, text):
 def test_text_has_every_cell_and_the_note():
     lines = table_text(TABLE).splitlines()
     assert lines[0].split() == ["Name", "Rate", "n", "Fine"]
-    assert lines[2].split("  ")[0] == "a, b" and "0.048 (0.007)" in lines[2]
+    assert lines[2].split("  ")[0] == "a, b" and "0.0478 (0.0071)" in lines[2]
     assert "yes" in lines[2] and "no" in lines[3] and lines[-1] == "A note."
     assert is_numeric(TABLE, "rate") and not is_numeric(TABLE, "ok")
 
