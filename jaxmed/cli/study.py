@@ -1,7 +1,9 @@
 """`jaxmed study`: simulation studies in a run directory that survives interruption."""
 
 import argparse
+import io
 import os
+import re
 import signal
 import socket
 import sys
@@ -230,8 +232,11 @@ def _replay(options: argparse.Namespace) -> None:
     if found.data is None:
         print("This task draws no data set: there is none to write.")
         return
-    out = options.out or Path(options.directory) / f"replicate-{options.replicate}.npz"
-    np.savez(out, allow_pickle=False, **found.data)
+    cell = re.sub(r"[^A-Za-z0-9=.+-]+", "_", options.cell)
+    out = options.out or options.directory / f"replicate-{cell}-{options.replicate}.npz"
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **found.data)
+    atomic_write(out, buffer.getvalue())
     print(f"Data: {out}")
 
 

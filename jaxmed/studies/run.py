@@ -95,8 +95,8 @@ def run_study(
 
     The numbers are the same to the last bit with and without a directory, for any number of
     workers and devices, and after any number of interruptions, as long as XLA's thread pool has
-    one size and OpenBLAS one thread: NPROC, as it was when this process started JAX, is recorded
-    and given to workers, which have OPENBLAS_NUM_THREADS=1.
+    one size, OpenBLAS one thread and processors are of one model: NPROC, as it was when this
+    process started JAX, is recorded and given to workers, which have OPENBLAS_NUM_THREADS=1.
 
     Args:
       study: a Study, the name of a registered one, or "path/to/file.py:variable".
@@ -116,6 +116,8 @@ def run_study(
       ValueError: an unknown study, or workers without a directory or a name.
     """
     source = source_of(study) if isinstance(study, str) else {"object": study.name}
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be positive, not {workers}")
     if workers is not None and (out is None or "object" in source):
         raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
     study = find_study(study) if isinstance(study, str) else study
@@ -202,7 +204,7 @@ def _prepared(
             precision=study.precision,
             nproc=pool_size(),
         )
-        yield Run(study, plan, cells, jax.random.key(np.uint32(seed)))
+        yield Run(study, plan, cells, jax.random.key(np.uint32(seed), impl="threefry2x32"))
 
 
 def _precision(study: Study) -> Any:
@@ -236,8 +238,9 @@ def _through(
     """The results of a run directory, after its missing chunks were computed."""
     store_plan(directory, run.plan)
     described = run.plan["cells"]
-    if workers is None:
-        counted = _counter(num_complete(directory, described)[1], run.replicates, show)
+    done = num_complete(directory, described)[1]
+    if workers is None or done == run.replicates:  # nothing to start processes for
+        counted = _counter(done, run.replicates, show)
         work(directory, run.cells, run.key, devices=_devices(devices),
              progress=counted, report=say)  # fmt: skip
         return fold(directory, run.cells)

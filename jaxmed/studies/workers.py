@@ -60,7 +60,6 @@ def run_workers(
     devices: int | None,
     watch: Callable[[], None],
     say: Callable[[str], None],
-    pause: float = 0.2,
 ) -> Sequence[Worker]:
     """Runs worker processes on a run directory until all have ended.
 
@@ -69,20 +68,21 @@ def run_workers(
       plan: its plan.
       workers: how many.
       devices: of each; on CPUs so many are made. None for what JAX finds.
-      watch: called about every `pause` seconds.
+      watch: called five times a second at first, every two seconds in a long run.
       say: told of every worker that failed, when it does.
-      pause: seconds.
 
     Returns:
       The workers that failed. None is started again: the others take over their chunks.
     """
-    children = [_start(directory, plan, number, devices) for number in range(workers)]
+    start = time.monotonic()
     failed: list[Worker] = []
-    alive = list(children)
+    alive: list[Worker] = []
     try:
+        for number in range(workers):
+            alive.append(_start(directory, plan, number, devices))
         while alive:
             watch()
-            time.sleep(pause)
+            time.sleep(min(0.2 + (time.monotonic() - start) / 50, 2.0))
             for child in [c for c in alive if c.process.poll() is not None]:
                 alive.remove(child)
                 if child.process.returncode:
@@ -108,7 +108,7 @@ def _start(directory: Path, plan: Mapping[str, Any], number: int, devices: int |
     }
     log = directory / "logs" / f"worker-{number}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as stream:
+    with log.open("ab") as stream:
         # A session of its own: Ctrl-C reaches the parent alone, which ends its children in order.
         process = subprocess.Popen(
             command,

@@ -1,6 +1,7 @@
 """One chunk of replicates as one compiled program, the same on every device."""
 
 import functools
+import hashlib
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jaxmed.sweeps.reducers import State
 from jaxmed.sweeps.task import BlockTask, Cell, Scores, Task
 from jaxmed.typing import Array, Device, Key
 
-__all__ = ["columns_of", "dispatch", "lift_chunk"]
+__all__ = ["columns_of", "dispatch", "lift_chunk", "program_digest"]
 
 
 @functools.lru_cache(maxsize=256)
@@ -49,6 +50,17 @@ def dispatch(cell: Cell, key: Key, index: int, device: Device | None = None) -> 
     program = _program(cell.task, cell.chunk, cell.batch)
     arguments = (key, np.uint32(index), cell.parameters)
     return program(*(arguments if device is None else jax.device_put(arguments, device)))
+
+
+def program_digest(cell: Cell, key: Key) -> str:
+    """Sha256 of a cell's program before compilation, constants included, parameters not.
+
+    It changes with the code of the task and of all that it calls, and with settings of JAX that
+    change numbers; computing it traces the task once, as running it does.
+    """
+    program = _program(cell.task, cell.chunk, cell.batch)
+    text = program.lower(key, np.uint32(0), cell.parameters).as_text()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def columns_of(cell: Cell, index: int, scores: Scores) -> dict[str, np.ndarray]:

@@ -56,6 +56,11 @@ class Leases:
         path.unlink(missing_ok=True)
         return self._create(path)
 
+    def clear(self, path: Path) -> None:
+        """Removes a lease that a process left behind with its work done."""
+        if is_stale(path, self._stale_after):
+            path.unlink(missing_ok=True)
+
     def release(self, path: Path) -> None:
         """Gives a lease back, unless another process took it over meanwhile."""
         self._held.discard(path)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.sweeps.chunks import program_digest
 from jaxmed.sweeps.sweep import check_cell
 from jaxmed.sweeps.task import Cell
 from jaxmed.version import __version__
@@ -52,7 +53,8 @@ def make_plan(
 ) -> Plan:
     """The plan of a run, as JSON values.
 
-    Workers, devices and hosts are no part of it: they do not change a bit of the results.
+    Workers, devices and hosts are no part of it: they do not change a bit of the results, as long
+    as processors are of one model. The code is: every cell has a digest of its program.
 
     Args:
       cells: of the study at this scale.
@@ -84,7 +86,7 @@ def make_plan(
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "cells": [_describe(cell) for cell in cells],
+        "cells": _describe(cells),
     }
     return plan | {"config": _config_hash(plan)}
 
@@ -148,16 +150,31 @@ def read_plan(directory: str | Path) -> Plan:
     return plan
 
 
-def _describe(cell: Cell) -> dict[str, Any]:
-    return {
-        "name": cell.name,
-        "count": cell.count,
-        "chunk": cell.chunk,
-        "batch": cell.batch,
-        "reducer": cell.reducer.name,
-        "num_chunks": cell.num_chunks,
-        "parameters": _digest(cell.parameters),
-    }
+def _describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    key = jax.random.key(0, impl="threefry2x32")
+    programs: dict[Any, str] = {}  # cells of one task and shape share theirs
+
+    def program(cell: Cell) -> str:
+        avals = jax.tree.map(jax.typeof, cell.parameters)
+        leaves, structure = jax.tree.flatten(avals)
+        name = (cell.task, cell.chunk, cell.batch, tuple(leaves), structure)
+        if name not in programs:
+            programs[name] = program_digest(cell, key)
+        return programs[name]
+
+    return [
+        {
+            "name": cell.name,
+            "count": cell.count,
+            "chunk": cell.chunk,
+            "batch": cell.batch,
+            "reducer": cell.reducer.name,
+            "num_chunks": cell.num_chunks,
+            "program": program(cell),
+            "parameters": _digest(cell.parameters),
+        }
+        for cell in cells
+    ]
 
 
 def _digest(parameters: Any) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.readers import read_arrays
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
+from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.reducers import State
 from jaxmed.sweeps.task import Cell
 
@@ -55,6 +56,7 @@ class Job:
     cell: Cell
     index: int
     path: Path
+    run: str = ""  # which plan the chunk belongs to
 
     @property
     def lease(self) -> Path:
@@ -82,8 +84,10 @@ class CellProgress:
 
 def jobs_of(directory: str | Path, cells: Sequence[Cell]) -> list[Job]:
     """Every chunk of a run, in the order of the cells and of the replicates."""
+    has_plan = (Path(directory) / "plan.json").exists()
+    run = read_plan(directory)["config"][:16] if has_plan else ""
     return [
-        Job(cell, index, _folder(directory, cell.name) / f"{index:06d}.npz")
+        Job(cell, index, _folder(directory, cell.name) / f"{index:06d}.npz", run)
         for cell in cells
         for index in range(cell.num_chunks)
     ]
@@ -195,7 +199,8 @@ def _folder(directory: str | Path, name: str) -> Path:
 
 
 def _label(job: Job) -> str:
-    return f"chunk {job.index} of {job.cell.name}, {job.replicates} replicates"
+    run = f" of run {job.run}" if job.run else ""
+    return f"chunk {job.index} of {job.cell.name}, {job.replicates} replicates{run}"
 
 
 def _indices(folder: Path, suffix: str, number: int) -> set[int]:

@@ -104,6 +104,7 @@ def _claim(
             return None
         job = todo.popleft()
         if is_complete(job, report):
+            leases.clear(job.lease)
             continue
         if not leases.take(job.lease):
             todo.append(job)

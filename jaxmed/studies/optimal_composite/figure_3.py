@@ -190,8 +190,8 @@ def report(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Sect
         "check of the figure (at 60 degrees .008, .041, .640, .828, .860, .865 for the six p).",
         "Right, and not obvious: with n fixed the power has a limit below 1, and no threshold.",
         "Not right is the limit. The printed formula, a noncentral t(n - 2) with noncentrality "
-        "sqrt(n - 2) cot(angle), says .934 at 60 degrees; the power is near .87 at p = 1000 and "
-        "tends to .88. Two things are left out: the exposure path keeps the noise of n rows "
+        "sqrt(n - 2) cot(angle), says .934 at 60 degrees; the power is about .88 at p = 1000, "
+        "and its limit .887. Two things are left out: the exposure path keeps the noise of n rows "
         "however many mediators there are, so that the paths are seen at a larger angle; and the "
         "cosine of two random vectors has the spread of a correlation, not of a noncentral t. The "
         "row p = infinity has both, and is the limit.",
