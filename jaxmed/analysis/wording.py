@@ -51,8 +51,9 @@ TESTS = {
     "joint": (
         "Joint test",
         "the total indirect effect is zero",
-        "exact when the outcome path is null; size at most .054 elsewhere; assumes equal error "
-        "variances",
+        "exact when the outcome path is null; size at most .054 when the exposure path is; up to "
+        ".16 where both paths are active and cancel (the interval of the total indirect effect "
+        "covers there); assumes equal error variances",
     ),
     "joint_leave_one_out": (
         "Joint test, leave-one-out variance",

@@ -51,6 +51,12 @@ def excludes_zero(entry: Entry | None) -> bool:
     return finite(lower) and finite(upper) and (lower > 0 or upper < 0)
 
 
+def holds_zero(entry: Entry | None) -> bool:
+    """True where the interval exists and holds zero."""
+    known = finite(value(entry, "lower")) and finite(value(entry, "upper"))
+    return known and not excludes_zero(entry)
+
+
 def level(record: Record) -> float:
     """Confidence level of the report; 0.95 where the settings name none."""
     found = record.document["settings"].get("level")

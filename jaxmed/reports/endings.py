@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmed import status
 from jaxmed.reports.sections import TidyTable
-from jaxmed.sweeps.reducers import Summary
+from jaxmed.sweeps.reducers import Summary, count_codes
 
 __all__ = ["ending_rows", "ending_table"]
 
@@ -21,6 +21,9 @@ def ending_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     Args:
       results: cell name -> result of its reducer. Summaries and stacked columns (alone or of
         `combine`) are read; results of a user's own reducer have no rows.
+
+    Raises:
+      ValueError: a stacked status column of anything but known codes.
     """
     return [
         {"cell": cell, "method": method, "status": name, "replicates": count}
@@ -66,6 +69,4 @@ def _stacked(columns: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, int]]]
     for name, values in columns.items():
         method, _, measure = str(name).rpartition("/")
         if measure == "status" and isinstance(values, np.ndarray):
-            codes, counts = np.unique(values, return_counts=True)
-            names = [status.NAMES[int(code)] for code in codes]
-            yield method, dict(zip(names, map(int, counts), strict=True))
+            yield method, count_codes(str(name), values)

@@ -53,6 +53,14 @@ def _from_joint(record: Record, joint: float, union: float) -> tuple[str, str]:
     robust = access.value(access.test(record, access.LEAVE_ONE_OUT), "p_value")
     if finite(robust) and (robust < alpha) != (joint < alpha):
         numbers += f"; allowing unequal error variances the joint test has {p_statement(robust)}"
+    total = access.effect(record, access.INDIRECT)
+    if joint < alpha and access.holds_zero(total):
+        return (
+            "Tests and interval of the net indirect effect disagree",
+            f"The tests reject ({numbers}), but the interval of the total indirect effect holds "
+            f"zero: {_with_interval(total)}. Where both paths are active and offset each other the "
+            "joint test rejects too often: no firm conclusion on a net effect.",
+        )
     if joint < alpha:
         return _net_effect(record, numbers)
     if union >= alpha:

@@ -31,6 +31,13 @@ def test_dual_summary_says_what_does_not_exist_and_why(dual):
     assert "Joint test" in text
 
 
+def with_total(record, lower, upper):
+    for entry in record.document["effects"]:
+        if entry["quantity"] == "total_indirect":
+            entry["lower"], entry["upper"] = lower, upper
+    return record
+
+
 def test_offsetting_paths_are_told_from_nothing_found(primal):
     both = verdict(changed(primal, joint=0.4, intersection_union=1e-30))
     assert both.headline == "Paths of both signs that offset each other"
@@ -38,8 +45,15 @@ def test_offsetting_paths_are_told_from_nothing_found(primal):
     nothing = verdict(changed(primal, joint=0.4, intersection_union=0.3))
     assert nothing.headline == "No indirect effect shown"
     assert "does not show that there is none" in nothing.sentences[0]
-    found = verdict(changed(primal, joint=0.001, intersection_union=1e-30))
-    assert found.headline.startswith("Net indirect effect")
+    record = with_total(changed(primal, joint=0.001, intersection_union=1e-30), 0.1, 0.2)
+    assert verdict(record).headline.startswith("Net indirect effect")
+
+
+def test_a_joint_test_alone_shows_no_net_effect(primal):
+    """Where strong paths offset each other it rejects in up to 16 of 100 data sets."""
+    record = changed(primal, joint=0.001, intersection_union=1e-30)
+    found = verdict(with_total(record, -1.0, 1.0))
+    assert "disagree" in found.headline and "no firm conclusion" in found.sentences[0]
 
 
 def test_paths_whose_parts_reach_zero_are_not_called_offsetting(primal):

@@ -144,3 +144,12 @@ BOOTSTRAP = jax.jit(
         lambda args: inference.indirect_interval(args[0], args[1], replicates=400), (keys, draws)
     )
 )
+
+
+@pytest.mark.parametrize(("n", "p", "size"), [(200, 20, 0.131), (200, 80, 0.097)])
+def test_joint_test_is_too_large_where_active_paths_are_orthogonal(n, p, size):
+    """The figures of its docstring; an improved test has to change both."""
+    one = jnp.ones(())
+    population = law(one, one, 0 * one, exposure_ss=n, residual_df=n - 2, num_mediators=p)
+    found = float(rejections(jax.random.key(5), population)["joint"])
+    assert abs(found - size) < 5 * np.sqrt(2 * size * (1 - size) / 100_000)
