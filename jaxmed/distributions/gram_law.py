@@ -30,14 +30,19 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
 
     Args:
       key: PRNG key.
-      law: scalar leaves; its `num_mediators` must equal the static one.
-      num_mediators: p <= m, static.
+      law: scalar leaves; its `num_mediators` must equal the static one, which cannot be seen
+        (`sample_gram_quadratics` answers with a status) where it is traced.
+      num_mediators: 1 <= p <= m, static.
 
     Returns:
       exposure path [p] (exposure units), outcome path [p], residual sum of squares [], tau [].
 
+    Raises:
+      ValueError: num_mediators < 1, or other than the law's concrete one.
+
     Source: Bartlett (1933). Exact under the conditions of `exact_law`.
     """
+    _require_mediators(law, num_mediators)
     p, dtype = num_mediators, law.exposure_strength.dtype
     m, sigma = law.residual_df, law.residual_sd
     upper_key, chi_key, noise_key, rest_key = jax.random.split(key, 4)
@@ -58,6 +63,19 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
     if p > 1:
         outcome_path = outcome_path + (triangle[0, 1] * first + diagonal[1] * second) * b[1]
     return exposure_path[:, 0], outcome_path, sigma * sigma * residual, tau
+
+
+def _require_mediators(law: Law, num_mediators: int) -> None:
+    if num_mediators < 1:
+        raise ValueError(f"num_mediators must be at least 1, not {num_mediators}")
+    try:
+        known = float(law.num_mediators)
+    except jax.errors.ConcretizationTypeError:
+        return
+    if known != num_mediators:
+        raise ValueError(
+            f"num_mediators={num_mediators} and a law of {known:g} mediators: pass the law's number"
+        )
 
 
 def _solve_transposed(rectangle: Array, diagonal: Array, b: Array) -> Array:
@@ -87,11 +105,18 @@ def sample_gram_quadratics(key: Key, law: Law, num_mediators: int) -> PathQuadra
     """Path quadratics of one data set through its Gram factor; scalar leaves.
 
     Agrees in law with `exact_law.sample_quadratics` and with data; see `sample_gram_paths` for
-    the arguments. NaN with NOT_IN_DUAL where p > m.
+    the arguments. NaN with NOT_IN_DUAL where p > m or m < 1, and with NOT_APPLICABLE where a
+    traced law is one of another number of mediators.
+
+    Raises:
+      ValueError: num_mediators < 1, or other than the law's concrete one.
     """
     a, y, residual_ss, tau = sample_gram_paths(key, law, num_mediators)
     m = law.residual_df
-    code = status.when(num_mediators > m, status.NOT_IN_DUAL)
+    code = status.combine(
+        status.when((num_mediators > m) | (m < 1), status.NOT_IN_DUAL),
+        status.when(num_mediators != law.num_mediators, status.NOT_APPLICABLE),
+    )
 
     def exists(value: Array) -> Array:
         return jnp.where(code == status.OK, value, jnp.nan)

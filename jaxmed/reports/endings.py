@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmed import status
 from jaxmed.reports.sections import TidyTable
-from jaxmed.sweeps.reducers import Summary, count_codes
+from jaxmed.sweeps.states import Summary, count_codes
 
 __all__ = ["ending_rows", "ending_table"]
 

@@ -1,7 +1,9 @@
 """Cholesky factors of the usual covariances of mediators, in closed form."""
 
 import jax.numpy as jnp
+import numpy as np
 
+from jaxmed.data.validation import is_traced
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, ArrayLike
 
@@ -21,7 +23,19 @@ def ar1_factor(p: int, correlation: ArrayLike) -> Array:
 
 
 def equicorrelated_factor(p: int, correlation: ArrayLike) -> Array:
-    """Lower L [p, p] with LL' = (1 - correlation) I + correlation 11'; correlation >= 0."""
+    """Lower L [p, p] with LL' = (1 - correlation) I + correlation 11', which is positive definite.
+
+    Args:
+      p: size, static.
+      correlation: in [0, 1). A traced one outside is not refused; 1 gives NaN.
+
+    Raises:
+      ValueError: a concrete correlation outside [0, 1).
+    """
+    if not is_traced(correlation) and not np.all(
+        (np.asarray(correlation) >= 0) & (np.asarray(correlation) < 1)
+    ):
+        raise ValueError(f"correlation must lie in [0, 1), not {correlation}")
     rho = jnp.asarray(correlation, jnp.result_type(float, correlation))
     # Given the columns before it, column j keeps variance d_j, and all later rows share the
     # same covariance c_j with it.

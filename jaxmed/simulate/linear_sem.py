@@ -9,8 +9,10 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.validation import is_traced
 from jaxmed.distributions.exact_law import Law, law_from_causal, law_from_sem
 from jaxmed.linalg.products import matmul, row_gram
 from jaxmed.linalg.triangular import solve_lower
@@ -90,7 +92,8 @@ def linear_sem(
     """A checked LinearSem of one float dtype.
 
     Raises:
-      ValueError: shapes that do not agree, or an unknown order.
+      ValueError: shapes that do not agree, an unknown order, or a concrete `lower` with an entry
+        above its diagonal (a covariance, say).
     """
     if order not in ("mediators_first", "exposure_first"):
         raise ValueError(f'order is "mediators_first" or "exposure_first", not {order!r}')
@@ -100,6 +103,11 @@ def linear_sem(
         raise ValueError(f"alpha has {p} mediators and beta {beta.shape[-1]}")
     if lower is not None and lower.shape[-2:] != (p, p):
         raise ValueError(f"lower must be [{p}, {p}], not {lower.shape}")
+    if lower is not None and not is_traced(lower) and np.triu(np.asarray(lower), 1).any():
+        raise ValueError(
+            "lower must be lower triangular, a Cholesky factor: of a covariance, pass "
+            "jnp.linalg.cholesky(covariance)"
+        )
     if covariate_effects is not None and covariate_effects.shape[-1] != p + 2:
         raise ValueError(
             "covariate_effects has a column for the exposure, the outcome and each of the "

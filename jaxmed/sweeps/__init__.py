@@ -4,7 +4,8 @@ from jaxmed.sweeps.bootstrap import Bootstrap, bootstrap
 from jaxmed.sweeps.jackknife import Jackknife, jackknife
 from jaxmed.sweeps.levels import path_task
 from jaxmed.sweeps.permutation import PermutationResult, permutation_test
-from jaxmed.sweeps.reducers import combine, moments, quantiles, rejection_rate, stack
+from jaxmed.sweeps.quantile_sketch import quantiles
+from jaxmed.sweeps.reducers import combine, moments, rejection_rate, stack
 from jaxmed.sweeps.split_sample import SplitSample, split_sample
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import BlockTask, Cell, effect_scores, study_task

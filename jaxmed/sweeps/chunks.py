@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxmed.sweeps.reducers import State
+from jaxmed.sweeps.states import State
 from jaxmed.sweeps.task import BlockTask, Cell, Scores, Task
 from jaxmed.typing import Array, Device, Key
 

@@ -17,7 +17,7 @@ from jaxmed.simulate.linear_sem import sample, sample_moments, whitened
 from jaxmed.sweeps.task import BlockTask, Scores, Task
 from jaxmed.typing import Array, Key
 
-__all__ = ["LEVELS", "Level", "model_quadratics", "path_task"]
+__all__ = ["LEVELS", "Level", "cosine_statistic", "model_quadratics", "path_task"]
 
 Level = Literal["data", "gram", "exact"]
 LEVELS = ("data", "gram", "exact")
@@ -63,11 +63,6 @@ def path_task(
         columns = num_mediators
         return lambda key, law: score(sample_gram_quadratics(key, law, columns))
     return BlockTask(lambda key, law, size: score(sample_quadratics(key, law, size)))
-
-
-def broadcast_scores(scores: Scores, shape: tuple[int, ...]) -> Scores:
-    """Scores that do not depend on the replicate, repeated for every one."""
-    return {name: jnp.broadcast_to(value, shape) for name, value in scores.items()}
 
 
 def cosine_statistic(quadratics: PathQuadratics) -> dict[str, Array]:

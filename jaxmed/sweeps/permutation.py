@@ -183,7 +183,8 @@ def _linear_fit(data: MediationData, of: Column) -> tuple[Array, Array]:
     root = np.sqrt(weights)
     slope = np.linalg.lstsq(root[:, None] * centred, root * (values - mean), rcond=None)[0]
     fitted = mean + centred @ slope
-    return jnp.asarray(fitted, column.dtype), jnp.asarray(values - fitted, column.dtype)
+    dtype = jnp.result_type(column.dtype, float)  # integers have no room for residuals
+    return jnp.asarray(fitted, dtype), jnp.asarray(values - fitted, dtype)
 
 
 def _exceed(drawn: np.ndarray, observed: float, side: Side, slack: float) -> int:

@@ -18,7 +18,8 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.geometry.paths import regime_of
 from jaxmed.linalg.safe import divide
-from jaxmed.sweeps.reducers import Columns, stack
+from jaxmed.sweeps.reducers import stack
+from jaxmed.sweeps.states import Columns, count_codes
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores
 from jaxmed.typing import Array, Estimator, Key
@@ -135,6 +136,9 @@ def usable(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def count_statuses(columns: Columns) -> dict[str, int]:
-    """Replicates by the name of their status."""
-    codes, counts = np.unique(np.asarray(columns[STATUS]), return_counts=True)
-    return {st.NAMES[int(code)]: int(count) for code, count in zip(codes, counts, strict=True)}
+    """Replicates by the name of their status.
+
+    Raises:
+      ValueError: unknown codes.
+    """
+    return count_codes(STATUS, columns[STATUS])

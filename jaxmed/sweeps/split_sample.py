@@ -14,7 +14,8 @@ from jaxmed.estimators.composites import reg_exposure
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.linalg.products import matmul
-from jaxmed.sweeps.reducers import Measure, Quantile, combine, moments, quantiles
+from jaxmed.sweeps.quantile_sketch import Quantile, quantiles
+from jaxmed.sweeps.reducers import Measure, combine, moments
 from jaxmed.sweeps.resampling import effects_of, reweighted, weighted_rows
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores

@@ -21,7 +21,7 @@ from jaxmed.data.atomic import atomic_write
 from jaxmed.data.readers import read_arrays
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
-from jaxmed.sweeps.reducers import State
+from jaxmed.sweeps.states import State
 from jaxmed.sweeps.task import Cell
 
 __all__ = [

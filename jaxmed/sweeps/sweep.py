@@ -7,7 +7,8 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
-from jaxmed.sweeps.reducers import Reducer, State, moments
+from jaxmed.sweeps.reducers import moments
+from jaxmed.sweeps.states import Reducer, State
 from jaxmed.sweeps.task import BlockTask, Cell, Task
 from jaxmed.typing import Device, Key
 
@@ -28,7 +29,7 @@ def sweep(
     mesh: Mesh | Sequence[Device] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Any:
-    """Repeats a task and reduces its replicates, in memory that does not depend on the count.
+    """Repeats a task and reduces its replicates, in the memory of one chunk and the reducer's.
 
     Replicate i uses fold_in(key, i). Every device runs the same compiled program of one chunk
     (nothing is communicated), and chunks are folded in their order: the result is the same to

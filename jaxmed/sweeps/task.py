@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.sweeps.reducers import Reducer, moments
+from jaxmed.sweeps.reducers import moments
+from jaxmed.sweeps.states import Reducer
 from jaxmed.typing import Array, Estimator, Key
 
 __all__ = [

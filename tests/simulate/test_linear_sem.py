@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from jaxmed import cross_moments, paths
+from jaxmed import cross_moments, paths, status
 from jaxmed.distributions.exact_law import sample_quadratics
 from jaxmed.distributions.gram_law import sample_gram_quadratics
 from jaxmed.simulate import (
@@ -146,6 +146,20 @@ def test_gram_level_does_not_exist_in_the_dual():
     assert np.isnan(quadratics.cosine) and int(quadratics.status) == 32
 
 
+def test_gram_level_needs_the_laws_number_of_mediators():
+    key, law = jax.random.key(0), law_of(model(p=5, q=0), 30)
+    with pytest.raises(ValueError, match="num_mediators=4 and a law of 5"):
+        sample_gram_quadratics(key, law, 4)
+    with pytest.raises(ValueError, match="at least 1"):
+        sample_gram_quadratics(key, law, 0)
+    draw = jax.jit(sample_gram_quadratics, static_argnums=2)
+    for wrong in (4, 6):
+        found = draw(key, law, wrong)
+        assert int(found.status) == status.NOT_APPLICABLE
+        assert all(np.isnan(getattr(found, field)) for field in (*FIELDS, "cosine", "sine"))
+    assert int(draw(key, law, 5).status) == status.OK
+
+
 def test_models_keep_float32():
     sem = model(dtype=jnp.float32)
     data = sample(jax.random.key(0), sem, 20)
@@ -162,3 +176,11 @@ def test_misuse_is_refused():
         linear_sem(np.ones(2), np.ones(2), covariate_effects=jnp.ones((1, 2)))
     with pytest.raises(ValueError, match="lower"):
         linear_sem(np.ones(2), np.ones(2), lower=jnp.eye(3))
+    covariance = 0.5 + 0.5 * jnp.eye(2)
+    with pytest.raises(ValueError, match="lower triangular.*cholesky"):
+        linear_sem(np.ones(2), np.ones(2), lower=covariance)
+    factor = jax.jit(lambda rho: equicorrelated_factor(2, rho))(0.5)
+    np.testing.assert_allclose(factor, jnp.linalg.cholesky(covariance), rtol=1e-14)
+    for wrong in (1, -0.1, np.nan):
+        with pytest.raises(ValueError, match="correlation"):
+            equicorrelated_factor(3, wrong)

@@ -30,7 +30,8 @@ from jaxmed.studies.optimal_composite import (
     table_3_report,
 )
 from jaxmed.studies.optimal_composite.numerical_peers import difference_gradient
-from jaxmed.sweeps.reducers import Measure, Rate, Summary, rate_of
+from jaxmed.sweeps.reducers import Measure, Rate, rate_of
+from jaxmed.sweeps.states import Summary
 from jaxmed.sweeps.sweep import run_cell
 from jaxmed.sweeps.task import named_key
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxmed import status
+from jaxmed.reports.endings import ending_rows
 from jaxmed.sweeps import combine, moments, quantiles, rejection_rate, stack
 from jaxmed.sweeps.reducers import rate_of
 
@@ -98,7 +99,56 @@ def test_quantiles_keep_their_accuracy():
     assert found[0.5].standard_error == pytest.approx(math.pi / 2 / math.sqrt(len(x)), rel=0.3)
 
 
+def halves(reducer, column):
+    """The reducer's value of a column that is folded from two halves."""
+    lifted = [reducer.lift({"x": part}) for part in np.split(np.asarray(column, float), 2)]
+    return reducer.finish(reducer.merge(*lifted))["x"]
+
+
+@pytest.mark.parametrize("size", [3, 100])
+def test_a_quantile_without_replicates_beyond_it_has_no_error(size):
+    found = quantiles([0.001, 0.5, 0.999]).finish(
+        quantiles([0.001, 0.5, 0.999]).lift({"x": RNG.normal(size=size)})
+    )["x"]
+    assert [math.isnan(found[p].standard_error) for p in found] == [True, size == 3, True]
+
+
+def test_the_error_of_a_quantile_is_never_below_that_of_its_bin():
+    found = halves(quantiles([0.5], accuracy=0.01), np.full(100, 7.0))[0.5]
+    assert found.standard_error == pytest.approx(0.01 * found.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_values_are_not_missing():
+    x = np.arange(1.0, 9.0)
+    for where in ([0], [7], [0, 7]):
+        column = x.copy()
+        column[where] = np.inf
+        found = halves(moments(), column)
+        assert found.mean == math.inf and math.isnan(found.sd)
+        assert (found.count, found.missing) == (8, 0)
+    assert math.isnan(halves(moments(), [np.inf, 1, -np.inf, 2]).mean)
+    x[[0, 7, 3]] = -np.inf, np.inf, np.nan
+    found = halves(quantiles([0.01, 0.5, 0.99]), x)
+    assert [found[0.01].value, found[0.99].value] == [-math.inf, math.inf]
+    assert found[0.5].value == pytest.approx(5, rel=1e-3) and found[0.5].missing == 1
+    assert math.isnan(found[0.99].standard_error)
+    largest = halves(quantiles([0.5]), np.full(4, np.finfo(float).max))[0.5]
+    assert largest.value == pytest.approx(np.finfo(float).max, rel=1.1e-3)
+
+
+@pytest.mark.parametrize("reducer", REDUCERS, ids=lambda r: r.name[:12])
+@pytest.mark.parametrize("codes", [[0, 21], [0, -1], [0, 99], [0.0, 30.0], [True, False]])
+def test_unknown_statuses_are_refused(reducer, codes):
+    with pytest.raises(ValueError, match="'m/status'.*jaxmed.status"):
+        reducer.lift({"m/x": np.ones(2), "m/status": np.array(codes)})
+    with pytest.raises(ValueError, match="'m/status'.*jaxmed.status"):
+        ending_rows({"cell": {"m/status": np.array(codes)}})
+
+
 def test_misuse_is_refused():
+    with pytest.raises(ValueError, match="accuracy"):
+        quantiles([0.5], accuracy=0.0)
     with pytest.raises(ValueError, match="level"):
         rejection_rate(5)
     with pytest.raises(ValueError, match="probabilities"):

@@ -18,7 +18,7 @@ from jaxmed.geometry.composite import evaluate_weights
 from jaxmed.geometry.paths import paths
 from jaxmed.sweeps.bootstrap import _exponential, _multinomial, bootstrap
 from jaxmed.sweeps.bootstrap_intervals import bootstrap_interval
-from jaxmed.sweeps.resampling import Refit, effects_of, reweighted
+from jaxmed.sweeps.resampling import Refit, count_statuses, effects_of, reweighted
 from jaxmed.sweeps.split_sample import held_out_effects, split_sample
 
 KEY = jax.random.key(7)
@@ -352,6 +352,12 @@ def test_split_misuse():
         split_sample(KEY, data, light_maxie, held_out_effects, 4, share=1.0)
     with pytest.raises(ValueError, match="each part needs"):
         split_sample(KEY, data, light_maxie, held_out_effects, 4, share=0.95)
+
+
+def test_unknown_statuses_are_refused():
+    assert count_statuses({"status": np.array([0, 30, 0])}) == {"OK": 2, "NOT_ESTIMATED": 1}
+    with pytest.raises(ValueError, match="'status'.*21"):
+        count_statuses({"status": np.array([0, 21])})
 
 
 def test_refit_once_is_the_estimate():

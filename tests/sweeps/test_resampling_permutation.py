@@ -176,6 +176,18 @@ def test_integers_and_float32():
     assert counted.exceed == int(np.sum(counted.draws >= counted.statistic))
 
 
+def test_integer_exposure_with_covariates():
+    """Its residuals are no integers: the draws are those of the same numbers as floats."""
+    rng = np.random.default_rng(12)
+    data = problem(rng, 40, 2, 2)
+    exposure = rng.integers(0, 2, 40)
+    data = dataclasses.replace(data, exposure=exposure, outcome=data.outcome + 2 * exposure)
+    floats = dataclasses.replace(data, exposure=exposure.astype(float))
+    a, b = (permutation_test(KEY, d, covariance, 99, chunk=99) for d in (data, floats))
+    np.testing.assert_allclose(a.draws, b.draws, rtol=1e-12)
+    assert a.p_value == b.p_value < 0.1
+
+
 def test_misuse():
     data = problem(np.random.default_rng(10), 20, 2)
     with pytest.raises(ValueError, match="at least 1"):

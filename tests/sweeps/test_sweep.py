@@ -48,12 +48,15 @@ def test_chunks_and_batches_do_not_matter(batch):
 
 
 def test_another_method_leaves_the_others_alone():
-    one = sweep(KEY, small_study(), 8, parameters=model(), chunk=8, reducer=stack())
-    noisy = lambda key, data: jax.tree.map(  # noqa: E731
-        lambda x: x, estimators.reg_exposure()(key, data)
-    )
-    two = sweep(KEY, small_study(a=noisy), 8, parameters=model(), chunk=8, reducer=stack())
-    np.testing.assert_array_equal(one["maxie/indirect"], two["maxie/indirect"])
+    def drawn(*names):
+        """A method here is nothing but a draw from the key it is given."""
+        methods = {name: lambda key, data: jax.random.normal(key) for name in names}
+        task = study_task(lambda key, _: None, methods, lambda draw, data: {"draw": draw})
+        return sweep(KEY, task, 8, chunk=8, reducer=stack())
+
+    one, two = drawn("b"), drawn("a", "b", "c")
+    np.testing.assert_array_equal(one["b/draw"], two["b/draw"])
+    assert len(np.unique([two[f"{name}/draw"] for name in "abc"])) == 3 * 8
 
 
 def test_parameters_do_not_compile_again():
@@ -112,6 +115,8 @@ def test_a_task_returns_scalars():
     for wrong in ({"count": 0}, {"count": 5, "chunk": 0}, {"count": 5, "batch": 0}):
         with pytest.raises(ValueError):
             sweep(KEY, lambda key, _: {"x": jax.random.normal(key)}, **wrong)
+    with pytest.raises(ValueError, match="at least one named scalar"):
+        sweep(KEY, lambda key, _: {}, 5)
     with pytest.raises(ValueError, match="slash"):
         study_task(lambda key, _: None, {"a/b": estimators.maxie()})
     with pytest.raises(ValueError, match="no device"):

@@ -8,7 +8,9 @@ from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.cosine_test import cosine_test
 from jaxmed.inference.joint_test import joint_test
 from jaxmed.sweeps.levels import path_task
-from jaxmed.sweeps.reducers import Measure, Reducer, combine, moments, quantiles, rejection_rate
+from jaxmed.sweeps.quantile_sketch import quantiles
+from jaxmed.sweeps.reducers import Measure, combine, moments, rejection_rate
+from jaxmed.sweeps.states import Reducer
 from jaxmed.sweeps.task import BlockTask, Scores, Task
 
 __all__ = [
