@@ -71,22 +71,18 @@ def work(
     todo = deque(jobs[start:] + jobs[:start])
     free, running = deque(devices), deque[_Running]()
     with Leases(stale_after) as leases:
-
-        def start_free_devices() -> None:
+        while True:
             while free and (job := _claim(todo, leases, report, stop)) is not None:
                 device = free.popleft()
                 scores = dispatch(job.cell, keys[job.cell.name], job.index, device)
                 running.append(_Running(job, device, scores))
-
-        while True:
-            start_free_devices()
             if running:
                 done = running.popleft()
                 state = lift_chunk(done.job.cell, done.job.index, done.scores)
-                free.append(done.device)
-                start_free_devices()  # they compute while this chunk goes to the disk
+                # On the disk before the device goes on: a kill loses one chunk a device.
                 write_chunk(done.job, state)
                 leases.release(done.job.lease)
+                free.append(done.device)
                 if progress is not None:
                     progress(done.job.replicates)
             elif not todo or stop():
