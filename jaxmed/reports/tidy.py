@@ -45,6 +45,8 @@ def cell_text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**5 else f"{value:,}"
     text = number(value, _DIGITS)
     # No standard error says how many digits are meant: none that says nothing.
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
