@@ -45,12 +45,14 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
     _require_mediators(law, num_mediators)
     p, dtype = num_mediators, law.exposure_strength.dtype
     m, sigma = law.residual_df, law.residual_sd
-    upper_key, chi_key, noise_key, rest_key = jax.random.split(key, 4)
+    upper_key, chi_key, noise_key = jax.random.split(key, 3)
     index = jnp.arange(p, dtype=dtype)
-    diagonal = jnp.sqrt(chi_square(chi_key, jnp.maximum(m - index, 0), (p,), dtype))
+    # One call for all chi-squares: the generator takes most of the compilation.
+    degrees = jnp.concatenate([m - index, jnp.stack([m - p, m + 1])])
+    squares = chi_square(chi_key, jnp.maximum(degrees, 0), (p + 2,), dtype)
+    diagonal, residual, square = jnp.sqrt(squares[:p]), squares[p], squares[p + 1]
     triangle = jax.random.normal(upper_key, (-(-p // 2), p), dtype)
     noise = jax.random.normal(noise_key, (2, p), dtype)
-    residual, square = chi_square(rest_key, jnp.stack([m - p, m + 1]), (2,), dtype)
     tau = law.exposure_ss / (m + 1) * square if law.exposure == "gaussian" else law.exposure_ss
     first, second = (index == 0).astype(dtype), (index == 1).astype(dtype)
     a = law.exposure_strength * first
