@@ -7,9 +7,10 @@ from typing import Any
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.cosine_test import cosine_test
 from jaxmed.inference.joint_test import joint_test
+from jaxmed.reports.study_figures import Series
 from jaxmed.sweeps.levels import path_task
 from jaxmed.sweeps.quantile_sketch import quantiles
-from jaxmed.sweeps.reducers import Measure, combine, moments, rejection_rate
+from jaxmed.sweeps.reducers import Measure, Rate, combine, moments, rejection_rate
 from jaxmed.sweeps.states import Reducer
 from jaxmed.sweeps.task import BlockTask, Scores, Task
 
@@ -20,6 +21,7 @@ __all__ = [
     "dual_task",
     "exact_task",
     "law_reducer",
+    "rate_series",
     "root_pair",
     "statistic_sd",
 ]
@@ -69,6 +71,12 @@ def law_reducer() -> Reducer:
     return combine(
         moments=moments(), rates=rejection_rate(0.05), quantiles=quantiles(PROBABILITIES, 1e-4)
     )
+
+
+def rate_series(label: str, x: Sequence[float], rates: Sequence[Rate], color: str) -> Series:
+    """A line of rejection rates with their Monte Carlo errors."""
+    values = [rate.rate for rate in rates]
+    return Series(label, x, values, [rate.standard_error for rate in rates], color)
 
 
 def root_pair(square: Measure, scale: float = 1.0) -> tuple[float, float]:

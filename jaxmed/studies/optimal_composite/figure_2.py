@@ -21,6 +21,7 @@ from jaxmed.studies.optimal_composite.cosine_cells import (
     PROBABILITIES,
     exact_task,
     law_reducer,
+    rate_series,
     statistic_sd,
 )
 from jaxmed.studies.study import Study
@@ -231,15 +232,7 @@ def _angle_panel(results: Mapping[str, Any]) -> Panel:
     series = []
     for n, color in zip(SWEPT_ROWS, PALETTE, strict=False):
         rates = [power_at(results, angle, n) for angle in ANGLES]
-        series.append(
-            Series(
-                f"n = {n:,}",
-                ANGLES,
-                [rate.rate for rate in rates],
-                [rate.standard_error for rate in rates],
-                color,
-            )
-        )
+        series.append(rate_series(f"n = {n:,}", ANGLES, rates, color))
     formula = printed_powers()
     series.append(Series("printed formula", [*formula], [*formula.values()], marker="", line="--"))
     crossing = _coefficient_angle(_threshold())
@@ -254,15 +247,7 @@ def _rows_panel(results: Mapping[str, Any]) -> Panel:
     series = []
     for angle, color in zip((55, 70, 84), PALETTE, strict=False):
         rates = [power_at(results, angle, n) for n in ROWS]
-        series.append(
-            Series(
-                f"{angle}°",
-                ROWS,
-                [rate.rate for rate in rates],
-                [rate.standard_error for rate in rates],
-                color,
-            )
-        )
+        series.append(rate_series(f"{angle}°", ROWS, rates, color))
         formula = [printed_powers()[angle]] * len(ROWS)
         series.append(Series("", ROWS, formula, color=color, marker="", line="--"))
     joint = [power_at(results, 70, n, "joint").rate for n in ROWS]

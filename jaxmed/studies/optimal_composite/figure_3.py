@@ -19,7 +19,12 @@ from jaxmed.linalg.random import chi_square
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.study_figures import PALETTE, Panel, Series, panels_figure
 from jaxmed.studies.optimal_composite.columns import pair, rate_pair, scaled
-from jaxmed.studies.optimal_composite.cosine_cells import PROBABILITIES, law_reducer, statistic_sd
+from jaxmed.studies.optimal_composite.cosine_cells import (
+    PROBABILITIES,
+    law_reducer,
+    rate_series,
+    statistic_sd,
+)
 from jaxmed.studies.study import Study
 from jaxmed.sweeps.reducers import rejection_rate
 from jaxmed.sweeps.task import BlockTask, Cell, Scores, StudyTask, study_task
@@ -267,13 +272,7 @@ def _angle_panel(results: Mapping[str, Any]) -> Panel:
     limits = [limit_at(results, angle)[0] for angle in angles]
     formula = printed_limits()
     series = [
-        Series(
-            f"p = {SIZES[-1]}",
-            angles,
-            [rate.rate for rate in rates],
-            [rate.standard_error for rate in rates],
-            PALETTE[0],
-        ),
+        rate_series(f"p = {SIZES[-1]}", angles, rates, PALETTE[0]),
         Series("limit", angles, limits, color=PALETTE[1], line=":", marker=""),
         Series("printed limit", [*formula], [*formula.values()], marker="", line="--"),
     ]
@@ -287,15 +286,7 @@ def _size_panel(results: Mapping[str, Any]) -> Panel:
     series = []
     for angle, color in zip(ANGLES, PALETTE, strict=False):
         rates = [power_at(results, angle, p) for p in SIZES]
-        series.append(
-            Series(
-                f"{angle}°",
-                SIZES,
-                [rate.rate for rate in rates],
-                [rate.standard_error for rate in rates],
-                color,
-            )
-        )
+        series.append(rate_series(f"{angle}°", SIZES, rates, color))
         for value, line in ((printed_limits()[angle], "--"), (limit_at(results, angle)[0], ":")):
             series.append(Series("", (SIZES[0], SIZES[-1]), (value, value), None, color, line, ""))
     ticks = [(p, f"{p:,}") for p in (40, 80, 160, 400, 1000)]
