@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import fit, label
 from jaxmed.analysis.mediate import check_level, checked, composites_of, parse_key
 from jaxmed.analysis.methods import CLOSED, check_methods
@@ -17,9 +18,9 @@ from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import drop_degenerate, standardise
-from jaxmed.estimators.marginal import marginal_effects, single_mediator_data, sums_from_factor
-from jaxmed.geometry.composite import evaluate_weights
-from jaxmed.geometry.paths import primal, regime_of
+from jaxmed.estimators.marginal import single_mediator_data
+from jaxmed.estimators.single_score import judge_score
+from jaxmed.geometry.paths import regime_of
 from jaxmed.typing import Key
 
 SCHEMA = "jaxmed.evaluate"
@@ -173,6 +174,14 @@ def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
     return dataclasses.replace(part, weights=part.weights * (len(rows) / part.weights.sum()))
 
 
+# In the order of the record.
+_COLUMNS = (
+    "indirect", "index", "exposure_correlation", "outcome_correlation", "total",
+    "proportion_mediated", "auc", "lower", "upper",
+)  # fmt: skip
+_judge_score = quick_jit(judge_score, ("level",))
+
+
 def _judge(
     data: MediationData, weights: np.ndarray, level: float, code: int, inference: bool
 ) -> dict[str, Any]:
@@ -182,40 +191,17 @@ def _judge(
     if not usable:
         score = np.zeros_like(score)
     single = dataclasses.replace(single_mediator_data(data, jnp.asarray(score)), names=Names())
-    composite, effects = _single_program(single, level)
-    orientation = np.sign(float(effects.alpha[0])) or 1.0
-    auc, groups = _prediction(data, score, float(effects.alpha[0]))
+    values = _judge_score(single, level)
+    values["auc"], groups = _prediction(data, score, float(values["slope"]))
     nan = float("nan")
-    values = {
-        "indirect": composite.indirect,
-        "index": composite.index,
-        "exposure_correlation": orientation * composite.exposure_correlation,
-        "outcome_correlation": orientation * composite.outcome_correlation,
-        "total": composite.total,
-        "proportion_mediated": composite.proportion_mediated,
-        "auc": auc,
-        "lower": effects.lower[0] if inference else nan,
-        "upper": effects.upper[0] if inference else nan,
-    }
+    if not inference:
+        values |= {"lower": nan, "upper": nan}
     row: dict[str, Any] = {
-        name: float(value) if usable or name == "total" else nan for name, value in values.items()
+        name: float(values[name]) if usable or name == "total" else nan for name in _COLUMNS
     }
     row["group_means"] = groups if usable else [nan] * GROUPS
     row["selected"] = int(np.count_nonzero(weights))
-    return row | status_fields(
-        max(code, int(composite.status)) if usable else max(code, st.EMPTY_SELECTION)
-    )
-
-
-@jax.jit
-def _single_paths(data: MediationData):  # noqa: ANN202
-    return primal(data, "gram")
-
-
-def _single_program(data: MediationData, level: float):  # noqa: ANN202
-    factor, result = _single_paths(data)
-    one = jax.numpy.ones(1, result.exposure_path.dtype)
-    return evaluate_weights(result, one), marginal_effects(sums_from_factor(factor), level=level)
+    return row | status_fields(max(code, int(values["status"]) if usable else st.EMPTY_SELECTION))
 
 
 def _prediction(data: MediationData, score: np.ndarray, slope: float) -> tuple[float, list[float]]:

@@ -3,7 +3,6 @@
 import argparse
 import io
 import os
-import re
 import signal
 import socket
 import sys
@@ -28,7 +27,7 @@ from jaxmed.studies.replay import replay
 from jaxmed.studies.run import plan_study, run_study, work_on
 from jaxmed.studies.workers import default_workers
 from jaxmed.sweeps.plan import read_plan
-from jaxmed.sweeps.store import IncompleteRunError, progress_of
+from jaxmed.sweeps.store import IncompleteRunError, file_name, progress_of
 
 __all__ = ["add_command"]
 
@@ -232,8 +231,8 @@ def _replay(options: argparse.Namespace) -> None:
     if found.data is None:
         print("This task draws no data set: there is none to write.")
         return
-    cell = re.sub(r"[^A-Za-z0-9=.+-]+", "_", options.cell)
-    out = options.out or options.directory / f"replicate-{cell}-{options.replicate}.npz"
+    name = f"replicate-{file_name(options.cell)}-{options.replicate}.npz"
+    out = options.out or options.directory / name
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **found.data)
     atomic_write(out, buffer.getvalue())

@@ -10,6 +10,7 @@ import numpy as np
 from jaxmed import status
 from jaxmed.studies.run import open_run
 from jaxmed.sweeps.chunks import dispatch
+from jaxmed.sweeps.states import is_status
 from jaxmed.sweeps.task import BlockTask, Cell, StudyTask, named_key
 from jaxmed.typing import Key
 
@@ -66,9 +67,7 @@ def _scores(cell: Cell, key: Key, replicate: int) -> dict[str, Any]:
 
 def _statuses(scores: dict[str, Any]) -> dict[str, str]:
     codes = {
-        name.rpartition("/")[0]: int(value)
-        for name, value in scores.items()
-        if name.rpartition("/")[2] == "status"
+        name.rpartition("/")[0]: int(value) for name, value in scores.items() if is_status(name)
     }
     return {name: f"{status.name(code)}: {status.message(code)}" for name, code in codes.items()}
 

@@ -9,11 +9,13 @@ import numpy as np
 from jaxmed import status
 
 __all__ = [
+    "STATUS",
     "Columns",
     "Reducer",
     "State",
     "Summary",
     "count_codes",
+    "is_status",
     "measures_of",
     "merger",
     "statuses_of",
@@ -24,7 +26,7 @@ Columns = Mapping[str, np.ndarray]
 State = dict[str, np.ndarray]
 
 _CODES = 64  # status codes lie below
-_STATUS = "status"
+STATUS = "status"  # the last part of a column's name that holds status codes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,18 +84,19 @@ def _checked(column: str, codes: np.ndarray) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def _is_status(name: str) -> bool:
-    return name.rsplit("/", 1)[-1] == _STATUS
+def is_status(name: str) -> bool:
+    """True for a column of status codes."""
+    return name.rsplit("/", 1)[-1] == STATUS
 
 
 def measures_of(columns: Columns) -> list[tuple[str, np.ndarray]]:
     """Columns other than statuses, as float64, NaN where their method's status is fatal."""
     found = []
     for name, values in columns.items():
-        if _is_status(name):
+        if is_status(name):
             continue
         values = np.asarray(values, np.float64)
-        code = columns.get("/".join([*name.split("/")[:-1], _STATUS]))
+        code = columns.get("/".join([*name.split("/")[:-1], STATUS]))
         if code is not None:
             values = np.where(np.asarray(code) >= status.FIRST_FATAL, np.nan, values)
         found.append((name, values))
@@ -113,7 +116,7 @@ def statuses_of(columns: Columns) -> State:
     first = next(iter(columns.values()))
     state: State = {"#": np.array([len(first)], np.int64)}
     for name, values in columns.items():
-        if _is_status(name):
+        if is_status(name):
             state[name] = np.bincount(_checked(name, values), minlength=_CODES)
     return state
 
@@ -122,7 +125,7 @@ def merger(join: Callable[[Any, Any], np.ndarray]) -> Callable[[State, State], S
     """A merge that joins measures and adds up counts of replicates and statuses."""
 
     def merge(a: State, b: State) -> State:
-        added = {k for k in a if k == "#" or _is_status(k)}
+        added = {k for k in a if k == "#" or is_status(k)}
         return {k: a[k] + b[k] if k in added else np.asarray(join(a[k], b[k])) for k in a}
 
     return merge
@@ -131,10 +134,10 @@ def merger(join: Callable[[Any, Any], np.ndarray]) -> Callable[[State, State], S
 def summary_of(state: State, value: Callable[[np.ndarray, int], Any]) -> Summary:
     """The summary of a state; `value` finishes one measure, given it and the replicates in all."""
     total = int(state["#"][0])
-    values = {k: value(v, total) for k, v in state.items() if k != "#" and not _is_status(k)}
+    values = {k: value(v, total) for k, v in state.items() if k != "#" and not is_status(k)}
     statuses = {
         k.rpartition("/")[0]: {status.NAMES[int(c)]: int(v[c]) for c in np.flatnonzero(v)}
         for k, v in state.items()
-        if _is_status(k)
+        if is_status(k)
     }
     return Summary(values, statuses, total)

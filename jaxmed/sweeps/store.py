@@ -29,6 +29,7 @@ __all__ = [
     "CorruptChunkError",
     "IncompleteRunError",
     "Job",
+    "file_name",
     "fold",
     "is_complete",
     "jobs_of",
@@ -192,10 +193,14 @@ def _folded(directory: str | Path, cell: Cell) -> State:
     return folded
 
 
+def file_name(name: str) -> str:
+    """The name of a cell as part of a file's name; not unique."""
+    return re.sub(r"[^A-Za-z0-9=.+-]+", "_", name)[:_LONGEST_SLUG]
+
+
 def _folder(directory: str | Path, name: str) -> Path:
     """The folder of a cell: readable, safe as a file name, and unique by the hash."""
-    slug = re.sub(r"[^A-Za-z0-9=.+-]+", "_", name)[:_LONGEST_SLUG]
-    return Path(directory) / "chunks" / f"{slug}-{zlib.crc32(name.encode()):08x}"
+    return Path(directory) / "chunks" / f"{file_name(name)}-{zlib.crc32(name.encode()):08x}"
 
 
 def _label(job: Job) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.sweeps.reducers import moments
-from jaxmed.sweeps.states import Reducer
+from jaxmed.sweeps.states import STATUS, Reducer
 from jaxmed.typing import Array, Estimator, Key
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
 Scores = dict[str, Array]
 Task = Callable[[Key, Any], Scores]
 Generator = Callable[[Key, Any], Any]
-
-STATUS = "status"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,7 +146,10 @@ BOOTSTRAP = jax.jit(
 )
 
 
-@pytest.mark.parametrize(("n", "p", "size"), [(200, 20, 0.131), (200, 80, 0.097)])
+@pytest.mark.parametrize(
+    ("n", "p", "size"),
+    [(200, 20, 0.131), (200, 80, 0.097), (1000, 100, 0.141), (10_000, 40, 0.160)],
+)
 def test_joint_test_is_too_large_where_active_paths_are_orthogonal(n, p, size):
     """The figures of its docstring; an improved test has to change both."""
     one = jnp.ones(())

@@ -12,11 +12,11 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.estimators.lasso_kernel import assign_folds, gaussian_lasso_cv
-from jaxmed.estimators.marginal import marginal_effects, single_mediator_data, sums_from_factor
+from jaxmed.estimators.marginal import single_mediator_data
+from jaxmed.estimators.single_score import judge_score
 from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.composite import evaluate_weights
 from jaxmed.geometry.index import maxcor
-from jaxmed.geometry.paths import paths, primal
+from jaxmed.geometry.paths import paths
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Key, pytree
@@ -143,23 +143,11 @@ def judge(data: MediationData, weights: Array, level: float = 0.95) -> dict[str,
       by fifths of the composite given the exposure.
     """
     score = matmul(data.mediators, weights)
-    factor, result = primal(single_mediator_data(data, score), "gram")
-    composite = evaluate_weights(result, jnp.ones(1, score.dtype))
-    effects = marginal_effects(sums_from_factor(factor), level=level)
-    slope = effects.alpha[0]
-    orientation = jnp.where(slope < 0, -1.0, 1.0)
-    found = {
-        "indirect": composite.indirect,
-        "index": composite.index,
-        "exposure_correlation": orientation * composite.exposure_correlation,
-        "outcome_correlation": orientation * composite.outcome_correlation,
-        "total": composite.total,
-        "proportion_mediated": composite.proportion_mediated,
-        "tracking": composite.exposure_correlation**2,
-        "auc": area_under_curve(score, data.outcome),
-        "lower": effects.lower[0],
-        "upper": effects.upper[0],
-    }
+    found = judge_score(single_mediator_data(data, score), level)
+    del found["status"]
+    slope = found.pop("slope")
+    found["tracking"] = found["exposure_correlation"] ** 2
+    found["auc"] = area_under_curve(score, data.outcome)
     found |= _fifths(score - slope * data.exposure, data.outcome)
     usable = jnp.any(weights != 0)
     return {

@@ -1,0 +1,41 @@
+"""A score as the only mediator: how composites are judged on rows that they were not learned on."""
+
+import jax.numpy as jnp
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.marginal import marginal_effects, sums_from_factor
+from jaxmed.geometry.composite import evaluate_weights
+from jaxmed.geometry.paths import primal
+from jaxmed.typing import Array
+
+
+def judge_score(data: MediationData, level: float) -> dict[str, Array]:
+    """The columns of He (2026), Table 4, for one score, as scalars.
+
+    Args:
+      data: rows to judge on, with the score as their one mediator (`single_mediator_data`), of
+        either sign: correlations are oriented so that it grows with the exposure.
+      level: of the interval of the indirect effect, which is valid on rows not learned on.
+
+    Returns:
+      "indirect", "index", "exposure_correlation", "outcome_correlation", "total",
+      "proportion_mediated", "lower", "upper" (of the indirect effect), "slope" (of the score on the
+      exposure), and "status" (int32) of the composite.
+    """
+    factor, result = primal(data, "gram")
+    composite = evaluate_weights(result, jnp.ones(1, result.exposure_path.dtype))
+    effects = marginal_effects(sums_from_factor(factor), level=level)
+    slope = effects.alpha[0]
+    orientation = jnp.where(slope < 0, -1.0, 1.0)
+    return {
+        "indirect": composite.indirect,
+        "index": composite.index,
+        "exposure_correlation": orientation * composite.exposure_correlation,
+        "outcome_correlation": orientation * composite.outcome_correlation,
+        "total": composite.total,
+        "proportion_mediated": composite.proportion_mediated,
+        "lower": effects.lower[0],
+        "upper": effects.upper[0],
+        "slope": slope,
+        "status": composite.status,
+    }
