@@ -20,6 +20,8 @@ ZERO_RESIDUAL = 14
 NULL_PATH = 15
 NOT_CONVERGED = 16
 EMPTY_SELECTION = 17
+SMALL_SAMPLE = 18
+INFEASIBLE = 19
 # The number does not exist and is NaN.
 FIRST_FATAL = 30
 NOT_ESTIMATED = 30
@@ -27,10 +29,14 @@ NOT_APPLICABLE = 31
 NOT_IN_DUAL = 32
 NEEDS_ROWS = 33
 TOO_FEW_ROWS = 34
+NOT_SCREENED = 35
+NOT_SELECTED = 36
 DEGENERATE_EXPOSURE = 40
 CONSTANT_MEDIATOR = 41
 DUPLICATE_MEDIATOR = 42
 RANK_DEFICIENT = 43
+SEPARATED = 44
+REFERENCE_STOPS = 45
 NONFINITE = 50
 
 MESSAGES: dict[int, str] = {
@@ -46,16 +52,24 @@ MESSAGES: dict[int, str] = {
     NULL_PATH: "a path vector is exactly zero: the statistic is set to 0 and the p-value to 1",
     NOT_CONVERGED: "the iteration stopped at its limit before it converged",
     EMPTY_SELECTION: "no mediator was selected",
+    SMALL_SAMPLE: "too few tests or rows for the estimated null proportions to be trusted",
+    INFEASIBLE: "a constraint is not met to the stated tolerance",
     NOT_ESTIMATED: "this method does not estimate this quantity",
     NOT_APPLICABLE: "not defined for these dimensions (a single mediator has no angle to test)",
     NOT_IN_DUAL: "needs a residual sum of squares, and with p >= n-2-q mediators there is none",
     NEEDS_ROWS: "needs the rows of the data, not only their moments",
     TOO_FEW_ROWS: "too few rows for the number of mediators and covariates",
+    NOT_SCREENED: "the mediator was left out by the screening step and has no coefficient of the "
+    "outcome model",
+    NOT_SELECTED: "the mediator was not selected and has no coefficient of the outcome model",
     DEGENERATE_EXPOSURE: "the exposure is constant, or an exact linear function of the covariates",
     CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of the covariates",
     DUPLICATE_MEDIATOR: "the mediator duplicates an earlier column",
     RANK_DEFICIENT: "mediators (with covariates and exposure) are linearly dependent: drop the "
     "dependent columns",
+    SEPARATED: "the binary outcome is separated by the columns of the model: there is no finite "
+    "estimate",
+    REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
     NONFINITE: "the data contain NaN or infinite values",
 }
 NAMES: dict[int, str] = {

@@ -13,6 +13,7 @@ LAYERS = [
     ("typing", "status", "version"),
     ("linalg",),
     ("distributions",),
+    ("calibration",),
     ("data", "datasets"),
     ("statistics",),
     ("simulate",),

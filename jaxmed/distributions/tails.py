@@ -14,6 +14,7 @@ __all__ = [
     "noncentral_t_cdf",
     "noncentral_t_upper",
     "normal_quantile",
+    "normal_two_sided",
     "t_quantile",
     "t_tails",
     "t_two_sided",
@@ -81,6 +82,12 @@ def f_quantile(probability: ArrayLike, df1: ArrayLike, df2: ArrayLike) -> Array:
     start = (jnp.full_like(probability, -width), jnp.full_like(probability, width))
     low, high = lax.fori_loop(0, jnp.finfo(probability.dtype).nmant + 12, halve, start)
     return jnp.where(valid, jnp.exp((low + high) / 2), jnp.nan)
+
+
+def normal_two_sided(statistic: ArrayLike) -> Array:
+    """P(|Z| >= |statistic|) for a standard normal; accurate far into the tail."""
+    statistic = jnp.asarray(statistic)
+    return special.erfc(jnp.abs(statistic) * np.sqrt(0.5).astype(statistic.dtype))
 
 
 def normal_quantile(probability: ArrayLike) -> Array:

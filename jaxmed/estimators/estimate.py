@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.linalg.safe import divide
+from jaxmed.distributions.tails import normal_quantile, normal_two_sided
+from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, pytree
 
 
@@ -38,8 +39,14 @@ class MediatorEffects:
     lower: Array  # product-of-normals interval of alpha * beta
     upper: Array
     p_value: Array  # joint significance: the larger of alpha_p and beta_p
-    p_adjusted: Array  # Benjamini-Hochberg over the mediators
+    p_adjusted: Array  # Benjamini-Hochberg over the mediators, unless the method says otherwise
     reason: Array  # int32 status code per mediator
+
+    @property
+    def share(self) -> Array:
+        """|indirect| as a share of the sum over all mediators that have one (rimp / 100)."""
+        size = jnp.abs(self.indirect)
+        return divide(size, jnp.nansum(size), jnp.nan)
 
 
 @pytree
@@ -53,6 +60,32 @@ class Estimate:
     selected: Array  # [p] bool: mediators with a non-zero weight
     status: Array  # int32
     details: Any  # what only this method knows
+
+    @property
+    def p_values(self) -> Effects:
+        """Two-sided normal p-values of the three effects being zero; NaN without an error."""
+        pairs = (
+            (getattr(self.effects, part), getattr(self.standard_errors, part))
+            for part in ("direct", "indirect", "total")
+        )
+        return Effects(*(normal_two_sided(divide(value, error)) for value, error in pairs))
+
+    def proportion_interval(self, level: float = 0.95) -> Interval:
+        """Interval of indirect / total by the delta method; NaN where the total is 0.
+
+        The covariance of the two is what the three standard errors imply. Unstable, and of no
+        meaning, where the total effect is not clearly away from zero.
+        """
+        total = self.effects.total
+        variances = (
+            getattr(self.standard_errors, part) ** 2 for part in ("direct", "indirect", "total")
+        )
+        direct, indirect, both = variances
+        covariance = indirect + (both - direct - indirect) / 2
+        share = self.effects.proportion_mediated
+        spread = sqrt(indirect - 2 * share * covariance + share**2 * both)
+        half = normal_quantile((1 + level) / 2) * divide(spread, jnp.abs(total), jnp.nan)
+        return Interval(share - half, share + half, level, "delta")
 
 
 def no_effects(like: Array) -> Effects:

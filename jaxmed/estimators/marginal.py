@@ -2,11 +2,11 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.calibration.adjust import benjamini_hochberg
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.product_normal import product_normal_quantile
 from jaxmed.distributions.tails import t_two_sided
@@ -128,20 +128,6 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
         p_adjusted=benjamini_hochberg(p_value),
         reason=st.when(jnp.isnan(p_value), st.CONSTANT_MEDIATOR),
     )
-
-
-def benjamini_hochberg(p_value: Array) -> Array:
-    """Benjamini-Hochberg adjusted p-values [p]; NaN entries are not counted and stay NaN."""
-    present = ~jnp.isnan(p_value)
-    count = jnp.sum(present)
-    order = jnp.argsort(jnp.where(present, p_value, jnp.inf), descending=True)
-    # Rank 1 is the smallest; absent ones sort first here and are made neutral for the running
-    # minimum.
-    rank = p_value.shape[0] - jnp.arange(p_value.shape[0])
-    scaled = jnp.where(present[order], p_value[order] * count / jnp.maximum(rank, 1), jnp.inf)
-    adjusted = jnp.minimum(jax.lax.cummin(scaled), 1.0)
-    result = jnp.zeros_like(p_value).at[order].set(adjusted)
-    return jnp.where(present, result, jnp.nan)
 
 
 def single_mediator_data(data: MediationData, score: Array) -> MediationData:

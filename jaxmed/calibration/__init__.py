@@ -1,0 +1,1 @@
+"""Calibration of many p-values at once: adjustments, null mixtures, diagnostics."""

@@ -1,0 +1,1 @@
+"""What the field's estimators share: rows, single-mediator legs, refits, the assembled answer."""

@@ -1,0 +1,161 @@
+"""From a method's numbers to the `Estimate` that all methods return."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.calibration.adjust import benjamini_hochberg, bonferroni
+from jaxmed.distributions.product_normal import product_normal_quantile
+from jaxmed.distributions.tails import normal_quantile
+from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
+from jaxmed.estimators.parts.legs import Leg, Legs
+from jaxmed.estimators.parts.refit import EffectVariances
+from jaxmed.linalg.safe import sqrt
+from jaxmed.typing import Array, Interval
+
+Adjust = Literal["none", "bonferroni", "bh"]
+ADJUSTMENTS: dict[str, Callable[[Array], Array]] = {
+    "none": lambda p: p,
+    "bonferroni": bonferroni,
+    "bh": benjamini_hochberg,
+}
+
+
+def check_adjust(adjust: str) -> None:
+    """Raises ValueError for an unknown adjustment."""
+    if adjust not in get_args(Adjust):
+        raise ValueError(f"adjust must be one of {get_args(Adjust)}, not {adjust!r}")
+
+
+def spread(index: Array, values: Array, p: int, fill: float = float("nan")) -> Array:
+    """Values [d] of candidates at their places among p mediators, `fill` elsewhere; [p]."""
+    return jnp.full(p, fill, values.dtype).at[index].set(values)
+
+
+def member(index: Array, chosen: Array, p: int) -> Array:
+    """[p] bool: the candidates [d] that are chosen."""
+    return jnp.zeros(p, bool).at[index].set(chosen)
+
+
+def mediator_effects(
+    alpha: Leg,
+    beta: Leg,
+    reason: Array,
+    *,
+    level: float = 0.95,
+    alpha_p: Array | None = None,
+    beta_p: Array | None = None,
+    p_value: Array | None = None,
+    p_adjusted: Array | None = None,
+    adjust: str = "bh",
+) -> MediatorEffects:
+    """The table of mediators, leaves [p].
+
+    Args:
+      alpha: exposure -> mediator; standard errors NaN where the method has none.
+      beta: mediator -> outcome; NaN where not estimated.
+      reason: status code per mediator.
+      level: of the product-of-normals intervals.
+      alpha_p: other p-values than alpha's t.
+      beta_p: other p-values than beta's t.
+      p_value: other than joint significance, the larger of the two.
+      p_adjusted: other than `adjust` of p_value over the mediators that have one.
+      adjust: "none", "bonferroni" or "bh".
+    """
+    p_alpha = alpha.p_value if alpha_p is None else alpha_p
+    p_beta = beta.p_value if beta_p is None else beta_p
+    if p_value is None:
+        p_value = jnp.maximum(p_alpha, p_beta)
+    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], alpha.estimate.dtype)
+    lower, upper = product_normal_quantile(
+        tails, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
+    )
+    return MediatorEffects(
+        alpha=alpha.estimate,
+        alpha_se=alpha.standard_error,
+        alpha_p=p_alpha,
+        beta=beta.estimate,
+        beta_se=beta.standard_error,
+        beta_p=p_beta,
+        indirect=alpha.estimate * beta.estimate,
+        indirect_se=jnp.sqrt(
+            (alpha.estimate * beta.standard_error) ** 2
+            + (beta.estimate * alpha.standard_error) ** 2
+        ),
+        lower=lower,
+        upper=upper,
+        p_value=p_value,
+        p_adjusted=ADJUSTMENTS[adjust](p_value) if p_adjusted is None else p_adjusted,
+        reason=jnp.asarray(reason, jnp.int32),
+    )
+
+
+def reasons(legs: Legs, index: Array, screened: Array, selected: Array) -> Array:
+    """Why a mediator has no coefficient of the outcome model: NOT_SCREENED or NOT_SELECTED.
+
+    Args:
+      legs: of the data.
+      index: candidates [d].
+      screened: [d] bool, those that passed the screening.
+      selected: [d] bool, those in the outcome model.
+    """
+    p = legs.constant.shape[0]
+    code = jnp.where(
+        member(index, screened & selected, p),
+        st.OK,
+        jnp.where(member(index, screened, p), st.NOT_SELECTED, st.NOT_SCREENED),
+    )
+    return st.combine(code, legs.reason)
+
+
+def assemble(
+    *,
+    direct: Array,
+    indirect: Array,
+    variances: EffectVariances | None,
+    mediators: MediatorEffects,
+    selected: Array,
+    status: Array,
+    details: Any,
+    level: float,
+    method: str,
+) -> Estimate:
+    """The estimate with total = direct + indirect and normal intervals.
+
+    Args:
+      direct: scalar, as the next.
+      indirect: scalar.
+      variances: None where the method has none: standard errors and limits are NaN.
+      mediators: [p] table.
+      selected: [p] bool.
+      status: int32; fatal codes turn the effects into NaN.
+      details: what only this method knows.
+      level: of the intervals.
+      method: of the intervals, e.g. "delta, given the selection".
+    """
+    effects = poison(Effects(direct, indirect, direct + indirect), status)
+    nan = jnp.full_like(jnp.asarray(direct), jnp.nan)
+    if variances is None:
+        errors = Effects(nan, nan, nan)
+    else:
+        errors = poison(
+            Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(variances.total)), status
+        )
+    half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
+
+    def interval(estimate: Array, error: Array) -> Interval:
+        return Interval(estimate - half * error, estimate + half * error, level, method)
+
+    intervals = Effects(
+        *(
+            interval(getattr(effects, part), getattr(errors, part))
+            for part in ("direct", "indirect", "total")
+        )
+    )
+    fatal = st.is_fatal(status)
+    return Estimate(
+        effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
+        details,
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Both legs of every mediator, one at a time: the start of every screening and of every alpha."""
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.distributions.tails import t_two_sided
+from jaxmed.estimators.parts.rows import Rows, is_constant, project_out
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, pytree
+
+
+@pytree
+class Leg:
+    """One coefficient per mediator with its test; leaves [p]."""
+
+    estimate: Array
+    standard_error: Array
+    df: Array  # [] residual degrees of freedom
+
+    @property
+    def statistic(self) -> Array:
+        """Estimate over standard error, 0 where both are 0."""
+        return divide(self.estimate, self.standard_error)
+
+    @property
+    def p_value(self) -> Array:
+        """Two-sided Student t; NaN where the coefficient does not exist."""
+        p = t_two_sided(self.statistic, self.df)
+        return jnp.where(jnp.isnan(self.estimate), jnp.nan, p)
+
+
+@pytree
+class Legs:
+    """Single-mediator regressions and the residuals that they leave.
+
+    In the names below: "given" is what is left of a column after weighted least squares on the
+    columns named; b_m and b_y are the bases (intercept, covariates) of mediator and outcome model.
+    """
+
+    rows: Rows
+    alpha: Leg  # exposure -> mediator, given b_m
+    beta: Leg  # mediator -> outcome, given b_y and the exposure
+    total: Array  # [] exposure -> outcome, given b_y
+    exposure: Array  # [n] exposure given b_m
+    exposure_ss: Array  # [] its weighted sum of squares
+    noise: Array  # [n, p] mediators given b_m and the exposure
+    outcome_exposure_ss: Array  # [] of the exposure given b_y
+    outcome_alpha: Array  # [p] exposure -> mediator given b_y; alpha where the bases are the same
+    mediators: Array  # [n, p] mediators given b_y and the exposure
+    outcome: Array  # [n] outcome given b_y and the exposure
+    constant: Array  # [p] bool: nothing of the mediator is left given b_y and the exposure
+    status: Array  # []
+
+    @property
+    def reason(self) -> Array:
+        """Status code per mediator [p]."""
+        return st.combine(st.when(self.constant, st.CONSTANT_MEDIATOR), self.status)
+
+
+def legs_of(rows: Rows) -> Legs:
+    """All 2p single-mediator regressions: two residualisations and a few matrix-vector products.
+
+    Degrees of freedom are n - 2 - q_m for alpha and n - 3 - q_y for beta, q the covariates.
+    Source: least squares of M_j on [1, X, A], and of Y on [1, X, A, M_j] by Frisch-Waugh-Lovell.
+    """
+    w, count = rows.weights, rows.count
+
+    def partial(base: Array) -> tuple[Array, ...]:
+        columns = jnp.concatenate(
+            [rows.exposure[:, None], rows.outcome[:, None], rows.mediators], axis=1
+        )
+        rest = project_out(base, w, columns)
+        t = rest[:, 0]
+        gone = is_constant(w, rest[:, :1], rows.exposure[:, None])[0]
+        ss = jnp.where(gone, 0, jnp.sum(w * t * t))
+        slopes = divide(matmul(w * t, rest[:, 1:]), ss, jnp.nan)
+        left = rest[:, 1:] - t[:, None] * slopes
+        return t, ss, slopes[1:], left[:, 1:], slopes[0], left[:, 0]
+
+    t, ss, alpha, noise, total, outcome = partial(rows.mediator_base)
+    outcome_ss, outcome_alpha, mediators = ss, alpha, noise
+    if not rows.same_base:
+        _, outcome_ss, outcome_alpha, mediators, total, outcome = partial(rows.outcome_base)
+    constant = is_constant(w, mediators, rows.mediators)
+    mediators = jnp.where(constant, 0, mediators)
+
+    df = count - 1 - rows.mediator_base.shape[1]
+    flat = is_constant(w, noise, rows.mediators)
+    noise_ss = jnp.where(flat, jnp.nan, matmul(w, noise * noise))
+    alpha_leg = Leg(jnp.where(flat, jnp.nan, alpha), sqrt(divide(noise_ss, df * ss, jnp.nan)), df)
+
+    df = count - 2 - rows.outcome_base.shape[1]
+    size = jnp.where(constant, jnp.nan, matmul(w, mediators * mediators))
+    cross = matmul(w * outcome, mediators)
+    beta = cross / size
+    left = jnp.maximum(jnp.sum(w * outcome * outcome) - beta * cross, 0)
+    beta_leg = Leg(beta, sqrt(left / (df * size)), df)
+
+    degenerate = st.when((ss == 0) | (outcome_ss == 0), st.DEGENERATE_EXPOSURE)
+    few = st.when(df <= 0, st.TOO_FEW_ROWS)
+    return Legs(
+        rows, alpha_leg, beta_leg, total, t, ss, noise, outcome_ss, outcome_alpha, mediators,
+        outcome, constant, st.combine(rows.status, degenerate, few),
+    )  # fmt: skip

@@ -1,0 +1,32 @@
+"""The two readings of a method: as it should be, and as a released package computes it."""
+
+from typing import Literal, get_args
+
+import jax
+
+from jaxmed import status as st
+from jaxmed.typing import Array, ArrayLike
+
+Compat = Literal["correct", "r"]
+
+
+class ReferenceWouldStop(RuntimeError):
+    """With compat="r": the released package stops with an error on these data."""
+
+
+def check_compat(compat: str) -> None:
+    """Raises ValueError for anything but "correct" and "r"."""
+    if compat not in get_args(Compat):
+        raise ValueError(f'compat must be "correct" or "r", not {compat!r}')
+
+
+def stops(condition: ArrayLike, reason: str) -> Array:
+    """REFERENCE_STOPS where the condition holds, as a status code.
+
+    Raises:
+      ReferenceWouldStop: the condition is concrete and true. Under jit and vmap only the status
+        can tell.
+    """
+    if not isinstance(condition, jax.core.Tracer) and bool(condition):
+        raise ReferenceWouldStop(reason)
+    return st.when(condition, st.REFERENCE_STOPS)

@@ -1,0 +1,105 @@
+"""Least squares of the outcome on a selected set of mediators, and what follows for the effects."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.distributions.tails import t_two_sided
+from jaxmed.estimators.parts.legs import Legs
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.linalg.triangular import solve_lower
+from jaxmed.typing import Array, pytree
+
+
+@pytree
+class EffectVariances:
+    """Sampling variances of one estimate of the effects; scalars."""
+
+    direct: Array
+    indirect: Array
+    covariance: Array  # of direct and indirect
+
+    @property
+    def total(self) -> Array:
+        """Of direct + indirect."""
+        return self.direct + self.indirect + 2 * self.covariance
+
+
+@pytree
+class Refit:
+    """Outcome ~ 1 + covariates + exposure + selected mediators; leaves [d] over candidates."""
+
+    beta: Array  # [d] 0 where not selected
+    beta_se: Array  # [d] NaN where not selected
+    beta_p: Array  # [d] t, NaN where not selected
+    direct: Array  # []
+    indirect: Array  # [] sum of alpha beta over the selected
+    variances: EffectVariances
+    sigma2: Array  # [] residual variance
+    df: Array  # [] its degrees of freedom
+    status: Array  # []
+
+
+def refit(legs: Legs, index: Array, selected: Array) -> Refit:
+    """Refit on candidates `index` [d] of which `selected` [d] (bool) are in the model.
+
+    Returns:
+      Refit. Direct + indirect is the total effect of least squares without mediators where both
+      models have the same covariates. Nothing selected: indirect 0 with variance 0. Variances
+      are conditional on the selection; RANK_DEFICIENT and NaN where the selected are dependent.
+    Source: TIE: alpha'V_beta alpha + beta'S_E beta / |A|^2, S_E the residual covariance of the
+      mediators; first order in either coefficient.
+    """
+    w = legs.rows.weights
+    root = jnp.sqrt(w)[:, None]
+    columns = legs.mediators[:, index] * selected
+    size = sqrt(matmul(w, columns * columns))
+    inner = gram(root * divide(columns, size))
+    d = index.shape[0]
+    both = selected[:, None] & selected[None, :]
+    lower = jnp.linalg.cholesky(jnp.where(both, inner, jnp.eye(d, dtype=inner.dtype)))
+    pivot = jnp.min(jnp.diagonal(lower))
+    singular = ~(pivot > 32 * jnp.finfo(inner.dtype).eps ** 0.5)
+
+    alpha = jnp.where(selected, legs.alpha.estimate[index], 0)
+    outcome_alpha = jnp.where(selected, legs.outcome_alpha[index], 0)
+    cross = matmul(w * legs.outcome, columns)
+    right = divide(jnp.stack([cross, alpha, outcome_alpha], axis=1), size[:, None])
+    half = solve_lower(lower, right)
+    beta = divide(jax.scipy.linalg.solve_triangular(lower.T, half[:, 0], lower=False), size)
+
+    k = jnp.sum(selected).astype(beta.dtype)
+    df = legs.rows.count - 1 - legs.rows.outcome_base.shape[1] - k
+    residual = legs.outcome - matmul(columns, beta)
+    sigma2 = jnp.sum(w * residual * residual) / df
+    inverse = solve_lower(lower, jnp.eye(d, dtype=inner.dtype))
+    beta_se = sqrt(sigma2 * jnp.sum(inverse * inverse, axis=0)) * divide(1.0, size, jnp.nan)
+    beta_p = t_two_sided(divide(beta, beta_se), df)
+
+    path = legs.noise[:, index] * selected
+    path_noise = matmul(jnp.where(jnp.isfinite(path), path, 0), beta)
+    path_variance = jnp.sum(w * path_noise**2) / (legs.alpha.df * legs.exposure_ss)
+    variances = EffectVariances(
+        sigma2 * (1 / legs.outcome_exposure_ss + jnp.sum(half[:, 2] ** 2)),
+        sigma2 * jnp.sum(half[:, 1] ** 2) + path_variance,
+        -sigma2 * jnp.sum(half[:, 1] * half[:, 2]),
+    )
+    code = st.combine(
+        legs.status,
+        st.when(singular, st.RANK_DEFICIENT),
+        st.when(df <= 0, st.TOO_FEW_ROWS),
+        st.when(k == 0, st.EMPTY_SELECTION),
+    )
+    absent = ~selected
+    return Refit(
+        jnp.where(absent, 0, beta),
+        jnp.where(absent, jnp.nan, beta_se),
+        jnp.where(absent, jnp.nan, beta_p),
+        legs.total - jnp.sum(outcome_alpha * beta),
+        jnp.sum(alpha * beta),
+        variances,
+        sigma2,
+        df,
+        code,
+    )

@@ -1,0 +1,128 @@
+"""Rows of one data set as the field's methods need them: two sets of covariates, case weights.
+
+Case weights count rows: a row of weight 2 is two equal rows, and n is the sum of the weights. So a
+resample with replacement is the same data under other weights.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.joint_factor import rounding
+from jaxmed.typing import Array, pytree, static
+
+# Names or positions of covariates; None for all of them.
+Columns = Sequence[str | int] | None
+
+
+@pytree
+class Rows:
+    """One data set; every base starts with the intercept."""
+
+    exposure: Array  # [n]
+    mediators: Array  # [n, p]
+    outcome: Array  # [n]
+    mediator_base: Array  # [n, 1+q_m] intercept and covariates of the mediator models
+    outcome_base: Array  # [n, 1+q_y] intercept and covariates of the outcome model
+    weights: Array  # [n] >= 0
+    same_base: bool = static(default=True)
+
+    @property
+    def count(self) -> Array:
+        """Number of rows n: the sum of the case weights."""
+        return jnp.sum(self.weights)
+
+    @property
+    def status(self) -> Array:
+        """NONFINITE where any number is NaN or infinite."""
+        parts = (self.exposure, self.mediators, self.outcome, self.outcome_base, self.weights)
+        total = sum(jnp.sum(part) for part in (*parts, self.mediator_base))
+        return st.when(~jnp.isfinite(total), st.NONFINITE)
+
+
+def rows_of(
+    data: MediationData, covariates_mediator: Columns = None, covariates_outcome: Columns = None
+) -> Rows:
+    """Rows of the data with the covariates of either model.
+
+    Args:
+      data: rows.
+      covariates_mediator: of exposure -> mediator models; all covariates if None.
+      covariates_outcome: of the outcome model; all covariates if None.
+    Raises:
+      ValueError: a covariate that the data do not have.
+    """
+    exposure = jnp.asarray(data.exposure)
+    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+    first, second = (
+        covariate_positions(data, wanted) for wanted in (covariates_mediator, covariates_outcome)
+    )
+    ones = jnp.ones_like(exposure)[:, None]
+    bases = [
+        jnp.concatenate([ones, jnp.asarray(data.covariates)[:, list(where)]], axis=1)
+        for where in (first, second)
+    ]
+    return Rows(
+        exposure,
+        jnp.asarray(data.mediators),
+        jnp.asarray(data.outcome),
+        *bases,
+        weights,
+        first == second,
+    )
+
+
+def covariate_positions(data: MediationData, wanted: Columns) -> tuple[int, ...]:
+    """Positions of the wanted covariates, in the order of the data.
+
+    Raises:
+      ValueError: a name or position that the data do not have, with what there is.
+    """
+    q = data.covariates.shape[1]
+    if wanted is None:
+        return tuple(range(q))
+    if isinstance(wanted, str):
+        raise ValueError(f"covariates are a sequence of names, not the string {wanted!r}")
+    names = data.names.covariates
+    found = []
+    for name in wanted:
+        position = name if isinstance(name, int) else names.index(name) if name in names else -1
+        if not 0 <= position < q:
+            there = ", ".join(names) or f"{q} without names"
+            raise ValueError(f"there is no covariate {name!r}; covariates are: {there}")
+        found.append(position)
+    return tuple(sorted(set(found)))
+
+
+def project_out(base: Array, weights: Array, columns: Array) -> Array:
+    """Residuals of columns ([n] or [n, k]) from weighted least squares on `base` [n, r].
+
+    Directions of the base without weight (a level absent from a resample) are left out.
+    """
+    size = jnp.sqrt(matmul(weights, base * base))
+    scaled = divide(base, size)
+    inverse = jnp.linalg.pinv(matmul((scaled * weights[:, None]).T, scaled), hermitian=True)
+    onto = matmul(inverse, (scaled * weights[:, None]).T)
+    flat = columns if columns.ndim == 2 else columns[:, None]
+    # Twice: what the first pass leaves by rounding of the normal equations goes in the second.
+    for _ in range(2):
+        flat = flat - matmul(scaled, matmul(onto, flat))
+    return flat if columns.ndim == 2 else flat[:, 0]
+
+
+def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation (divisor n - 1) of columns [n, k]; both [k]."""
+    count = jnp.sum(weights)
+    mean = matmul(weights, columns) / count
+    centred = columns - mean
+    return mean, sqrt(matmul(weights, centred * centred) / (count - 1))
+
+
+def is_constant(weights: Array, residual: Array, columns: Array) -> Array:
+    """Columns [n, k] of which a projection leaves rounding only, [k] bool."""
+    left, raw = matmul(weights, residual**2), matmul(weights, columns**2)
+    return ~(left > (32 * rounding(columns.dtype)) ** 2 * raw)
