@@ -121,6 +121,8 @@ def assemble(
     details: Any,
     level: float,
     method: str,
+    total: Array | None = None,
+    total_variance: Array | None = None,
 ) -> Estimate:
     """The estimate with total = direct + indirect and normal intervals.
 
@@ -134,14 +136,18 @@ def assemble(
       details: what only this method knows.
       level: of the intervals.
       method: of the intervals, e.g. "delta, given the selection".
+      total: where it is not direct + indirect (log odds ratios).
+      total_variance: of such a total.
     """
-    effects = poison(Effects(direct, indirect, direct + indirect), status)
+    total = direct + indirect if total is None else total
+    effects = poison(Effects(direct, indirect, total), status)
     nan = jnp.full_like(jnp.asarray(direct), jnp.nan)
     if variances is None:
         errors = Effects(nan, nan, nan)
     else:
+        whole = variances.total if total_variance is None else total_variance
         errors = poison(
-            Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(variances.total)), status
+            Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(whole)), status
         )
     half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
 

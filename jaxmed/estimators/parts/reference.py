@@ -2,9 +2,8 @@
 
 from typing import Literal, get_args
 
-import jax
-
 from jaxmed import status as st
+from jaxmed.data.validation import is_traced
 from jaxmed.typing import Array, ArrayLike
 
 Compat = Literal["correct", "r"]
@@ -27,6 +26,6 @@ def stops(condition: ArrayLike, reason: str) -> Array:
       ReferenceWouldStop: the condition is concrete and true. Under jit and vmap only the status
         can tell.
     """
-    if not isinstance(condition, jax.core.Tracer) and bool(condition):
+    if not is_traced(condition) and bool(condition):
         raise ReferenceWouldStop(reason)
     return st.when(condition, st.REFERENCE_STOPS)

@@ -62,18 +62,13 @@ def rows_of(
         covariate_positions(data, wanted) for wanted in (covariates_mediator, covariates_outcome)
     )
     ones = jnp.ones_like(exposure)[:, None]
-    bases = [
+    mediator_base, outcome_base = (
         jnp.concatenate([ones, jnp.asarray(data.covariates)[:, list(where)]], axis=1)
         for where in (first, second)
-    ]
-    return Rows(
-        exposure,
-        jnp.asarray(data.mediators),
-        jnp.asarray(data.outcome),
-        *bases,
-        weights,
-        first == second,
     )
+    mediators, outcome = jnp.asarray(data.mediators), jnp.asarray(data.outcome)
+    same = first == second
+    return Rows(exposure, mediators, outcome, mediator_base, outcome_base, weights, same)
 
 
 def covariate_positions(data: MediationData, wanted: Columns) -> tuple[int, ...]:
