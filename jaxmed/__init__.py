@@ -1,9 +1,14 @@
 """jaxmed: high-dimensional mediation analysis as pure, batched JAX programs."""
 
 from jaxmed import estimators, simulate, studies, sweeps
+from jaxmed.analysis.compare import compare
+from jaxmed.analysis.comparison import Comparison
+from jaxmed.analysis.effects import EffectsResult, choose_effects
 from jaxmed.analysis.evaluate import EvaluationResult, evaluate
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.result import MediationResult
+from jaxmed.calibration.dact import DactResult, dact
+from jaxmed.calibration.hdmt import HdmtResult, hdmt
 from jaxmed.data import (
     InvalidDataError,
     MediationData,
@@ -20,7 +25,7 @@ from jaxmed.data import (
 )
 from jaxmed.distributions.exact_law import Law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
-from jaxmed.estimators import Effects, Estimate, MediatorEffects
+from jaxmed.estimators import Effects, Estimate, MediatorEffects, ReferenceWouldStop
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
 from jaxmed.geometry.index import maxcor
@@ -54,6 +59,15 @@ from jaxmed.typing import Interval
 from jaxmed.version import __version__
 
 __all__ = [
+    "hdmt",
+    "dact",
+    "compare",
+    "choose_effects",
+    "ReferenceWouldStop",
+    "HdmtResult",
+    "EffectsResult",
+    "DactResult",
+    "Comparison",
     "Cell",
     "CompositeMediator",
     "CrossMoments",

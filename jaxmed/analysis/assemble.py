@@ -2,17 +2,15 @@
 
 import dataclasses
 import math
-import platform
-import sys
 from typing import Any
 
 import jax
-import jaxlib.version
 import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
+from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
 from jaxmed.data.data_report import DataReport
@@ -20,7 +18,6 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.transforms import Kept
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
-from jaxmed.version import __version__
 
 TOP = 20
 SHOWN = 5
@@ -40,7 +37,7 @@ def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -
     document = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "software": _software(analysis),
+        "software": software(str(analysis.fit.paths.exposure_path.dtype)),
         "settings": dataclasses.asdict(settings)
         | {
             "exposure": analysis.data.names.exposure,
@@ -70,19 +67,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         return np.asarray(value).item()
     return value
-
-
-def _software(analysis: Analysis) -> dict[str, str]:
-    return {
-        "jaxmed": __version__,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "jaxlib": jaxlib.version.__version__,
-        "numpy": np.__version__,
-        "platform": sys.platform,
-        "device": jax.devices()[0].device_kind,
-        "precision": str(analysis.fit.paths.exposure_path.dtype),
-    }
 
 
 def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import fit, label
-from jaxmed.analysis.mediate import check_level, checked, composites_of, parse_key
+from jaxmed.analysis.inputs import check_level, checked, parse_key
+from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields

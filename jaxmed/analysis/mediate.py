@@ -3,23 +3,24 @@
 import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Literal, overload
 
 import jax
-import numpy as np
 
 from jaxmed.analysis.assemble import build_record, dropped_warning
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.dependence import dependent_columns
+from jaxmed.analysis.effects import Assume, EffectsResult, effects
 from jaxmed.analysis.fit import Fit, fit, label
+from jaxmed.analysis.inputs import check_level, checked, parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.mediation_data import MediationData, Names, mediation_data
+from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
-from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.marginal import with_intervals
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
@@ -42,6 +43,20 @@ class Settings:
     replicates: int
 
 
+@overload
+def mediate(
+    data: MediationData,
+    method: Literal["effects"],
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    assume: Assume = "unknown",
+    source: DataReport | None = None,
+    progress: Progress | None = None,
+) -> EffectsResult: ...
+
+
+@overload
 def mediate(
     data: MediationData,
     method: str | Sequence[str] = ("maxie", "maxcor"),
@@ -54,13 +69,32 @@ def mediate(
     replicates: int = 4000,
     source: DataReport | None = None,
     progress: Progress | None = None,
-) -> MediationResult:
+) -> MediationResult: ...
+
+
+def mediate(
+    data: MediationData,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    permutations: int = 999,
+    folds: int = 5,
+    replicates: int = 4000,
+    assume: Assume | None = None,
+    source: DataReport | None = None,
+    progress: Progress | None = None,
+) -> MediationResult | EffectsResult:
     """Mediation analysis of one data set.
+
+    With method="effects", direct and indirect effect by the method that fits the sizes of the
+    data (`analysis.effects.effects`); it stands alone and returns an EffectsResult.
 
     Args:
       data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
       method: composites to compute: maxie, maxcor, reg_outcome, reg_exposure, directions,
-        numerical, lasso_exposure, lasso_outcome.
+        numerical, lasso_exposure, lasso_outcome; or "effects".
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       level: of all intervals, in (0, 1).
       standardise_mediators: divide mediators by their standard deviation first. Changes nothing
@@ -69,15 +103,26 @@ def mediate(
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
       replicates: of the exact-law bootstrap.
+      assume: of "effects" alone: "unknown" (the default), "sparse" or "dense".
       source: what happened between the file and the data, for the report.
       progress: called with a sentence before each long step.
     Returns:
-      MediationResult.
+      MediationResult; EffectsResult for "effects", which takes of the settings the level and
+      `assume` only.
     Raises:
-      ValueError: settings out of range, unknown method (its subclasses ShapeError and
-        InvalidDataError for the data).
+      ValueError: settings out of range, unknown method, "effects" beside another method (its
+        subclasses ShapeError and InvalidDataError for the data).
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
+    if methods == ("effects",):
+        return effects(
+            data, key=key, assume=assume or "unknown", level=level, source=source,
+            progress=progress,
+        )  # fmt: skip
+    if "effects" in methods:
+        raise ValueError('"effects" stands alone: call mediate once more for composites')
+    if assume is not None:
+        raise ValueError('assume goes with method="effects" only')
     check_methods(methods)
     seed, key = parse_key(key)
     settings = Settings(
@@ -113,30 +158,6 @@ def mediate(
 _intervals = quick_jit(with_intervals, ("level",), optimised=True)
 
 
-def parse_key(key: Key | int) -> tuple[int | None, Key]:
-    """(seed or None, JAX key); raises ValueError for anything else or a seed out of range."""
-    if isinstance(key, jax.Array):
-        typed = jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key)
-        if not (typed and key.shape == ()) and (key.dtype, key.shape) != (np.uint32, (2,)):
-            raise ValueError(
-                f"key is an array {key.dtype}{list(key.shape)}: pass an integer seed, or one key "
-                "made by jax.random.key(seed)"
-            )
-        return None, key
-    if isinstance(key, bool) or not isinstance(key, int | np.integer):
-        raise ValueError(f"key must be an integer seed or a JAX key, not {key!r}")
-    if not 0 <= key < 2**32:
-        # Larger seeds are cut off silently by JAX where x64 is disabled.
-        raise ValueError(f"a seed must be between 0 and 2^32 - 1, not {key}")
-    return int(key), jax.random.key(int(key))
-
-
-def check_level(level: float) -> None:
-    """Raises ValueError unless the level of intervals is in (0, 1)."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level}")
-
-
 def _check(settings: Settings) -> None:
     check_level(settings.level)
     for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
@@ -144,33 +165,6 @@ def _check(settings: Settings) -> None:
             raise ValueError(f"{name} must be at least {least}, not {getattr(settings, name)}")
     if settings.folds == 1:
         raise ValueError("folds must be 0 (none) or at least 2, not 1")
-
-
-def checked(data: MediationData) -> MediationData:
-    """Host copy of the data with complete names, validated whatever way it was made.
-
-    Raises:
-      InvalidDataError, ShapeError: as `mediation_data`; ShapeError also where covariates leave no
-        degree of freedom.
-    """
-    named = len(data.names.mediators) == data.mediators.shape[1]
-    arrays = jax.tree.map(np.asarray, (data.exposure, data.mediators, data.outcome))
-    data = mediation_data(
-        *arrays,
-        covariates=np.asarray(data.covariates),
-        weights=None if data.weights is None else np.asarray(data.weights),
-        names=data.names if named else None,
-    )
-    if data.weights is not None and not np.all(data.weights):
-        # Rows without weight take no part: no regime, fold, permutation or split may count them.
-        used = np.flatnonzero(data.weights)
-        data = jax.tree.map(lambda values: values[used], data)
-    q, n = data.covariates.shape[1], data.exposure.shape[0]
-    if n - 2 - q < 1:
-        raise ShapeError(
-            f"{n} rows with {q} covariates leave no degree of freedom: at least {q + 3} rows needed"
-        )
-    return data
 
 
 def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:

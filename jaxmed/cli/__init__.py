@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jaxmed.cli import analyses, study
+from jaxmed.cli import analyses, compare, study
 
 __all__ = ["main"]
 
@@ -32,5 +32,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     analyses.add_commands(commands)
+    compare.add_command(commands)
     study.add_command(commands)
     return parser

@@ -3,19 +3,18 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import jax
-
+from jaxmed.analysis.effects import Assume
 from jaxmed.analysis.evaluate import evaluate
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
-from jaxmed.cli.shared import message_arguments, progress, use_cache
+from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
+from jaxmed.cli.shared import progress
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.frames import FrameResult, from_frame_with_report
-from jaxmed.data.readers import read_table
+from jaxmed.data.frames import from_frame_with_report
 from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
@@ -25,9 +24,16 @@ MAIN_PROTEINS = 50
 def add_commands(commands: Any) -> None:
     """Adds the commands to the parser of `jaxmed`."""
     run = commands.add_parser("mediate", help="one data file: estimates, tests, intervals, report")
-    _data_arguments(run)
-    _common_arguments(run)
-    run.add_argument("--method", default="maxie,maxcor", help=f"comma list of {', '.join(METHODS)}")
+    data_arguments(run)
+    common_arguments(run)
+    run.add_argument(
+        "--method", default="maxie,maxcor", help=f"effects, or comma list of {', '.join(METHODS)}"
+    )
+    run.add_argument(
+        "--assume",
+        choices=get_args(Assume),
+        help="with --method effects: how many mediators matter (default unknown)",
+    )
     run.add_argument("--permutations", type=int, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
     run.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
@@ -35,84 +41,37 @@ def add_commands(commands: Any) -> None:
     run.set_defaults(run=_mediate)
 
     split = commands.add_parser("evaluate", help="learn composites on one part, judge on the other")
-    _data_arguments(split)
-    _common_arguments(split)
+    data_arguments(split)
+    common_arguments(split)
     split.add_argument("--methods", default="maxie,maxcor,lasso_exposure,lasso_outcome")
     split.add_argument("--holdout", type=float, default=0.3, help="share of test rows")
     split.set_defaults(run=_evaluate)
 
     demo = commands.add_parser("demo", help="the bundled plasma proteome, p > n and p < n")
-    _common_arguments(demo)
+    common_arguments(demo)
     demo.set_defaults(run=_demo)
 
 
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help=".csv, .csv.gz, .parquet, .npz or .h5ad")
-    parser.add_argument("--exposure", required=True, metavar="COL")
-    parser.add_argument("--outcome", required=True, metavar="COL")
-    parser.add_argument(
-        "--mediators", required=True, help="glob, comma list, or @file with one column per line"
-    )
-    parser.add_argument("--covariates", default="", metavar="COL,COL")
-    parser.add_argument("--weights", metavar="COL", help="case weights")
-    parser.add_argument("--where", help="rows to keep, e.g. 'covid == 1 and age < 80'")
-    parser.add_argument("--contrast", metavar="REFERENCE,TREATED", help="of a categorical exposure")
-    parser.add_argument("--nan-policy", choices=("error", "drop"), default="error")
-    parser.add_argument(
-        "--standardise",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="mediators to unit standard deviation (matters where p >= n-1-q)",
-    )
-
-
-def _common_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--level", type=float, default=0.95, help="of intervals")
-    parser.add_argument("--seed", type=int, default=0, help="recorded in the result")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write the reports")
-    parser.add_argument("--precision", choices=("float64", "float32"), default="float64")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep compiled programs here")
-    message_arguments(parser)
-
-
-def _prepare(options: argparse.Namespace) -> None:
-    # float64 is the analyst's default: p-values and near-singular problems need it.
-    jax.config.update("jax_enable_x64", options.precision == "float64")
-    if options.cache is not None:
-        use_cache(options.cache)
-
-
-def _comma(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _read(options: argparse.Namespace, say: Callable[[str], None]) -> FrameResult:
-    say(f"reading {options.file}")
-    contrast: Any = None
-    if options.contrast is not None:
-        contrast = _comma(options.contrast)
-        if len(contrast) != 2:
-            raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
-    return from_frame_with_report(
-        read_table(options.file),
-        exposure=options.exposure,
-        outcome=options.outcome,
-        mediators=options.mediators,
-        covariates=_comma(options.covariates),
-        weights=options.weights,
-        where=options.where,
-        contrast=contrast,
-        nan_policy=options.nan_policy,
-    )
-
-
 def _mediate(options: argparse.Namespace) -> None:
-    _prepare(options)
+    prepare(options)
     say = progress(options.quiet)
-    data, source = _read(options, say)
+    data, source = read_data(options, say)
+    if comma(options.method) == ("effects",):
+        effects = mediate(
+            data, "effects", key=options.seed, level=options.level,
+            assume=options.assume or "unknown", source=source, progress=say,
+        )  # fmt: skip
+        print(effects.summary())
+        if options.out is not None:
+            say(f"writing {options.out}")
+            effects.save(options.out, figures=not options.no_figures)
+            print(f"\nReport: {options.out / 'report.html'}")
+        return
+    if options.assume is not None:
+        raise ValueError("--assume goes with --method effects only")
     result = mediate(
         data,
-        _comma(options.method),
+        comma(options.method),
         key=options.seed,
         level=options.level,
         standardise_mediators=options.standardise,
@@ -136,12 +95,12 @@ def _write(
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    _prepare(options)
+    prepare(options)
     say = progress(options.quiet)
-    data, _ = _read(options, say)
+    data, _ = read_data(options, say)
     result = evaluate(
         data,
-        _comma(options.methods),
+        comma(options.methods),
         key=options.seed,
         holdout=options.holdout,
         level=options.level,
@@ -156,7 +115,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _demo(options: argparse.Namespace) -> None:
     """The main job: age, 517 or 50 plasma proteins, and hospital-free days of COVID-19 patients."""
-    _prepare(options)
+    prepare(options)
     say = progress(options.quiet)
     frame = datasets.load("covid_plasma_proteome")
     features = datasets.features("covid_plasma_proteome")

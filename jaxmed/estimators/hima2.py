@@ -164,11 +164,12 @@ def _fit(
         p_max = jnp.maximum(jnp.where(tested, naive, jnp.nan), beta_p)
 
     parts = legs.alpha.estimate * beta.estimate
-    indirect, variances = debiased_effects(legs, index, fit)
-    direct = fit.direct
     if reference:
         indirect, variances = jnp.sum(jnp.where(selected, parts, 0)), None
         direct = legs.total - indirect
+    else:
+        indirect, variances = debiased_effects(legs, index, fit)
+        direct = fit.direct
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(

@@ -14,7 +14,7 @@ from jaxmed.reports import format as fmt
 from jaxmed.reports.document import environment
 from jaxmed.reports.endings import ending_rows, ending_table
 from jaxmed.reports.sections import Section, TidyTable
-from jaxmed.reports.tidy import cell_text, is_numeric, table_csv, table_text
+from jaxmed.reports.tidy import table_cells, table_csv, table_text
 
 __all__ = ["StudyReport", "save_study", "study_html", "study_text"]
 
@@ -95,7 +95,7 @@ def study_html(report: StudyReport, images: Mapping[str, bytes]) -> str:
         counts=_counts(report.plan),
         monte_carlo=MONTE_CARLO,
         sections=[_section(section, images.get(section.name)) for section in report.sections],
-        endings=_cells(endings) if endings.rows else None,
+        endings=table_cells(endings) if endings.rows else None,
         facts=_facts(report.plan),
     )  # fmt: skip
 
@@ -140,24 +140,9 @@ def _section(section: Section, image: bytes | None) -> dict[str, Any]:
         "name": section.name,
         "title": section.title,
         "text": [fmt.typographic_numbers(text) for text in section.text],
-        "table": None if section.table is None else _cells(section.table),
+        "table": None if section.table is None else table_cells(section.table),
         "svg": None if image is None else base64.b64encode(image).decode("ascii"),
         "caption": fmt.typographic_numbers(section.caption),
-    }
-
-
-def _cells(table: TidyTable) -> dict[str, Any]:
-    """A table as strings, with which columns are numbers."""
-    numeric = {column: is_numeric(table, column) for column in table.columns}
-
-    def text(row: Mapping[str, Any], column: str) -> str:
-        shown = cell_text(row.get(column))
-        return fmt.typographic(shown) if numeric[column] else shown
-
-    return {
-        "head": [(heading, numeric[column]) for column, heading in table.columns.items()],
-        "rows": [[(text(row, c), numeric[c]) for c in table.columns] for row in table.rows],
-        "note": table.note,
     }
 
 

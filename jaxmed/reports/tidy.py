@@ -3,15 +3,15 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxmed.reports.format import MISSING, finite, number
+from jaxmed.reports.format import MISSING, finite, number, typographic
 from jaxmed.reports.sections import TidyTable
 
-__all__ = ["cell_text", "is_numeric", "table_csv", "table_text", "with_error"]
+__all__ = ["cell_text", "is_numeric", "table_cells", "table_csv", "table_text", "with_error"]
 
 _DIGITS = 4
 
@@ -74,6 +74,21 @@ def table_text(table: TidyTable) -> str:
 
     head, *body = map(line, lines)
     return "\n".join([head, "-" * (sum(widths) + 2 * len(widths) - 2), *body, table.note]).rstrip()
+
+
+def table_cells(table: TidyTable) -> dict[str, Any]:
+    """A table as strings, with which columns are numbers."""
+    numeric = {column: is_numeric(table, column) for column in table.columns}
+
+    def text(row: Mapping[str, Any], column: str) -> str:
+        shown = cell_text(row.get(column))
+        return typographic(shown) if numeric[column] else shown
+
+    return {
+        "head": [(heading, numeric[column]) for column, heading in table.columns.items()],
+        "rows": [[(text(row, c), numeric[c]) for c in table.columns] for row in table.rows],
+        "note": table.note,
+    }
 
 
 def table_csv(table: TidyTable) -> str:

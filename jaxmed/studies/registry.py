@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.studies.lazy import LazyStudies
 from jaxmed.studies.study import Study
 
 __all__ = ["find_study", "name_of_source", "registered", "source_of"]
@@ -16,9 +17,9 @@ __all__ = ["find_study", "name_of_source", "registered", "source_of"]
 
 def registered() -> Mapping[str, Study]:
     """The studies that come with jaxmed, by name."""
-    from jaxmed.studies.optimal_composite import STUDIES
+    from jaxmed.studies import generative_mediation, optimal_composite
 
-    return STUDIES
+    return LazyStudies.together(optimal_composite.STUDIES, generative_mediation.STUDIES)
 
 
 def find_study(name: str) -> Study:

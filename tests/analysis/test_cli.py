@@ -78,3 +78,47 @@ def test_errors_are_one_line_and_exit_status_two(table, capsys, change, message)
 def test_a_missing_file_is_named(capsys):
     assert main(["mediate", *roles("no_such_file.csv"), *FAST]) == 2
     assert "no_such_file.csv" in capsys.readouterr().err
+
+
+def test_compare(table, tmp_path, capsys):
+    more = ["--methods", "reg_outcome,plsem", "--bootstrap", "4", "--seed", "7", "--quiet"]
+    sets = ["--covariates-outcome", "c,site", "--out", str(tmp_path)]
+    with pytest.warns(UserWarning, match="one set of covariates"):
+        assert main(["compare", *roles(table, *more, *sets)]) == 0
+    seen = capsys.readouterr().out
+    assert "PLSEM" in seen and "one set of covariates" in seen
+    document = json.loads((tmp_path / "compare.json").read_text())
+    assert document["settings"]["seed"] == 7
+    assert document["settings"]["covariates_mediator"] == ["c"]
+    assert document["settings"]["covariates_outcome"] == ["c", "site"]
+    found = pandas.read_csv(tmp_path / "compare.csv").set_index("method")
+    assert found.loc["plsem", "resamples"] == 4 and found.loc["reg_outcome", "status"] == "STOPPED"
+    assert len(pandas.read_csv(tmp_path / "compare_mediators.csv")) == 8
+    assert (tmp_path / "compare.svg").exists() and (tmp_path / "report.html").exists()
+
+
+def test_compare_names_the_methods_there_are(table, capsys):
+    assert main(["compare", *roles(table, "--methods", "himma", "--quiet")]) == 2
+    assert "hima" in capsys.readouterr().err
+
+
+def test_effects_of_the_command_line(table, monkeypatch, capsys):
+    calls = {}
+
+    class Result:
+        def summary(self):
+            return "the summary"
+
+        def save(self, directory, figures):
+            calls.update(directory=directory, figures=figures)
+
+    def fake(data, method, **settings):
+        calls.update(settings, method=method)
+        return Result()
+
+    monkeypatch.setattr("jaxmed.cli.analyses.mediate", fake)
+    more = ["--method", "effects", "--assume", "sparse", "--out", "there", "--quiet"]
+    assert main(["mediate", *roles(table, *more, "--no-figures")]) == 0
+    assert calls["method"] == "effects" and calls["assume"] == "sparse" and not calls["figures"]
+    assert "the summary" in capsys.readouterr().out
+    assert main(["mediate", *roles(table, "--assume", "dense", "--quiet")]) == 2

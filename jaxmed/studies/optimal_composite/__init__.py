@@ -4,10 +4,7 @@ Every study puts ours beside the printed numbers, where the paper prints any and
 is legible, and says what these have wrong.
 """
 
-import importlib
-from collections.abc import Iterator, Mapping
-
-from jaxmed.studies.study import Study
+from jaxmed.studies.lazy import LazyStudies
 
 __all__ = ["STUDIES"]
 
@@ -25,21 +22,4 @@ _PLACES = {
 }
 
 
-class _Lazy(Mapping[str, Study]):
-    """Studies by name; the module of one is imported when it is asked for."""
-
-    def __getitem__(self, name: str) -> Study:
-        module, variable = _PLACES[name]
-        return getattr(importlib.import_module(f"{__name__}.{module}"), variable)
-
-    def __contains__(self, name: object) -> bool:
-        return name in _PLACES
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_PLACES)
-
-    def __len__(self) -> int:
-        return len(_PLACES)
-
-
-STUDIES: Mapping[str, Study] = _Lazy()
+STUDIES = LazyStudies(__name__, _PLACES)

@@ -1,0 +1,209 @@
+"""One method on one data set as rows of tables: what `compare` and `effects` share."""
+
+import dataclasses
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.analysis.assemble import dropped_warning
+from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.fit import LARGE_FROM
+from jaxmed.analysis.inputs import checked
+from jaxmed.analysis.wording import status_fields
+from jaxmed.data.data_report import DataReport
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.transforms import Kept, drop_degenerate, standardise
+from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.reference import ReferenceWouldStop
+from jaxmed.geometry.paths import regime_of
+from jaxmed.typing import Estimator, Key
+
+__all__ = [
+    "PARTS",
+    "STOPPED",
+    "MethodFit",
+    "Prepared",
+    "data_block",
+    "effect_columns",
+    "fit_method",
+    "mediator_columns",
+    "prepared",
+]
+
+PARTS = ("direct", "indirect", "total")
+STOPPED = "STOPPED"  # in place of a status: the method refused the data or its configuration
+_COLUMNS = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "lower", "upper")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Data as methods see them, and the way back to what was given."""
+
+    given: MediationData  # validated, every mediator
+    kept: Kept
+    data: MediationData  # of kept mediators, on the device, without names
+    scale: np.ndarray  # [kept] what a mediator was divided by
+    warnings: list[str]
+
+    @property
+    def dual(self) -> bool:
+        """True with p > n - 2 - q mediators."""
+        n, p = self.data.mediators.shape
+        return regime_of(n, p, self.data.covariates.shape[1]) == "dual"
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodFit:
+    """The answer of one method, or the reason why there is none."""
+
+    estimate: Estimate | None  # of NumPy arrays
+    seconds: float  # of one fit whose program is compiled; NaN where not timed
+    status: str
+    reason: str
+
+
+def prepared(data: MediationData, *, standardised: bool) -> Prepared:
+    """Validated data without constant (and, in the primal, duplicated) mediators.
+
+    Raises:
+      InvalidDataError, ShapeError: as `mediation_data`.
+    """
+    given = checked(data)
+    n, p = given.mediators.shape
+    dual = regime_of(n, p, given.covariates.shape[1]) == "dual"
+    kept = drop_degenerate(given, keep_duplicates=dual)
+    rows, scale = kept.data, np.ones(kept.kept.size)
+    if standardised:
+        rows, scales = standardise(rows)
+        scale = np.asarray(scales.sd, np.float64)
+    sentences = dropped_warning(given, kept)
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
+    unnamed = dataclasses.replace(rows, names=Names())  # names are static: new ones recompile
+    return Prepared(given, kept, jax.tree.map(jnp.asarray, unnamed), scale, sentences)
+
+
+def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:
+    """Compiles one estimator and fits the data.
+
+    A method that refuses the data gives its reason instead of an estimate; any other error is
+    raised.
+
+    Args:
+      estimator: (key, data) -> Estimate.
+      key: of the fit.
+      data: JAX arrays.
+      timed: compile to fast code and time a second fit; otherwise seconds are NaN.
+    """
+    fast = timed or data.mediators.shape[1] >= LARGE_FROM
+    program = quick_jit(lambda k, d: estimator(k, d), optimised=fast)
+    seconds = math.nan
+    try:
+        found = jax.block_until_ready(program(key, data))
+        if timed:
+            start = time.perf_counter()
+            jax.block_until_ready(program(key, data))
+            seconds = time.perf_counter() - start
+        code = int(found.status)
+        if code == st.REFERENCE_STOPS:
+            # Under jit the status alone can tell; on concrete data the reason is raised.
+            estimator(key, data)
+    except ReferenceWouldStop as error:
+        return MethodFit(None, math.nan, st.NAMES[st.REFERENCE_STOPS], str(error))
+    except ValueError as error:
+        return MethodFit(None, math.nan, STOPPED, str(error))
+    return MethodFit(jax.tree.map(np.asarray, found), seconds, **status_fields(code))
+
+
+def effect_columns(fit: MethodFit) -> dict[str, Any]:
+    """Estimate, error, p-value and the method's own interval of the three effects."""
+    nan = math.nan
+    row: dict[str, Any] = {}
+    if fit.estimate is None:
+        for part in PARTS:
+            row |= {part: nan, f"{part}_se": nan, f"{part}_p": nan}
+            row |= {f"{part}_lower": nan, f"{part}_upper": nan}
+        return row | {"interval": "", "proportion_mediated": nan, "selected": None}
+    estimate = fit.estimate
+    p_values = estimate.p_values
+    names: dict[str, str] = {}
+    for part in PARTS:
+        interval = getattr(estimate.intervals, part)
+        names[part] = interval.method
+        row |= {
+            part: float(getattr(estimate.effects, part)),
+            f"{part}_se": float(getattr(estimate.standard_errors, part)),
+            f"{part}_p": float(getattr(p_values, part)),
+            f"{part}_lower": float(interval.lower),
+            f"{part}_upper": float(interval.upper),
+        }
+    row["interval"] = _interval_name(names)
+    row["proportion_mediated"] = float(estimate.effects.proportion_mediated)
+    row["selected"] = int(np.sum(estimate.selected))
+    return row
+
+
+def _interval_name(names: Mapping[str, str]) -> str:
+    """One name, or one for each group of effects."""
+    parts: dict[str, list[str]] = {}
+    for part, name in names.items():
+        parts.setdefault(name, []).append(part)
+    if len(parts) == 1:
+        return next(iter(parts))
+    return "; ".join(f"{', '.join(group)}: {name}" for name, group in parts.items())
+
+
+def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str, np.ndarray]:
+    """One row per mediator given, per unit of the mediator; NaN with a reason for the others."""
+    kept = prepared.kept
+    p = kept.reasons.size
+    table: dict[str, np.ndarray] = {
+        "method": np.repeat(name, p),
+        "mediator": np.asarray(prepared.given.names.mediators),
+    }
+    codes = kept.reasons.copy()
+    chosen = np.zeros(p, bool)
+    numbers = {column: np.full(p, np.nan) for column in (*_COLUMNS, "p", "p_adjusted", "share")}
+    if fit.estimate is not None:
+        effects = fit.estimate.mediators
+        units = {"alpha": prepared.scale, "beta": 1 / prepared.scale}
+        for column in _COLUMNS:
+            values = np.asarray(getattr(effects, column), np.float64)
+            numbers[column][kept.kept] = values * units.get(column.removesuffix("_se"), 1.0)
+        numbers["p"][kept.kept] = effects.p_value
+        numbers["p_adjusted"][kept.kept] = effects.p_adjusted
+        numbers["share"][kept.kept] = np.asarray(effects.share)
+        codes[kept.kept] = effects.reason
+        chosen[kept.kept] = fit.estimate.selected
+    fields = [status_fields(int(code)) for code in codes]
+    if fit.estimate is None:
+        stopped = {"status": fit.status, "reason": fit.reason}
+        fields = [f if f["status"] != "OK" else stopped for f in fields]
+    table |= numbers | {"selected": chosen}
+    return table | {part: np.asarray([f[part] for f in fields]) for part in ("status", "reason")}
+
+
+def data_block(prepared: Prepared, source: DataReport | None) -> dict[str, Any]:
+    """The `data` block of a record."""
+    given, reasons = prepared.given, prepared.kept.reasons
+    rows = len(given.exposure)
+    return {
+        "source": None if source is None else source.to_dict(),
+        "lines": [f"{rows} rows used"] if source is None else source.lines(),
+        "rows_used": rows,
+        "num_mediators": given.mediators.shape[1],
+        "num_mediators_analysed": int(prepared.kept.kept.size),
+        "num_covariates": given.covariates.shape[1],
+        "weighted": given.weights is not None,
+        "dropped_mediators": [
+            {"name": given.names.mediators[j]} | status_fields(int(reasons[j]))
+            for j in np.flatnonzero(reasons)
+        ],
+    }

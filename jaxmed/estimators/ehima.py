@@ -1,0 +1,239 @@
+"""eHIMA: efficient high-dimensional mediation analysis with a calibrated composite-null test."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.calibration.adjust import benjamini_hochberg
+from jaxmed.calibration.dact import DactResult, dact
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.tails import t_two_sided
+from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.active_plus_one import active_plus_one
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member
+from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
+from jaxmed.estimators.parts.reference import Compat, check_compat, stops
+from jaxmed.estimators.parts.refit import Refit, refit
+from jaxmed.estimators.parts.rows import Columns, Rows, is_constant, mean_and_sd, rows_of
+from jaxmed.linalg.concave_path import (
+    REFERENCE,
+    ConcavePath,
+    PathSolver,
+    concave_path,
+    penalty_path,
+)
+from jaxmed.linalg.concave_penalty import ConcavePenalty, Kind, concave_penalty
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, Estimator, Key, pytree
+
+ZERO_P = 1e-17  # the release's stand-in for a p-value that underflowed
+
+
+@pytree
+class EhimaDetails:
+    """What only eHIMA knows."""
+
+    candidates: Array  # [d] positions of the screened mediators, increasing
+    active: Array  # [p] bool: in the penalised outcome model
+    path: ConcavePath  # columns: candidates, covariates, exposure
+    calibration: DactResult  # of all p mediators
+    calibrated: Array  # [] bool: False where too few mediators, p-values are joint significance
+    share: Array  # [p] |indirect| as a share of the reported mediators' sum
+
+
+def ehima(
+    *,
+    n_include: int | None = None,
+    penalty: Kind = "mcp",
+    gamma: float | None = None,
+    nlambda: int = 100,
+    alpha: float = 0.05,
+    min_tests: int = 20,
+    covariates_mediator: Columns = None,
+    covariates_outcome: Columns = None,
+    scale: bool | None = None,
+    solver: PathSolver | None = None,
+    compat: Compat = "correct",
+    level: float = 0.95,
+) -> Estimator:
+    """Screening, a penalised outcome model, each mediator beside its active set, DACT.
+
+    Args:
+      n_include: mediators kept by the screening on |alpha beta|; 2n / log n if None, n the number
+        of rows of the array.
+      penalty: "mcp", "scad" or "lasso".
+      gamma: of the penalty; 3 for MCP and 3.7 for SCAD if None.
+      nlambda: penalties on the path; BIC chooses.
+      alpha: false discovery rate.
+      min_tests: with fewer usable mediators the p-value is plain joint significance, because
+        nothing can be calibrated; "correct" only.
+      covariates_mediator: of exposure -> mediator models; all covariates if None.
+      covariates_outcome: of the outcome model; all covariates if None.
+      scale: alpha and beta of the table per standard deviation of exposure and mediators, as
+        the release prints them; True for compat="r" and False otherwise if None.
+      solver: of the path; tight, or the release's for compat="r", if None.
+      compat: "correct" leaves exposure and covariates unpenalised, uses t p-values and the
+        Benjamini-Hochberg step-up, and may report none. "r" penalises all columns, uses naive
+        normal p-values, counts where the step-up looks for the last crossing, and reports at
+        least one mediator.
+      level: of the intervals.
+    Returns:
+      Estimator. `mediators` holds all p, p_value the calibrated one; effects are least squares on
+      the reported set, their variances conditional on it.
+    Raises:
+      ValueError: an option out of its range.
+    Source: Bai et al. (2024); HIMA 2.3.3 `hima_efficient`; many mediators with few at work.
+    """
+    check_compat(compat)
+    form = concave_penalty(penalty, gamma)
+    if n_include is not None and n_include < 1:
+        raise ValueError(f"n_include must be at least 1, not {n_include}")
+    if not 0 < alpha < 1 or not 0 < level < 1:
+        raise ValueError(f"alpha and level must be between 0 and 1, not {alpha} and {level}")
+    if nlambda < 2:
+        raise ValueError(f"nlambda must be at least 2, not {nlambda}")
+    released = compat == "r"
+    scaled = released if scale is None else scale
+    walk = solver or (REFERENCE if released else PathSolver())
+
+    def fit(key: Key | None, data: MediationData) -> Estimate:
+        del key
+        rows = rows_of(data, covariates_mediator, covariates_outcome)
+        legs = legs_of(rows)
+        n, p = rows.mediators.shape
+        keep = n_include or math.ceil(2 * n / math.log(n))
+        product = jnp.nan_to_num(jnp.abs(legs.alpha.estimate * legs.beta.estimate), nan=-1.0)
+        index = jnp.sort(jax.lax.top_k(product, min(p, keep))[1])
+        path = _path(rows, index, legs, form, walk, nlambda, released)
+        chosen = (path.chosen[: index.shape[0]] != 0) & ~legs.constant[index]
+        beta, code = active_plus_one(legs, index, chosen)
+
+        p_a, p_b = (
+            _naive_p(leg) if released else t_two_sided(leg.statistic, leg.df)
+            for leg in (legs.alpha, beta)
+        )
+        if not released:
+            p_a = jnp.where(jnp.isnan(legs.alpha.estimate), jnp.nan, p_a)
+            p_b = jnp.where(jnp.isnan(beta.estimate), jnp.nan, p_b)
+        calibration = dact(p_a, p_b, compat=compat)
+        joint = jnp.maximum(p_a, p_b)
+        usable = jnp.sum(~jnp.isnan(joint))
+        calibrated = jnp.asarray(released) | (usable >= min_tests)
+        p_value = jnp.where(calibrated, calibration.p_value, joint)
+        if released:
+            code = st.combine(
+                code,
+                stops(
+                    calibration.status == st.REFERENCE_STOPS,
+                    "DACT: the characteristic function of the p-values does not decay",
+                ),
+            )
+            adjusted, selected = p_value, _count_rule(p_value, alpha)
+        else:
+            adjusted = benjamini_hochberg(p_value)
+            selected = adjusted <= alpha
+        selected &= ~st.is_fatal(legs.status)
+        effects = _effects(legs, p_value, selected, min(n, p))
+
+        units = _units(rows, scaled)
+        mediators = mediator_effects(
+            _times(legs.alpha, units[0]),
+            _times(beta, units[1]),
+            legs.reason,
+            level=level,
+            alpha_p=p_a,
+            beta_p=p_b,
+            p_value=p_value,
+            p_adjusted=adjusted,
+        )
+        size = jnp.where(selected, jnp.abs(mediators.indirect), 0)
+        quality = st.combine(calibration.status, path.status)
+        quality = jnp.where(jnp.any(selected) & ~st.is_fatal(quality), quality, st.OK)
+        return assemble(
+            direct=effects.direct,
+            indirect=effects.indirect,
+            variances=effects.variances,
+            mediators=mediators,
+            selected=selected,
+            status=st.combine(effects.status, code, quality),
+            details=EhimaDetails(
+                index,
+                member(index, chosen, p),
+                path,
+                calibration,
+                calibrated,
+                divide(size, jnp.sum(size)),
+            ),
+            level=level,
+            method="delta, given the selection",
+        )
+
+    return fit
+
+
+def _path(
+    rows: Rows,
+    index: Array,
+    legs: Legs,
+    form: ConcavePenalty,
+    solver: PathSolver,
+    nlambda: int,
+    released: bool,
+) -> ConcavePath:
+    """Path of outcome on candidates, covariates and exposure, columns of mean 0 and size n."""
+    w, n = rows.weights, rows.count
+    kept = jnp.where(legs.constant[index], 0, rows.mediators[:, index])
+    other = jnp.concatenate([rows.outcome_base[:, 1:], rows.exposure[:, None]], axis=1)
+    columns = jnp.concatenate([kept, other], axis=1)
+    centred = columns - matmul(w, columns) / n
+    flat = is_constant(w, centred, columns)
+    size = jnp.where(flat, 0, sqrt(matmul(w, centred**2) / n))
+    root = jnp.sqrt(w / n)
+    design = root[:, None] * divide(centred, size)
+    response = root * (rows.outcome - jnp.dot(w, rows.outcome) / n)
+    inner, score = gram(design), matmul(design.T, response)
+    free = jnp.full(other.shape[1], 1.0 if released else 0.0, design.dtype)
+    factors = jnp.concatenate([jnp.ones(kept.shape[1], design.dtype), free])
+    short = 0.001 if rows.exposure.shape[0] > columns.shape[1] else 0.05
+    penalties = penalty_path(
+        inner, score, factors, count=nlambda, ratio=short, nudge=solver.kind == "reference"
+    )
+    return concave_path(inner, score, jnp.sum(response**2), n, factors, penalties, form, solver)
+
+
+def _naive_p(leg: Leg) -> Array:
+    """2 (1 - Phi(|z|)) as released: 0 beyond |z| = 8.3, then the stand-in."""
+    p = 2 * (1 - jax.scipy.special.ndtr(jnp.abs(leg.estimate / leg.standard_error)))
+    return jnp.where(p == 0, jnp.asarray(ZERO_P, p.dtype), p)
+
+
+def _count_rule(p_value: Array, alpha: float) -> Array:
+    """The k smallest, k the number of i with p_(i) <= alpha i / m, and one at least."""
+    size = p_value.shape[0]
+    order = jnp.argsort(p_value)
+    rank = jnp.arange(1, size + 1)
+    bound = alpha * rank.astype(p_value.dtype) / size
+    k = jnp.maximum(jnp.sum(p_value[order] <= bound), 1)
+    return jnp.zeros(size, bool).at[order].set(rank <= k) & ~jnp.isnan(p_value)
+
+
+def _effects(legs: Legs, p_value: Array, selected: Array, most: int) -> Refit:
+    """Least squares on the reported set; no more columns than rows are looked at."""
+    order = jnp.argsort(jnp.where(selected, p_value, jnp.inf))[:most]
+    return refit(legs, order, selected[order])
+
+
+def _units(rows: Rows, scaled: bool) -> tuple[Array, Array]:
+    ones = jnp.ones(rows.mediators.shape[1], rows.mediators.dtype)
+    if not scaled:
+        return ones, ones
+    exposure = mean_and_sd(rows.weights, rows.exposure[:, None])[1][0]
+    sd = mean_and_sd(rows.weights, rows.mediators)[1]
+    return divide(exposure, sd, jnp.nan), sd
+
+
+def _times(leg: Leg, unit: Array) -> Leg:
+    return Leg(leg.estimate * unit, leg.standard_error * unit, leg.df)

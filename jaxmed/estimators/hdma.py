@@ -1,0 +1,196 @@
+"""HDMA: screening, de-sparsified lasso of the outcome model, joint significance."""
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.tails import normal_two_sided
+from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.assemble import (
+    ADJUSTMENTS,
+    Adjust,
+    assemble,
+    check_adjust,
+    mediator_effects,
+    reasons,
+)
+from jaxmed.estimators.parts.debiased_effects import (
+    DebiasedDetails,
+    beta_leg,
+    debiased_effects,
+    marginal_total,
+)
+from jaxmed.estimators.parts.debiased_lasso import (
+    Debiased,
+    Family,
+    Tuning,
+    check_tuning,
+    debiased_lasso,
+    draw_folds,
+)
+from jaxmed.estimators.parts.legs import Legs, legs_of
+from jaxmed.estimators.parts.reference import Compat, check_compat, stops
+from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.screening import screen_size, smallest
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, ArrayLike, Estimator, Key
+
+
+def hdma(
+    *,
+    n_include: int | None = None,
+    family: Family = "gaussian",
+    alpha: float = 0.05,
+    adjust: Adjust = "bh",
+    folds: int = 10,
+    nlambda: int = 100,
+    lam_node: ArrayLike | None = None,
+    lam_initial: ArrayLike | None = None,
+    fold_ids: tuple[ArrayLike, ArrayLike] | None = None,
+    robust: bool = False,
+    covariates_mediator: Columns = None,
+    covariates_outcome: Columns = None,
+    compat: Compat = "correct",
+    level: float = 0.95,
+) -> Estimator:
+    """HDMA (Gao et al. 2019): screen, de-sparsified lasso, joint significance.
+
+    Screening by the t test of M_j in Y ~ 1 + X + A + M_j (binomial: of A in M_j ~ 1 + X + A).
+
+    compat="correct": exposure and covariates are never penalised; `selected` are the mediators
+    whose adjusted joint p-value is at most alpha. The indirect effect sums over all screened
+    mediators, which has a normal law that no selection disturbs; the direct effect is the
+    exposure's own de-sparsified coefficient. `details.gap` is what the total effect of least
+    squares has beyond their sum: large values say that the lasso's bias is not gone.
+    compat="r": as hdmed 1.0.1: exposure and covariates penalised like mediators, kept by the raw
+    p-value of beta, direct = total - indirect over the kept, no standard errors of effects.
+
+    Binomial: one step from a logistic lasso; beta, direct and indirect effects are log odds and
+    do not add up to the log odds ratio without mediators (status LOG_ODDS, `details.gap`).
+
+    Args:
+      n_include: mediators kept by the screening; default ceil(2n / log n), binomial
+        ceil(n / (2 log n)), n the rows of the arrays.
+      family: of the outcome, "gaussian" or "binomial" (0/1).
+      alpha: cut of the adjusted p-value (compat="r": of the raw p-value of beta).
+      adjust: of joint significance over the screened: "none", "bonferroni" or "bh".
+      folds: of both cross-validations.
+      nlambda: length of every path.
+      lam_node: penalty of the node-wise regressions, on columns of standard deviation 1.
+      lam_initial: penalty of the initial lasso, on columns of mean square 1.
+      fold_ids: folds of the rows, 0..folds-1, for the node-wise and the initial regressions.
+      robust: standard errors that allow unequal variances of the outcome's noise.
+      covariates_mediator: names or positions, of the mediator models; default all.
+      covariates_outcome: of the outcome model; default all.
+      compat: "correct" or "r".
+      level: of intervals.
+    Returns:
+      Estimator; it needs a key unless folds or both penalties are given.
+    Raises:
+      ValueError: options out of range, or neither key nor folds. ReferenceWouldStop (compat="r",
+        exactly one covariate).
+    Source: Gao et al. (2019), Front. Genet. 10; de-sparsified lasso of van de Geer et al. (2014);
+      baselines.md sections 12 and B2. Regime: sparse outcome model, s log d / sqrt(n) small.
+    """
+    check_compat(compat)
+    check_adjust(adjust)
+    check_tuning(family, folds, nlambda, fold_ids)
+
+    def estimate(key: Key | None, data: MediationData) -> Estimate:
+        rows = rows_of(data, covariates_mediator, covariates_outcome)
+        n, p = rows.mediators.shape
+        drawn = draw_folds(key, n, folds, lam_node, lam_initial, fold_ids)
+        reference = compat == "r"
+        tuning = Tuning(*drawn, lam_node, lam_initial, folds, nlambda, reference, robust, family)
+        legs = legs_of(rows)
+        leg = legs.beta if family == "gaussian" else legs.alpha
+        size = screen_size(n, p, n_include, divisor=0.5 if family == "gaussian" else 2.0)
+        index = smallest(-jnp.abs(leg.statistic), size)
+        fit = _reference if reference else _correct
+        return fit(legs, index, tuning, alpha, adjust, level)
+
+    return estimate
+
+
+def _details(
+    legs: Legs, index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
+) -> DebiasedDetails:
+    return DebiasedDetails(
+        index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
+        fit.violation, marginal, marginal - direct - indirect,
+    )  # fmt: skip
+
+
+def _correct(
+    legs: Legs, index: Array, tuning: Tuning, alpha: float, adjust: str, level: float
+) -> Estimate:
+    rows, p = legs.rows, legs.constant.shape[0]
+    fit = debiased_lasso(
+        rows.mediators[:, index], rows.outcome, rows.outcome_base, rows.weights, tuning,
+        exposure=rows.exposure,
+    )  # fmt: skip
+    beta = beta_leg(index, fit, p, rows.count)
+    beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
+    beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
+    p_value = jnp.maximum(legs.alpha.p_value, beta_p)
+    p_adjusted = ADJUSTMENTS[adjust](p_value)
+    selected = p_adjusted <= alpha
+    indirect, variances = debiased_effects(legs, index, fit)
+    marginal, code = marginal_total(legs, tuning.family)
+    screened = jnp.ones(index.shape, bool)
+    mediators = mediator_effects(
+        legs.alpha, beta, reasons(legs, index, screened, screened), level=level, beta_p=beta_p,
+        p_value=p_value, p_adjusted=p_adjusted,
+    )  # fmt: skip
+    return assemble(
+        direct=fit.direct,
+        indirect=indirect,
+        variances=variances,
+        mediators=mediators,
+        selected=selected,
+        status=st.combine(
+            legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION)
+        ),
+        details=_details(legs, index, fit, marginal, fit.direct, indirect),
+        level=level,
+        method="delta, de-sparsified",
+    )
+
+
+def _reference(
+    legs: Legs, index: Array, tuning: Tuning, alpha: float, adjust: str, level: float
+) -> Estimate:
+    rows, p = legs.rows, legs.constant.shape[0]
+    columns = jnp.concatenate(
+        [rows.mediators[:, index], rows.exposure[:, None], rows.outcome_base[:, 1:]], axis=1
+    )
+    fit = debiased_lasso(columns, rows.outcome, rows.outcome_base[:, :1], rows.weights, tuning)
+    beta = beta_leg(index, fit, p, rows.count)
+    beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
+    beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
+    selected = beta_p <= alpha
+    p_value = jnp.maximum(legs.alpha.p_value, beta_p)
+    marginal, code = marginal_total(legs, tuning.family)
+    indirect = jnp.sum(jnp.where(selected, legs.alpha.estimate * beta.estimate, 0))
+    screened = jnp.ones(index.shape, bool)
+    mediators = mediator_effects(
+        legs.alpha, beta, reasons(legs, index, screened, screened),
+        level=level, beta_p=beta_p, p_value=p_value, adjust=adjust,
+    )  # fmt: skip
+    return assemble(
+        direct=marginal - indirect,
+        indirect=indirect,
+        variances=None,
+        mediators=mediators,
+        selected=selected,
+        status=st.combine(
+            legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION),
+            stops(
+                rows.outcome_base.shape[1] == 2,
+                "hdmed stops where there is exactly one covariate column",
+            ),
+        ),
+        details=_details(legs, index, fit, marginal, marginal - indirect, indirect),
+        level=level,
+        method="none",
+    )  # fmt: skip

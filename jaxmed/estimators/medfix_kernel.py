@@ -1,0 +1,136 @@
+"""Cross-validated (adaptive) elastic nets of MedFix, from the moments of the folds alone."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.linalg.coordinate_descent import GramQuadratic, descend, largest_penalty
+from jaxmed.linalg.elastic_net_path import elastic_net_path
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, pytree, static
+
+
+@pytree
+class NetSettings:
+    """How a path is solved."""
+
+    num_penalties: int = static(default=100)
+    release: bool = static(default=False)  # gcdnet's half steps and stop rule, else tight
+    tolerance: float = static(default=1e-8)  # of squared changes
+
+
+@pytree
+class NetFit:
+    """An elastic net at the penalty of least cross-validated error."""
+
+    coefficients: Array  # [p] on the columns given
+    penalties: Array  # [L] lambda1, decreasing
+    loss: Array  # [L] mean squared error over the held-out rows
+    chosen: Array  # [] position of the largest penalty of least loss
+    penalty: Array  # [] lambda1 there
+    ridge: Array  # [] lambda2
+    violation: Array  # [] optimality violation relative to the largest penalty
+    status: Array  # []
+
+
+def fold_moments(columns: Array, weights: Array, folds: Array, num_folds: int) -> Array:
+    """Z'WZ of Z = [1, columns] in every fold, [K, 1+d, 1+d]; weights sum to 1."""
+    z = jnp.concatenate([jnp.ones_like(columns[:, :1]), columns], axis=1)
+
+    def of_fold(k: Array) -> Array:
+        return gram(z * jnp.sqrt(jnp.where(folds == k, weights, 0))[:, None])
+
+    return jax.lax.map(of_fold, jnp.arange(num_folds))
+
+
+@pytree
+class _Scaled:
+    """Columns centred and of unit variance (divisor n), as gcdnet standardises."""
+
+    gram: Array  # [p, p]
+    score: Array  # [p]
+    scale: Array  # [p]
+    mean: Array  # [p+1] of columns and outcome
+
+
+def _scaled(moments: Array) -> _Scaled:
+    total = moments[0, 0]
+    mean = moments[0, 1:] / total
+    centred = moments[1:, 1:] / total - mean[:, None] * mean
+    variance = jnp.diagonal(centred)[:-1]
+    # The columns have variance 1 over all rows: what is left of a constant one is rounding.
+    scale = jnp.where(variance > 1e3 * jnp.finfo(moments.dtype).eps, sqrt(variance), 0)
+    inverse = divide(1.0, scale)
+    inner = centred[:-1, :-1] * inverse[:, None] * inverse
+    return _Scaled(inner, centred[:-1, -1] * inverse, scale, mean)
+
+
+def cross_validated_net(
+    held: Array, factors: Array, ridge: Array, count: Array, settings: NetSettings
+) -> NetFit:
+    """Path on all rows, the same penalties in every training set, and the best of them.
+
+    Args:
+      held: moments of the folds [K, p+2, p+2] of [1, columns, outcome], all with weights that
+        sum to 1 over the folds.
+      factors: penalty factors [p]; infinite leaves a column out.
+      ridge: lambda2.
+      count: number of rows: the path is shorter where there are more columns than rows.
+      settings: of the solver.
+    """
+    total = jnp.sum(held, axis=0)
+    whole = _scaled(total)
+    usable = (whole.scale > 0) & jnp.isfinite(factors)
+    factors = jnp.where(usable, factors, jnp.inf)
+    largest = largest_penalty(whole.score, factors)
+    largest = jnp.maximum(largest, jnp.finfo(largest.dtype).tiny ** 0.5)
+    ratio = jnp.where(count >= jnp.sum(usable), 1e-4, 1e-2).astype(largest.dtype)
+    steps = jnp.linspace(0.0, 1.0, settings.num_penalties, dtype=largest.dtype)
+    penalties = largest * ratio**steps
+
+    def path(moments: Array) -> tuple[_Scaled, Array, Array]:
+        scaled = _scaled(moments)
+        fit = elastic_net_path(
+            scaled.gram, scaled.score, penalties, factors, ridge,
+            half_steps=settings.release, tolerance=settings.tolerance,
+        )  # fmt: skip
+        return scaled, fit.coefficients, jnp.max(fit.status)
+
+    def fold(out: Array) -> tuple[Array, Array]:
+        scaled, coefficients, code = path(total - out)
+        b = divide(coefficients, scaled.scale)
+        intercept = scaled.mean[-1] - matmul(b, scaled.mean[:-1])
+        contrast = jnp.concatenate([-intercept[:, None], -b, jnp.ones_like(b[:, :1])], axis=1)
+        return jnp.sum(matmul(contrast, out) * contrast, axis=1), code
+
+    # One fold after the other: descents of different length, side by side, wait for the longest.
+    losses, codes = jax.lax.map(fold, held)
+    loss = jnp.sum(losses, axis=0)
+    chosen = jnp.argmin(jnp.where(jnp.isfinite(loss), loss, jnp.inf))
+    _, coefficients, code = path(total)
+    b = coefficients[chosen]
+    # lambda2 is a ridge of the standardised columns.
+    inner = whole.gram + ridge * jnp.diag(usable.astype(b.dtype))
+    inner = jnp.where(usable[:, None] & usable, inner, 0)
+    limits = penalties[chosen] * jnp.where(usable, factors, 0)
+    score = jnp.where(usable, whole.score, 0)
+    quadratic = GramQuadratic(inner)
+    eps = 64 * jnp.finfo(b.dtype).eps
+    tight = largest * jnp.max(jnp.where(jnp.isfinite(factors), factors, 0))
+    tight = jnp.maximum(1e-12, eps).astype(b.dtype) * jnp.minimum(tight, jnp.max(jnp.abs(score)))
+    state = descend(
+        quadratic, b, quadratic.residual_at(score, b), limits,
+        tolerance=jnp.where(settings.release, jnp.inf, tight), max_rounds=200,
+    )  # fmt: skip
+    missed = st.when((not settings.release) & ~(state.violation <= tight), st.NOT_CONVERGED)
+    return NetFit(
+        divide(state.coefficients, whole.scale),
+        penalties,
+        loss,
+        chosen,
+        penalties[chosen],
+        jnp.asarray(ridge, b.dtype),
+        divide(state.violation, jnp.max(jnp.abs(score))),
+        st.combine(code, jnp.max(codes), missed),
+    )

@@ -1,0 +1,278 @@
+"""Lasso paths from second moments alone, exact to rounding, with cross-validation by differences.
+
+Minimised over b: 1/2 b'Gb - s'b + penalty |b|_1, where G [p, p] and s [p] are weighted means of
+products. The path is followed from kink to kink: with A the support and z its signs, b_A and the
+score s - Gb of the others are linear in the penalty until a coefficient reaches zero or a score
+reaches the penalty. One Gauss-Jordan exchange of a p x p tableau a kink keeps both lines; there
+is no inner iteration, and least squares on every support of the path comes with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.linalg.coordinate_descent import largest_penalty, optimality_violation, penalty_grid
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, pytree
+
+# Allowed breach of the optimality conditions, relative to the largest penalty.
+TOLERANCE = 1e-8
+KINKS_PER_COLUMN = 8
+# A large tableau does not stay in the cache: exchanges wait and are applied so many at a time.
+WAITING, WAIT_FROM = 16, 192
+
+
+@pytree
+class GramPath:
+    """Solutions along decreasing penalties, and least squares on their supports."""
+
+    penalties: Array  # [L]
+    coefficients: Array  # [L, p]
+    explained: Array  # [L] s'b of least squares on the support: what it takes off y'y
+    violation: Array  # [L] optimality violation relative to the largest penalty
+    status: Array  # [L] int32
+
+    @property
+    def support(self) -> Array:
+        """[L, p] bool."""
+        return self.coefficients != 0
+
+    @property
+    def size(self) -> Array:
+        """[L] number of selected columns, floating."""
+        return jnp.sum(self.support, axis=1).astype(self.penalties.dtype)
+
+
+@pytree
+class _Tableau:
+    """Dependent_i = constant_i - sum_j matrix_ij independent_j.
+
+    For i in the support the dependent is b_i and the independent the score of i, penalty times
+    sign; for the others the two change places.
+    """
+
+    matrix: Array  # [p, p], less left @ right
+    left: Array  # [p, r] exchanges that wait
+    right: Array  # [r, p]
+    constant: Array  # [p]
+    slope: Array  # [p] matrix @ signs: the dependents are constant - penalty slope
+    signs: Array  # [p] of the support, 0 elsewhere
+    dependent: Array  # [p] bool: columns in the span of the support, which may not join it
+    penalty: Array  # [] of the last kink
+    last: Array  # [] int: column of the last kink
+    kinks: Array  # [] int
+
+
+def default_grid(score: Array, count: int, ratio: float) -> Array:
+    """`count` penalties, log-equispaced from the smallest that selects nothing, [count]."""
+    return penalty_grid(largest_penalty(score, jnp.ones_like(score)), count, ratio)
+
+
+def gram_path(
+    gram: Array, score: Array, penalties: Array, last: Array | int | None = None
+) -> GramPath:
+    """The lasso at each of some penalties.
+
+    Args:
+      gram: G [p, p], columns scaled as they are to be penalised; zero rows are never selected.
+      score: s [p].
+      penalties: [L], not increasing.
+      last: the path ends at this position, beyond it all is 0; L - 1 if None.
+    Returns:
+      Path; NOT_CONVERGED where the optimality conditions are not met to `TOLERANCE`, or to what
+      the dtype can reach.
+    Source: Osborne, Presnell and Turlach (2000); Efron et al. (2004), lasso modification.
+    """
+    length, dtype = penalties.shape[0], score.dtype
+    end = length if last is None else last + 1
+
+    def step(i: Array, carry: tuple) -> tuple:
+        state, path, explained, violation = carry
+        state, (b, gain, breach) = _follow(gram, score, penalties[0], state, penalties[i])
+        return state, path.at[i].set(b), explained.at[i].set(gain), violation.at[i].set(breach)
+
+    none = jnp.zeros(length, dtype)
+    start = (_start(gram, score), jnp.zeros((length, score.shape[0]), dtype), none, none)
+    _, path, explained, violation = jax.lax.fori_loop(0, end, step, start)
+    return GramPath(penalties, path, explained, violation, _code(violation))
+
+
+@pytree
+class Search:
+    """Paths of K problems followed together until a criterion has passed its minimum."""
+
+    criterion: Array  # [L] infinite where not reached
+    coefficients: Array  # [L, K, p]
+    violation: Array  # [] largest, relative to the largest penalty
+    status: Array  # []
+
+    @property
+    def best(self) -> Array:
+        """Position of the largest penalty of least criterion."""
+        return jnp.argmin(self.criterion)
+
+
+def search(
+    grams: Array,
+    scores: Array,
+    penalties: Array,
+    criterion: Callable[[Array, Array], Array],
+    patience: int,
+) -> Search:
+    """Follow K lasso paths with common penalties and stop where it no longer pays.
+
+    Args:
+      grams: [K, p, p].
+      scores: [K, p].
+      penalties: [L], not increasing.
+      criterion: (coefficients [K, p], explained [K]) -> scalar.
+      patience: the paths end after so many penalties without a new minimum of the criterion;
+        L for whole paths. Most kinks lie at the small penalties that it saves.
+    """
+    length, (count, p) = penalties.shape[0], scores.shape
+    size = penalties.dtype
+
+    def body(carry: tuple) -> tuple:
+        i, least_at, values, path, worst, states = carry
+
+        def one(item: tuple) -> tuple:
+            return _follow(item[1], item[2], penalties[0], item[0], penalties[i])
+
+        states, (b, explained, violation) = jax.lax.map(one, (states, grams, scores))
+        value = criterion(b, explained)
+        least_at = jnp.where(value < jnp.min(values), i, least_at)
+        values, path = values.at[i].set(value), path.at[i].set(b)
+        return i + 1, least_at, values, path, jnp.maximum(worst, jnp.max(violation)), states
+
+    start = (
+        jnp.asarray(0), jnp.asarray(0), jnp.full(length, jnp.inf, size),
+        jnp.zeros((length, count, p), size), jnp.zeros((), size), jax.vmap(_start)(grams, scores),
+    )  # fmt: skip
+    end = jax.lax.while_loop(
+        lambda carry: (carry[0] < length) & (carry[0] - carry[1] <= patience), body, start
+    )
+    return Search(end[2], end[3], end[4], _code(end[4]))
+
+
+def held_out_loss(coefficients: Array, gram: Array, score: Array, square: Array) -> Array:
+    """Sum of squared errors of b [..., p] on held-out rows, from their sums of products."""
+    half = matmul(coefficients, gram)
+    return square - 2 * matmul(coefficients, score) + jnp.sum(half * coefficients, axis=-1)
+
+
+def _code(violation: Array) -> Array:
+    limit = jnp.maximum(TOLERANCE, 100 * jnp.finfo(violation.dtype).eps)
+    return st.when(~(violation <= limit), st.NOT_CONVERGED)
+
+
+def _start(gram: Array, score: Array) -> _Tableau:
+    zero = jnp.zeros_like(score)
+    wait = jnp.zeros((score.shape[0], WAITING if score.shape[0] >= WAIT_FROM else 1), score.dtype)
+    start = jnp.asarray(jnp.inf, score.dtype)
+    return _Tableau(
+        gram, wait, wait.T, score, zero, zero, zero != 0, start, jnp.asarray(-1), jnp.asarray(0)
+    )
+
+
+def _follow(
+    gram: Array, score: Array, largest: Array, state: _Tableau, penalty: Array
+) -> tuple[_Tableau, tuple[Array, Array, Array]]:
+    """Pass all kinks above a penalty; coefficients [p], explained [], relative violation []."""
+    curvature = jnp.diagonal(gram)
+    resolution = jnp.finfo(score.dtype).eps ** 0.75
+    budget = KINKS_PER_COLUMN * score.shape[0] + 16
+
+    def pending(pair: tuple[_Tableau, Array, Array]) -> Array:
+        return (pair[2] > penalty) & (pair[0].kinks < budget)
+
+    def advance(item: tuple) -> tuple:
+        waiting, (before, column, at) = item
+        moved = _pass_kink(before, column, at, waiting, resolution * curvature)
+        return waiting + 1, (moved, *_next_kink(moved, curvature))
+
+    def block(pair: tuple[_Tableau, Array, Array]) -> tuple[_Tableau, Array, Array]:
+        moved, column, at = jax.lax.while_loop(
+            lambda item: pending(item[1]) & (item[0] < state.left.shape[1]), advance, (0, pair)
+        )[1]
+        matrix = moved.matrix - matmul(moved.left, moved.right)
+        none = jnp.zeros_like(moved.left)
+        return replace(moved, matrix=matrix, left=none, right=none.T), column, at
+
+    state = jax.lax.while_loop(pending, block, (state, *_next_kink(state, curvature)))[0]
+    inside = state.signs != 0
+    b = jnp.where(inside, state.constant - penalty * state.slope, 0)
+
+    def residual(b: Array) -> Array:
+        return score - matmul(gram, b)
+
+    # Pivots of nearly dependent columns leave rounding behind; one step takes it away.
+    def polished(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        pull = jnp.where(inside, pair[1] - penalty * state.signs, 0)
+        b = pair[0] + jnp.where(inside, matmul(state.matrix, pull), 0)
+        return b, residual(b)
+
+    def breach(pair: tuple[Array, Array]) -> Array:
+        return optimality_violation(pair[1], pair[0], penalty, curvature) / largest
+
+    pair = (b, residual(b))
+    pair = jax.lax.cond(breach(pair) > 1e-3 * TOLERANCE, polished, lambda pair: pair, pair)
+    explained = jnp.sum(jnp.where(inside, state.constant * score, 0))
+    return state, (pair[0], explained, breach(pair))
+
+
+def _next_kink(state: _Tableau, curvature: Array) -> tuple[Array, Array]:
+    """Column and penalty of the next change of the support; penalty 0 if there is none."""
+    constant, slope, signs = state.constant, state.slope, state.signs
+    inside = signs != 0
+    just = jnp.arange(signs.shape[0]) == state.last
+    shrinks = inside & ~just & (signs * slope < 0) & (signs * constant < 0)
+    leaves = jnp.where(shrinks, divide(constant, slope), 0)
+
+    # A score of sign u meets the penalty at u constant / (1 + u slope), if it ever does.
+    def meets(u: float) -> Array:
+        barred = just & (u * constant > 0) & (jnp.sign(state.penalty * slope - constant) != u)
+        able = ~inside & ~state.dependent & (curvature > 0) & ~barred
+        able = able & (u * constant > 0) & (1 + u * slope > 0)
+        return jnp.where(able, divide(u * constant, 1 + u * slope), 0)
+
+    plus, minus = meets(1.0), meets(-1.0)
+    when = jnp.maximum(leaves, jnp.maximum(plus, minus))
+    column = jnp.argmax(when)
+    return column, jnp.minimum(when[column], state.penalty)
+
+
+def _pass_kink(
+    state: _Tableau, k: Array, penalty: Array, waiting: Array, smallest: Array
+) -> _Tableau:
+    """Exchange column k between support and rest at `penalty`; the change of the matrix waits."""
+    old = state.signs[k]
+    joins = old == 0
+    new = jnp.where(joins, jnp.sign(state.constant[k] - penalty * state.slope[k]), 0)
+    row = state.matrix[k] - matmul(state.left[k], state.right)
+    # The matrix is symmetric but for the sign between support and rest.
+    column = jnp.where((state.signs != 0) == joins, -row, row)
+    here = jnp.arange(row.shape[0]) == k
+    pivot = row[k]
+    column = jnp.where(here, pivot, column)
+    usable = ~joins | (pivot > smallest[k])
+    # With these two entries one rank-one update does the row and the column of the pivot as well.
+    factor = jnp.where(usable, jnp.where(here, pivot - 1, column) / pivot, 0)
+    constant = state.constant - factor * state.constant[k]
+    without = state.slope - old * column
+    slope = without - factor * without[k] + new * jnp.where(here, 1.0, -column) / pivot
+    return _Tableau(
+        state.matrix,
+        state.left.at[:, waiting].set(factor),
+        state.right.at[waiting].set(jnp.where(here, pivot + 1, row)),
+        constant,
+        jnp.where(usable, slope, state.slope),
+        jnp.where(here & usable, new, state.signs),
+        jnp.where(joins, state.dependent | (here & ~usable), False),
+        penalty,
+        k,
+        state.kinks + 1,
+    )

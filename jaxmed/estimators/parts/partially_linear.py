@@ -1,0 +1,176 @@
+"""Least squares of the outcome on some of the mediators, with variances that need no equal spread.
+
+The estimators of record: effects, their HC2 variances and those of single coefficients, for a
+chosen set of mediators given any basis of the covariates.
+"""
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.estimators.parts.legs import Legs
+from jaxmed.estimators.parts.refit import EffectVariances
+from jaxmed.estimators.parts.rows import project_out
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.linalg.triangular import solve_lower
+from jaxmed.typing import Array, pytree
+
+Variance = Literal["difference", "path_sum"]
+
+
+def check_variance(variance: str) -> None:
+    """Raises ValueError for an unknown variance."""
+    if variance not in get_args(Variance):
+        raise ValueError(f"variance must be one of {get_args(Variance)}, not {variance!r}")
+
+
+@pytree
+class OutcomeFit:
+    """Outcome ~ basis + exposure + selected mediators."""
+
+    beta: Array  # [p] NaN where not in the model
+    beta_se: Array  # [p] HC2
+    direct: Array  # []
+    indirect: Array  # [] sum of alpha beta
+    variances: EffectVariances
+    leverage: Array  # [n] of the rows in the outcome model
+    df: Array  # []
+    status: Array  # []
+
+
+def leverages(base: Array, weights: Array) -> Array:
+    """Diagonal of B (B'VB)^-1 B' for a base [n, r] under case weights, per copy of a row; [n]."""
+    size = jnp.sqrt(matmul(weights, base * base))
+    scaled = divide(base, size)
+    inverse = jnp.linalg.pinv(matmul((scaled * weights[:, None]).T, scaled), hermitian=True)
+    return jnp.sum(matmul(scaled, inverse) * scaled, axis=1)
+
+
+def over_slack(square: Array, leverage: Array) -> Array:
+    """Square / (1 - leverage), 0 where a row determines its own fit and so leaves no residual."""
+    slack = 1 - leverage
+    floor = 1e3 * jnp.finfo(square.dtype).eps
+    return jnp.where(slack > floor, divide(square, slack), 0)
+
+
+def alpha_errors(legs: Legs) -> Array:
+    """HC3 standard errors [p] of exposure -> mediator, NaN where there is no coefficient."""
+    rows, t = legs.rows, legs.exposure
+    slack = leverages(rows.mediator_base, rows.weights) + divide(t * t, legs.exposure_ss)
+    scaled = over_slack(rows.weights * t * t, slack)
+    square = matmul(over_slack(scaled, slack), legs.noise**2)
+    error = divide(sqrt(square), legs.exposure_ss, jnp.nan)
+    return jnp.where(jnp.isnan(legs.alpha.estimate), jnp.nan, error)
+
+
+def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
+    """The outcome model with the mediators `selected` [p] (bool).
+
+    Args:
+      legs: of the rows, any basis.
+      selected: constant mediators are left out.
+      variance: of the part of the indirect effect that the noise of alpha makes, "path_sum"
+        (never negative, generous where beta is noisy) or "difference" (unbiased when beta is
+        least squares on many mediators).
+    Returns:
+      OutcomeFit; TOO_FEW_ROWS where fewer than 2 degrees of freedom are left, RANK_DEFICIENT
+      where the selected are dependent. Nothing selected: indirect 0, EMPTY_SELECTION.
+    Raises:
+      ValueError: "difference" with different covariates in the two models.
+    Source: specification of the intervals, section 1: HC2 for the outcome residuals, HC3 for the
+      path part. Direct + indirect is the total effect where both models share their covariates.
+    """
+    rows = legs.rows
+    if variance == "difference" and not rows.same_base:
+        raise ValueError(
+            'variance="difference" compares the two models and needs the same covariates in both:'
+            ' pass variance="path_sum"'
+        )
+    w, (n, p) = rows.weights, legs.mediators.shape
+    selected = selected & ~legs.constant & ~jnp.isnan(legs.alpha.estimate)
+    count = jnp.sum(selected)
+    # More columns than rows are never fitted: a fixed number of places is enough.
+    index = jnp.argsort(~selected, stable=True)[: min(n, p)]
+    inside = selected[index]
+    columns = jnp.where(inside, legs.mediators[:, index], 0)
+    size = sqrt(matmul(w, columns * columns))
+    scaled = divide(columns, size)
+    inner = gram(jnp.sqrt(w)[:, None] * scaled)
+    lower = factor(inner, inside)
+    half = solve_lower(lower, scaled.T)
+
+    leverage = leverages(rows.outcome_base, w) + half_squares(half)
+    exposure = exposure_given_outcome_base(legs)
+    leverage = leverage + divide(exposure**2, legs.outcome_exposure_ss)
+    fitted = matmul(half, w * legs.outcome)
+    residual = legs.outcome - matmul(fitted, half)
+    noise = over_slack(w * residual**2, leverage)
+
+    back = jax.scipy.linalg.solve_triangular(
+        lower.T, jnp.concatenate([fitted[:, None], half], axis=1), lower=False
+    )
+    back = divide(back, size[:, None])
+    beta, beta_se = back[:, 0], sqrt(matmul(back[:, 1:] ** 2, noise))
+
+    alpha = jnp.where(inside, legs.alpha.estimate[index], 0)
+    outcome_alpha = jnp.where(inside, legs.outcome_alpha[index], 0)
+    on_path, on_direct = matmul(jnp.stack([alpha, outcome_alpha]), back[:, 1:])
+    on_direct = divide(exposure, legs.outcome_exposure_ss) - on_direct
+
+    slack = leverages(rows.mediator_base, w) + divide(legs.exposure**2, legs.exposure_ss)
+    weight = over_slack(w * divide(legs.exposure, legs.exposure_ss) ** 2, slack)
+    if variance == "path_sum":
+        path = matmul(jnp.where(inside, legs.noise[:, index], 0), beta)
+        path_variance = jnp.sum(over_slack(weight * path**2, slack))
+    else:
+        gain = over_slack(legs.outcome**2, slack) - over_slack(residual**2, leverage)
+        path_variance = jnp.maximum(jnp.sum(weight * gain), 0)
+    variances = EffectVariances(
+        jnp.sum(on_direct**2 * noise),
+        jnp.sum(on_path**2 * noise) + path_variance,
+        jnp.sum(on_direct * on_path * noise),
+    )
+    df = rows.count - 1 - rows.outcome_base.shape[1] - count
+    few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
+    code = st.combine(
+        legs.status,
+        jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT)),
+        st.when(count == 0, st.EMPTY_SELECTION),
+    )
+    absent = ~inside | st.is_fatal(code)
+
+    def place(values: Array) -> Array:
+        nowhere = jnp.full(p, jnp.nan, values.dtype)
+        return nowhere.at[index].set(jnp.where(absent, jnp.nan, values))
+
+    return OutcomeFit(
+        place(beta), place(beta_se), legs.total - jnp.sum(outcome_alpha * beta),
+        jnp.sum(alpha * beta), variances, leverage, df, code,
+    )  # fmt: skip
+
+
+def factor(inner: Array, inside: Array) -> Array:
+    """Cholesky factor of a Gram matrix with the identity where `inside` [d] does not hold."""
+    both = inside[:, None] & inside[None, :]
+    return jnp.linalg.cholesky(jnp.where(both, inner, jnp.eye(inside.shape[0], dtype=inner.dtype)))
+
+
+def singular(lower: Array) -> Array:
+    """True where a Cholesky factor of unit columns says that they are dependent."""
+    pivot = jnp.min(jnp.diagonal(lower))
+    return ~(pivot > 32 * jnp.finfo(lower.dtype).eps ** 0.5)
+
+
+def half_squares(half: Array) -> Array:
+    """Sums of squares [n] down the columns of L^-1 X' [d, n]."""
+    return jnp.sum(half * half, axis=0)
+
+
+def exposure_given_outcome_base(legs: Legs) -> Array:
+    """Residual [n] of the exposure on the covariates of the outcome model."""
+    if legs.rows.same_base:
+        return legs.exposure
+    return project_out(legs.rows.outcome_base, legs.rows.weights, legs.rows.exposure)

@@ -1,0 +1,185 @@
+"""Which mediators predict the outcome given the exposure, and which predict the exposure."""
+
+from typing import Literal, get_args
+
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.estimators.lasso_kernel import _fold_moments as fold_moments
+from jaxmed.estimators.parts.gram_lasso import default_grid, gram_path, held_out_loss, search
+from jaxmed.estimators.parts.legs import Legs
+from jaxmed.estimators.parts.partially_linear import exposure_given_outcome_base
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, pytree
+
+Penalty = Literal["cv", "zz"]
+
+
+def check_penalty(penalty: str) -> None:
+    """Raises ValueError for an unknown rule."""
+    if penalty not in get_args(Penalty):
+        raise ValueError(f"penalty must be one of {get_args(Penalty)}, not {penalty!r}")
+
+
+@pytree
+class Moments:
+    """Mean products of mediators (given basis and exposure, over their sd given the basis).
+
+    Every leaf may have a leading axis of folds; the sum over folds is the whole sample.
+    """
+
+    noise: Array  # [p, p] of the mediators
+    exposure: Array  # [p] mediators and exposure, 0 in the whole sample
+    outcome: Array  # [p] mediators and outcome
+    exposure_square: Array  # []
+    outcome_square: Array  # []
+    share: Array  # [] of the case weights
+
+    def with_exposure(self, alpha: Array) -> tuple[Array, Array]:
+        """Gram matrix of the mediators given the basis alone, and their products with it."""
+        outer = alpha[:, None] * self.exposure[..., None, :]
+        square = self.exposure_square[..., None, None]
+        inner = self.noise + outer + jnp.swapaxes(outer, -1, -2) + square * jnp.outer(alpha, alpha)
+        return inner, self.exposure + self.exposure_square[..., None] * alpha
+
+
+@pytree
+class Standardised:
+    """Mediators as the lassos see them."""
+
+    rows: Array  # [n, p + 2] root-weighted mediators, exposure and outcome
+    alpha: Array  # [p] of the standardised mediators
+    scale: Array  # [p] sd of the mediators given the basis, 0 for constant ones
+    share: Array  # [n] case weights over their sum
+
+
+def standardised(legs: Legs) -> Standardised:
+    """Mediators given basis and exposure over their sd given the basis; constant ones are 0."""
+    share = legs.rows.weights / legs.rows.count
+    t = exposure_given_outcome_base(legs)
+    alpha = jnp.where(legs.constant, 0, legs.outcome_alpha)
+    noise = matmul(share, legs.mediators**2)
+    size = jnp.where(legs.constant, 0, sqrt(noise + jnp.sum(share * t * t) * alpha**2))
+    columns = jnp.concatenate(
+        [divide(legs.mediators, size), t[:, None], legs.outcome[:, None]], axis=1
+    )
+    return Standardised(jnp.sqrt(share)[:, None] * columns, divide(alpha, size), size, share)
+
+
+def moments(data: Standardised) -> Moments:
+    """Of the whole sample."""
+    return _split(gram(data.rows), jnp.sum(data.share))
+
+
+def moments_of_folds(data: Standardised, folds: Array, num_folds: int) -> Moments:
+    """Of each fold; leaves [K, ...]."""
+    sizes = jnp.zeros(num_folds, data.share.dtype).at[folds].add(data.share)
+    return _split(fold_moments(data.rows, folds, num_folds), sizes)
+
+
+def _split(products: Array, share: Array) -> Moments:
+    p = products.shape[-1] - 2
+    return Moments(
+        products[..., :p, :p], products[..., :p, p], products[..., :p, p + 1],
+        products[..., p, p], products[..., p + 1, p + 1], share,
+    )  # fmt: skip
+
+
+@pytree
+class Support:
+    """A selected set and how it came about."""
+
+    selected: Array  # [p] bool
+    penalties: Array  # [L]
+    criterion: Array  # [L] what the rule minimises; infinite where the search had ended
+    position: Array  # [] of the chosen penalty
+    violation: Array  # [] of the optimality conditions, relative to the largest penalty
+    status: Array  # []
+
+
+def outcome_support(
+    whole: Moments, count: Array, free: int, *, num_penalties: int, ratio: float, patience: int
+) -> Support:
+    """Mediators that predict the outcome given exposure and basis: lasso, support by BIC.
+
+    Args:
+      whole: moments of the sample.
+      count: rows n.
+      free: unpenalised columns: basis and exposure.
+      num_penalties: of the grid.
+      ratio: smallest over largest penalty.
+      patience: see `search`.
+    Source: n log(RSS / n) + |S| (log n + log p), RSS of least squares on the support; supports
+      that leave less than 2 degrees of freedom are not considered.
+    """
+    p = whole.outcome.shape[0]
+    penalties = default_grid(whole.outcome, num_penalties, ratio)
+
+    def bic(b: Array, explained: Array) -> Array:
+        size = jnp.sum(b[0] != 0)
+        left = jnp.maximum(whole.outcome_square - explained[0], jnp.finfo(b.dtype).tiny)
+        value = count * jnp.log(left) + size * (jnp.log(count) + jnp.log(jnp.asarray(p, b.dtype)))
+        return jnp.where(count - free - size < 2, jnp.inf, value)
+
+    found = search(whole.noise[None], whole.outcome[None], penalties, bic, patience)
+    selected = found.coefficients[found.best, 0] != 0
+    return Support(selected, penalties, found.criterion, found.best, found.violation, found.status)
+
+
+def exposure_support(
+    whole: Moments,
+    folds: Moments,
+    alpha: Array,
+    *,
+    penalty: str,
+    inflation: float,
+    num_penalties: int,
+    ratio: float,
+    patience: int,
+) -> Support:
+    """Mediators that predict the exposure given the basis: lasso at the CV minimum, or beyond it.
+
+    Args:
+      whole: moments of the sample.
+      folds: moments of the folds; training moments are differences.
+      alpha: [p] of the standardised mediators.
+      penalty: "cv" for the minimum of the cross-validated loss, "zz" for the smallest penalty at
+        which the variance factor |w|^2 / (w't)^2 of the residual w is at most `inflation` times
+        that at the minimum.
+      inflation: of "zz".
+      num_penalties: of the grid.
+      ratio: smallest over largest penalty.
+      patience: see `search`.
+    """
+    inner, score = whole.with_exposure(alpha)
+    penalties = default_grid(score, num_penalties, ratio)
+    held, held_score = folds.with_exposure(alpha)
+    rest = 1 - folds.share
+
+    def loss(b: Array, _: Array) -> Array:
+        return jnp.sum(
+            jnp.stack([
+                held_out_loss(b[k], held[k], held_score[k], folds.exposure_square[k])
+                for k in range(rest.shape[0])
+            ])
+        )  # fmt: skip
+
+    trained = search(
+        divide(inner - held, rest[:, None, None]), divide(score - held_score, rest[:, None]),
+        penalties, loss, patience,
+    )  # fmt: skip
+    last = trained.best if penalty == "cv" else num_penalties - 1
+    path = gram_path(inner, score, penalties, last)
+    position = trained.best
+    if penalty == "zz":
+        b = path.coefficients
+        square = held_out_loss(b, inner, score, whole.exposure_square)
+        factor = divide(square, (whole.exposure_square - matmul(b, score)) ** 2, jnp.inf)
+        allowed = factor <= inflation * factor[position]
+        position = jnp.max(jnp.where(allowed, jnp.arange(num_penalties), position))
+    violation = jnp.maximum(trained.violation, jnp.max(path.violation))
+    code = st.combine(trained.status, jnp.max(path.status))
+    return Support(
+        path.coefficients[position] != 0, penalties, trained.criterion, position, violation, code
+    )

@@ -1,0 +1,136 @@
+"""Spline bases against splines written out, and what they must do with awkward covariates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.parts.basis import spline_basis, weighted_quantiles, with_basis
+from jaxmed.estimators.parts.rows import project_out, rows_of
+
+N = 90
+
+
+@pytest.fixture(scope="module")
+def covariates():
+    rng = np.random.default_rng(7)
+    return np.column_stack([rng.normal(3, 2, N), rng.gamma(2, 50, N)])
+
+
+def truncated_by_hand(x, knots):
+    """[1, x, x^2, x^3, truncated cubes] of every column and the product of the two."""
+    columns = [np.ones(len(x)), x[:, 0] * x[:, 1]]
+    for j in range(2):
+        z = (x[:, j] - x[:, j].mean()) / x[:, j].std()
+        columns += [z, z**2, z**3]
+        for probability in np.arange(1, knots + 1) / (knots + 1):
+            columns.append(np.maximum(z - np.quantile(z, probability), 0) ** 3)
+    return np.column_stack(columns)
+
+
+def residual(base, y):
+    return y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
+
+
+@pytest.mark.parametrize("kind", ["truncated", "bspline"])
+@pytest.mark.parametrize("knots", [0, 3])
+def test_both_kinds_span_cubic_splines_and_the_product(covariates, kind, knots):
+    y = np.sin(covariates[:, 0]) + np.log(covariates[:, 1]) + 0.01 * np.prod(covariates, axis=1)
+    basis = spline_basis(jnp.asarray(covariates), jnp.ones(N), knots=knots, kind=kind)
+    assert basis.shape == (N, 2 * (knots + 3) + 1)
+    base = jnp.column_stack([jnp.ones(N), basis])
+    found = project_out(base, jnp.ones(N), jnp.asarray(y))
+    tight = jax.config.jax_enable_x64
+    np.testing.assert_allclose(
+        found, residual(truncated_by_hand(covariates, knots), y), atol=1e-9 if tight else 5e-3
+    )
+    np.testing.assert_allclose(basis.mean(axis=0), 0, atol=1e-12 if tight else 1e-5)
+    np.testing.assert_allclose((basis**2).mean(axis=0), 1, rtol=1e-12 if tight else 1e-4)
+    if kind == "bspline":
+        assert np.linalg.cond(base) < 500
+
+
+def test_columns_of_every_choice_of_products():
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(50, 3)))
+    ones = jnp.ones(50)
+    assert spline_basis(x, ones, knots=2, tensor=False).shape == (50, 15)
+    assert spline_basis(x, ones, knots=2, tensor=True).shape == (50, 18)
+    full = spline_basis(x, ones, knots=2, tensor="full", kind="bspline")
+    assert full.shape == (50, 15 + 3 * 25)
+    product = full[:, 0] * full[:, 5]  # of the first two covariates' first columns
+    expected = (product - product.mean()) / product.std()
+    np.testing.assert_allclose(full[:, 15], expected, atol=1e-5)
+    assert spline_basis(x[:, :0], ones).shape == (50, 0)
+
+
+def test_weights_are_copies(covariates):
+    weights = np.random.default_rng(2).integers(0, 4, N).astype(float)
+    where = np.repeat(np.arange(N), weights.astype(int))
+    copied = jnp.asarray(covariates[where])
+    probabilities = jnp.asarray([0.1, 0.5, 0.8])
+    found = weighted_quantiles(jnp.asarray(covariates), jnp.asarray(weights), probabilities)
+    rtol = 1e-12 if jax.config.jax_enable_x64 else 1e-4
+    expected = np.quantile(covariates[where], probabilities, axis=0)
+    np.testing.assert_allclose(found, expected, rtol=rtol)
+    for tensor in (True, "full"):
+        once = spline_basis(
+            jnp.asarray(covariates), jnp.asarray(weights), tensor=tensor, kind="bspline"
+        )
+        many = spline_basis(copied, jnp.ones(len(where)), tensor=tensor, kind="bspline")
+        np.testing.assert_allclose(once[where], many, atol=1e3 * rtol)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "bspline"])
+def test_binary_and_constant_covariates_are_harmless(covariates, kind):
+    rng = np.random.default_rng(3)
+    binary, levels = rng.integers(0, 2, N) * 5.0 - 1, rng.integers(0, 3, N).astype(float)
+    x = np.column_stack([covariates[:, 0], binary, levels, np.full(N, 4.0)])
+    y = rng.normal(size=N)
+    basis = spline_basis(jnp.asarray(x), jnp.ones(N), tensor=False, kind=kind)
+    assert np.all(np.isfinite(basis))
+    # Two values enter once; a constant not at all.
+    assert (np.abs(np.asarray(basis)).max(axis=0) > 0)[6:12].tolist() == [True] + 5 * [False]
+    assert not np.any(basis[:, 18:])
+    alone = spline_basis(jnp.asarray(x[:, :1]), jnp.ones(N), kind=kind)
+    dummies = np.column_stack([np.ones(N), alone, binary, levels == 1, levels == 2])
+    found = project_out(jnp.column_stack([jnp.ones(N), basis]), jnp.ones(N), jnp.asarray(y))
+    atol = 1e-8 if jax.config.jax_enable_x64 else 1e-2
+    np.testing.assert_allclose(found, residual(dummies, y), atol=atol)
+
+
+def test_a_covariate_that_is_not_a_number_shows(covariates):
+    x = jnp.asarray(covariates).at[3, 0].set(jnp.nan)
+    assert np.all(np.isnan(spline_basis(x, jnp.ones(N), kind="bspline")))
+
+
+def data_of(covariates):
+    rng = np.random.default_rng(4)
+    return MediationData(
+        rng.normal(size=N), rng.normal(size=(N, 3)), rng.normal(size=N), covariates
+    )
+
+
+def test_with_basis_replaces_both_bases(covariates):
+    rows = rows_of(data_of(covariates))
+    assert with_basis(rows, "linear") is rows
+    splines = with_basis(rows, "splines")
+    assert splines.mediator_base.shape == splines.outcome_base.shape == (N, 14)
+    np.testing.assert_array_equal(splines.mediator_base[:, 0], 1)
+    apart = with_basis(rows_of(data_of(covariates), [0], [0, 1]), "splines")
+    assert apart.mediator_base.shape == (N, 7) and apart.outcome_base.shape == (N, 14)
+    own = with_basis(rows, lambda x, weights: jnp.sin(x))
+    np.testing.assert_allclose(own.outcome_base[:, 1:], np.sin(covariates), rtol=1e-5)
+    empty = with_basis(rows_of(data_of(covariates), [], []), "splines")
+    assert empty.mediator_base.shape == (N, 1)
+
+
+def test_misuse_is_refused(covariates):
+    rows = rows_of(data_of(covariates))
+    with pytest.raises(ValueError, match="basis must be"):
+        with_basis(rows, "spline")
+    with pytest.raises(ValueError, match=r"return \[n, r\]"):
+        with_basis(rows, lambda x, weights: x[:5])
+    for wrong in ({"kind": "natural"}, {"knots": -1}, {"tensor": "yes"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            spline_basis(jnp.asarray(covariates), jnp.ones(N), **wrong)

@@ -1,0 +1,171 @@
+"""Least squares on all mediators against explicit matrices, and what must not change it."""
+
+import jax
+import numpy as np
+import pytest
+from estimators.effects_oracle import Problem
+
+from jaxmed import status
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.ols import ols
+from jaxmed.estimators.parts.basis import default_splines
+
+N, P, Q = 90, 7, 2
+FITTED = {
+    (basis, variance): jax.jit(ols(basis=basis, variance=variance))
+    for basis in ("splines", "linear")
+    for variance in ("difference", "path_sum")
+}
+X64 = jax.config.jax_enable_x64
+EXACT, CLOSE = (1e-10, 1e-7) if X64 else (1e-4, 2e-3)
+
+
+def problem(n=N, p=P, q=Q, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, q))
+    shape = np.tanh(x[:, :1]) + x[:, 1:2] ** 2 if q else np.zeros((n, 1))
+    t = (rng.random(n) < 0.5) + 0.3 * shape[:, 0]
+    m = t[:, None] * rng.uniform(-1, 1, p) + shape + (0.5 + t[:, None]) * rng.normal(size=(n, p))
+    y = 1 + 0.5 * t + m[:, : min(p, 3)].sum(1) + shape[:, 0] + rng.normal(size=n) * (0.5 + t)
+    return MediationData(*(np.asarray(v, float) for v in (t, m, y, x)))
+
+
+def oracle(data, basis):
+    ones = np.ones((len(data.exposure), 1))
+    x = data.covariates
+    if basis == "splines":
+        x = np.asarray(default_splines(x, ones[:, 0]))
+    return Problem(data.exposure, data.mediators, data.outcome, np.c_[ones, x])
+
+
+@pytest.mark.skipif(not X64, reason="compared in float64")
+@pytest.mark.parametrize(("basis", "variance"), [("splines", "difference"), ("linear", "path_sum")])
+def test_against_explicit_matrices(basis, variance):
+    data = problem()
+    peer, found = oracle(data, basis), FITTED[basis, variance](None, data)
+    direct, indirect, direct_var, indirect_var = peer.effects(np.ones(P, bool), variance)
+    np.testing.assert_allclose(found.effects.direct, direct, rtol=1e-9)
+    np.testing.assert_allclose(found.effects.indirect, indirect, rtol=1e-9)
+    np.testing.assert_allclose(found.standard_errors.direct, np.sqrt(direct_var), rtol=1e-8)
+    np.testing.assert_allclose(found.standard_errors.indirect, np.sqrt(indirect_var), rtol=1e-8)
+    pairs = [peer.coefficient(k, np.arange(P)) for k in range(P)]
+    np.testing.assert_allclose(found.mediators.beta, [b for b, _ in pairs], rtol=1e-8)
+    np.testing.assert_allclose(found.mediators.beta_se**2, [v for _, v in pairs], rtol=1e-8)
+    np.testing.assert_allclose(found.mediators.alpha, peer.alpha, rtol=1e-9)
+    np.testing.assert_allclose(found.mediators.alpha_se**2, peer.alpha_var, rtol=1e-8)
+    np.testing.assert_allclose(found.details.df, N - P - 1 - peer.q)
+
+
+def test_parts_add_up_and_the_total_is_that_without_mediators():
+    data = problem()
+    found = FITTED["splines", "path_sum"](None, data)
+    whole = found.effects.direct + found.effects.indirect
+    np.testing.assert_allclose(found.effects.total, whole, atol=EXACT)
+    np.testing.assert_allclose(np.sum(found.mediators.indirect), found.effects.indirect, atol=EXACT)
+    peer = oracle(data, "splines")
+    np.testing.assert_allclose(whole, peer.total, atol=EXACT)
+    # IF of the total: t r / S through the outcome noise, and the noise of alpha.
+    residual = peer.fit(np.arange(P))
+    score = (peer.t / peer.ss) ** 2
+    variance = np.sum(score * residual[1] ** 2 / (1 - residual[2]))
+    variance += np.sum(score * (peer.u - residual[1]) ** 2 / (1 - peer.h0) ** 2)
+    np.testing.assert_allclose(found.standard_errors.total**2, variance, rtol=CLOSE)
+
+
+def test_weights_are_copies():
+    data = problem()
+    times = np.random.default_rng(1).integers(1, 4, N)
+    weighted = MediationData(
+        data.exposure, data.mediators, data.outcome, data.covariates, times.astype(float)
+    )
+    copied = MediationData(
+        *(np.repeat(v, times, axis=0) for v in (data.exposure, data.mediators, data.outcome)),
+        np.repeat(data.covariates, times, axis=0),
+    )
+    for key in FITTED:
+        one = jax.jit(ols(basis=key[0], variance=key[1]))(None, weighted)
+        two = FITTED[key](None, copied)
+        for left, right in (
+            (one.effects, two.effects),
+            (one.standard_errors, two.standard_errors),
+            (one.mediators, two.mediators),
+        ):
+            jax.tree.map(
+                lambda a, b: np.testing.assert_allclose(a, b, rtol=CLOSE, atol=CLOSE), left, right
+            )
+        if not X64:
+            break
+
+
+def test_units_and_order_of_mediators():
+    data = problem()
+    order, scale = np.r_[3, 0, 6, 5, 2, 1, 4], np.r_[-2.0, 0.1, 5, 1, 3, 0.5, 10]
+    moved = MediationData(
+        data.exposure, (data.mediators * scale)[:, order], data.outcome, data.covariates
+    )
+    fit = FITTED["splines", "difference"]
+    one, two = fit(None, data), fit(None, moved)
+    np.testing.assert_allclose(one.effects.indirect, two.effects.indirect, rtol=CLOSE)
+    np.testing.assert_allclose(
+        one.standard_errors.indirect, two.standard_errors.indirect, rtol=CLOSE
+    )
+    np.testing.assert_allclose(
+        one.mediators.indirect[order], two.mediators.indirect, rtol=CLOSE, atol=CLOSE
+    )
+
+
+def test_constant_mediators_and_too_few_rows():
+    data = problem()
+    flat = MediationData(
+        data.exposure,
+        np.c_[data.mediators[:, :2], np.ones(N), data.mediators[:, 3:]],
+        data.outcome,
+        data.covariates,
+    )
+    found = FITTED["linear", "path_sum"](None, flat)
+    rest = MediationData(
+        data.exposure, np.delete(data.mediators, 2, 1), data.outcome, data.covariates
+    )
+    peer = oracle(rest, "linear").effects(np.ones(P - 1, bool), "path_sum")
+    np.testing.assert_allclose(found.effects.indirect, peer[1], rtol=CLOSE)
+    assert int(found.mediators.reason[2]) == status.CONSTANT_MEDIATOR
+    assert np.isnan(found.mediators.beta[2])
+    assert not found.selected[2]
+    many = jax.jit(ols(basis="linear"))(None, problem(n=20, p=17))
+    assert int(many.status) == status.TOO_FEW_ROWS
+    assert np.isnan(many.effects.direct)
+    assert np.isnan(many.mediators.beta).all()
+    twins = MediationData(
+        data.exposure,
+        np.c_[data.mediators[:, :6], data.mediators[:, 0]],
+        data.outcome,
+        data.covariates,
+    )
+    assert int(FITTED["linear", "path_sum"](None, twins).status) == status.RANK_DEFICIENT
+
+
+def test_separate_covariates():
+    data = problem()
+    fit = jax.jit(ols(basis="linear", variance="path_sum", covariates_mediator=[0]))
+    found = fit(None, data)
+    ones = np.ones((N, 1))
+    first = Problem(
+        data.exposure, data.mediators, data.outcome, np.c_[ones, data.covariates[:, :1]]
+    )
+    second = oracle(data, "linear")
+    b, r, h = second.fit(np.arange(P))
+    np.testing.assert_allclose(found.effects.direct, b[0], rtol=CLOSE)
+    np.testing.assert_allclose(found.effects.indirect, first.alpha @ b[1:], rtol=CLOSE)
+    x = second.noise
+    on_path = x @ np.linalg.solve(x.T @ x, first.alpha)
+    variance = np.sum(on_path**2 * r**2 / (1 - h))
+    path = (first.t / first.ss) ** 2 * (first.noise @ b[1:]) ** 2 / (1 - first.h0) ** 2
+    np.testing.assert_allclose(found.standard_errors.indirect**2, variance + path.sum(), rtol=CLOSE)
+    with pytest.raises(ValueError, match="path_sum"):
+        ols(basis="linear", covariates_mediator=[0])(None, data)
+
+
+def test_options_are_checked():
+    for options in ({"basis": "cubic"}, {"variance": "hc3"}, {"level": 1.0}):
+        with pytest.raises(ValueError, match="must"):
+            ols(**options)
