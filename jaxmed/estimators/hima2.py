@@ -115,13 +115,18 @@ def _standardised(rows: Rows) -> Rows:
         mean, sd = mean_and_sd(rows.weights, columns)
         return divide(columns - mean, sd)
 
-    bases = [
+    mediator_base, outcome_base = (
         jnp.concatenate([base[:, :1], scaled(base[:, 1:])], axis=1)
         for base in (rows.mediator_base, rows.outcome_base)
-    ]
-    exposure = scaled(rows.exposure[:, None])[:, 0]
+    )
     return Rows(
-        exposure, scaled(rows.mediators), rows.outcome, *bases, rows.weights, rows.same_base
+        scaled(rows.exposure[:, None])[:, 0],
+        scaled(rows.mediators),
+        rows.outcome,
+        mediator_base,
+        outcome_base,
+        rows.weights,
+        rows.same_base,
     )
 
 

@@ -20,7 +20,7 @@ from jaxmed.estimators.parts.assemble import assemble, check_adjust, mediator_ef
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
-from jaxmed.estimators.parts.rows import Columns, mean_and_sd, rows_of
+from jaxmed.estimators.parts.rows import Columns, is_constant, mean_and_sd, rows_of
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -115,6 +115,9 @@ def medfix(
         w, count = rows.weights, rows.count
         ids = _folds(key, fold_ids, w.shape[0], count_folds, nlambda2, release)
         residuals = jnp.concatenate([legs.mediators, legs.outcome[:, None]], axis=1)
+        # What least squares leaves by rounding must not be scaled up and fitted.
+        raw = jnp.concatenate([rows.mediators, rows.outcome[:, None]], axis=1)
+        residuals = jnp.where(is_constant(w, residuals, raw), 0, residuals)
         mean, sd = mean_and_sd(w, residuals)
         columns = divide(residuals - mean, sd)
         p = columns.shape[1] - 1

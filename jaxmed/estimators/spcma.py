@@ -149,11 +149,15 @@ def sparse_loadings(
         own = (own - jnp.sum(matmul(shared, inverse) * shared, axis=1)) / found.scale
         explained = divide(own, found.total)
         at = _last_jump(explained, path.count, jump)
+        # A single kink has nothing but zeros (one mediator): the end of the path is the component.
+        alone = path.count == 1
+        chosen = jnp.where(alone, toward, b[at])
+        gained = jnp.where(alone, divide(found.eigenvalues[j], found.total), explained[at])
         base = jnp.where(j == 0, 0, state.share[j - 1])
         return SparseLoadings(
-            before.at[:, j].set(b[at]),
-            state.penalties.at[j].set(path.penalties[at]),
-            state.share.at[j].set(base + explained[at]),
+            before.at[:, j].set(chosen),
+            state.penalties.at[j].set(jnp.where(alone, 0, path.penalties[at])),
+            state.share.at[j].set(base + gained),
             st.combine(state.status, path.status),
         )
 

@@ -10,7 +10,9 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.medfix import FoldIds, medfix
 
-CALLS = [(a, "hdmed_medfix_lasso") for a in reference.ALL_8]
+LARGE = ("gA500", "mx400")
+CALLS = [(a, "hdmed_medfix_lasso") for a in reference.ALL_8 if a not in LARGE]
+CALLS += [pytest.param(a, "hdmed_medfix_lasso", marks=pytest.mark.slow) for a in LARGE]
 CALLS += [(a, "hdmed_medfix") for a in ("med", "lin", "mx20")]
 CALLS += [pytest.param("gA100", "hdmed_medfix", marks=pytest.mark.slow)]
 

@@ -67,7 +67,12 @@ def compare(record, found, details, draws):
     return sign, ours, stored
 
 
-@pytest.mark.parametrize("alias", ["med", "lin", "mx20", "gA100", "gB100", "hco", "mx400"])
+SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "alias", ["med", "lin", "mx400", SLOW("mx20"), SLOW("gA100"), SLOW("gB100"), SLOW("hco")]
+)
 def test_pcma_is_the_release(alias):
     record = rd.call(alias, "hdmed_pcma")
     count, draws = record["args"]["n_pc"], int(record["args"]["sims"])
@@ -78,7 +83,7 @@ def test_pcma_is_the_release(alias):
     np.testing.assert_allclose(ours * sign, stored, atol=1e-8)
 
 
-@pytest.mark.parametrize("alias", ["med", "lin", "mx20", "gA100"])
+@pytest.mark.parametrize("alias", ["lin", "mx20", SLOW("med"), SLOW("gA100")])
 def test_spcma_is_the_release(alias):
     record = rd.call(alias, "hdmed_spcma")
     count, draws = record["args"]["n_pc"], int(record["args"]["sims"])
@@ -147,7 +152,7 @@ def test_counts():
     assert (np.abs(counts.mean(0) - weights) < 5 * spread).all()
 
 
-@pytest.mark.parametrize("factory", [pcma, spcma])
+@pytest.mark.parametrize("factory", [pcma, SLOW(spcma)])
 def test_weights_are_copies(factory):
     data = rd.data("lin")
     weights = np.resize([1.0, 2.0, 0.0, 1.0], 150)

@@ -90,7 +90,7 @@ def test_budget_says_not_converged():
     x, rng = correlated(80, 20, 1)
     gram = jnp.asarray(x.T @ x / 80)
     target = gram @ rng.normal(size=20)
-    fit = jax.jit(lambda g, d, l: dantzig(g, d, l, max_pivots=5))(
+    fit = jax.jit(lambda *problem: dantzig(*problem, max_pivots=5))(
         gram, target[None], jnp.asarray(PENALTIES)
     )
     assert int(fit.status[0, -1]) == st.NOT_CONVERGED and int(fit.pivots[0, -1]) == 5
