@@ -55,8 +55,8 @@ MESSAGES: dict[int, str] = {
     EMPTY_SELECTION: "no mediator was selected",
     SMALL_SAMPLE: "too few tests or rows for the estimated null proportions to be trusted",
     INFEASIBLE: "a constraint is not met to the stated tolerance",
-    LOG_ODDS: "effects are log odds ratios: odds do not collapse, so that direct and indirect effect "
-    "do not add up to the total",
+    LOG_ODDS: "effects are log odds ratios: odds do not collapse, so that direct and indirect "
+    "effect do not add up to the total",
     NOT_ESTIMATED: "this method does not estimate this quantity",
     NOT_APPLICABLE: "not defined for these dimensions (a single mediator has no angle to test)",
     NOT_IN_DUAL: "needs a residual sum of squares, and with p >= n-2-q mediators there is none",

@@ -60,9 +60,10 @@ def dact(
     Raises:
       ValueError: vectors of other shapes, an unknown option.
     Source: Liu et al. (2022), JASA; Jin and Cai (2007); Efron (2004). For many tests (m in the
-      hundreds at least) with sparse signals. The "jc" correction shrinks the null: with 2000 tests of which 2% have the
-      exposure path only, 5% the outcome path only and 1% both, BH at .05 had a false discovery
-      rate of .125 (efron .06, none .05, `hdmt` .047); with a quarter of these signals .05.
+      hundreds at least) with sparse signals. The "jc" correction shrinks the null: with 2000
+      tests of which 2% have the exposure path only, 5% the outcome path only and 1% both, BH at
+      .05 had a false discovery rate of .125 (efron .06, none .05, `hdmt` .047); with a quarter of
+      these signals .05.
     """
     if correction not in get_args(Correction):
         raise ValueError(f"correction must be one of {get_args(Correction)}, not {correction!r}")
@@ -89,7 +90,8 @@ def dact(
         log_p = log_raw
     else:
         null = (fourier_null if correction == "jc" else truncated_normal_null)(z, present)
-        log_p = jnp.where(null.found, special.log_ndtr(-(z - null.mean) / null.sd), log_raw)
+        scaled: Array = special.log_ndtr(-(z - null.mean) / null.sd)
+        log_p = jnp.where(null.found, scaled, log_raw)
     failed = ~null.found
     code = st.combine(
         st.when(count < few_tests, st.SMALL_SAMPLE),
@@ -124,4 +126,5 @@ def _score(p: Array) -> Array:
 def _log_mixture(p_a: Array, p_b: Array, weights: Array) -> Array:
     """Log of w1 p_a + w2 p_b + w3 max(p_a, p_b)^2; the square would underflow first."""
     logs = jnp.stack([jnp.log(p_a), jnp.log(p_b), 2 * jnp.log(jnp.maximum(p_a, p_b))])
-    return jax.nn.logsumexp(logs, axis=0, b=weights[:, None])
+    sums: Array = jax.nn.logsumexp(logs, axis=0, b=weights[:, None])
+    return sums

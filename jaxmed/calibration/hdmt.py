@@ -226,4 +226,5 @@ def _quantile(
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
-    return jnp.where(upper > 1, upper, (low + high) / 2)
+    inside: Array = (low + high) / 2
+    return jnp.where(upper > 1, upper, inside)

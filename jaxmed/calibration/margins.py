@@ -67,7 +67,9 @@ def null_proportion(z: Array, present: Array) -> Array:
         start = (jnp.ones_like(z), jnp.zeros_like(z))
         return 1 - jnp.sum(jax.lax.scan(rotate, start, weights)[1])
 
-    signals = jax.lax.map(signal, (jnp.asarray(frequencies, dtype), jnp.asarray(growth, dtype)))
+    signals: Array = jax.lax.map(
+        signal, (jnp.asarray(frequencies, dtype), jnp.asarray(growth, dtype))
+    )
     used = jnp.asarray(frequencies, dtype) <= jnp.sqrt(jnp.log(count)) + 1e-6
     return jnp.clip(1 - jnp.max(jnp.where(used, signals, -jnp.inf)), 0, 1)
 

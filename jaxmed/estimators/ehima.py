@@ -49,7 +49,7 @@ def ehima(
     n_include: int | None = None,
     penalty: Kind = "mcp",
     gamma: float | None = None,
-    nlambda: int = 100,
+    num_penalties: int = 100,
     alpha: float = 0.05,
     min_tests: int = 20,
     covariates_mediator: Columns = None,
@@ -66,7 +66,7 @@ def ehima(
         of rows of the array.
       penalty: "mcp", "scad" or "lasso".
       gamma: of the penalty; 3 for MCP and 3.7 for SCAD if None.
-      nlambda: penalties on the path; BIC chooses.
+      num_penalties: penalties on the path; BIC chooses.
       alpha: false discovery rate.
       min_tests: with fewer usable mediators the p-value is plain joint significance, because
         nothing can be calibrated; "correct" only.
@@ -93,8 +93,8 @@ def ehima(
         raise ValueError(f"n_include must be at least 1, not {n_include}")
     if not 0 < alpha < 1 or not 0 < level < 1:
         raise ValueError(f"alpha and level must be between 0 and 1, not {alpha} and {level}")
-    if nlambda < 2:
-        raise ValueError(f"nlambda must be at least 2, not {nlambda}")
+    if num_penalties < 2:
+        raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
     released = compat == "r"
     scaled = released if scale is None else scale
     walk = solver or (REFERENCE if released else PathSolver())
@@ -107,7 +107,7 @@ def ehima(
         keep = n_include or math.ceil(2 * n / math.log(n))
         product = jnp.nan_to_num(jnp.abs(legs.alpha.estimate * legs.beta.estimate), nan=-1.0)
         index = jnp.sort(jax.lax.top_k(product, min(p, keep))[1])
-        path = _path(rows, index, legs, form, walk, nlambda, released)
+        path = _path(rows, index, legs, form, walk, num_penalties, released)
         chosen = (path.chosen[: index.shape[0]] != 0) & ~legs.constant[index]
         beta, code = active_plus_one(legs, index, chosen)
 
@@ -180,7 +180,7 @@ def _path(
     legs: Legs,
     form: ConcavePenalty,
     solver: PathSolver,
-    nlambda: int,
+    num_penalties: int,
     released: bool,
 ) -> ConcavePath:
     """Path of outcome on candidates, covariates and exposure, columns of mean 0 and size n."""
@@ -199,7 +199,7 @@ def _path(
     factors = jnp.concatenate([jnp.ones(kept.shape[1], design.dtype), free])
     short = 0.001 if rows.exposure.shape[0] > columns.shape[1] else 0.05
     penalties = penalty_path(
-        inner, score, factors, count=nlambda, ratio=short, nudge=solver.kind == "reference"
+        inner, score, factors, count=num_penalties, ratio=short, nudge=solver.kind == "reference"
     )
     return concave_path(inner, score, jnp.sum(response**2), n, factors, penalties, form, solver)
 

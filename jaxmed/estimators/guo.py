@@ -4,17 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.parts.assemble import (
-    Adjust,
-    assemble,
-    check_adjust,
-    mediator_effects,
-    member,
-    reasons,
-    spread,
-)
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member, reasons, spread
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.refit import EffectVariances, Refit, refit

@@ -3,17 +3,11 @@
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.parts.assemble import (
-    ADJUSTMENTS,
-    Adjust,
-    assemble,
-    check_adjust,
-    mediator_effects,
-    reasons,
-)
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_effects import (
     DebiasedDetails,
     beta_leg,
@@ -43,7 +37,7 @@ def hdma(
     alpha: float = 0.05,
     adjust: Adjust = "bh",
     folds: int = 10,
-    nlambda: int = 100,
+    num_penalties: int = 100,
     lam_node: ArrayLike | None = None,
     lam_initial: ArrayLike | None = None,
     fold_ids: tuple[ArrayLike, ArrayLike] | None = None,
@@ -73,9 +67,9 @@ def hdma(
         ceil(n / (2 log n)), n the rows of the arrays.
       family: of the outcome, "gaussian" or "binomial" (0/1).
       alpha: cut of the adjusted p-value (compat="r": of the raw p-value of beta).
-      adjust: of joint significance over the screened: "none", "bonferroni" or "bh".
+      adjust: of joint significance over the screened: "none", "bonferroni", "bh", "hdmt" or "dact".
       folds: of both cross-validations.
-      nlambda: length of every path.
+      num_penalties: length of every path.
       lam_node: penalty of the node-wise regressions, on columns of standard deviation 1.
       lam_initial: penalty of the initial lasso, on columns of mean square 1.
       fold_ids: folds of the rows, 0..folds-1, for the node-wise and the initial regressions.
@@ -94,14 +88,16 @@ def hdma(
     """
     check_compat(compat)
     check_adjust(adjust)
-    check_tuning(family, folds, nlambda, fold_ids)
+    check_tuning(family, folds, num_penalties, fold_ids)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         rows = rows_of(data, covariates_mediator, covariates_outcome)
         n, p = rows.mediators.shape
         drawn = draw_folds(key, n, folds, lam_node, lam_initial, fold_ids)
         reference = compat == "r"
-        tuning = Tuning(*drawn, lam_node, lam_initial, folds, nlambda, reference, robust, family)
+        tuning = Tuning(
+            *drawn, lam_node, lam_initial, folds, num_penalties, reference, robust, family
+        )
         legs = legs_of(rows)
         leg = legs.beta if family == "gaussian" else legs.alpha
         size = screen_size(n, p, n_include, divisor=0.5 if family == "gaussian" else 2.0)
@@ -132,16 +128,14 @@ def _correct(
     beta = beta_leg(index, fit, p, rows.count)
     beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
     beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
-    p_value = jnp.maximum(legs.alpha.p_value, beta_p)
-    p_adjusted = ADJUSTMENTS[adjust](p_value)
-    selected = p_adjusted <= alpha
     indirect, variances = debiased_effects(legs, index, fit)
     marginal, code = marginal_total(legs, tuning.family)
     screened = jnp.ones(index.shape, bool)
     mediators = mediator_effects(
         legs.alpha, beta, reasons(legs, index, screened, screened), level=level, beta_p=beta_p,
-        p_value=p_value, p_adjusted=p_adjusted,
+        adjust=adjust,
     )  # fmt: skip
+    selected = mediators.p_adjusted <= alpha
     return assemble(
         direct=fit.direct,
         indirect=indirect,
@@ -169,13 +163,12 @@ def _reference(
     beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
     beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
     selected = beta_p <= alpha
-    p_value = jnp.maximum(legs.alpha.p_value, beta_p)
     marginal, code = marginal_total(legs, tuning.family)
     indirect = jnp.sum(jnp.where(selected, legs.alpha.estimate * beta.estimate, 0))
     screened = jnp.ones(index.shape, bool)
     mediators = mediator_effects(
         legs.alpha, beta, reasons(legs, index, screened, screened),
-        level=level, beta_p=beta_p, p_value=p_value, adjust=adjust,
+        level=level, beta_p=beta_p, adjust=adjust,
     )  # fmt: skip
     return assemble(
         direct=marginal - indirect,

@@ -1,11 +1,11 @@
 """HIMA: screening, one concave penalised outcome model, joint significance of what it keeps."""
 
+from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.hima_logistic import fit_binary
 from jaxmed.estimators.hima_release import fit_release
 from jaxmed.estimators.hima_stages import HimaSettings, fit_gaussian
-from jaxmed.estimators.parts.assemble import Adjust, check_adjust
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns, rows_of

@@ -1,15 +1,14 @@
 """HIMA2: screening by |alpha beta|, de-sparsified lasso, mixture-null false discovery rate."""
 
-from typing import Literal, get_args
-
 import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.calibration.hdmt import NullProportions, hdmt
+from jaxmed.calibration.joint_adjustment import Adjust, adjusted, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.parts.assemble import ADJUSTMENTS, assemble, mediator_effects, reasons
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_effects import (
     DebiasedDetails,
     beta_leg,
@@ -29,8 +28,6 @@ from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
-Hima2Adjust = Literal["hdmt", "bh", "bonferroni", "none"]
-
 
 @pytree
 class Hima2Details:
@@ -46,9 +43,9 @@ def hima2(
     *,
     n_include: int | None = None,
     alpha: float = 0.05,
-    adjust: Hima2Adjust = "hdmt",
+    adjust: Adjust = "hdmt",
     folds: int = 10,
-    nlambda: int = 100,
+    num_penalties: int = 100,
     lam_node: ArrayLike | None = None,
     lam_initial: ArrayLike | None = None,
     fold_ids: tuple[ArrayLike, ArrayLike] | None = None,
@@ -71,9 +68,9 @@ def hima2(
     Args:
       n_include: mediators kept by the screening; default ceil(2n / log n), n rows of the arrays.
       alpha: cut of the adjusted p-value.
-      adjust: "hdmt" (few tests: SMALL_SAMPLE), "bh", "bonferroni" or "none".
+      adjust: "hdmt", "dact" (few tests: SMALL_SAMPLE), "bh", "bonferroni" or "none".
       folds: of both cross-validations.
-      nlambda: length of every path.
+      num_penalties: length of every path.
       lam_node: penalty of the node-wise regressions, on columns of standard deviation 1.
       lam_initial: penalty of the initial lasso, on columns of mean square 1.
       fold_ids: folds of the rows, 0..folds-1, for the node-wise and the initial regressions.
@@ -90,16 +87,15 @@ def hima2(
     Source: Perera et al. (2022), BMC Bioinformatics 23; baselines.md sections 10, 20 and B2.
     """
     check_compat(compat)
-    if adjust not in get_args(Hima2Adjust):
-        raise ValueError(f"adjust must be one of {get_args(Hima2Adjust)}, not {adjust!r}")
-    check_tuning("gaussian", folds, nlambda, fold_ids)
+    check_adjust(adjust)
+    check_tuning("gaussian", folds, num_penalties, fold_ids)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         rows = rows_of(data, covariates_mediator, covariates_outcome)
         n, p = rows.mediators.shape
         drawn = draw_folds(key, n, folds, lam_node, lam_initial, fold_ids)
         reference = compat == "r"
-        tuning = Tuning(*drawn, lam_node, lam_initial, folds, nlambda, reference, robust)
+        tuning = Tuning(*drawn, lam_node, lam_initial, folds, num_penalties, reference, robust)
         legs = legs_of(_standardised(rows) if reference and scale else rows)
         product = jnp.abs(legs.alpha.estimate * legs.beta.estimate)
         index = smallest(-product, screen_size(n, p, n_include))
@@ -160,7 +156,8 @@ def _fit(
         p_adjusted = jnp.full(p, jnp.nan, p_value.dtype).at[index].set(calibrated.fdr)
         null, code = calibrated.null, st.combine(code, calibrated.status)
     else:
-        p_adjusted = ADJUSTMENTS[adjust](p_value)
+        p_adjusted, quality = adjusted(adjust, alpha_p, beta_p, p_value)
+        code = st.combine(code, quality)
     selected = p_adjusted <= cut
     p_max = p_value
     if reference:

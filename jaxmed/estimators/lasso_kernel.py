@@ -192,7 +192,7 @@ def _gaussian_rows(
     return penalties, b, intercepts - matmul(b, design.loadings.T), fit
 
 
-def _fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:
+def fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:
     """Second moments rows'rows of every fold, [K, d, d], in one pass over the rows.
 
     Rows are sorted by fold and each fold is padded to whole blocks, so that a block belongs to
@@ -258,7 +258,7 @@ def _gaussian_folds_by_moments(
     _, response = _response(problem, design, weights)
     root = jnp.sqrt(weights)[:, None]
     rows = jnp.concatenate([left * keep, root * design.columns.T, root * response[:, None]], axis=1)
-    moments = _fold_moments(rows, folds, num_folds)
+    moments = fold_moments(rows, folds, num_folds)
     sizes = jnp.zeros(num_folds, weights.dtype).at[folds].add(weights)
     total = jnp.sum(moments, axis=0)
     losses, codes = jax.lax.map(
@@ -284,7 +284,7 @@ def _gaussian_folds_by_rows(
     return jax.lax.map(one, jnp.arange(num_folds))
 
 
-def _problem(
+def lasso_problem(
     mediators: Array, outcome: Array, covariates: Array, weights: Array | None, count: int
 ) -> tuple[_Problem, Array]:
     weights = jnp.ones(outcome.shape, outcome.dtype) if weights is None else weights
@@ -318,7 +318,7 @@ def gaussian_lasso_cv(
       Path in original units; `at(index_minimum)` and `at(index_one_se)` are the usual choices.
     Source: Tibshirani (1996); grid, folds and rules as glmnet (Friedman et al., 2010).
     """
-    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
+    problem, share = lasso_problem(mediators, outcome, covariates, weights, num_penalties)
     penalties, b, free, fit = _gaussian_rows(problem, share, None, FIT_TOLERANCE)
     n, p = mediators.shape
     by = _gaussian_folds_by_moments if n > p else _gaussian_folds_by_rows
@@ -384,7 +384,7 @@ def logistic_lasso_cv(
       NOT_CONVERGED where covariates alone separate the outcome.
     Source: as `gaussian_lasso_cv`.
     """
-    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
+    problem, share = lasso_problem(mediators, outcome, covariates, weights, num_penalties)
     penalties, b, free, fit = _logistic_fit(problem, share, None, FIT_TOLERANCE)
 
     def one(fold: Array) -> tuple[Array, Array, Array]:

@@ -3,17 +3,11 @@
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.parts.assemble import (
-    ADJUSTMENTS,
-    Adjust,
-    assemble,
-    check_adjust,
-    mediator_effects,
-    reasons,
-)
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_lasso import check_tuning, draw_folds
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, node_scores, own_paths
@@ -42,7 +36,7 @@ def meddic(
     alpha: float = 0.05,
     adjust: Adjust = "bh",
     folds: int = 10,
-    nlambda: int = 100,
+    num_penalties: int = 100,
     lam_node: ArrayLike | None = None,
     node_folds: ArrayLike | None = None,
     max_rounds: int = 500,
@@ -61,9 +55,9 @@ def meddic(
     Args:
       dense: share of n up to which all columns are taken by least squares.
       alpha: cut of the adjusted joint p-value of a mediator.
-      adjust: "none", "bonferroni" or "bh".
+      adjust: "none", "bonferroni", "bh", "hdmt" or "dact".
       folds: of the cross-validation of the scores' penalty.
-      nlambda: length of its path.
+      num_penalties: length of its path.
       lam_node: that penalty, on columns of standard deviation 1.
       node_folds: fold of every row, int [n] in 0..folds-1.
       max_rounds: of the scaled lasso; the release stops after 20.
@@ -81,7 +75,7 @@ def meddic(
     if not 0 <= dense < 1:
         raise ValueError(f"dense must be in [0, 1), not {dense}")
     check_adjust(adjust)
-    check_tuning("gaussian", folds, nlambda, None)
+    check_tuning("gaussian", folds, num_penalties, None)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         legs = legs_of(rows_of(data, covariates, covariates))
@@ -91,7 +85,7 @@ def meddic(
         else:
             pair = None if node_folds is None else (node_folds, node_folds)
             ids, _ = draw_folds(key, n, folds, lam_node, lam_node, pair)
-            model = _debiased(legs, lam_node, ids, folds, nlambda, max_rounds)
+            model = _debiased(legs, lam_node, ids, folds, num_penalties, max_rounds)
         return _assembled(legs, model, alpha, adjust, level)
 
     return estimate
@@ -144,7 +138,7 @@ def _debiased(
     lam_node: ArrayLike | None,
     ids: Array | None,
     folds: int,
-    nlambda: int,
+    num_penalties: int,
     max_rounds: int,
 ) -> _Model:
     rows, w = legs.rows, legs.rows.weights
@@ -154,7 +148,7 @@ def _debiased(
     code = jnp.zeros((), jnp.int32)
     if lam_node is None:
         assert ids is not None
-        grid = own_paths(design, nlambda).pooled(nlambda)
+        grid = own_paths(design, num_penalties).pooled(num_penalties)
         choice = choose_penalty(design, ids, folds, grid)
         penalty, code = choice.penalty, choice.status
     else:
@@ -207,14 +201,12 @@ def _assembled(legs: Legs, model: _Model, cut: float, adjust: str, level: float)
     variances = EffectVariances(
         jnp.sum(w * direct**2), jnp.sum(w * difference**2), jnp.sum(w * direct * difference)
     )
-    p_value = jnp.maximum(legs.alpha.p_value, model.beta_p)
-    p_adjusted = ADJUSTMENTS[adjust](p_value)
-    selected = p_adjusted <= cut
     every = jnp.ones(p, bool)
     mediators = mediator_effects(
         legs.alpha, model.beta, reasons(legs, jnp.arange(p), every, every), level=level,
-        beta_p=model.beta_p, p_value=p_value, p_adjusted=p_adjusted,
+        beta_p=model.beta_p, adjust=adjust,
     )  # fmt: skip
+    selected = mediators.p_adjusted <= cut
     paths = legs.alpha.estimate * model.beta.estimate
     return assemble(
         direct=model.direct,

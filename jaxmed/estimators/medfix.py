@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
@@ -16,7 +17,7 @@ from jaxmed.estimators.medfix_kernel import (
     cross_validated_net,
     fold_moments,
 )
-from jaxmed.estimators.parts.assemble import assemble, check_adjust, mediator_effects
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
@@ -83,7 +84,7 @@ def medfix(
         ceil(2 nu / (1 - nu)) + 1 explodes as nu goes to 1.
       covariates_mediator: of the mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
-      adjust: of the joint significance p-values: "none", "bonferroni" or "bh".
+      adjust: of the joint significance p-values: "none", "bonferroni", "bh", "hdmt" or "dact".
       level: of the intervals.
       compat: "correct": nu counts mediators only and is capped, all ridge penalties share
         their folds, tight solutions. "r": fresh folds each, the intercept counted, the

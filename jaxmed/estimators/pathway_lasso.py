@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate
-from jaxmed.estimators.parts.assemble import assemble, check_adjust, mediator_effects
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
@@ -90,7 +91,7 @@ def pathway_lasso(
       max_iterations: 500 rounds of descent; with "r" 5000 iterations; per lam.
       covariates_mediator: of the mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
-      adjust: of the refit's joint significance p-values: "none", "bonferroni" or "bh".
+      adjust: of the refit's joint significance: "none", "bonferroni", "bh", "hdmt" or "dact".
       level: of the intervals.
       compat: "correct", the exact minimiser, or "r", the ADMM with the release's stop rule and
         multipliers reset at every penalty. Covariates (none in the release) are projected out.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.lasso_kernel import assign_folds
@@ -22,7 +23,6 @@ from jaxmed.estimators.parts.adaptive_lasso import (
     on_rows,
     problem_of,
 )
-from jaxmed.estimators.parts.assemble import check_adjust
 from jaxmed.estimators.parts.basis import Basis, check_basis, spline_basis, with_basis
 from jaxmed.estimators.parts.given_support import (
     Variance,
@@ -91,7 +91,7 @@ def plsem(
       penalty_ratio: smallest over largest penalty.
       max_selected: the path ends beyond; n / log n, at most half the rows, if None.
       variance: "sandwich", or "classical" with equal spread.
-      adjust: "none", "bonferroni" or "bh", over the selected mediators.
+      adjust: "none", "bonferroni", "bh", "hdmt" or "dact", over the selected mediators.
       covariates_mediator: of the mediator models; all if None.
       covariates_outcome: of the outcome model; all if None.
       level: of the intervals.

@@ -116,7 +116,7 @@ def test_weights_are_copies():
     rows = simulated(4)
     weights = np.random.default_rng(1).integers(1, 3, 80).astype(float)
     copies = np.repeat(np.arange(80), weights.astype(int))
-    fit = fitted(n_include=10, nlambda=20)
+    fit = fitted(n_include=10, num_penalties=20)
     got = fit(None, MediationData(*(getattr(rows, k) for k in _PARTS), weights))
     want = fit(None, MediationData(*(getattr(rows, k)[copies] for k in _PARTS), None))
     for a, b in zip(
@@ -163,7 +163,7 @@ def test_null_data_and_constant_mediators():
 
 def test_more_mediators_than_rows_under_vmap():
     batch = jax.tree.map(lambda *x: jnp.stack(x), *(simulated(s, n=25, p=30) for s in (6, 7)))
-    fit = ehima(nlambda=10)
+    fit = ehima(num_penalties=10)
     both = jax.jit(jax.vmap(lambda d: fit(None, d)))(batch)
     one = jax.jit(lambda d: fit(None, d))(simulated(7, n=25, p=30))
     np.testing.assert_allclose(both.mediators.p_value[1], one.mediators.p_value, rtol=1e-6)

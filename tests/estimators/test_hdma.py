@@ -152,7 +152,7 @@ def test_row_copies_are_weights(name):
 @pytest.fixture(scope="module")
 def with_key():
     """HDMA with its own cross-validation, compiled once for data of one shape."""
-    return jax.jit(hdma(nlambda=30, folds=5))
+    return jax.jit(hdma(num_penalties=30, folds=5))
 
 
 def test_recovers_and_shifts(with_key):
@@ -238,7 +238,7 @@ def test_binomial_without_penalty_is_logistic_regression():
 
 def test_binomial_pipeline_on_a_logistic_truth():
     data, truth = simulated(9, n=600, p=20, binary=True)
-    fit = jax.jit(hdma(family="binomial", nlambda=20, folds=4, n_include=10))(
+    fit = jax.jit(hdma(family="binomial", num_penalties=20, folds=4, n_include=10))(
         jax.random.key(3), data
     )
     assert abs(float(fit.effects.indirect) - truth) < 4 * float(fit.standard_errors.indirect)

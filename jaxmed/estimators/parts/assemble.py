@@ -1,12 +1,11 @@
 """From a method's numbers to the `Estimate` that all methods return."""
 
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.calibration.adjust import benjamini_hochberg, bonferroni
+from jaxmed.calibration.joint_adjustment import adjusted
 from jaxmed.distributions.product_normal import product_normal_quantile
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
@@ -14,19 +13,6 @@ from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, Interval
-
-Adjust = Literal["none", "bonferroni", "bh"]
-ADJUSTMENTS: dict[str, Callable[[Array], Array]] = {
-    "none": lambda p: p,
-    "bonferroni": bonferroni,
-    "bh": benjamini_hochberg,
-}
-
-
-def check_adjust(adjust: str) -> None:
-    """Raises ValueError for an unknown adjustment."""
-    if adjust not in get_args(Adjust):
-        raise ValueError(f"adjust must be one of {get_args(Adjust)}, not {adjust!r}")
 
 
 def spread(index: Array, values: Array, p: int, fill: float = float("nan")) -> Array:
@@ -62,12 +48,16 @@ def mediator_effects(
       beta_p: other p-values than beta's t.
       p_value: other than joint significance, the larger of the two.
       p_adjusted: other than `adjust` of p_value over the mediators that have one.
-      adjust: "none", "bonferroni" or "bh".
+      adjust: see `calibration.joint_adjustment`. Where it had too few tests, `reason` of the
+        tested mediators says so.
     """
     p_alpha = alpha.p_value if alpha_p is None else alpha_p
     p_beta = beta.p_value if beta_p is None else beta_p
     if p_value is None:
         p_value = jnp.maximum(p_alpha, p_beta)
+    if p_adjusted is None:
+        p_adjusted, quality = adjusted(adjust, p_alpha, p_beta, p_value)
+        reason = jnp.where(jnp.isnan(p_adjusted), reason, st.combine(reason, quality))
     tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], alpha.estimate.dtype)
     lower, upper = product_normal_quantile(
         tails, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
@@ -87,7 +77,7 @@ def mediator_effects(
         lower=lower,
         upper=upper,
         p_value=p_value,
-        p_adjusted=ADJUSTMENTS[adjust](p_value) if p_adjusted is None else p_adjusted,
+        p_adjusted=p_adjusted,
         reason=jnp.asarray(reason, jnp.int32),
     )
 

@@ -36,20 +36,20 @@ class Tuning:
     lam_node: ArrayLike | None = None
     lam_initial: ArrayLike | None = None
     folds: int = static(default=10)
-    nlambda: int = static(default=100)
+    num_penalties: int = static(default=100)
     interpolate: bool = static(default=False)
     robust: bool = static(default=False)
     family: str = static(default="gaussian")
 
 
-def check_tuning(family: str, folds: int, nlambda: int, fold_ids: object) -> None:
+def check_tuning(family: str, folds: int, num_penalties: int, fold_ids: object) -> None:
     """Raises ValueError for options that cannot be meant."""
     if family not in ("gaussian", "binomial"):
         raise ValueError(f'family must be "gaussian" or "binomial", not {family!r}')
     if folds < 2:
         raise ValueError(f"folds must be at least 2, not {folds}")
-    if nlambda < 2:
-        raise ValueError(f"nlambda must be at least 2, not {nlambda}")
+    if num_penalties < 2:
+        raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
     if fold_ids is not None and (not isinstance(fold_ids, tuple) or len(fold_ids) != 2):
         raise ValueError("fold_ids must be a pair (node-wise folds [n], folds of the initial fit)")
 
@@ -108,14 +108,14 @@ def initial_fit(
         fit = lk.gaussian_lasso_cv if gaussian else lk.logistic_lasso_cv
         path = fit(
             columns, outcome, free[:, 1:], tuning.initial_folds, tuning.folds,
-            weights=weights, num_penalties=tuning.nlambda,
+            weights=weights, num_penalties=tuning.num_penalties,
         )  # fmt: skip
         index = path.index_one_se if gaussian else path.index_minimum
         code = path.path_status[index]
         return InitialFit(
             path.coefficients[index], path.unpenalised[index], path.penalties[index], code
         )
-    problem, share = lk._problem(columns, outcome, free[:, 1:], weights, tuning.nlambda)
+    problem, share = lk.lasso_problem(columns, outcome, free[:, 1:], weights, tuning.num_penalties)
     penalty = jnp.asarray(tuning.lam_initial, share.dtype)
     solve = lk._gaussian_rows if gaussian else lk._logistic_fit
     _, b, intercepts, fit = solve(problem, share, penalty[None], lk.FIT_TOLERANCE)
@@ -194,12 +194,12 @@ def debiased_lasso(
     design = node_design(free, columns, weights)
     paths = None
     if tuning.interpolate or tuning.lam_node is None:
-        paths = own_paths(design, tuning.nlambda)
+        paths = own_paths(design, tuning.num_penalties)
     code = few
     if tuning.lam_node is None:
         assert tuning.node_folds is not None and paths is not None
         choice = choose_penalty(
-            design, tuning.node_folds, tuning.folds, paths.pooled(tuning.nlambda)
+            design, tuning.node_folds, tuning.folds, paths.pooled(tuning.num_penalties)
         )
         lam_node, code = choice.penalty, st.combine(few, choice.status)
     else:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.estimators.lasso_kernel import _fold_moments
+from jaxmed.estimators.lasso_kernel import fold_moments
 from jaxmed.estimators.parts.rows import is_constant, project_out
 from jaxmed.linalg.nodewise import (
     SharedDesign,
@@ -149,7 +149,7 @@ def _training(design: NodeDesign, folds: Array, num_folds: int) -> _Folds:
     keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
     k = left.shape[1]
     rows = jnp.concatenate([left * keep, root * design.columns], axis=1)
-    held = _fold_moments(rows, folds, num_folds)
+    held = fold_moments(rows, folds, num_folds)
     size = jnp.zeros(num_folds, share.dtype).at[folds].add(share)
     total = jnp.sum(held, axis=0)
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.estimators.lasso_kernel import _fold_moments as fold_moments
+from jaxmed.estimators.lasso_kernel import fold_moments
 from jaxmed.estimators.parts.gram_lasso import default_grid, gram_path, held_out_loss, search
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import exposure_given_outcome_base

@@ -69,8 +69,8 @@ def correlated(num_mediators: int) -> LinearSem:
 
 
 def _draw(key: Key, model: Any, num_rows: int) -> Truth:
-    sample = sample_linear if isinstance(model, LinearSem) else sample_curved
-    data = sample(key, model, num_rows)
+    linear = isinstance(model, LinearSem)
+    data = sample_linear(key, model, num_rows) if linear else sample_curved(key, model, num_rows)
     return Truth(data, (model.alpha != 0) & (model.beta != 0))
 
 
@@ -79,7 +79,7 @@ def _task(num_rows: int, group: str) -> StudyTask:
     methods = {"screened": _screened, "node-wise": _nodewise}[group]()
 
     def of_data(estimator: Estimator) -> Estimator:
-        return lambda key, problem: estimator(key, problem.data)
+        return lambda key, data: estimator(key, data.data)
 
     return study_task(
         lambda key, model: _draw(key, model, num_rows),
