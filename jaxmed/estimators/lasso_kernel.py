@@ -287,6 +287,7 @@ def _gaussian_folds_by_rows(
 def lasso_problem(
     mediators: Array, outcome: Array, covariates: Array, weights: Array | None, count: int
 ) -> tuple[_Problem, Array]:
+    """The lasso of `outcome` with a path of `count` penalties, and each row's share of the rows."""
     weights = jnp.ones(outcome.shape, outcome.dtype) if weights is None else weights
     problem = _Problem(mediators, outcome, covariates, weights, count)
     return problem, weights / jnp.sum(weights)

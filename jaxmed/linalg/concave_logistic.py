@@ -16,7 +16,8 @@ from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree
 
 LEAST_WEIGHT = 1e-4  # of pi (1 - pi): rows beyond are certain and must not divide by zero
-MAX_NEWTON = 60
+MAX_NEWTON = 300
+FULL_STEPS = 12  # then steps halve after every such number, to leave a cycle
 MAX_SWEEPS = 200
 
 
@@ -117,7 +118,11 @@ def logistic_concave_path(
             gram, score = _moments(columns, outcome, share, state.b)
             new = _inner(gram, score, state.b, level, penalty, target * 0.1)
             moved = jnp.max(jnp.abs(new - state.b) * jnp.diagonal(gram))
-            return _State(new, moved, state.steps + 1)
+            # Rescaling moves the pieces of the penalty with the solution: full steps can cycle.
+            halvings = jnp.minimum(state.steps // FULL_STEPS, 4)
+            length = 0.5 ** halvings.astype(b.dtype)
+            mixed = state.b + length * (new - state.b)
+            return _State(jnp.where(new == 0, 0, mixed), moved, state.steps + 1)
 
         start = _State(b, jnp.full((), jnp.inf, b.dtype), jnp.zeros((), jnp.int32))
         end = jax.lax.while_loop(
