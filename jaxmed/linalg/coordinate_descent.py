@@ -21,6 +21,7 @@ from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree
 
 SWEEPS = 4  # per round
+FEW = 128  # active columns that get a small linear system
 
 
 @pytree
@@ -167,21 +168,23 @@ def _newton(
     count: Array,
     coefficients: Array,
     residual: Array,
+    size: int,
 ) -> tuple[Array, Array]:
     """Minimise over the support at its current signs, up to the first change of sign.
 
     Args:
       quadratic: curvature.
       penalties: [p].
-      order: [p] active columns first; those at coefficient 0 stay there, and those beyond the
-        rank bound are left to the sweeps.
+      order: [p] active columns first; those at coefficient 0 stay there, and those beyond `size`
+        are left to the sweeps.
       count: number of active columns.
       coefficients: [p].
       residual: [p] or [n].
+      size: columns of the linear system.
     Returns:
       Coefficients and residual; unchanged where the restricted system is singular.
     """
-    columns = order[: quadratic.rank_bound]
+    columns = order[:size]
     b, penalty = coefficients[columns], penalties[columns]
     free = (b != 0) & (jnp.arange(columns.shape[0]) < count)
     inner, score = quadratic.restricted(columns, residual)
@@ -239,6 +242,16 @@ def descend(
         score = quadratic.score(r)
         return LassoState(b, r, optimality_violation(score, b, penalties, curvature)), score
 
+    def newton(rounds: _Rounds, b: Array, r: Array) -> tuple[Array, Array]:
+        def step(size: int) -> tuple[Array, Array]:
+            return _newton(quadratic, penalties, rounds.order, rounds.count, b, r, size)
+
+        most = quadratic.rank_bound
+        if most < 2 * FEW:
+            return step(most)
+        # A factorisation of all columns for the few that are active would be most of the time.
+        return jax.lax.cond(rounds.count <= FEW, lambda: step(FEW), lambda: step(most))
+
     def one_round(rounds: _Rounds) -> _Rounds:
         held = (rounds.state.coefficients != 0) | (penalties == 0)
         wanted = (held | (jnp.abs(rounds.score) > penalties)) & (curvature > 0)
@@ -252,7 +265,7 @@ def descend(
         # Sweeps alone often do; LAPACK is not called for nothing.
         state, score = jax.lax.cond(
             swept[0].violation > tolerance,
-            lambda: measured(*_newton(quadratic, penalties, rounds.order, rounds.count, b, r)),
+            lambda: measured(*newton(rounds, b, r)),
             lambda: swept,
         )
         return _Rounds(state, score, rounds.active, rounds.order, rounds.count, rounds.round + 1)
