@@ -1,7 +1,9 @@
 """Settings of the whole suite, made before JAX is imported."""
 
+import gc
 import os
 from importlib import metadata
+from pathlib import Path
 
 # float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -42,3 +44,16 @@ def strict_promotion():
     """No implicit mixing of dtypes inside the test."""
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_programs():
+    """Drops compiled programs before there are too many.
+
+    Each holds memory maps, of which Linux grants a process 65,530; the next one crashes it.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > 25_000:
+        jax.clear_caches()
+        gc.collect()

@@ -83,6 +83,7 @@ class _Point:
 class _Walk:
     point: _Point
     active: Array  # [d] bool, ever non-zero
+    strong: Array  # [d] bool, ever expected to enter (reference)
     step: Array  # [] position in the grid
     sweeps: Array  # []
     best: Array  # [] position of the least criterion so far
@@ -164,6 +165,7 @@ def concave_path(
     walk = _Walk(
         _Point(zeros, score, score),
         factors == 0,
+        factors == 0,
         integer,
         integer,
         integer,
@@ -177,7 +179,7 @@ def concave_path(
 
     def body(walk: _Walk) -> _Walk:
         position = walk.step
-        point, active, sweeps, converged = solve(problem, penalty, solver, penalties, walk)
+        point, active, strong, sweeps, converged = solve(problem, penalty, solver, penalties, walk)
         mean_rss = jnp.maximum(
             problem.outcome_ss - jnp.dot(point.b, problem.score + point.score), 0
         )
@@ -186,6 +188,7 @@ def concave_path(
         return _Walk(
             point,
             active,
+            strong,
             position + 1,
             sweeps,
             jnp.where(better, position, walk.best),
@@ -290,14 +293,17 @@ def _reference_step(
     solver: PathSolver,
     penalties: Array,
     walk: _Walk,
-) -> tuple[_Point, Array, Array, Array]:
-    """Ever-active columns until they settle, then the strong set, then all others."""
+) -> tuple[_Point, Array, Array, Array, Array]:
+    """Ever-active columns until they settle, then the strong set, then all others.
+
+    A column once in the strong set stays there for all later penalties.
+    """
     position = walk.step
     lam, before = penalties[position], penalties[jnp.maximum(position - 1, 0)]
     level = lam * problem.factors
     usable = jnp.diagonal(problem.gram) > 0
     cut = problem.factors * (lam + penalty.screening * (lam - before))
-    strong = (jnp.abs(walk.point.seen) > cut) & usable
+    strong = (walk.strong | (jnp.abs(walk.point.seen) > cut)) & usable
     enough = solver.tolerance * jnp.sqrt(problem.outcome_ss)
 
     def body(carry: tuple) -> tuple:
@@ -327,12 +333,12 @@ def _reference_step(
         return point, active, strong, jnp.where(found, 0, onward), sweeps
 
     stage = jnp.zeros((), jnp.int32)
-    point, active, _, stage, sweeps = jax.lax.while_loop(
+    point, active, strong, stage, sweeps = jax.lax.while_loop(
         lambda c: (c[3] < 3) & (c[4] < solver.max_sweeps),
         body,
         (walk.point, walk.active & usable, strong, stage, walk.sweeps),
     )
-    return point, active, sweeps, stage == 3
+    return point, active, strong, sweeps, stage == 3
 
 
 def _tight_step(
@@ -341,7 +347,7 @@ def _tight_step(
     solver: PathSolver,
     penalties: Array,
     walk: _Walk,
-) -> tuple[_Point, Array, Array, Array]:
+) -> tuple[_Point, Array, Array, Array, Array]:
     """Rounds of sweeps and a Newton step on a growing active set."""
     level = penalties[walk.step] * problem.factors
     usable = jnp.diagonal(problem.gram) > 0
@@ -370,7 +376,7 @@ def _tight_step(
     point, active, rounds, left = jax.lax.while_loop(
         lambda c: (c[3] > target) & (c[2] < MAX_ROUNDS), body, start
     )
-    return point, active, walk.sweeps + SWEEPS * rounds, left <= target
+    return point, active, walk.strong, walk.sweeps + SWEEPS * rounds, left <= target
 
 
 def _newton(problem: _Problem, penalty: ConcavePenalty, level: Array, point: _Point) -> _Point:
