@@ -8,6 +8,9 @@ from jaxmed.studies.lazy import LazyStudies
 __all__ = ["STUDIES"]
 
 # Name of a study -> module here and the variable in it.
-_PLACES = {"generative-mediation/table-1": ("table_1", "STUDY")}
+_PLACES = {
+    "generative-mediation/table-1": ("table_1", "STUDY"),
+    "generative-mediation/selection": ("selection", "STUDY"),
+}
 
 STUDIES = LazyStudies(__name__, _PLACES)
