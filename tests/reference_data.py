@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ ELSEWHERE = {
 }
 SHIPPED = ("gA100", "gA500", "gB100", "lin", "mx20", "mx400", "pv")
 ALL_8 = ("gA100", "gA500", "gB100", "med", "hco", "lin", "mx20", "mx400")
+
+
+def mostly_slow(aliases: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters of a test; all but the quick ones are left to `make test-slow`."""
+    return [a if a in quick else pytest.param(a, marks=pytest.mark.slow) for a in aliases]
 
 
 def folder(alias: str) -> pathlib.Path:

@@ -25,8 +25,8 @@ METHODS = {
     "hilma": estimators.hilma(),
     "medfix": estimators.medfix(nlambda2=0, folds=3, num_penalties=20),
     "pathway_lasso": estimators.pathway_lasso(splits=2, lam=(0.01, 0.05, 0.2)),
-    "pcma": estimators.pcma(components=2, replicates=20),
-    "spcma": estimators.spcma(components=2, replicates=20),
+    "pcma": estimators.pcma(components=5, replicates=20),
+    "spcma": estimators.spcma(components=5, replicates=20),
     "meddic": estimators.meddic(folds=3, num_penalties=10),
 }
 N, P, Q = 48, 6, 2
@@ -125,11 +125,12 @@ def test_answers(fit, name):
 
     good = case(found, "strong")
     assert good["selected"][0] and int(good["status"]) in (st.OK, st.SMALL_SAMPLE)
-    # 1.5 * 1.5 and 0.5 with 48 rows; shrinkage and components of two among six mediators included.
+    # 1.5 * 1.5 and 0.5 with 48 rows; shrinkage and five components of six mediators included.
     assert abs(good["effects"].indirect - 2.25) < 1.2 and good["effects"].total == pytest.approx(
         2.75, abs=0.8
     )
-    assert np.nanargmin(good["p_value"]) == 0
+    if name != "hilma":  # tests the total indirect effect only
+        assert np.nanargmin(good["p_value"]) == 0
 
     if name not in NO_SELECTION:
         empty = case(found, "null")
@@ -152,7 +153,9 @@ def test_constant_mediators_carry_nothing(fit, name):
         data = strong(0)
         base = np.column_stack([np.ones(N), data.exposure, data.covariates])
         total = np.linalg.lstsq(base, data.outcome, rcond=None)[0][1]
-        np.testing.assert_allclose(nothing["effects"].direct, total, rtol=1e-8)
+        # HILMA's direction is Dantzig's, which leaves a share of its penalty as bias.
+        rtol = 0.02 if name == "hilma" else 1e-8
+        np.testing.assert_allclose(nothing["effects"].direct, total, rtol=rtol)
     else:
         assert np.isnan(triple(nothing["effects"])).all()
 

@@ -57,7 +57,7 @@ def same_effects(found, peer, chosen):
 
 
 @float64
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_against_explicit_matrices(seed):
     data = problem(seed=seed)
     peer, found = oracle(data), CV(None, data)
@@ -125,6 +125,7 @@ def test_weights_are_copies():
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @float64
 def test_working_sets_find_the_same_supports(monkeypatch):
     # As with more mediators than places: several rounds until all columns are optimal.
@@ -150,6 +151,7 @@ def test_working_sets_find_the_same_supports(monkeypatch):
     assert np.asarray(small.violation).max() < 1e-8
 
 
+@pytest.mark.slow
 def test_more_mediators_than_rows():
     data = problem(n=40, p=60)
     fit = jax.jit(double_selection(basis="linear", num_penalties=GRID, folds=4))

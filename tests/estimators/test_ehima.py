@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference_data import ALL_8, call, data, positions
+from reference_data import ALL_8, call, data, mostly_slow, positions
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
@@ -30,8 +30,7 @@ CORRECT = fitted()
 
 
 # BIC is flat where every active coefficient is past the penalty: indices may tie.
-LARGE = ("gA500", "gB100", "mx400", "hco")
-CASES = [pytest.param(a, marks=pytest.mark.slow) if a in LARGE else a for a in ALL_8]
+CASES = mostly_slow(ALL_8, "lin", "gA100")
 
 
 @pytest.mark.parametrize("alias", CASES)
@@ -112,6 +111,7 @@ def test_exposure_and_covariates_are_free_and_order_does_not_matter():
     np.testing.assert_allclose(other.effects.indirect, -got.effects.indirect / 3, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_weights_are_copies():
     rows = simulated(4)
     weights = np.random.default_rng(1).integers(1, 3, 80).astype(float)
@@ -161,6 +161,7 @@ def test_null_data_and_constant_mediators():
     assert none >= 6
 
 
+@pytest.mark.slow
 def test_more_mediators_than_rows_under_vmap():
     batch = jax.tree.map(lambda *x: jnp.stack(x), *(simulated(s, n=25, p=30) for s in (6, 7)))
     fit = ehima(num_penalties=10)

@@ -126,6 +126,7 @@ def test_nothing_to_find():
     assert 0 <= float(found["errors"].indirect) < 0.01
 
 
+@pytest.mark.slow
 def test_the_code_stops_with_fewer_than_two():
     data = rd.data("mx20")
     single = dataclasses.replace(data, mediators=data.mediators[:, :1], names=Names())

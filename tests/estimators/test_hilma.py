@@ -34,12 +34,9 @@ def triple(effects):
     return np.array([effects.indirect, effects.direct, effects.total])
 
 
-SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
-
-
 @pytest.mark.parametrize(
     "alias",
-    ["med", "lin", "mx400", SLOW("mx20"), SLOW("hco"), SLOW("gA100"), SLOW("gB100"), SLOW("gA500")],
+    rd.mostly_slow(["med", "lin", "mx400", "mx20", "hco", "gA100", "gB100", "gA500"], "lin"),
 )
 def test_release_has_no_correction(alias):
     stored = rd.call(alias, "hdmed_hilma")["result"]["a1"]
@@ -89,7 +86,7 @@ def test_wald_steps_of_the_release(alias, kind):
         np.testing.assert_allclose(wald.direct, np.ravel(result["alpha1_hat"])[0], rtol=1e-10)
 
 
-@pytest.mark.parametrize("alias", ["lin", "mx20"])
+@pytest.mark.parametrize("alias", rd.mostly_slow(["lin", "mx20"], "lin"))
 def test_aic_chooses_the_releases_penalty(alias):
     result = rd.call(alias, "freebird_hilma_aic")["result"]
     effects, *_, details = program(compat="r", tuning="aic")(rd.data(alias, covariates=False))
@@ -99,6 +96,7 @@ def test_aic_chooses_the_releases_penalty(alias):
     assert abs(float(effects.indirect) - result["beta_hat"]) < 5e-3
 
 
+@pytest.mark.slow
 def test_release_stops_where_its_solver_diverges():
     with pytest.raises(ReferenceWouldStop, match="diverges"):
         hilma(compat="r", lam=0.0262776)(None, rd.data("gA500", covariates=False))
@@ -110,6 +108,7 @@ def with_weights(data, weights):
     )
 
 
+@pytest.mark.slow
 def test_weights_are_copies():
     data = rd.data("lin")
     weights = np.resize([1.0, 2.0, 0.0, 1.0], 150)
@@ -139,6 +138,7 @@ def test_units_and_certificates():
     np.testing.assert_allclose(triple(errors2), 0.3 * triple(errors), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_wide_and_degenerate():
     rng = np.random.default_rng(0)
     a, m = rng.normal(size=30), rng.normal(size=(30, 45))
@@ -155,6 +155,7 @@ def test_wide_and_degenerate():
     assert int(one[3]) == st.OK and np.isfinite(triple(one[0])).all()
 
 
+@pytest.mark.slow
 def test_complete_mediation_and_separate_covariates():
     data = rd.data("lin")
     effects, errors, _, status, details = program(complete=True)(data)

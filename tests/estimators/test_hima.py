@@ -52,12 +52,12 @@ def compare_with_release(alias, name, **options):
     np.testing.assert_allclose(table.p_value[where], result["pmax"], rtol=1e-8)
 
 
-@pytest.mark.parametrize("alias", rd.ALL_8)
+@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8, "lin", "mx400"))
 def test_release_hima_without_cut(alias):
     compare_with_release(alias, "HIMA_classic_all", alpha=float("inf"))
 
 
-@pytest.mark.parametrize("alias", SMALL)
+@pytest.mark.parametrize("alias", rd.mostly_slow(SMALL, "lin"))
 @pytest.mark.parametrize(
     "name, options",
     [
@@ -70,7 +70,7 @@ def test_release_hima_with_options(alias, name, options):
     compare_with_release(alias, name, alpha=float("inf"), **options)
 
 
-@pytest.mark.parametrize("alias", ["gA100", "lin", "mx20"])
+@pytest.mark.parametrize("alias", rd.mostly_slow(["gA100", "lin", "mx20"], "lin"))
 def test_release_hima_with_its_cut(alias):
     record = rd.call(alias, "HIMA_classic")["result"]
     found = fitted(alias, compat="r")
@@ -78,7 +78,7 @@ def test_release_hima_with_its_cut(alias):
     assert reported == list(np.atleast_1d(record["Index"]))
 
 
-@pytest.mark.parametrize("alias", rd.ALL_8)
+@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8, "lin"))
 def test_release_hdmed(alias):
     record = rd.call(alias, "hdmed_hima")
     found = fitted(alias, compat="r", flavor="hdmed")
@@ -141,6 +141,7 @@ def test_correct_reports_the_refit_and_adds_up():
     assert float(path.violation) < 1e-8 and not bool(path.beyond_convexity)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compat", ["correct", "r"])
 @pytest.mark.parametrize("alias", ["gA100", "gB100", "mx400"])
 def test_ending_the_path_early_changes_no_choice(alias, compat):
@@ -165,6 +166,7 @@ def test_other_covariates_for_the_mediator_model():
     np.testing.assert_allclose(found["effects"].indirect, alpha[selected] @ beta, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_weights_are_copies_of_rows():
     data = rd.data("lin")
     counts = np.random.default_rng(0).multinomial(150, np.full(150, 1 / 150)).astype(float)
@@ -190,6 +192,7 @@ def logistic_data(n, seed):
     return MediationData(exposure, mediators, outcome, x), alpha, beta
 
 
+@pytest.mark.slow
 def test_binary_outcome_finds_the_truth_on_the_log_odds_scale():
     data, alpha, beta = logistic_data(1500, 0)
     found = jax.jit(functools.partial(estimators.hima(family="binomial"), None))(data)

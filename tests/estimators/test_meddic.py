@@ -44,6 +44,7 @@ def draw(n, p, seed, effect=0.8):
     return MediationData(a, m, y, x)
 
 
+@pytest.mark.slow
 def test_many_columns():
     """p > n: near the truth, the right mediators, and equal to row copies under weights."""
     data = draw(60, 80, 3)
@@ -65,7 +66,7 @@ def test_many_columns():
     )
 
 
-@pytest.mark.parametrize("dense", [0.2, 0.0])
+@pytest.mark.parametrize("dense", [pytest.param(0.2, marks=pytest.mark.slow), 0.0])
 def test_null_constant_and_single_mediators(dense):
     rng = np.random.default_rng(2)
     m = rng.normal(size=(80, 4))

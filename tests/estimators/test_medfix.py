@@ -10,11 +10,9 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.medfix import FoldIds, medfix
 
-LARGE = ("gA500", "mx400")
-CALLS = [(a, "hdmed_medfix_lasso") for a in reference.ALL_8 if a not in LARGE]
-CALLS += [pytest.param(a, "hdmed_medfix_lasso", marks=pytest.mark.slow) for a in LARGE]
-CALLS += [(a, "hdmed_medfix") for a in ("med", "lin", "mx20")]
-CALLS += [pytest.param("gA100", "hdmed_medfix", marks=pytest.mark.slow)]
+SLOW = [(a, "hdmed_medfix_lasso") for a in reference.ALL_8 if a != "lin"]
+SLOW += [(a, "hdmed_medfix") for a in ("med", "lin", "mx20", "gA100")]
+CALLS = [("lin", "hdmed_medfix_lasso"), *(pytest.param(*c, marks=pytest.mark.slow) for c in SLOW)]
 
 
 @pytest.mark.parametrize(("alias", "name"), CALLS)
@@ -65,6 +63,7 @@ def simulated(n=80, p=8, signal=1.0):
     return t, m, y, x
 
 
+@pytest.mark.slow
 def test_weights_are_row_counts_and_effects_add_up():
     t, m, y, x = simulated()
     m[:, 7] = 2.0
@@ -89,6 +88,7 @@ def test_weights_are_row_counts_and_effects_add_up():
     np.testing.assert_allclose(effects.direct + effects.indirect, effects.total, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_nothing_to_select():
     t, m, _, x = simulated()
     fit = jax.jit(lambda d: medfix(nlambda2=0, fold_ids=np.arange(80) % 10)(None, d))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import reference_data as reference
 
 from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, own_paths
@@ -17,6 +18,7 @@ def mx20():
     return columns, ones, folds, stored
 
 
+@pytest.mark.slow
 def test_choice_from_our_grid_and_early_end():
     """CV error at our choice is at most 1.001 of the least on the stored grid."""
     columns, ones, folds, stored = mx20()

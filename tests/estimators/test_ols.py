@@ -56,6 +56,7 @@ def test_against_explicit_matrices(basis, variance):
     np.testing.assert_allclose(found.details.df, N - P - 1 - peer.q)
 
 
+@pytest.mark.slow
 def test_parts_add_up_and_the_total_is_that_without_mediators():
     data = problem()
     found = FITTED["splines", "path_sum"](None, data)
@@ -72,6 +73,7 @@ def test_parts_add_up_and_the_total_is_that_without_mediators():
     np.testing.assert_allclose(found.standard_errors.total**2, variance, rtol=CLOSE)
 
 
+@pytest.mark.slow
 def test_weights_are_copies():
     data = problem()
     times = np.random.default_rng(1).integers(1, 4, N)

@@ -13,6 +13,7 @@ from jaxmed.estimators.pathway_lasso import pathway_lasso
 
 CALLS = [(a, "hdmed_plasso", 1e-8) for a in ("gA100", "gB100", "med", "hco", "lin", "mx20")]
 CALLS += [(a, "hdmed_plasso_tight", 1e-8) for a in ("med", "lin", "mx20")]
+CALLS = [c if c[0] == "lin" else pytest.param(*c, marks=pytest.mark.slow) for c in CALLS]
 
 
 def units(alias):
@@ -92,6 +93,7 @@ def simulated(n=60, p=6, signal=1.0):
     return t, m, y, x
 
 
+@pytest.mark.slow
 def test_weights_are_row_counts_and_effects_add_up():
     t, m, y, x = simulated()
     counts = np.random.default_rng(0).integers(0, 3, len(t))
@@ -112,6 +114,7 @@ def test_weights_are_row_counts_and_effects_add_up():
     assert 0 < inside.indirect < effects.indirect
 
 
+@pytest.mark.slow
 def test_nothing_selected_and_constant_mediators():
     t, m, y, x = simulated()
     m[:, 0] = 1.0

@@ -71,7 +71,7 @@ SLOW = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
-    "alias", ["med", "lin", "mx400", SLOW("mx20"), SLOW("gA100"), SLOW("gB100"), SLOW("hco")]
+    "alias", rd.mostly_slow(["med", "lin", "mx400", "mx20", "gA100", "gB100", "hco"], "lin")
 )
 def test_pcma_is_the_release(alias):
     record = rd.call(alias, "hdmed_pcma")
@@ -83,7 +83,7 @@ def test_pcma_is_the_release(alias):
     np.testing.assert_allclose(ours * sign, stored, atol=1e-8)
 
 
-@pytest.mark.parametrize("alias", ["lin", "mx20", SLOW("med"), SLOW("gA100")])
+@pytest.mark.parametrize("alias", rd.mostly_slow(["lin", "mx20", "med", "gA100"], "lin"))
 def test_spcma_is_the_release(alias):
     record = rd.call(alias, "hdmed_spcma")
     count, draws = record["args"]["n_pc"], int(record["args"]["sims"])
@@ -152,7 +152,7 @@ def test_counts():
     assert (np.abs(counts.mean(0) - weights) < 5 * spread).all()
 
 
-@pytest.mark.parametrize("factory", [pcma, SLOW(spcma)])
+@pytest.mark.parametrize("factory", [SLOW(pcma), SLOW(spcma)])
 def test_weights_are_copies(factory):
     data = rd.data("lin")
     weights = np.resize([1.0, 2.0, 0.0, 1.0], 150)
@@ -205,7 +205,7 @@ def test_release_intervals_from_given_draws():
     np.testing.assert_allclose(found.p_value, expected_p, rtol=1e-12)
 
 
-@pytest.mark.parametrize("factory", [pcma, spcma])
+@pytest.mark.parametrize("factory", [SLOW(pcma), SLOW(spcma)])
 def test_one_component_wide_and_degenerate(factory):
     rng = np.random.default_rng(0)
     a, m = rng.normal(size=30), rng.normal(size=(30, 45))
@@ -228,6 +228,7 @@ def test_one_component_wide_and_degenerate(factory):
         factory(components=1, replicates=20, compat="r")(KEY, single)
 
 
+@pytest.mark.slow
 def test_fused_loadings_are_steps():
     data = rd.data("lin")
     found = program(spcma, components=2, replicates=20, fused=True)(KEY, data)

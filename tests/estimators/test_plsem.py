@@ -174,6 +174,7 @@ def test_empty_and_degenerate_answers(fit):
     assert np.all(np.isfinite(triple(fit(noise).effects)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p", "init"), [(60, 1, "ridge"), (40, 60, "lasso")])
 def test_other_shapes(n, p, init):
     data = small_data(7, n=n, p=p)
@@ -215,6 +216,7 @@ def test_ridge_is_ridge(p):
     np.testing.assert_allclose(first_stage(data), best, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_cross_validation_and_ebic_choose_on_the_same_path(fit):
     data = small_data(9)
     by_cv = plsem(basis="linear", tuning="cv", folds=4, num_penalties=30, max_selected=P)
@@ -266,7 +268,7 @@ def with_yardstick():
     return jax.jit(both)
 
 
-@pytest.mark.parametrize("alias", ["gA100", "gB100", pytest.param("gA500", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("alias", reference_data.mostly_slow(["gA100", "gB100", "gA500"]))
 def test_designs_of_the_fixtures_within_three_errors(alias, with_yardstick):
     data, stored = reference_data.data(alias), reference_data.arrays(alias)
     matters = np.ravel(stored["true_b"]) != 0
