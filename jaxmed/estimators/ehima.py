@@ -29,6 +29,7 @@ from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Estimator, Key, pytree
 
+PATIENCE = 20  # penalties without a smaller BIC that end the path
 ZERO_P = 1e-17  # the release's stand-in for a p-value that underflowed
 
 
@@ -74,7 +75,7 @@ def ehima(
       covariates_outcome: of the outcome model; all covariates if None.
       scale: alpha and beta of the table per standard deviation of exposure and mediators, as
         the release prints them; True for compat="r" and False otherwise if None.
-      solver: of the path; tight, or the release's for compat="r", if None.
+      solver: of the path; if None tight and ended by BIC, for compat="r" the release's.
       compat: "correct" leaves exposure and covariates unpenalised, uses t p-values and the
         Benjamini-Hochberg step-up, and may report none. "r" penalises all columns, uses naive
         normal p-values, counts where the step-up looks for the last crossing, and reports at
@@ -97,7 +98,7 @@ def ehima(
         raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
     released = compat == "r"
     scaled = released if scale is None else scale
-    walk = solver or (REFERENCE if released else PathSolver())
+    walk = solver or (REFERENCE if released else PathSolver(patience=PATIENCE))
 
     def fit(key: Key | None, data: MediationData) -> Estimate:
         del key

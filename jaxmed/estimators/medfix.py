@@ -62,6 +62,7 @@ def medfix(
     folds: int = 10,
     fold_ids: FoldIds | Any = None,
     nu_cap: float = 0.8,
+    patience: int = 20,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     adjust: str = "bh",
@@ -82,6 +83,8 @@ def medfix(
       fold_ids: FoldIds, or one [n] for all; drawn if None, which needs a key.
       nu_cap: "correct" only: largest nu = log(selected) / log n, below 1. The exponent
         ceil(2 nu / (1 - nu)) + 1 explodes as nu goes to 1.
+      patience: "correct" only: paths end so many penalties after the least held-out error; 0 for
+        whole paths.
       covariates_mediator: of the mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
       adjust: of the joint significance p-values: "none", "bonferroni", "bh", "hdmt" or "dact".
@@ -105,10 +108,12 @@ def medfix(
         raise ValueError(f"lambda2 must be a range of positive numbers, not {lambda2}")
     if folds < 2:
         raise ValueError(f"folds must be at least 2, not {folds}")
+    if patience < 0:
+        raise ValueError(f"patience must not be negative, not {patience}")
     if not 0 < nu_cap < 1:
         raise ValueError(f"nu_cap must be in (0, 1), not {nu_cap}")
     count_folds = 5 if release else folds
-    settings = NetSettings(num_penalties, release, 1e-8 if release else 1e-10)
+    settings = NetSettings(num_penalties, release, patience)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         rows = rows_of(data, covariates_mediator, covariates_outcome)

@@ -1,14 +1,19 @@
 """Cross-validated (adaptive) elastic nets of MedFix, from the moments of the folds alone."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.estimators.parts.gram_lasso import gram_path, search
 from jaxmed.linalg.coordinate_descent import GramQuadratic, descend, largest_penalty
 from jaxmed.linalg.elastic_net_path import elastic_net_path
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree, static
+
+GCDNET_TOLERANCE = 1e-8  # of squared changes
 
 
 @pytree
@@ -16,8 +21,8 @@ class NetSettings:
     """How a path is solved."""
 
     num_penalties: int = static(default=100)
-    release: bool = static(default=False)  # gcdnet's half steps and stop rule, else tight
-    tolerance: float = static(default=1e-8)  # of squared changes
+    release: bool = static(default=False)  # gcdnet's half steps and stop rule, else exact paths
+    patience: int = static(default=20)  # exact paths end so many penalties after the least loss
 
 
 @pytree
@@ -89,27 +94,10 @@ def cross_validated_net(
     steps = jnp.linspace(0.0, 1.0, settings.num_penalties, dtype=largest.dtype)
     penalties = largest * ratio**steps
 
-    def path(moments: Array) -> tuple[_Scaled, Array, Array]:
-        scaled = _scaled(moments)
-        fit = elastic_net_path(
-            scaled.gram, scaled.score, penalties, factors, ridge,
-            half_steps=settings.release, tolerance=settings.tolerance,
-        )  # fmt: skip
-        return scaled, fit.coefficients, jnp.max(fit.status)
-
-    def fold(out: Array) -> tuple[Array, Array]:
-        scaled, coefficients, code = path(total - out)
-        b = divide(coefficients, scaled.scale)
-        intercept = scaled.mean[-1] - matmul(b, scaled.mean[:-1])
-        contrast = jnp.concatenate([-intercept[:, None], -b, jnp.ones_like(b[:, :1])], axis=1)
-        return jnp.sum(matmul(contrast, out) * contrast, axis=1), code
-
-    # One fold after the other: descents of different length, side by side, wait for the longest.
-    losses, codes = jax.lax.map(fold, held)
-    loss = jnp.sum(losses, axis=0)
+    follow = _released if settings.release else _followed
+    loss, b_of, code = follow(total, held, whole, penalties, factors, ridge, settings)
     chosen = jnp.argmin(jnp.where(jnp.isfinite(loss), loss, jnp.inf))
-    _, coefficients, code = path(total)
-    b = coefficients[chosen]
+    b = b_of(chosen)
     # lambda2 is a ridge of the standardised columns.
     inner = whole.gram + ridge * jnp.diag(usable.astype(b.dtype))
     inner = jnp.where(usable[:, None] & usable, inner, 0)
@@ -132,5 +120,77 @@ def cross_validated_net(
         penalties[chosen],
         jnp.asarray(ridge, b.dtype),
         divide(state.violation, jnp.max(jnp.abs(score))),
-        st.combine(code, jnp.max(codes), missed),
+        st.combine(code, missed),
     )
+
+
+_Chosen = Callable[[Array], Array]  # position of a penalty -> coefficients on all rows, [p]
+
+
+def _held_out(training: _Scaled, coefficients: Array, out: Array) -> Array:
+    """Sum of squared errors [...] of coefficients [..., p] on standardised training columns."""
+    b = divide(coefficients, training.scale)
+    intercept = training.mean[-1] - matmul(b, training.mean[:-1])
+    one = jnp.ones_like(b[..., :1])
+    contrast = jnp.concatenate([-intercept[..., None], -b, one], axis=-1)
+    return jnp.sum(matmul(contrast, out) * contrast, axis=-1)
+
+
+def _released(
+    total: Array,
+    held: Array,
+    whole: _Scaled,
+    penalties: Array,
+    factors: Array,
+    ridge: Array,
+    settings: NetSettings,
+) -> tuple[Array, _Chosen, Array]:
+    """Whole paths by the release's descents: loss [L], coefficients, status."""
+
+    def path(scaled: _Scaled) -> tuple[Array, Array]:
+        fit = elastic_net_path(
+            scaled.gram, scaled.score, penalties, factors, ridge,
+            half_steps=True, tolerance=GCDNET_TOLERANCE,
+        )  # fmt: skip
+        return fit.coefficients, jnp.max(fit.status)
+
+    def fold(out: Array) -> tuple[Array, Array]:
+        training = _scaled(total - out)
+        coefficients, code = path(training)
+        return _held_out(training, coefficients, out), code
+
+    # One fold after the other: descents of different length, side by side, wait for the longest.
+    losses, codes = jax.lax.map(fold, held)
+    coefficients, code = path(whole)
+    code = st.combine(code, jnp.max(codes))
+    return jnp.sum(losses, axis=0), lambda chosen: coefficients[chosen], code
+
+
+def _followed(
+    total: Array,
+    held: Array,
+    whole: _Scaled,
+    penalties: Array,
+    factors: Array,
+    ridge: Array,
+    settings: NetSettings,
+) -> tuple[Array, _Chosen, Array]:
+    """Exact paths of all folds side by side until the loss has passed its minimum."""
+    # b_j = c_j / factor_j turns the penalty into a plain one.
+    unit = jnp.where(jnp.isfinite(factors), 1 / factors, 0)
+
+    def plain(scaled: _Scaled) -> tuple[Array, Array]:
+        inner = scaled.gram + ridge * jnp.diag((scaled.scale > 0).astype(ridge.dtype))
+        return inner * unit[:, None] * unit, scaled.score * unit
+
+    training = jax.lax.map(lambda out: _scaled(total - out), held)
+    grams, scores = jax.lax.map(plain, training)
+
+    def loss(coefficients: Array, explained: Array) -> Array:
+        del explained
+        return jnp.sum(jax.vmap(_held_out)(training, coefficients * unit, held))
+
+    found = search(grams, scores, penalties, loss, settings.patience or penalties.shape[0])
+    path = gram_path(*plain(whole), penalties, last=found.best)
+    code = st.combine(found.status, path.status[found.best])
+    return found.criterion, lambda chosen: path.coefficients[chosen] * unit, code

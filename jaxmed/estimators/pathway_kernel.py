@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed import status as st
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.rows import Rows, mean_and_sd, project_out
 from jaxmed.linalg.pathway_admm import PathwaySolution
-from jaxmed.linalg.pathway_prox import PathwayMoments
+from jaxmed.linalg.pathway_descent import descend
+from jaxmed.linalg.pathway_prox import PathwayMoments, PathwayPenalty
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Key, pytree
@@ -141,3 +143,65 @@ def kappa(first: Array, second: Array) -> Array:
     chance = (x * y + (p - x) * (p - y)) / (p * p)
     trivial = ((x == 0) & (y == 0)) | ((x == p) & (y == p))
     return jnp.where(trivial, -1.0, divide(agree - chance, 1 - chance, -1.0))
+
+
+def agreement(sets: Array) -> Array:
+    """Mean kappa of first and second halves [2 S, p]."""
+    half = sets.shape[0] // 2
+    return jnp.mean(jax.vmap(kappa)(sets[:half], sets[half:]))
+
+
+def exact_stability(
+    halves: PathwayMoments,
+    penalties: PathwayPenalty,
+    *,
+    threshold: float,
+    tolerance: float,
+    max_rounds: int,
+    accepted: float,
+    patience: int,
+) -> tuple[Array, Array]:
+    """Mean kappa [L] between the halves of each split, and a status.
+
+    Args:
+      halves: moments of first halves, then of second ones; leaves [2 S, ...].
+      penalties: leaves [L], largest first.
+      threshold: of |a b| on standardised columns.
+      tolerance: of the minimisers.
+      max_rounds: budget of each.
+      accepted: share of the best stability that a choice must have.
+      patience: the paths end after so many penalties without an acceptable one, which saves the
+        dense end; not reached is NaN.
+    """
+    count, length = halves.score.shape[0], penalties.product.shape[0]
+    dtype = halves.score.dtype
+
+    def body(carry: tuple) -> tuple:
+        at, good_at, stability, starts, code = carry
+        penalty = jax.tree.map(lambda leaf: leaf[at], penalties)
+
+        def one(item: tuple[PathwayMoments, Array]) -> tuple[Array, Array, Array]:
+            found, _ = descend(
+                item[0], penalty, item[1], tolerance=tolerance, max_rounds=max_rounds
+            )
+            return found.d, jnp.abs(found.a * found.d[1:]) > threshold, found.status
+
+        starts, sets, codes = jax.lax.map(one, (halves, starts))
+        stability = stability.at[at].set(agreement(sets).astype(dtype))
+        best = jnp.nanmax(stability)
+        good = (stability[at] >= accepted * best) | (best <= 0)
+        return (
+            at + 1,
+            jnp.where(good, at, good_at),
+            stability,
+            starts,
+            st.combine(code, codes.max()),
+        )
+
+    zero = jnp.zeros((), jnp.int32)
+    begin = jnp.zeros((count, halves.score.shape[1]), dtype)
+    start = (zero, zero, jnp.full(length, jnp.nan, dtype), begin, zero)
+    _, _, stability, _, code = jax.lax.while_loop(
+        lambda carry: (carry[0] < length) & (carry[0] - carry[1] <= patience), body, start
+    )
+    return stability, code

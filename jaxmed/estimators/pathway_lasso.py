@@ -18,8 +18,9 @@ from jaxmed.estimators.parts.refit import refit
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.pathway_kernel import (
     PathwayPath,
+    agreement,
+    exact_stability,
     first_halves,
-    kappa,
     moments_of,
     original_units,
     pathway_grid,
@@ -57,6 +58,7 @@ def pathway_lasso(
     splits: int = 5,
     halves: Any = None,
     cutoff: float = 0.1,
+    patience: int = 10,
     threshold: float = 1e-3,
     tolerance: float | None = None,
     max_iterations: int | None = None,
@@ -86,6 +88,8 @@ def pathway_lasso(
       splits: number of random half splits; they need a key.
       halves: the splits themselves, [splits, n] true for the first half; no key is needed.
       cutoff: see `selection`.
+      patience: "correct" only: the half splits' paths end after so many lam without an acceptable
+        kappa, counted from the largest lam; 0 for whole paths. `stability` is NaN beyond.
       threshold: of |alpha beta| on standardised variables, for a mediator to count in kappa.
       tolerance: 1e-12 of the optimality conditions; with "r" 1e-6 of the last change.
       max_iterations: 500 rounds of descent; with "r" 5000 iterations; per lam.
@@ -120,15 +124,19 @@ def pathway_lasso(
     exact = compat == "correct"
     tolerance = tolerance if tolerance is not None else 1e-12 if exact else 1e-6
     budget = max_iterations if max_iterations is not None else 500 if exact else 5000
+    if patience < 0:
+        raise ValueError(f"patience must not be negative, not {patience}")
     if tolerance <= 0 or budget < 1:
         raise ValueError("tolerance must be positive and max_iterations at least 1")
     stable = selection == "vss"
 
+    def penalties_of(dtype: Any) -> PathwayPenalty:
+        values = jnp.asarray(grid[::-1].copy(), dtype)
+        return PathwayPenalty(values, values * phi, values * omega_ratio, values * direct_penalty)
+
     def solve(moments: PathwayMoments, warm: bool) -> tuple[PathwaySolution, Array, Array]:
-        values = jnp.asarray(grid[::-1].copy(), moments.score.dtype)
-        penalties = PathwayPenalty(
-            values, values * phi, values * omega_ratio, values * direct_penalty
-        )
+        penalties = penalties_of(moments.score.dtype)
+        values = penalties.product
         if exact:
             solution, violation = exact_path(
                 moments, penalties, tolerance=tolerance, max_rounds=budget
@@ -155,18 +163,29 @@ def pathway_lasso(
         if stable:
             first = first_halves(key, halves, splits, rows.weights.shape[0])
 
-            def active(half: Array) -> tuple[Array, Array]:
-                # Exact minimisers do not depend on where they start: only the ADMM starts cold.
-                found, _, _ = solve(moments_of(scaled, scaled.weights * half), False)
-                return jnp.abs(found.a * found.d[:, 1:]) > threshold, jnp.max(found.status)
+            def half_moments(half: Array) -> PathwayMoments:
+                return moments_of(scaled, scaled.weights * half)
 
             both = jnp.concatenate([first, ~first]).astype(rows.weights.dtype)
-            sets, codes = jax.lax.map(active, both)
-            kappas = jax.vmap(jax.vmap(kappa))(sets[: len(first)], sets[len(first) :])
-            stability = jnp.mean(kappas.astype(path.direct.dtype), axis=0)
-            best = jnp.max(stability)
+            if exact:
+                stability, half_code = exact_stability(
+                    jax.lax.map(half_moments, both), penalties_of(path.direct.dtype),
+                    threshold=threshold, tolerance=tolerance, max_rounds=budget,
+                    accepted=1 - cutoff, patience=patience or grid.size,
+                )  # fmt: skip
+                stability = stability[::-1]
+            else:
+
+                def active(half: Array) -> tuple[Array, Array]:
+                    found, _, _ = solve(half_moments(half), False)
+                    return jnp.abs(found.a * found.d[:, 1:]) > threshold, jnp.max(found.status)
+
+                sets, codes = jax.lax.map(active, both)
+                kappas = jax.vmap(agreement, in_axes=1)(sets)
+                stability, half_code = kappas.astype(path.direct.dtype), jnp.max(codes)
+            best = jnp.nanmax(stability)
             chosen = jnp.argmax(stability >= (1 - cutoff) * best)
-            code = st.combine(code, jnp.max(codes))
+            code = st.combine(code, half_code)
             # No agreement beyond chance: the rule means nothing, and the largest penalty selects
             # least.
             if exact:

@@ -23,6 +23,7 @@ from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree
 
 SWEEPS = 4  # per round
+FEW = 128  # columns of a small linear system
 LENGTHS = (1.0, 0.5, 0.25, 0.0625)  # of Newton steps that cross a kink
 
 
@@ -97,15 +98,36 @@ def _sweep(
     return jax.lax.fori_loop(0, count, update, (d, residual))
 
 
-def _newton(gram: Array, kinked: _Kinked, d: Array, residual: Array) -> Array:
-    """Minimise over the support at its signs and regions; never raises the objective."""
+def _newton_step(gram: Array, pull: Array, diagonal: Array, free: Array, columns: Array) -> Array:
+    """Solution [1+p] of the system of the free columns, all of which are among `columns`."""
+    some = free[columns]
+    both = some[:, None] & some[None, :]
+    inner = jnp.where(both, gram[columns][:, columns], 0) + jnp.diag(diagonal[columns])
+    factor = jnp.linalg.cholesky(inner)
+    found = jax.scipy.linalg.cho_solve((factor, True), pull[columns][:, None])[:, 0]
+    step = jnp.zeros_like(pull).at[columns].add(jnp.where(some, found, 0))
+    return jnp.where(jnp.all(jnp.isfinite(step)), step, 0)
+
+
+def _newton(
+    gram: Array, kinked: _Kinked, d: Array, residual: Array, order: Array, count: Array
+) -> Array:
+    """Minimise over the support at its signs and regions; never raises the objective.
+
+    `order` has the `count` columns that may be in the support first.
+    """
     size, free = jnp.abs(d), d != 0
     pull = jnp.where(free, residual - jnp.sign(d) * kinked.slope(size), 0)
-    both = free[:, None] & free[None, :]
     diagonal = jnp.where(free, kinked.curvature(size), 1)
-    factor = jnp.linalg.cholesky(jnp.where(both, gram, 0) + jnp.diag(diagonal))
-    full = jax.scipy.linalg.cho_solve((factor, True), pull[:, None])[:, 0]
-    full = jnp.where(jnp.all(jnp.isfinite(full)), full, 0)
+
+    def step(most: int) -> Array:
+        return _newton_step(gram, pull, diagonal, free, order[:most])
+
+    full = (
+        step(d.size)
+        if d.size < 2 * FEW
+        else jax.lax.cond(count <= FEW, lambda: step(FEW), lambda: step(d.size))
+    )
 
     # Where along the step each coordinate meets 0 or its kink for the first time.
     zero = jnp.where(d * full < 0, divide(-d, full), jnp.inf)
@@ -174,7 +196,7 @@ def descend(
         swept = measured(d, s.round + 1)
         return jax.lax.cond(
             swept.worst > limit,
-            lambda: measured(_newton(gram, kinked, d, swept.residual), s.round + 1),
+            lambda: measured(_newton(gram, kinked, d, swept.residual, order, count), s.round + 1),
             lambda: swept,
         )
 

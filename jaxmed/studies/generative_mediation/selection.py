@@ -154,9 +154,9 @@ def report(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Sect
             count = summary[f"{name}/selected power"].count
             rows.append({"setting": cell, "method": name, "count": count} | pair)
     text = (
-        "A, B: eq. (15) of Zhang et al. (2026), three mediators on both paths, curved confounding, which "
-        "all methods but PLSEM and double selection take for linear. Correlated: linear, AR(0.7) "
-        "noise, five mediators on both paths and five on either path alone, coefficients .4.",
+        "A, B: eq. (15) of Zhang et al. (2026), three mediators on both paths, curved confounding, "
+        "which all methods but PLSEM and double selection take for linear. Correlated: linear, "
+        "AR(0.7) noise, five mediators on both paths, five on either path alone, coefficients .4.",
         "Selected: what the method keeps, for the debiased methods what passes their own cut. "
         "Significant: of those, adjusted p-value at most .05. A mediator is active where both "
         "coefficients are not zero.",
