@@ -92,6 +92,7 @@ def test_parts_add_up():
         )
 
 
+@pytest.mark.slow
 def test_all_selected_is_least_squares_on_all():
     # Folds of nearly no rows and a long path: the inflation rule keeps every mediator.
     everything = jax.jit(
@@ -110,6 +111,7 @@ def test_all_selected_is_least_squares_on_all():
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @float64
 def test_weights_are_copies():
     data = problem()
@@ -173,6 +175,7 @@ def test_more_mediators_than_rows():
     assert np.isnan(saturated.effects.indirect)
 
 
+@pytest.mark.slow
 def test_nothing_to_find():
     data = problem()
     flat = rows(data.exposure, np.ones((N, P)), data.outcome, data.covariates)

@@ -85,6 +85,7 @@ def test_active_plus_one_is_p_regressions():
         assert leg.df[j] == df
 
 
+@pytest.mark.slow
 def test_finds_the_mediators_and_adds_up():
     got = CORRECT(None, simulated(2))
     assert list(np.flatnonzero(got.selected)[:3]) == [0, 1, 2]
@@ -130,6 +131,7 @@ def test_weights_are_copies():
 _PARTS = ("exposure", "mediators", "outcome", "covariates")
 
 
+@pytest.mark.slow
 def test_one_mediator_is_plain_joint_significance():
     rows = simulated(5, p=4)
     one = MediationData(rows.exposure, rows.mediators[:, :1], rows.outcome, rows.covariates, None)

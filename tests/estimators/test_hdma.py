@@ -158,6 +158,7 @@ def with_key():
     return jax.jit(hdma(num_penalties=30, folds=5))
 
 
+@pytest.mark.slow
 def test_recovers_and_shifts(with_key):
     data, truth = simulated(3)
     fit = with_key(jax.random.key(1), data)
@@ -206,6 +207,7 @@ def test_other_shapes(shape):
         np.testing.assert_allclose(fit.mediators.beta, b[2:], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_vanishing_penalties_are_least_squares():
     """With no penalty the one step is the least squares fit, as are direct and total effect."""
     data, _ = simulated(7, n=80, p=6)

@@ -100,6 +100,7 @@ def test_release_hdmed(alias):
     )
 
 
+@pytest.mark.slow
 def test_scaled_and_unscaled_releases_agree():
     """Indirect effects per sd of the exposure and per unit."""
     scaled, raw = fitted("gA100", compat="r"), fitted("gA100", compat="r", flavor="hdmed")
@@ -219,6 +220,7 @@ def test_binary_outcome_finds_the_truth_on_the_log_odds_scale():
     assert abs(float(found.effects.total - found.effects.direct - found.effects.indirect)) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_separated_outcome_has_no_estimate():
     data, _, _ = logistic_data(200, 1)
     separated = dataclasses.replace(data, outcome=(data.exposure > 0).astype(float))

@@ -66,6 +66,7 @@ def test_many_columns():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [pytest.param(0.2, marks=pytest.mark.slow), 0.0])
 def test_null_constant_and_single_mediators(dense):
     rng = np.random.default_rng(2)

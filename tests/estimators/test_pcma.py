@@ -133,6 +133,7 @@ def test_effects_of_one_resample_are_least_squares_on_its_rows():
         np.testing.assert_allclose(total - found.outcome_alpha[k] * beta, direct, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_all_components_are_ordinary_least_squares():
     """K = p: DE and TIE of the regression on all mediators, with covariates too."""
     data = rd.data("lin")

@@ -67,7 +67,8 @@ def components_of(legs: Legs, count: int | None) -> Components:
         values, left = values[::-1], left[:, ::-1]
         vectors = divide(matmul(noise.T, left), sqrt(values))
     real = values > 1e2 * max(n, p) * jnp.finfo(noise.dtype).eps * values[0]
-    vectors = jnp.where(real, vectors, 0)
+    # A constant mediator's noise is rounding.
+    vectors = jnp.where(real & ~legs.constant[:, None], vectors, 0)
     largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)[0]
     vectors = vectors * jnp.where(largest < 0, -1, 1)
     scale = legs.rows.count - 1
