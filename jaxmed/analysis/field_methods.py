@@ -43,6 +43,7 @@ SELECTED = (
     "remove its bias where signals are weak"
 )
 REPEATED = "resamples repeat both selections"
+# compat="r" of HIMA2 and eHIMA is per standard deviation unless scale=False.
 SCREENED = "its own interval takes the screening as given; resamples repeat it"
 ALL_MEDIATORS = "the bootstrap interval is too wide unless mediators are few beside the rows"
 LOG_ODDS = "effects on the log-odds scale: direct and indirect do not add up to the total"
@@ -167,8 +168,10 @@ _FIELD = (
     FieldMethod("hima", "HIMA", hima, note=SELECTED, family="outcome"),
     FieldMethod("guo", "Guo, partially penalised", guo, note=SELECTED),
     FieldMethod("plsem", "PLSEM", plsem, note=SELECTED),
-    FieldMethod("hima2", "HIMA2", hima2, random=True, note=SCREENED),
-    FieldMethod("ehima", "eHIMA", ehima, note=SELECTED),
+    FieldMethod(
+        "hima2", "HIMA2", hima2, random=True, note=SCREENED, settings=(("scale", False),)
+    ),
+    FieldMethod("ehima", "eHIMA", ehima, note=SELECTED, settings=(("scale", False),)),
     FieldMethod("hdma", "HDMA", hdma, random=True, note=SCREENED, family="outcome"),
     FieldMethod("hilma", "HILMA", hilma),
     FieldMethod("medfix", "MedFix", medfix, random=True, note=SELECTED),

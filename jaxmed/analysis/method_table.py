@@ -39,7 +39,9 @@ __all__ = [
 
 PARTS = ("direct", "indirect", "total")
 STOPPED = "STOPPED"  # in place of a status: the method refused the data or its configuration
-_COLUMNS = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "lower", "upper")
+_COLUMNS = (
+    "alpha", "alpha_se", "beta", "beta_se", "indirect", "indirect_se", "lower", "upper"
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -156,7 +156,10 @@ def hilma(
             indirect=wald.indirect,
             variances=variances,
             mediators=mediator_effects(
-                legs.alpha, Leg(beta, missing, legs.beta.df), legs.reason, level=level
+                legs.alpha,
+                Leg(beta, missing, legs.beta.df),
+                st.combine(legs.reason, st.NOT_ESTIMATED),  # no errors of single mediators
+                level=level,
             ),
             selected=selected,
             status=code,
