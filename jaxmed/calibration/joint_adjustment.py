@@ -30,14 +30,16 @@ def adjusted(adjust: str, alpha_p: Array, beta_p: Array, p_value: Array) -> tupl
       beta_p: [m] mediator -> outcome.
       p_value: [m] joint.
     Returns:
-      Adjusted p-values and OK, SMALL_SAMPLE (too few tests to calibrate) or NOT_CONVERGED (no
-      calibration: see `dact`).
+      Adjusted p-values and OK, SMALL_SAMPLE (too few tests to calibrate) or NOT_CONVERGED ("dact"
+      found nothing to calibrate against and is Benjamini-Hochberg of p_value, or see `dact`).
     """
     if adjust == "hdmt":
         mixture = hdmt(alpha_p, beta_p)
-        return mixture.fdr, mixture.status
+        return mixture.fdr, jnp.where(st.is_fatal(mixture.status), st.OK, mixture.status)
     if adjust == "dact":
         calibrated = dact(alpha_p, beta_p)
-        return calibrated.p_adjusted, calibrated.status
-    values = {"none": lambda p: p, "bonferroni": bonferroni, "bh": benjamini_hochberg}
-    return values[adjust](p_value), jnp.asarray(st.OK, jnp.int32)
+        lost = st.is_fatal(calibrated.status)
+        values = jnp.where(lost, benjamini_hochberg(p_value), calibrated.p_adjusted)
+        return values, jnp.where(lost, st.NOT_CONVERGED, calibrated.status)
+    plain = {"none": lambda p: p, "bonferroni": bonferroni, "bh": benjamini_hochberg}
+    return plain[adjust](p_value), jnp.asarray(st.OK, jnp.int32)

@@ -122,7 +122,9 @@ def ehima(
         calibration = dact(p_a, p_b, compat=compat)
         joint = jnp.maximum(p_a, p_b)
         usable = jnp.sum(~jnp.isnan(joint))
-        calibrated = jnp.asarray(released) | (usable >= min_tests)
+        # Without a null share there is no mixture to calibrate against.
+        calibrated = (usable >= min_tests) & ~st.is_fatal(calibration.status)
+        calibrated |= released
         p_value = jnp.where(calibrated, calibration.p_value, joint)
         if released:
             code = st.combine(

@@ -35,7 +35,7 @@ class GuoDetails:
     hbic: Array  # [L]
     index: Array  # [] of the least HBIC
     penalised_beta: Array  # [p] of the chosen penalised fit, outcome per mediator unit
-    violation: Array  # [L] optimality of the second lasso, units of its largest penalty
+    violation: Array  # [L] the worse optimality of both lassos, units of the largest penalty
     sigma2: Array  # [] residual variance given the selected mediators
     path_sigma2: Array  # [] of the part of the outcome that runs through mediator noise
     wald: Array  # [] statistic of no indirect effect, chi-square with 1 df given the selection
@@ -76,7 +76,7 @@ def guo(
       keep: names or positions of mediators that are never penalised.
       patience: the path ends after so many penalties without a smaller HBIC, because most of the
         work is in its dense end; 0 for the whole path. None: 20, with compat="r" 0.
-      adjust: of joint significance: "bh", "bonferroni" or "none".
+      adjust: of joint significance: "bh", "bonferroni", "hdmt", "dact" or "none".
       covariates_mediator: names or positions, of the mediator models; default all.
       covariates_outcome: of the outcome model; default all.
       compat: "r" reproduces the authors' code: the slope is taken at the signed coefficient, so
@@ -107,7 +107,7 @@ def guo(
         del key
         legs = legs_of(rows_of(data, covariates_mediator, covariates_outcome))
         free = _kept(data, keep)
-        index = _candidates(legs, free, prescreen)
+        index = _candidates(legs, free, max(prescreen, len(tuple(keep or ()))))
         moments = partial_gram(legs, index)
         selection = _select(moments, free[index], legs, tuning)
         return _inference(legs, index, moments, selection, compat, adjust, level)
@@ -222,7 +222,7 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
     zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(d, dtype)
     start = _Walk(
         zero, zero, blank, moments.score, blank, jnp.full(length, jnp.inf, dtype),
-        jnp.zeros(length, dtype),
+        jnp.full(length, jnp.nan, dtype),
     )  # fmt: skip
     walk = jax.lax.while_loop(
         lambda w: (w.position < length) & (w.position - w.best <= tuning.patience), body, start
@@ -238,7 +238,9 @@ def _at_null(moments: StandardisedGram, free: Array) -> Array:
     """Score with the free mediators fitted, the others zero."""
     both = free[:, None] & free[None, :]
     identity = jnp.eye(free.shape[0], dtype=moments.gram.dtype)
-    inner = jnp.where(both, moments.gram, identity)
+    # The ridge keeps constant and equal columns solvable.
+    ridge = 8 * float(jnp.finfo(identity.dtype).eps) * identity
+    inner = jnp.where(both, moments.gram, identity) + ridge
     fitted = jnp.linalg.solve(inner, jnp.where(free, moments.score, 0))
     return moments.score - matmul(moments.gram, fitted)
 

@@ -109,7 +109,7 @@ def hdma(
 
 
 def _details(
-    legs: Legs, index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
+    index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
 ) -> DebiasedDetails:
     return DebiasedDetails(
         index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
@@ -145,7 +145,7 @@ def _correct(
         status=st.combine(
             legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION)
         ),
-        details=_details(legs, index, fit, marginal, fit.direct, indirect),
+        details=_details(index, fit, marginal, fit.direct, indirect),
         level=level,
         method="delta, de-sparsified",
     )
@@ -183,7 +183,7 @@ def _reference(
                 "hdmed stops where there is exactly one covariate column",
             ),
         ),
-        details=_details(legs, index, fit, marginal, marginal - indirect, indirect),
+        details=_details(index, fit, marginal, marginal - indirect, indirect),
         level=level,
         method="none",
     )  # fmt: skip

@@ -154,7 +154,9 @@ def _fit(
         rule = "r-legacy" if reference else "correct"
         calibrated = hdmt(alpha_p[index], beta_p[index], rule=rule)
         p_adjusted = jnp.full(p, jnp.nan, p_value.dtype).at[index].set(calibrated.fdr)
-        null, code = calibrated.null, st.combine(code, calibrated.status)
+        # No tests at all is no reason to lose the effects.
+        quality = jnp.where(st.is_fatal(calibrated.status), st.OK, calibrated.status)
+        null, code = calibrated.null, st.combine(code, quality)
     else:
         p_adjusted, quality = adjusted(adjust, alpha_p, beta_p, p_value)
         code = st.combine(code, quality)

@@ -9,13 +9,15 @@ it (1e-2 if p >= n), the same in all folds; glmnet may end its path early, this 
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status
+from jaxmed.data.validation import is_traced
 from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg import logistic_descent as ld
 from jaxmed.linalg.products import cross, gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.typing import Array, Key, pytree, static
+from jaxmed.typing import Array, ArrayLike, Key, pytree, static
 
 # Optimality, relative to the largest penalty: of the reported path and of the paths in folds.
 FIT_TOLERANCE = 1e-9
@@ -190,6 +192,22 @@ def _gaussian_rows(
     fit = cd.gaussian_path(quadratic, residual, penalties, factors, tolerance=limit)
     b = divide(fit.coefficients, design.scale)
     return penalties, b, intercepts - matmul(b, design.loadings.T), fit
+
+
+def given_folds(ids: ArrayLike, num_folds: int) -> Array:
+    """Fold ids as an array; rows of another fold would silently be left out.
+
+    Raises:
+      ValueError: concrete ids outside 0..num_folds-1.
+    """
+    if not is_traced(ids):
+        values = np.asarray(ids)
+        if values.size and (values.min() < 0 or values.max() >= num_folds):
+            raise ValueError(
+                f"fold_ids must be in 0..{num_folds - 1} (folds - 1), not "
+                f"{values.min()}..{values.max()}"
+            )
+    return jnp.asarray(ids)
 
 
 def fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:

@@ -11,11 +11,11 @@ from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.lasso_kernel import assign_folds, fold_moments, given_folds
 from jaxmed.estimators.medfix_kernel import (
     NetFit,
     NetSettings,
     cross_validated_net,
-    fold_moments,
 )
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
@@ -130,7 +130,8 @@ def medfix(
         ones, none = jnp.ones(p, columns.dtype), jnp.zeros((), columns.dtype)
 
         def held(folds_of_rows: Array) -> Array:
-            return fold_moments(columns, w / count, folds_of_rows, count_folds)
+            rows = jnp.concatenate([jnp.ones_like(w)[:, None], columns], axis=1)
+            return fold_moments(rows * sqrt(w / count)[:, None], folds_of_rows, count_folds)
 
         def net(moments: Array, factors: Array, ridge: Array) -> NetFit:
             return cross_validated_net(moments, factors, ridge, count, settings)
@@ -231,13 +232,14 @@ def _folds(
         if shapes != ((grid, n), (n,), (n,)):
             wanted = f"[{grid}, {n}], [{n}] and [{n}]"
             raise ValueError(f"fold_ids must be {wanted}, not {shapes}")
-        return FoldIds(*(jnp.asarray(x) for x in (given.grid, given.initial, given.adaptive)))
+        parts = (given.grid, given.initial, given.adaptive)
+        return FoldIds(*(given_folds(x, folds) for x in parts))
     if key is None:
         raise ValueError("cross-validation folds are drawn at random: pass a key or fold_ids")
     keys = jax.random.split(key, 3)
 
     def draw(k: Key) -> Array:
-        return jax.random.permutation(k, jnp.arange(n) % folds)
+        return assign_folds(k, n, folds)
 
     first = draw(keys[0])
     own = jax.vmap(draw)(jax.random.split(keys[2], grid)) if fresh and grid else None

@@ -9,7 +9,7 @@ from jaxmed import status as st
 from jaxmed.estimators.parts.gram_lasso import gram_path, search
 from jaxmed.linalg.coordinate_descent import GramQuadratic, descend, largest_penalty
 from jaxmed.linalg.elastic_net_path import elastic_net_path
-from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree, static
 
@@ -37,16 +37,6 @@ class NetFit:
     ridge: Array  # [] lambda2
     violation: Array  # [] optimality violation relative to the largest penalty
     status: Array  # []
-
-
-def fold_moments(columns: Array, weights: Array, folds: Array, num_folds: int) -> Array:
-    """Z'WZ of Z = [1, columns] in every fold, [K, 1+d, 1+d]; weights sum to 1."""
-    z = jnp.concatenate([jnp.ones_like(columns[:, :1]), columns], axis=1)
-
-    def of_fold(k: Array) -> Array:
-        return gram(z * jnp.sqrt(jnp.where(folds == k, weights, 0))[:, None])
-
-    return jax.lax.map(of_fold, jnp.arange(num_folds))
 
 
 @pytree

@@ -158,7 +158,7 @@ def pathway_lasso(
         solution, violation, objective = solve(moments_of(scaled, scaled.weights), True)
         path = original_units(scaled, solution, violation, objective, grid)
         stability = jnp.full_like(path.direct, jnp.nan)
-        code = st.combine(legs.status, jnp.max(path.status))
+        code = legs.status
         chosen = jnp.zeros((), jnp.int32)
         if stable:
             first = first_halves(key, halves, splits, rows.weights.shape[0])
@@ -198,6 +198,7 @@ def pathway_lasso(
             reason = "a constant mediator cannot be standardised"
             code = st.combine(code, stops(jnp.any(legs.constant), reason))
 
+        code = st.combine(code, path.status[chosen])
         alpha, beta = path.alpha[chosen], path.beta[chosen]
         shrunken = Effects(
             path.direct[chosen], path.indirect[chosen], path.direct[chosen] + path.indirect[chosen]
@@ -207,13 +208,18 @@ def pathway_lasso(
         details = PathwayDetails(path, chosen, penalty, stability, shrunken, alpha, beta)
         selected = (alpha * beta != 0) & ~legs.constant
         missed = st.combine(st.when(~selected, st.NOT_SELECTED), legs.reason)
+        missed = st.combine(missed, st.when(unchosen, st.NOT_ESTIMATED))
         empty = st.when(jnp.sum(selected) == 0, st.EMPTY_SELECTION)
         if exact:
             again = refit(legs, jnp.arange(selected.shape[0]), selected)
             code = st.combine(code, again.status)
             direct, indirect, variances = again.direct, again.indirect, again.variances
-            estimated = jnp.where(selected, again.beta, jnp.nan)
-            beta_leg = Leg(estimated, again.beta_se, again.df)
+            shown = selected & ~unchosen
+            beta_leg = Leg(
+                jnp.where(shown, again.beta, jnp.nan),
+                jnp.where(shown, again.beta_se, jnp.nan),
+                again.df,
+            )
             alpha_leg, reason = legs.alpha, missed
         else:
             code = st.combine(code, empty)

@@ -120,7 +120,9 @@ def penalty_path(
     free = factors == 0
     both = free[:, None] & free[None, :]
     identity = jnp.eye(gram.shape[0], dtype=gram.dtype)
-    fitted = jnp.linalg.solve(jnp.where(both, gram, identity), jnp.where(free, score, 0))
+    # The ridge keeps constant and dependent free columns solvable.
+    ridge = 8 * float(jnp.finfo(gram.dtype).eps) * identity
+    fitted = jnp.linalg.solve(jnp.where(both, gram, identity) + ridge, jnp.where(free, score, 0))
     left = score - matmul(gram, fitted)
     largest = jnp.max(divide(jnp.abs(left), factors))
     tiny = jnp.finfo(gram.dtype).tiny ** 0.5
@@ -208,7 +210,9 @@ def concave_path(
         return more
 
     walk = jax.lax.while_loop(going, body, walk)
-    return _finish(problem, penalty, penalties, walk)
+    # The reference ends the whole path with its budget, perhaps before the least criterion.
+    spent = (solver.kind == "reference") & (walk.sweeps >= solver.max_sweeps)
+    return _finish(problem, penalty, penalties, walk, spent)
 
 
 def _bic(problem: _Problem, b: Array, mean_rss: Array) -> Array:
@@ -219,7 +223,7 @@ def _bic(problem: _Problem, b: Array, mean_rss: Array) -> Array:
 
 
 def _finish(
-    problem: _Problem, penalty: ConcavePenalty, penalties: Array, walk: _Walk
+    problem: _Problem, penalty: ConcavePenalty, penalties: Array, walk: _Walk, spent: Array
 ) -> ConcavePath:
     b = walk.coefficients[walk.best]
     level = penalties[walk.best] * problem.factors
@@ -231,7 +235,7 @@ def _finish(
         identity * inside.astype(b.dtype)
     )
     solved = jnp.arange(penalties.shape[0]) < walk.step
-    code = st.when(~walk.converged[walk.best], st.NOT_CONVERGED)
+    code = st.when(~walk.converged[walk.best] | spent, st.NOT_CONVERGED)
     return ConcavePath(
         penalties,
         walk.coefficients,

@@ -147,7 +147,7 @@ def component_estimate(
     beta = jnp.where(constant, jnp.nan, matmul(loadings, used))
     beta_se = sqrt(jnp.sum(matmul(loadings, beta_cov) * loadings, axis=1))
     df = legs.beta.df + 1 - jnp.sum(kept)
-    weight = jnp.any((loadings != 0) & kept, axis=1)
+    weight = jnp.any((loadings != 0) & kept, axis=1) & ~constant
 
     def deviation(x: Array) -> Array:
         return jnp.std(x, axis=0, ddof=1)

@@ -68,7 +68,8 @@ def draw_folds(
       ValueError: folds are needed and there is neither a key nor `fold_ids`.
     """
     if fold_ids is not None:
-        return jnp.asarray(fold_ids[0]), jnp.asarray(fold_ids[1])
+        first, second = fold_ids
+        return lk.given_folds(first, folds), lk.given_folds(second, folds)
     if lam_node is not None and lam_initial is not None:
         return None, None
     if key is None:

@@ -144,6 +144,7 @@ def search(
 
         states, (b, explained, violation) = jax.lax.map(one, (states, grams, scores))
         value = criterion(b, explained)
+        value = jnp.where(jnp.isnan(value), jnp.inf, value)
         least_at = jnp.where(value < jnp.min(values), i, least_at)
         values, path = values.at[i].set(value), path.at[i].set(b)
         return i + 1, least_at, values, path, jnp.maximum(worst, jnp.max(violation)), states

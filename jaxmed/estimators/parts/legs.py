@@ -20,8 +20,9 @@ class Leg:
 
     @property
     def statistic(self) -> Array:
-        """Estimate over standard error, 0 where both are 0."""
-        return divide(self.estimate, self.standard_error)
+        """Estimate over standard error; 0 where both are 0, infinite for an exact fit."""
+        exact = jnp.where(self.estimate == 0, 0, jnp.sign(self.estimate) * jnp.inf)
+        return divide(self.estimate, self.standard_error, exact)
 
     @property
     def p_value(self) -> Array:
@@ -49,7 +50,7 @@ class Legs:
     outcome_alpha: Array  # [p] exposure -> mediator given b_y; alpha where the bases are the same
     mediators: Array  # [n, p] mediators given b_y and the exposure
     outcome: Array  # [n] outcome given b_y and the exposure
-    constant: Array  # [p] bool: nothing of the mediator is left given b_y and the exposure
+    constant: Array  # [p] bool: nothing of the mediator is left given either base and the exposure
     status: Array  # []
 
     @property
@@ -82,11 +83,11 @@ def legs_of(rows: Rows) -> Legs:
     outcome_ss, outcome_alpha, mediators = ss, alpha, noise
     if not rows.same_base:
         _, outcome_ss, outcome_alpha, mediators, total, outcome = partial(rows.outcome_base)
-    constant = is_constant(w, mediators, rows.mediators)
+    flat = is_constant(w, noise, rows.mediators)
+    constant = flat | is_constant(w, mediators, rows.mediators)
     mediators = jnp.where(constant, 0, mediators)
 
     df = count - 1 - rows.mediator_base.shape[1]
-    flat = is_constant(w, noise, rows.mediators)
     noise_ss = jnp.where(flat, jnp.nan, matmul(w, noise * noise))
     alpha_leg = Leg(jnp.where(flat, jnp.nan, alpha), sqrt(divide(noise_ss, df * ss, jnp.nan)), df)
 

@@ -93,9 +93,9 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     )
     absent = ~selected
     return Refit(
-        jnp.where(absent, 0, beta),
-        jnp.where(absent, jnp.nan, beta_se),
-        jnp.where(absent, jnp.nan, beta_p),
+        jnp.where(absent, 0, jnp.where(singular, jnp.nan, beta)),
+        jnp.where(absent | singular, jnp.nan, beta_se),
+        jnp.where(absent | singular, jnp.nan, beta_p),
         legs.total - jnp.sum(outcome_alpha * beta),
         jnp.sum(alpha * beta),
         variances,
