@@ -30,7 +30,7 @@ CORRECT = fitted()
 
 
 # BIC is flat where every active coefficient is past the penalty: indices may tie.
-CASES = mostly_slow(ALL_8, "lin", "gA100")
+CASES = mostly_slow(ALL_8, "gA100")
 
 
 @pytest.mark.parametrize("alias", CASES)

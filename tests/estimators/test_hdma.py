@@ -177,6 +177,7 @@ def test_recovers_and_shifts(with_key):
     np.testing.assert_array_equal(other.selected, fit.selected)
 
 
+@pytest.mark.slow
 def test_null_and_constant_data(with_key):
     rng = np.random.default_rng(5)
     m = rng.normal(size=(200, 12))

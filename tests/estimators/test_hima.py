@@ -52,7 +52,7 @@ def compare_with_release(alias, name, **options):
     np.testing.assert_allclose(table.p_value[where], result["pmax"], rtol=1e-8)
 
 
-@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8, "lin", "mx400"))
+@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8, "lin"))
 def test_release_hima_without_cut(alias):
     compare_with_release(alias, "HIMA_classic_all", alpha=float("inf"))
 
@@ -70,7 +70,7 @@ def test_release_hima_with_options(alias, name, options):
     compare_with_release(alias, name, alpha=float("inf"), **options)
 
 
-@pytest.mark.parametrize("alias", rd.mostly_slow(["gA100", "lin", "mx20"], "lin"))
+@pytest.mark.parametrize("alias", rd.mostly_slow(["gA100", "lin", "mx20"]))
 def test_release_hima_with_its_cut(alias):
     record = rd.call(alias, "HIMA_classic")["result"]
     found = fitted(alias, compat="r")
