@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.data_facts import dropped_mediators, row_facts
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.software import software
@@ -71,26 +72,15 @@ def _plain(value: Any) -> Any:
 
 def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
     data, names = analysis.data, analysis.data.names
-    reasons = analysis.kept.reasons
-    rows_used = len(data.exposure)
     return {
-        "source": None if source is None else source.to_dict(),
-        "lines": [f"{rows_used} rows used"] if source is None else source.lines(),
-        "rows_used": rows_used,
-        "num_mediators": data.mediators.shape[1],
-        "num_mediators_analysed": int(analysis.kept.kept.size),
-        "num_covariates": data.covariates.shape[1],
-        "weighted": data.weights is not None,
+        **row_facts(data, analysis.kept, source),
         "exposure": _describe(names.exposure, np.asarray(data.exposure)),
         "outcome": _describe(names.outcome, np.asarray(data.outcome)),
         "covariates": [
             _describe(name, np.asarray(data.covariates)[:, j])
             for j, name in enumerate(names.covariates)
         ],
-        "dropped_mediators": [
-            {"name": names.mediators[j]} | status_fields(int(reasons[j]))
-            for j in np.flatnonzero(reasons)
-        ],
+        "dropped_mediators": dropped_mediators(data, analysis.kept),
     }
 
 

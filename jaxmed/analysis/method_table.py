@@ -14,6 +14,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.assemble import dropped_warning
 from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.data_facts import dropped_mediators, row_facts
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.inputs import checked
 from jaxmed.analysis.wording import status_fields
@@ -194,18 +195,6 @@ def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str,
 
 def data_block(prepared: Prepared, source: DataReport | None) -> dict[str, Any]:
     """The `data` block of a record."""
-    given, reasons = prepared.given, prepared.kept.reasons
-    rows = len(given.exposure)
-    return {
-        "source": None if source is None else source.to_dict(),
-        "lines": [f"{rows} rows used"] if source is None else source.lines(),
-        "rows_used": rows,
-        "num_mediators": given.mediators.shape[1],
-        "num_mediators_analysed": int(prepared.kept.kept.size),
-        "num_covariates": given.covariates.shape[1],
-        "weighted": given.weights is not None,
-        "dropped_mediators": [
-            {"name": given.names.mediators[j]} | status_fields(int(reasons[j]))
-            for j in np.flatnonzero(reasons)
-        ],
-    }
+    given, kept = prepared.given, prepared.kept
+    dropped = dropped_mediators(given, kept)
+    return row_facts(given, kept, source) | {"dropped_mediators": dropped}

@@ -11,7 +11,7 @@ from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
-from jaxmed.cli.shared import progress
+from jaxmed.cli.shared import progress, show_table
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.frames import from_frame_with_report
@@ -61,11 +61,7 @@ def _mediate(options: argparse.Namespace) -> None:
             data, "effects", key=options.seed, level=options.level,
             assume=options.assume or "unknown", source=source, progress=say,
         )  # fmt: skip
-        print(effects.summary())
-        if options.out is not None:
-            say(f"writing {options.out}")
-            effects.save(options.out, figures=not options.no_figures)
-            print(f"\nReport: {options.out / 'report.html'}")
+        show_table(effects, options, say)
         return
     if options.assume is not None:
         raise ValueError("--assume goes with --method effects only")

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.field_methods import FIELD_METHODS
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
-from jaxmed.cli.shared import progress
+from jaxmed.cli.shared import progress, show_table
 from jaxmed.data.data_report import DataReport
 from jaxmed.estimators.parts.reference import Compat
 
@@ -72,11 +72,7 @@ def _compare(options: argparse.Namespace) -> None:
         source=source,
         progress=say,
     )
-    print(result.summary())
-    if options.out is not None:
-        say(f"writing {options.out}")
-        result.save(options.out, figures=not options.no_figures)
-        print(f"\nReport: {options.out / 'report.html'}")
+    show_table(result, options, say)
 
 
 def _coded(names: Sequence[str], source: DataReport) -> tuple[str, ...]:

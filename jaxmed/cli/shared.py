@@ -8,7 +8,9 @@ from pathlib import Path
 
 import jax
 
-__all__ = ["message_arguments", "progress", "use_cache"]
+from jaxmed.analysis.comparison import MethodTable
+
+__all__ = ["message_arguments", "progress", "show_table", "use_cache"]
 
 
 def message_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,17 @@ def progress(quiet: bool) -> Callable[[str], None]:
             print(f"[{time.monotonic() - start:6.1f} s] {sentence}", file=sys.stderr, flush=True)
 
     return say
+
+
+def show_table(
+    result: MethodTable, options: argparse.Namespace, say: Callable[[str], None]
+) -> None:
+    """Prints effects by method and, with --out, writes their files."""
+    print(result.summary())
+    if options.out is not None:
+        say(f"writing {options.out}")
+        result.save(options.out, figures=not options.no_figures)
+        print(f"\nReport: {options.out / 'report.html'}")
 
 
 def use_cache(directory: Path) -> None:

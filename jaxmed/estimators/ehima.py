@@ -1,7 +1,5 @@
 """eHIMA: efficient high-dimensional mediation analysis with a calibrated composite-null test."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
@@ -16,7 +14,9 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.refit import Refit, refit
-from jaxmed.estimators.parts.rows import Columns, Rows, is_constant, mean_and_sd, rows_of
+from jaxmed.estimators.parts.rows import Columns, Rows, mean_and_sd, rows_of
+from jaxmed.estimators.parts.screening import screen_size, smallest
+from jaxmed.estimators.parts.standardised import centred_gram
 from jaxmed.linalg.concave_path import (
     REFERENCE,
     ConcavePath,
@@ -25,8 +25,7 @@ from jaxmed.linalg.concave_path import (
     penalty_path,
 )
 from jaxmed.linalg.concave_penalty import ConcavePenalty, Kind, concave_penalty
-from jaxmed.linalg.products import gram, matmul
-from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 PATIENCE = 20  # penalties without a smaller BIC that end the path
@@ -105,9 +104,8 @@ def ehima(
         rows = rows_of(data, covariates_mediator, covariates_outcome)
         legs = legs_of(rows)
         n, p = rows.mediators.shape
-        keep = n_include or math.ceil(2 * n / math.log(n))
-        product = jnp.nan_to_num(jnp.abs(legs.alpha.estimate * legs.beta.estimate), nan=-1.0)
-        index = jnp.sort(jax.lax.top_k(product, min(p, keep))[1])
+        product = jnp.abs(legs.alpha.estimate * legs.beta.estimate)
+        index = smallest(-product, screen_size(n, p, n_include))
         path = _path(rows, index, legs, form, walk, num_penalties, released)
         chosen = (path.chosen[: index.shape[0]] != 0) & ~legs.constant[index]
         beta, code = active_plus_one(legs, index, chosen)
@@ -187,24 +185,20 @@ def _path(
     released: bool,
 ) -> ConcavePath:
     """Path of outcome on candidates, covariates and exposure, columns of mean 0 and size n."""
-    w, n = rows.weights, rows.count
     kept = jnp.where(legs.constant[index], 0, rows.mediators[:, index])
     other = jnp.concatenate([rows.outcome_base[:, 1:], rows.exposure[:, None]], axis=1)
     columns = jnp.concatenate([kept, other], axis=1)
-    centred = columns - matmul(w, columns) / n
-    flat = is_constant(w, centred, columns)
-    size = jnp.where(flat, 0, sqrt(matmul(w, centred**2) / n))
-    root = jnp.sqrt(w / n)
-    design = root[:, None] * divide(centred, size)
-    response = root * (rows.outcome - jnp.dot(w, rows.outcome) / n)
-    inner, score = gram(design), matmul(design.T, response)
-    free = jnp.full(other.shape[1], 1.0 if released else 0.0, design.dtype)
-    factors = jnp.concatenate([jnp.ones(kept.shape[1], design.dtype), free])
+    moments = centred_gram(columns, rows.outcome, rows.weights)
+    inner, score = moments.gram, moments.score
+    free = jnp.full(other.shape[1], 1.0 if released else 0.0, score.dtype)
+    factors = jnp.concatenate([jnp.ones(kept.shape[1], score.dtype), free])
     short = 0.001 if rows.exposure.shape[0] > columns.shape[1] else 0.05
     penalties = penalty_path(
         inner, score, factors, count=num_penalties, ratio=short, nudge=solver.kind == "reference"
     )
-    return concave_path(inner, score, jnp.sum(response**2), n, factors, penalties, form, solver)
+    return concave_path(
+        inner, score, moments.outcome_ss, moments.count, factors, penalties, form, solver
+    )
 
 
 def _naive_p(leg: Leg) -> Array:

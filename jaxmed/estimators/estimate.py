@@ -94,13 +94,6 @@ def no_effects(like: Array) -> Effects:
     return Effects(nan, nan, nan)
 
 
-def no_intervals(like: Array) -> Effects:
-    """Three intervals with NaN limits."""
-    nan = jnp.full_like(jnp.asarray(like), jnp.nan)
-    empty = Interval(nan, nan, 0.95, "none")
-    return Effects(empty, empty, empty)
-
-
 def poison(effects: Effects, status: Array) -> Effects:
     """NaN where the status is fatal."""
     fatal = st.is_fatal(status)

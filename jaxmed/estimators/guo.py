@@ -17,6 +17,7 @@ from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.screening import smallest
 from jaxmed.estimators.parts.standardised import StandardisedGram, partial_gram
 from jaxmed.linalg import coordinate_descent as cd
+from jaxmed.linalg.concave_path import score_at_null
 from jaxmed.linalg.concave_penalty import concave_penalty
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
@@ -183,7 +184,11 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
     columns = d + unpenalised - 1  # as the release counts them
     ones = jnp.where(free, 0, 1).astype(dtype)
     scad = concave_penalty("scad", tuning.gamma)
-    grid = cd.penalty_grid(cd.largest_penalty(_at_null(moments, free), ones), length, tuning.ratio)
+    grid = cd.penalty_grid(
+        cd.largest_penalty(score_at_null(moments.gram, moments.score, free), ones),
+        length,
+        tuning.ratio,
+    )
     limit = max(TOLERANCE, 40 * float(jnp.finfo(dtype).eps)) * grid[0]
     price = jnp.log(jnp.log(n)) * jnp.log(jnp.asarray(d + unpenalised, dtype)) / n
 
@@ -232,17 +237,6 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
         grid, walk.hbic, walk.best, walk.coefficients, walk.coefficients != 0,
         walk.violation / grid[0], st.when(failed, st.NOT_CONVERGED),
     )  # fmt: skip
-
-
-def _at_null(moments: StandardisedGram, free: Array) -> Array:
-    """Score with the free mediators fitted, the others zero."""
-    both = free[:, None] & free[None, :]
-    identity = jnp.eye(free.shape[0], dtype=moments.gram.dtype)
-    # The ridge keeps constant and equal columns solvable.
-    ridge = 8 * float(jnp.finfo(identity.dtype).eps) * identity
-    inner = jnp.where(both, moments.gram, identity) + ridge
-    fitted = jnp.linalg.solve(inner, jnp.where(free, moments.score, 0))
-    return moments.score - matmul(moments.gram, fitted)
 
 
 def _authors_variances(legs: Legs, found: Refit) -> tuple[EffectVariances, Array]:

@@ -5,17 +5,15 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_effects import (
-    DebiasedDetails,
     beta_leg,
+    debiased_details,
     debiased_effects,
     marginal_total,
 )
 from jaxmed.estimators.parts.debiased_lasso import (
-    Debiased,
     Family,
     Tuning,
     check_tuning,
@@ -26,7 +24,6 @@ from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
-from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, ArrayLike, Estimator, Key
 
 
@@ -108,15 +105,6 @@ def hdma(
     return estimate
 
 
-def _details(
-    index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
-) -> DebiasedDetails:
-    return DebiasedDetails(
-        index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
-        fit.violation, marginal, marginal - direct - indirect,
-    )  # fmt: skip
-
-
 def _correct(
     legs: Legs, index: Array, tuning: Tuning, alpha: float, adjust: str, level: float
 ) -> Estimate:
@@ -126,8 +114,7 @@ def _correct(
         exposure=rows.exposure,
     )  # fmt: skip
     beta = beta_leg(index, fit, p, rows.count)
-    beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
-    beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
+    beta_p = beta.normal_p_value
     indirect, variances = debiased_effects(legs, index, fit)
     marginal, code = marginal_total(legs, tuning.family)
     screened = jnp.ones(index.shape, bool)
@@ -145,7 +132,7 @@ def _correct(
         status=st.combine(
             legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION)
         ),
-        details=_details(index, fit, marginal, fit.direct, indirect),
+        details=debiased_details(index, fit, marginal, fit.direct, indirect),
         level=level,
         method="delta, de-sparsified",
     )
@@ -160,8 +147,7 @@ def _reference(
     )
     fit = debiased_lasso(columns, rows.outcome, rows.outcome_base[:, :1], rows.weights, tuning)
     beta = beta_leg(index, fit, p, rows.count)
-    beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
-    beta_p = jnp.where(jnp.isnan(beta.estimate), jnp.nan, beta_p)
+    beta_p = beta.normal_p_value
     selected = beta_p <= alpha
     marginal, code = marginal_total(legs, tuning.family)
     indirect = jnp.sum(jnp.where(selected, legs.alpha.estimate * beta.estimate, 0))
@@ -183,7 +169,7 @@ def _reference(
                 "hdmed stops where there is exactly one covariate column",
             ),
         ),
-        details=_details(index, fit, marginal, marginal - indirect, indirect),
+        details=debiased_details(index, fit, marginal, marginal - indirect, indirect),
         level=level,
         method="none",
     )  # fmt: skip

@@ -12,6 +12,7 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_effects import (
     DebiasedDetails,
     beta_leg,
+    debiased_details,
     debiased_effects,
 )
 from jaxmed.estimators.parts.debiased_lasso import (
@@ -144,8 +145,7 @@ def _fit(
     fit = _outcome_model(legs, index, tuning, reference)
     beta = beta_leg(index, fit, p, rows.count)
     tested = ~jnp.isnan(beta.estimate)
-    beta_p = normal_two_sided(divide(beta.estimate, beta.standard_error))
-    beta_p = jnp.where(tested, beta_p, jnp.nan)
+    beta_p = beta.normal_p_value
     alpha_p = normal_two_sided(legs.alpha.statistic) if reference else legs.alpha.p_value
     p_value = jnp.maximum(jnp.where(tested, alpha_p, jnp.nan), beta_p)
 
@@ -177,11 +177,8 @@ def _fit(
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(
-        DebiasedDetails(
-            index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
-            fit.violation, legs.total, legs.total - direct - indirect,
-        ),
-        null, p_max, divide(size, jnp.nansum(size), jnp.nan),
+        debiased_details(index, fit, legs.total, direct, indirect), null, p_max,
+        divide(size, jnp.nansum(size), jnp.nan),
     )  # fmt: skip
     mediators = mediator_effects(
         legs.alpha, beta, reasons(legs, index, screened, screened), level=level, alpha_p=alpha_p,

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_lasso import check_tuning, draw_folds
@@ -172,7 +171,7 @@ def _debiased(
     present = design.scale > 0
     se = sigma * sqrt(matmul(w, scores * scores))
     beta = Leg(jnp.where(present, estimate, jnp.nan), jnp.where(present, se, jnp.nan), df)
-    beta_p = jnp.where(present, normal_two_sided(divide(estimate, se)), jnp.nan)
+    beta_p = beta.normal_p_value
 
     inner = node_design(rows.outcome_base, rows.mediators, w)
     own = node_design(rows.outcome_base, rows.exposure[:, None], w)

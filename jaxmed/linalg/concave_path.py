@@ -104,6 +104,22 @@ class _Problem:
     extra: Array  # [] parameters counted besides the non-zero coefficients
 
 
+def score_at_null(gram: Array, score: Array, free: Array) -> Array:
+    """Score [d] with the free columns fitted and the others at zero.
+
+    Args:
+      gram: [d, d].
+      score: [d] X'y/n.
+      free: [d] bool.
+    """
+    both = free[:, None] & free[None, :]
+    identity = jnp.eye(gram.shape[0], dtype=gram.dtype)
+    # The ridge keeps constant and dependent free columns solvable.
+    ridge = 8 * float(jnp.finfo(gram.dtype).eps) * identity
+    fitted = jnp.linalg.solve(jnp.where(both, gram, identity) + ridge, jnp.where(free, score, 0))
+    return score - matmul(gram, fitted)
+
+
 def penalty_path(
     gram: Array, score: Array, factors: Array, *, count: int, ratio: float, nudge: bool = False
 ) -> Array:
@@ -118,13 +134,7 @@ def penalty_path(
       nudge: the reference's first penalty: a hair larger where there are free columns.
     """
     free = factors == 0
-    both = free[:, None] & free[None, :]
-    identity = jnp.eye(gram.shape[0], dtype=gram.dtype)
-    # The ridge keeps constant and dependent free columns solvable.
-    ridge = 8 * float(jnp.finfo(gram.dtype).eps) * identity
-    fitted = jnp.linalg.solve(jnp.where(both, gram, identity) + ridge, jnp.where(free, score, 0))
-    left = score - matmul(gram, fitted)
-    largest = jnp.max(divide(jnp.abs(left), factors))
+    largest = jnp.max(divide(jnp.abs(score_at_null(gram, score, free)), factors))
     tiny = jnp.finfo(gram.dtype).tiny ** 0.5
     grid = jnp.maximum(largest, tiny) * ratio ** jnp.linspace(0, 1, count, dtype=gram.dtype)
     return grid.at[0].multiply(jnp.where(nudge & jnp.any(free), FREE_FACTOR, 1.0))

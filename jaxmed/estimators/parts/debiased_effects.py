@@ -49,6 +49,16 @@ def debiased_effects(legs: Legs, index: Array, fit: Debiased) -> tuple[Array, Ef
     return jnp.sum(alpha * b), variances
 
 
+def debiased_details(
+    index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
+) -> DebiasedDetails:
+    """The record of a fit on candidates `index` [d] and of its effects."""
+    return DebiasedDetails(
+        index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
+        fit.violation, marginal, marginal - direct - indirect,
+    )  # fmt: skip
+
+
 def beta_leg(index: Array, fit: Debiased, p: int, count: Array) -> Leg:
     """De-sparsified coefficients as a leg of all p mediators; NaN outside the candidates."""
     d = index.shape[0]

@@ -5,12 +5,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.partially_linear import OutcomeFit, alpha_errors
-from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array
 
 
@@ -61,8 +59,8 @@ def answer(
         outcome,
         reason,
         level=level,
-        alpha_p=normal_two_sided(divide(alpha.estimate, alpha_se)),
-        beta_p=normal_two_sided(divide(outcome.estimate, outcome.standard_error)),
+        alpha_p=alpha.normal_p_value,
+        beta_p=outcome.normal_p_value,
     )
     return assemble(
         direct=fit.direct,

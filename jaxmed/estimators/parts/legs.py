@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.distributions.tails import t_two_sided
+from jaxmed.distributions.tails import normal_two_sided, t_two_sided
 from jaxmed.estimators.parts.rows import Rows, is_constant, project_out
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -29,6 +29,11 @@ class Leg:
         """Two-sided Student t; NaN where the coefficient does not exist."""
         p = t_two_sided(self.statistic, self.df)
         return jnp.where(jnp.isnan(self.estimate), jnp.nan, p)
+
+    @property
+    def normal_p_value(self) -> Array:
+        """Two-sided normal; NaN where the coefficient does not exist."""
+        return jnp.where(jnp.isnan(self.estimate), jnp.nan, normal_two_sided(self.statistic))
 
 
 @pytree
