@@ -23,6 +23,10 @@ NOT_CONVERGED = 16
 EMPTY_SELECTION = 17
 SMALL_SAMPLE = 18
 INFEASIBLE = 19
+CRITIC_FLAT = 20
+CRITIC_WON = 21
+NOISE_COLLAPSE = 22
+DIVERGED = 23
 # The number does not exist and is NaN.
 FIRST_FATAL = 30
 NOT_ESTIMATED = 30
@@ -55,6 +59,13 @@ MESSAGES: dict[int, str] = {
     EMPTY_SELECTION: "no mediator was selected",
     SMALL_SAMPLE: "too few tests or rows for the estimated null proportions to be trusted",
     INFEASIBLE: "a constraint is not met to the stated tolerance",
+    CRITIC_FLAT: "adversarial training: the critic saw no difference in the last half of the steps "
+    "while a mediator clearly depends on the exposure: the generator's effects are not to be used",
+    CRITIC_WON: "adversarial training: the critic won and the exposure effects stayed 0 while a "
+    "mediator clearly depends on the exposure: the generator's effects are not to be used",
+    NOISE_COLLAPSE: "adversarial training: the generator's noise has less than a quarter of the "
+    "residual variance: its draws are no conditional distribution",
+    DIVERGED: "adversarial training ended in NaN or infinite values: the generator has no effects",
     LOG_ODDS: "effects are log odds ratios: odds do not collapse, so that direct and indirect "
     "effect do not add up to the total",
     NOT_ESTIMATED: "this method does not estimate this quantity",

@@ -17,9 +17,11 @@ __all__ = ["find_study", "name_of_source", "registered", "source_of"]
 
 def registered() -> Mapping[str, Study]:
     """The studies that come with jaxmed, by name."""
-    from jaxmed.studies import generative_mediation, optimal_composite
+    from jaxmed.studies import gahmn, generative_mediation, optimal_composite
 
-    return LazyStudies.together(optimal_composite.STUDIES, generative_mediation.STUDIES)
+    return LazyStudies.together(
+        optimal_composite.STUDIES, generative_mediation.STUDIES, gahmn.STUDIES
+    )
 
 
 def find_study(name: str) -> Study:

@@ -1,0 +1,83 @@
+"""Losses of generators and critics, and the penalties of the third step.
+
+Source: Zhang et al. (2026), problems (3) and (6); specification of GAHMN, sections 1 and 8.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array
+
+__all__ = [
+    "conditional_mean_loss",
+    "critic_loss",
+    "generator_loss",
+    "mediator_gradient_penalty",
+    "treatment_contrast_penalty",
+]
+
+
+def _row_mean(values: Array, weights: Array) -> Array:
+    """Mean over rows [B] times weights, then over outputs if there are several."""
+    each = values * (weights if values.ndim == 1 else weights[:, None])
+    return jnp.mean(each, axis=0)
+
+
+def over_outputs(values: Array, valid: Array | None) -> Array:
+    """Mean over the outputs that count."""
+    if valid is None:
+        return jnp.mean(values)
+    return divide(jnp.sum(jnp.where(valid, values, 0)), jnp.sum(valid))
+
+
+def critic_loss(real: Array, fake: Array, weights: Array, valid: Array | None = None) -> Array:
+    """Binary cross-entropy of logits [B] or [B, p]: both terms added, 2 log 2 at balance.
+
+    Args:
+      real: logits of the data.
+      fake: logits of draws.
+      weights: of the rows [B], mean 1.
+      valid: outputs that count [p]; all if None.
+    """
+    terms = jax.nn.softplus(-real) + jax.nn.softplus(fake)
+    return over_outputs(_row_mean(terms, weights), valid)
+
+
+def generator_loss(fake: Array, weights: Array, loss: str, valid: Array | None = None) -> Array:
+    """-log D ("ns") or log(1 - D) ("sat") of logits of draws."""
+    terms = jax.nn.softplus(-fake) if loss == "ns" else -jax.nn.softplus(fake)
+    return over_outputs(_row_mean(terms, weights), valid)
+
+
+def conditional_mean_loss(outcome: Array, first: Array, second: Array, weights: Array) -> Array:
+    """Unbiased for E (y - E_Z draw)^2 from two independent draws at the same rows, all [B]."""
+    return jnp.mean(weights * (outcome - first) * (outcome - second))
+
+
+def treatment_contrast_penalty(
+    generate: Callable[[Array], Array], control: Array, treated: Array
+) -> Array:
+    """E |G(t1) - G(t0)|_1 of a mediator generator with shared noise.
+
+    Args:
+      generate: exposure [B] -> mediators [B, p], everything else held.
+      control: exposure t0 [B].
+      treated: exposure t1 [B].
+    Returns:
+      |t1 - t0| |a|_1 where the exposure enters linearly (a test says so).
+    """
+    return jnp.mean(jnp.sum(jnp.abs(generate(treated) - generate(control)), axis=1))
+
+
+def mediator_gradient_penalty(generate: Callable[[Array], Array], mediators: Array) -> Array:
+    """E |dG/dM|_1 of an outcome generator; |b|_1 where the mediators enter linearly.
+
+    Args:
+      generate: mediators [B, p] -> outcome [B], row by row.
+      mediators: where the gradient is taken [B, p].
+    """
+    gradient = jax.grad(lambda m: jnp.sum(generate(m)))(mediators)
+    return jnp.mean(jnp.sum(jnp.abs(gradient), axis=1))

@@ -1,0 +1,150 @@
+"""The scale that networks see: mediators, outcome and covariates of mean 0 and unit spread."""
+
+import jax.numpy as jnp
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, pytree
+
+__all__ = ["Arms", "Scale", "Scaled", "arms_of", "scale_of", "scaled", "weights_of"]
+
+DISTINCT = 1e-6  # of the larger of mean square and range: less spread is a constant column
+
+
+@pytree
+class Arms:
+    """The two exposures that are compared: control and treated, in units of the exposure."""
+
+    control: Array  # []
+    treated: Array  # []
+
+    @property
+    def width(self) -> Array:
+        """Treated - control."""
+        return self.treated - self.control
+
+
+def arms_of(exposure: Array, weights: Array) -> Arms:
+    """Both values of a binary exposure; lower and upper quartile of any other."""
+    present = weights > 0
+    low = jnp.min(jnp.where(present, exposure, jnp.inf))
+    high = jnp.max(jnp.where(present, exposure, -jnp.inf))
+    binary = jnp.all(~present | (exposure == low) | (exposure == high))
+    order = jnp.argsort(exposure)
+    share = jnp.cumsum(weights[order]) / jnp.sum(weights)
+    quartiles = [exposure[order][jnp.argmax(share >= level)] for level in (0.25, 0.75)]
+    control, treated = jnp.where(binary, low, quartiles[0]), jnp.where(binary, high, quartiles[1])
+    # More than half of the rows at one value: the quartiles may coincide, the ends cannot.
+    same = control == treated
+    return Arms(jnp.where(same, low, control), jnp.where(same, high, treated))
+
+
+@pytree
+class Scale:
+    """How to come back from the networks' scale."""
+
+    arms: Arms
+    mediator_mean: Array  # [p]
+    mediator: Array  # [p] standard deviations, 0 for constant ones
+    outcome_mean: Array  # []
+    outcome: Array  # []
+    covariate_mean: Array  # [q]
+    covariate: Array  # [q]
+    valid: Array  # [p] bool, not constant
+
+    def exposures(self, exposure: Array) -> Array:
+        """Exposures in their units, as the networks see them: control 0, treated 1."""
+        return divide(exposure - self.arms.control, self.arms.width)
+
+    def covariates(self, covariates: Array) -> Array:
+        """Covariates in their units, as the networks see them."""
+        return _padded(divide(covariates - self.covariate_mean, self.covariate))
+
+    def mediators_seen(self, mediators: Array) -> Array:
+        """Mediators in their units, as the networks see them."""
+        return divide(mediators - self.mediator_mean, self.mediator)
+
+    def mediators_back(self, mediators: Array) -> Array:
+        """Mediators as the networks make them, in their units."""
+        return self.mediator_mean + mediators * self.mediator
+
+    def outcome_back(self, outcome: Array) -> Array:
+        """Outcomes as the networks make them, in their units."""
+        return self.outcome_mean + outcome * self.outcome
+
+
+@pytree
+class Scaled:
+    """Training data as the networks see them."""
+
+    exposure: Array  # [n] control 0, treated 1
+    mediators: Array  # [n, p] mean 0, sd 1; constant ones 0
+    outcome: Array  # [n] mean 0, sd 1
+    covariates: Array  # [n, max(q, 1)] mean 0, sd 1; a column of zeros where there are none
+    weights: Array  # [n] mean 1
+    valid: Array  # [p] bool, not constant
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(p, covariates as the networks see them)."""
+        return self.mediators.shape[1], self.covariates.shape[1]
+
+    def rows(self, index: Array) -> "Scaled":
+        """Some rows, on the same scale."""
+        return Scaled(
+            self.exposure[index], self.mediators[index], self.outcome[index],
+            self.covariates[index], self.weights[index], self.valid,
+        )  # fmt: skip
+
+
+def _padded(covariates: Array) -> Array:
+    if covariates.shape[1]:
+        return covariates
+    return jnp.zeros((covariates.shape[0], 1), covariates.dtype)
+
+
+def _moments(columns: Array, weights: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation (0 for constant columns)."""
+    count = jnp.sum(weights)
+    mean = matmul(weights, columns) / count
+    spread = sqrt(matmul(weights, (columns - mean) ** 2) / count)
+    floor = DISTINCT * jnp.maximum(jnp.abs(mean), jnp.finfo(columns.dtype).tiny)
+    return mean, jnp.where(spread > floor, spread, 0)
+
+
+def scale_of(data: MediationData, arms: Arms | None = None) -> Scale:
+    """The scale of a data set, in its precision.
+
+    Args:
+      data: traced or concrete.
+      arms: exposures to compare; `arms_of` the data if None.
+    """
+    exposure = jnp.asarray(data.exposure)
+    weights = weights_of(data)
+    mean, spread = _moments(jnp.asarray(data.mediators), weights)
+    y_mean, y_spread = _moments(jnp.asarray(data.outcome)[:, None], weights)
+    x_mean, x_spread = _moments(jnp.asarray(data.covariates), weights)
+    return Scale(
+        arms_of(exposure, weights) if arms is None else arms, mean, spread, y_mean[0],
+        y_spread[0], x_mean, x_spread, spread > 0,
+    )  # fmt: skip
+
+
+def weights_of(data: MediationData) -> Array:
+    """Case weights [n], ones where there are none."""
+    exposure = jnp.asarray(data.exposure)
+    return jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+
+
+def scaled(data: MediationData, scale: Scale, dtype: jnp.dtype) -> Scaled:
+    """Data as the networks see them, in the precision of the training."""
+    weights = weights_of(data)
+    return Scaled(
+        scale.exposures(jnp.asarray(data.exposure)).astype(dtype),
+        scale.mediators_seen(jnp.asarray(data.mediators)).astype(dtype),
+        divide(jnp.asarray(data.outcome) - scale.outcome_mean, scale.outcome).astype(dtype),
+        scale.covariates(jnp.asarray(data.covariates)).astype(dtype),
+        (weights / jnp.mean(weights)).astype(dtype),
+        scale.valid,
+    )
