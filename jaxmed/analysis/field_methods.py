@@ -42,6 +42,10 @@ SELECTED = (
     "its own interval takes the selection as given; resamples repeat the selection, but do not "
     "remove its bias where signals are weak"
 )
+TRAINED = (
+    "effects of record beside trained generators; every resample trains both again, seconds to "
+    "minutes each"
+)
 REPEATED = "resamples repeat both selections"
 # compat="r" of HIMA2 and eHIMA is per standard deviation unless scale=False.
 SCREENED = "its own interval takes the screening as given; resamples repeat it"
@@ -128,6 +132,13 @@ class FieldMethod:
         return not composite and family_of(data.outcome) == "binomial"
 
 
+def _gahmn(*, level: float = 0.95) -> Estimator:
+    """GAHMN; imported here, because it brings flax and optax."""
+    from jaxmed.gahmn import gahmn
+
+    return gahmn(level=level)
+
+
 _COMPOSITES = (
     FieldMethod("maxie", "MaxIE concordant", estimators.maxie, composite=True, note=OPTIMISED),
     FieldMethod("maxcor", "MaxCor concordant", estimators.maxcor, composite=True, note=OPTIMISED),
@@ -179,6 +190,7 @@ _FIELD = (
     FieldMethod("pcma", "PCMA", pcma, random=True),
     FieldMethod("spcma", "Sparse PCMA", spcma, random=True),
     FieldMethod("meddic", "MedDiC", meddic, random=True),
+    FieldMethod("gahmn", "GAHMN", _gahmn, random=True, note=TRAINED),
 )  # fmt: skip
 
 FIELD_METHODS: dict[str, FieldMethod] = {m.name: m for m in (*_COMPOSITES, *_FIELD)}

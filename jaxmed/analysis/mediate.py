@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import jax
 
@@ -26,6 +26,9 @@ from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.typing import Key
+
+if TYPE_CHECKING:
+    from jaxmed.analysis.generative import GenerativeResult
 
 Progress = Callable[[str], None]
 
@@ -59,6 +62,18 @@ def mediate(
 @overload
 def mediate(
     data: MediationData,
+    method: Literal["gahmn"],
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    source: DataReport | None = None,
+    progress: Progress | None = None,
+) -> "GenerativeResult": ...
+
+
+@overload
+def mediate(
+    data: MediationData,
     method: str | Sequence[str] = ("maxie", "maxcor"),
     *,
     key: Key | int,
@@ -85,16 +100,18 @@ def mediate(
     assume: Assume | None = None,
     source: DataReport | None = None,
     progress: Progress | None = None,
-) -> MediationResult | EffectsResult:
+) -> "MediationResult | EffectsResult | GenerativeResult":
     """Mediation analysis of one data set.
 
     With method="effects", direct and indirect effect by the method that fits the sizes of the
-    data (`analysis.effects.effects`); it stands alone and returns an EffectsResult.
+    data (`analysis.effects.effects`); it stands alone and returns an EffectsResult. So does
+    "gahmn", which trains generators (`analysis.generative.generative`, which has more settings)
+    and returns a GenerativeResult.
 
     Args:
       data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
       method: composites to compute: maxie, maxcor, reg_outcome, reg_exposure, directions,
-        numerical, lasso_exposure, lasso_outcome; or "effects".
+        numerical, lasso_exposure, lasso_outcome; or "effects"; or "gahmn".
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       level: of all intervals, in (0, 1).
       standardise_mediators: divide mediators by their standard deviation first. Changes nothing
@@ -108,9 +125,9 @@ def mediate(
       progress: called with a sentence before each long step.
     Returns:
       MediationResult; EffectsResult for "effects", which takes of the settings the level and
-      `assume` only.
+      `assume` only; GenerativeResult for "gahmn", which takes the level only.
     Raises:
-      ValueError: settings out of range, unknown method, "effects" beside another method (its
+      ValueError: settings out of range, unknown method, one of these two beside another (its
         subclasses ShapeError and InvalidDataError for the data).
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
@@ -119,8 +136,14 @@ def mediate(
             data, key=key, assume=assume or "unknown", level=level, source=source,
             progress=progress,
         )  # fmt: skip
-    if "effects" in methods:
-        raise ValueError('"effects" stands alone: call mediate once more for composites')
+    if methods == ("gahmn",) and assume is None:
+        # Brings flax and optax: only where it is asked for.
+        from jaxmed.analysis.generative import generative
+
+        return generative(data, key=key, level=level, source=source, progress=progress)
+    alone = {"effects", "gahmn"} & set(methods)
+    if alone and len(methods) > 1:
+        raise ValueError(f'"{min(alone)}" stands alone: call mediate once more for the others')
     if assume is not None:
         raise ValueError('assume goes with method="effects" only')
     check_methods(methods)

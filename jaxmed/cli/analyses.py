@@ -14,11 +14,15 @@ from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepar
 from jaxmed.cli.shared import progress, show_table
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
+from jaxmed.data.data_report import DataReport
 from jaxmed.data.frames import from_frame_with_report
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
 MAIN_PROTEINS = 50
+_OF_GAHMN = ("mode", "trainings", "noise", "steps", "checkpoint")
+Say = Callable[[str], None]
 
 
 def add_commands(commands: Any) -> None:
@@ -27,13 +31,29 @@ def add_commands(commands: Any) -> None:
     data_arguments(run)
     common_arguments(run)
     run.add_argument(
-        "--method", default="maxie,maxcor", help=f"effects, or comma list of {', '.join(METHODS)}"
+        "--method",
+        default="maxie,maxcor",
+        help=f"effects, or gahmn, or comma list of {', '.join(METHODS)}",
     )
     run.add_argument(
         "--assume",
         choices=get_args(Assume),
         help="with --method effects: how many mediators matter (default unknown)",
     )
+    run.add_argument(
+        "--mode", choices=("improved", "faithful"), help="with --method gahmn: how it is trained"
+    )
+    run.add_argument("--trainings", type=int, help="with --method gahmn: seeds (default 1)")
+    run.add_argument(
+        "--noise", choices=("printed", "location_scale"),
+        help="with --method gahmn: noise of the mediators (default printed)",
+    )  # fmt: skip
+    run.add_argument("--steps", type=int, help="with --method gahmn: of either block")
+    run.add_argument(
+        "--checkpoint", type=Path, metavar="DIR",
+        help="with --method gahmn: training is kept there and goes on after an interruption "
+        "(default OUT/training)",
+    )  # fmt: skip
     run.add_argument("--permutations", type=int, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
     run.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
@@ -63,6 +83,12 @@ def _mediate(options: argparse.Namespace) -> None:
         )  # fmt: skip
         show_table(effects, options, say)
         return
+    if comma(options.method) == ("gahmn",):
+        _generative(options, data, source, say)
+        return
+    for name in _OF_GAHMN:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} goes with --method gahmn only")
     if options.assume is not None:
         raise ValueError("--assume goes with --method effects only")
     result = mediate(
@@ -80,6 +106,30 @@ def _mediate(options: argparse.Namespace) -> None:
     print(result.summary())
     if options.out is not None:
         _write(result, options.out, say, figures=not options.no_figures)
+
+
+def _generative(
+    options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
+) -> None:
+    """Trains generators; imported here, because they bring flax and optax."""
+    from jaxmed.analysis.generative import generative
+    from jaxmed.gahmn import faithful, improved
+
+    if options.assume is not None:
+        raise ValueError("--assume goes with --method effects only")
+    config = (faithful if options.mode == "faithful" else improved)(
+        noise=options.noise or "printed"
+    )
+    if options.steps is not None:
+        config = config.with_steps(options.steps)
+    folder = options.checkpoint
+    if folder is None and options.out is not None:
+        folder = options.out / "training"
+    found = generative(
+        data, key=options.seed, config=config, n_seeds=options.trainings or 1, checkpoint=folder,
+        level=options.level, source=source, progress=say,
+    )  # fmt: skip
+    show_table(found, options, say)
 
 
 def _write(

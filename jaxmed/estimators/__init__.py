@@ -1,5 +1,8 @@
 """Estimators: configuration in, `(key, data) -> Estimate` out; all safe under jit and vmap."""
 
+import importlib
+from typing import Any
+
 from jaxmed.estimators.composites import from_composite, maxcor, maxie, reg_exposure, reg_outcome
 from jaxmed.estimators.directions import directions
 from jaxmed.estimators.double_selection import double_selection
@@ -35,6 +38,7 @@ __all__ = [
     "ehima",
     "from_composite",
     "from_weights",
+    "gahmn",
     "guo",
     "hdma",
     "hilma",
@@ -57,3 +61,10 @@ __all__ = [
     "reg_outcome",
     "spcma",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`gahmn`, which brings flax and optax: found only when it is asked for."""
+    if name == "gahmn":
+        return importlib.import_module("jaxmed.gahmn").gahmn
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -82,7 +82,10 @@ def counterfactuals(
         return jax.lax.map(one, jax.random.split(k, draws)).mean(axis=0)
 
     first, second = (mean_key, mean_key) if shared_noise else jax.random.split(mean_key)
-    at_low, at_high = mean_mediators(low, first), mean_mediators(high, second)
+    at_low, at_high = (
+        fitted.seen_mediators(mean_mediators(arm, k), covariates)
+        for arm, k in ((low, first), (high, second))
+    )
     p = at_low.shape[1]
 
     def one(k: Key) -> tuple[Array, Array, Array]:
@@ -90,7 +93,7 @@ def counterfactuals(
         noise = [fitted.outcome_noise(each, n) for each in keys]
 
         def outcome(i: int, arm: Array, m: Array) -> Array:
-            return fitted.outcomes(noise[i], arm, m, covariates)
+            return fitted.outcomes_of_seen(noise[i], arm, m, covariates)
 
         direct = outcome(0, high, at_low) - outcome(1, low, at_low)
         indirect = outcome(2, high, at_high) - outcome(3, high, at_low)

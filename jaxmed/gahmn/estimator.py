@@ -30,7 +30,15 @@ from jaxmed.gahmn.scaling import Arms, scale_of, scaled
 from jaxmed.gahmn.training import Curve
 from jaxmed.typing import Array, Estimator, Interval, Key, pytree
 
-__all__ = ["Adversarial", "GahmnDetails", "check_rows", "gahmn", "holdout_rows"]
+__all__ = [
+    "Adversarial",
+    "GahmnDetails",
+    "check_rows",
+    "details_of",
+    "gahmn",
+    "holdout_rows",
+    "reported",
+]
 
 IntervalKind = Literal["auto", "double_selection", "ols", "refit", "bootstrap"]
 Nuisance = Literal["splines", "generator"]
@@ -173,7 +181,7 @@ def gahmn(
         details = _trained(training, data, config, n_seeds, penalty, arms, batch)
         if interval == "bootstrap":
             return _bootstrap(own, data, config, details, arms, resamples, batch, level)
-        return _reported(own, data, details, interval, nuisance, level)
+        return reported(own, data, details, interval, nuisance, level)
 
     return estimate
 
@@ -254,11 +262,20 @@ def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
     )  # fmt: skip
 
 
-def _reported(
+def reported(
     key: Key, data: MediationData, details: GahmnDetails, interval: str, nuisance: str,
     level: float,
 ) -> Estimate:  # fmt: skip
-    """The effects of record, with the generators in the details."""
+    """The effects of record, with the generators in the details.
+
+    Args:
+      key: of cross-validation folds.
+      data: training rows.
+      details: of the trained generators.
+      interval: see `gahmn`, all but "bootstrap".
+      nuisance: see `gahmn`.
+      level: of the intervals.
+    """
     basis: Any = "splines"
     drawn, folds = jax.random.split(key)
     if nuisance == "generator":

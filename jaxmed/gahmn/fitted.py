@@ -99,27 +99,39 @@ class Fitted:
         """Noise of `size` rows."""
         return self.outcome_network.noise(key, size)
 
-    def outcomes(self, noise: Array, exposure: Array, mediators: Array, covariates: Array) -> Array:
-        """One draw [B] given mediators [B, p]."""
+    def seen_mediators(self, mediators: Array, covariates: Array) -> Array:
+        """Mediators [B, p] as the outcome generator sees them: scaled, residualised if it is so."""
+        seen = self.scale.mediators_seen(jnp.asarray(mediators)).astype(self._dtype)
+        if not self.config.residualise:
+            return seen
+        nobody = jnp.full(seen.shape[0], self.scale.arms.control)
+        t, x = self._seen(nobody, covariates)
+        draws = self.generators.mean_draws
+        curve = self.mediator_network.mean(self.generators.mediator, draws, t, x)
+        return divide(seen - curve, self.generators.residual_scale)
+
+    def outcomes_of_seen(
+        self, noise: Array, exposure: Array, seen: Array, covariates: Array
+    ) -> Array:
+        """One draw [B] given mediators from `seen_mediators`."""
         t, x = self._seen(exposure, covariates)
-        seen = self.scale.mediators_seen(mediators).astype(self._dtype)
-        if self.config.residualise:
-            draws = self.generators.mean_draws
-            curve = self.mediator_network.mean(
-                self.generators.mediator, draws, jnp.zeros_like(t), x
-            )
-            seen = divide(seen - curve, self.generators.residual_scale)
         drawn = self.outcome_network.apply(self.generators.outcome, noise, t, seen, x)
         return self.scale.outcome_back(drawn)
+
+    def outcomes(self, noise: Array, exposure: Array, mediators: Array, covariates: Array) -> Array:
+        """One draw [B] given mediators [B, p]."""
+        seen = self.seen_mediators(mediators, covariates)
+        return self.outcomes_of_seen(noise, exposure, seen, covariates)
 
     def outcome_mean(
         self, key: Key, exposure: Array, mediators: Array, covariates: Array, count: int = 32
     ) -> Array:
         """Conditional mean [B] over `count` draws of the noise."""
         size = jnp.shape(exposure)[0]
+        seen = self.seen_mediators(mediators, covariates)
 
         def one(k: Key) -> Array:
-            return self.outcomes(self.outcome_noise(k, size), exposure, mediators, covariates)
+            return self.outcomes_of_seen(self.outcome_noise(k, size), exposure, seen, covariates)
 
         return jnp.mean(jax.lax.map(one, jax.random.split(key, count)), axis=0)
 

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
 from jaxmed.reports.document import environment
 from jaxmed.reports.record import strict
-from jaxmed.reports.sections import TidyTable
+from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.tidy import table_cells, table_csv, table_text
 
 __all__ = [
@@ -76,11 +76,18 @@ def save_comparison(
     directory: str | Path,
     *,
     figures: bool = True,
+    sections: Sequence[Section] = (),
 ) -> list[Path]:
     """Writes NAME.csv, NAME.json, NAME_mediators.csv, NAME.png, NAME.svg and report.html.
 
-    NAME is "compare" or "effects", from the schema of the document.
+    NAME is "compare", "effects" or "gahmn", from the schema of the document.
 
+    Args:
+      document: of the result.
+      mediators: columns of the long table.
+      directory: made where it does not exist.
+      figures: False writes tables alone.
+      sections: further figures and tables of the page, each with files of its own.
     Returns:
       The paths written, report.html last.
 
@@ -100,12 +107,26 @@ def save_comparison(
         figure = comparison_figure(document)
         image = drawing.svg(figure)
         files |= {f"{stem}.png": drawing.png(figure), f"{stem}.svg": image}
-    files["report.html"] = _page(document, mediators, stem, image).encode()
+    shown = []
+    for section in sections:
+        drawn = None
+        if figures and section.figure is not None:
+            made = section.figure()
+            drawn = drawing.svg(made)
+            files |= {f"{section.name}.png": drawing.png(made), f"{section.name}.svg": drawn}
+        if section.table is not None:
+            files[f"{section.name}.csv"] = table_csv(section.table).encode()
+        shown.append((section, drawn))
+    files["report.html"] = _page(document, mediators, stem, image, shown).encode()
     return [atomic_write(Path(directory) / name, content) for name, content in files.items()]
 
 
 def _page(
-    document: Document, mediators: Mapping[str, np.ndarray], stem: str, image: bytes | None
+    document: Document,
+    mediators: Mapping[str, np.ndarray],
+    stem: str,
+    image: bytes | None,
+    sections: Sequence[tuple[Section, bytes | None]],
 ) -> str:
     settings, data = document["settings"], document["data"]
     votes = _votes(document, mediators)
@@ -122,7 +143,17 @@ def _page(
         f"{settings['outcome']}",
         sentences=_sentences(document),
         warnings=document["warnings"],
-        svg=None if image is None else base64.b64encode(image).decode("ascii"),
+        svg=_inline(image),
+        sections=[
+            {
+                "title": section.title,
+                "text": section.text,
+                "svg": _inline(drawn),
+                "caption": section.caption,
+                "table": None if section.table is None else table_cells(section.table),
+            }
+            for section, drawn in sections
+        ],
         caption=_caption(document),
         effects=[(title, table_cells(_effect_table(document, p))) for p, title in EFFECTS.items()],
         methods=table_cells(_method_table(document)),
@@ -133,6 +164,10 @@ def _page(
         facts=facts,
         stem=stem,
     )  # fmt: skip
+
+
+def _inline(image: bytes | None) -> str | None:
+    return None if image is None else base64.b64encode(image).decode("ascii")
 
 
 def _head(document: Document) -> str:

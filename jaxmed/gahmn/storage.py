@@ -1,0 +1,160 @@
+"""Pytrees of arrays in npz files with a json beside them: no pickle, nothing half written."""
+
+import dataclasses
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write
+from jaxmed.gahmn.config import BlockConfig, GahmnConfig
+from jaxmed.gahmn.fitted import Fitted
+from jaxmed.gahmn.fitting import Generators
+from jaxmed.gahmn.scaling import Arms, Scale
+
+__all__ = ["StoredStateError", "load_fitted", "read_tree", "save_fitted", "write_tree"]
+
+SCHEMA = "jaxmed.gahmn.generators"
+SCHEMA_VERSION = 1
+
+
+class StoredStateError(ValueError):
+    """A file does not hold what it should; the message says what, and what to do."""
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    """Leaves by their path, keys of random numbers as their data."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def write_tree(path: Path, tree: Any) -> None:
+    """Writes every leaf of a pytree of arrays under its path, whole or not at all."""
+    arrays = {
+        name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for name, leaf in _named(tree).items()
+    }
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # pyright: ignore[reportArgumentType]
+    atomic_write(path, stream.getvalue(), durable=True)
+
+
+def read_tree(path: Path, template: Any) -> Any:
+    """The pytree of a file, with the structure, shapes and types of a template.
+
+    Raises:
+      StoredStateError: the file is damaged, or holds something else.
+    """
+    wanted = _named(template)
+    found: dict[str, np.ndarray] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if set(file.files) != set(wanted):
+                raise StoredStateError(f"{path} holds other arrays than this fit has: delete it")
+            for name in file.files:
+                found[name] = file[name]
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        if isinstance(error, StoredStateError):
+            raise
+        raise StoredStateError(f"{path} is damaged ({error}): delete it to start anew") from error
+    leaves = []
+    for name, like in wanted.items():
+        array = found[name]
+        if _is_key(like):
+            leaves.append(jax.random.wrap_key_data(jnp.asarray(array)))
+            continue
+        if array.shape != like.shape or array.dtype != like.dtype:
+            raise StoredStateError(
+                f"{path}: {name} is {array.dtype}{array.shape}, not {like.dtype}{like.shape}: "
+                "another fit's file; delete it to start anew"
+            )
+        leaves.append(jnp.asarray(array))
+    return jax.tree.unflatten(jax.tree.structure(template), leaves)
+
+
+def save_fitted(directory: str | Path, fitted: Fitted, names: dict[str, Any] | None = None) -> None:
+    """Writes generators.npz and generators.json.
+
+    Args:
+      directory: made where it does not exist.
+      fitted: generators of all seeds.
+      names: column names and what else a reader should know; plain values.
+    """
+    folder = Path(directory)
+    flat: dict[str, np.ndarray] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, part in value.items():
+                walk(f"{prefix}/{key}", part)
+        elif dataclasses.is_dataclass(value):
+            for field in dataclasses.fields(value):
+                walk(f"{prefix}/{field.name}", getattr(value, field.name))
+        elif value is not None:
+            flat[prefix] = np.asarray(value)
+
+    walk("scale", fitted.scale)
+    walk("generators", fitted.generators)
+    stream = io.BytesIO()
+    np.savez(stream, **flat)  # pyright: ignore[reportArgumentType]
+    atomic_write(folder / "generators.npz", stream.getvalue())
+    facts = {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "config": dataclasses.asdict(fitted.config),
+        "names": names or {},
+    }
+    atomic_write(folder / "generators.json", json.dumps(facts, indent=2) + "\n")
+
+
+def load_fitted(directory: str | Path) -> Fitted:
+    """The generators that `save_fitted` wrote.
+
+    Raises:
+      StoredStateError: not such a folder, or a damaged file.
+    """
+    folder = Path(directory)
+    try:
+        facts = json.loads((folder / "generators.json").read_text())
+        with np.load(folder / "generators.npz", allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        raise StoredStateError(f"{folder} holds no readable generators: {error}") from error
+    if facts.get("schema") != SCHEMA or facts.get("schema_version") != SCHEMA_VERSION:
+        raise StoredStateError(
+            f"{folder}: schema {facts.get('schema')} {facts.get('schema_version')}, this version "
+            f"reads {SCHEMA} {SCHEMA_VERSION}"
+        )
+    nested: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *way, last = name.split("/")
+        place = nested
+        for part in way:
+            place = place.setdefault(part, {})
+        place[last] = jnp.asarray(array)
+    try:
+        scale = nested["scale"]
+        given = {field.name: None for field in dataclasses.fields(Generators)}
+        return Fitted(
+            Scale(**(scale | {"arms": Arms(**scale["arms"])})),
+            Generators(**(given | nested["generators"])),
+            _config(facts["config"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise StoredStateError(f"{folder}: a part is missing or unknown: {error}") from error
+
+
+def _config(values: dict[str, Any]) -> GahmnConfig:
+    parts = {name: BlockConfig(**values[name]) for name in ("mediator", "outcome")}
+    tuples = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
+    given: dict[str, Any] = values | tuples | parts
+    return GahmnConfig(**given)
