@@ -12,7 +12,12 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if metadata.version("jaxlib").startswith("0.9."):  # an unknown flag would end the process elsewhere
     flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
+    # Programs in one piece compile sooner and take fewer memory maps (see bounded_programs).
+    os.environ["XLA_FLAGS"] = (
+        f"{flags} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    ).strip()
+# Stack traces written into every program are read by profilers only.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -21,6 +26,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+# Tracing makes many objects and little garbage: at the default every 700 of them start a search.
+gc.set_threshold(50_000, 20, 50)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

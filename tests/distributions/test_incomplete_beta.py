@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from jaxmed.distributions.incomplete_beta import incomplete_beta
+from jaxmed.distributions import incomplete_beta as module
+
+incomplete_beta = jax.jit(module.incomplete_beta)
 
 
 def grid(seed=0, size=3000):

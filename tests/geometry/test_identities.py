@@ -11,14 +11,16 @@ from problems import problem
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.geometry import paths as module
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.composite import evaluate_weights
 from jaxmed.geometry.index import maxcor
-from jaxmed.geometry.paths import paths
 from jaxmed.geometry.single_path import regress_exposure, regress_outcome
 from jaxmed.statistics.cross_moments import cross_moments
 
 SHAPES = [(60, 20, 2), (40, 70, 1)]
+# Op by op these compile for longer; test_jit_vmap_and_moments_agree_with_eager compares the two.
+paths = jax.jit(module.paths, static_argnames="route")
 COMPOSITES = {
     "maxie+": lambda p: maxie(p),
     "maxie-": lambda p: maxie(p, sign=-1),
@@ -27,6 +29,7 @@ COMPOSITES = {
     "outcome": regress_outcome,
     "exposure": regress_exposure,
 }
+COMPOSITES = {name: jax.jit(function) for name, function in COMPOSITES.items()}
 
 
 @pytest.fixture(params=SHAPES, ids=str, scope="module")
@@ -160,7 +163,7 @@ def test_jit_vmap_and_moments_agree_with_eager(shape):
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batch)
     together = jax.jit(jax.vmap(lambda d: maxie(paths(d))))(stacked)
     for i, data in enumerate(batch):
-        alone = maxie(paths(data))
+        alone = maxie(module.paths(data))
         np.testing.assert_allclose(together.indirect[i], alone.indirect, rtol=1e-10)
         np.testing.assert_allclose(together.weights[i], alone.weights, rtol=1e-8, atol=1e-10)
         if shape[1] < shape[0]:
@@ -174,6 +177,7 @@ def test_gradients_of_the_closed_forms(name):
     data = jax.tree.map(jnp.asarray, problem(np.random.default_rng(5), 40, 6, 1))
     direction = jnp.asarray(np.random.default_rng(6).normal(size=40))
 
+    @jax.jit
     def value(step):
         moved = dataclasses.replace(data, outcome=data.outcome + step * direction)
         composite = COMPOSITES[name](paths(moved, route="gram"))

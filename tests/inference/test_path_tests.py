@@ -18,6 +18,8 @@ TESTS = {
     "joint": inference.joint_test,
     "intersection_union": inference.intersection_union_test,
 }
+# Op by op they compile for longer; test_jit_vmap_float32_units compares the two.
+COMPILED = {name: jax.jit(test) for name, test in TESTS.items()}
 
 
 def quadratics(q_aa=0.5, q_ay=1.2, q_yy=9.0, rss=60.0, tau=80.0, m=78, r=10, code=status.OK):
@@ -35,7 +37,7 @@ def test_against_scipy():
     q = quadratics()
     cosine = 1.2 / np.sqrt(4.5)
     statistic = 3 * cosine / np.sqrt(1 - cosine**2)
-    test = inference.cosine_test(q)
+    test = COMPILED["cosine"](q)
     np.testing.assert_allclose(test.statistic, statistic, rtol=1e-12)
     np.testing.assert_allclose(test.p_value, 2 * st.t.sf(statistic, 9), rtol=1e-10)
     np.testing.assert_allclose(test.p_concordant, st.t.sf(statistic, 9), rtol=1e-10)
@@ -43,18 +45,18 @@ def test_against_scipy():
     s2, k = 60 / 68, 10 / 78
     r = max(0, (9 - 10 * s2) / 78) / s2
     v = ((1 - k) * r + k) / (r + k)
-    corrected = inference.corrected_cosine_test(q)
+    corrected = COMPILED["corrected"](q)
     np.testing.assert_allclose(corrected.statistic, statistic / np.sqrt(v), rtol=1e-12)
     t1 = 1.2 / np.sqrt(s2 * 0.5)
     t2 = np.sqrt(78) * 1.2 / 3 * np.sqrt((1 - k) / v)
-    joint = inference.joint_test(q)
+    joint = COMPILED["joint"](q)
     np.testing.assert_allclose(joint.statistic_outcome, t1, rtol=1e-12)
     np.testing.assert_allclose(joint.statistic_exposure, t2, rtol=1e-12)
     p1, p2 = 2 * st.t.sf(t1, 68), 2 * st.t.sf(t2, 78)
     np.testing.assert_allclose(joint.p_value, max(p1, p2), rtol=1e-10)
     np.testing.assert_allclose(joint.p_concordant, max(p1, p2) / 2, rtol=1e-10)
     np.testing.assert_allclose(joint.p_suppression, 1 - min(p1, p2) / 2, rtol=1e-10)
-    both = inference.intersection_union_test(q)
+    both = COMPILED["intersection_union"](q)
     f_a, f_y = 0.5 * 69 / 10, 9 / (10 * s2)
     np.testing.assert_allclose(both.p_exposure, st.f.sf(f_a, 10, 69), rtol=1e-10)
     np.testing.assert_allclose(both.p_outcome, st.f.sf(f_y, 10, 68), rtol=1e-10)
@@ -67,32 +69,32 @@ def test_dual_has_the_cosine_test_only():
     np.testing.assert_allclose(printed.statistic / exact.statistic, np.sqrt(20 / 19))
     assert inference.cosine_test(quadratics(), df="printed").df == 9
     for name in ("corrected", "joint", "intersection_union"):
-        result = TESTS[name](dual())
+        result = COMPILED[name](dual())
         assert result.status == status.NOT_IN_DUAL
         assert np.isnan(jnp.stack(jax.tree.leaves(result)[:-1])).all()
     square = quadratics(m=10, rss=0.0)  # p = m: primal, but nothing is left for s2
-    assert inference.joint_test(square).status == status.NOT_IN_DUAL
-    assert np.isfinite(inference.cosine_test(square).p_value)
+    assert COMPILED["joint"](square).status == status.NOT_IN_DUAL
+    assert np.isfinite(COMPILED["cosine"](square).p_value)
 
 
 def test_null_path_gives_p_one():
     for q in (quadratics(q_aa=0.0, q_ay=0.0), quadratics(q_yy=0.0, q_ay=0.0)):
         for name in ("cosine", "corrected", "joint"):
-            result = TESTS[name](q)
+            result = COMPILED[name](q)
             assert result.p_value == 1 and result.status == status.NULL_PATH
-    assert TESTS["intersection_union"](quadratics(q_aa=0.0, q_ay=0.0)).p_exposure == 1
+    assert COMPILED["intersection_union"](quadratics(q_aa=0.0, q_ay=0.0)).p_exposure == 1
 
 
 def test_zero_residual():
     for name in ("corrected", "joint", "intersection_union"):
-        result = TESTS[name](quadratics(rss=1e-12))
+        result = COMPILED[name](quadratics(rss=1e-12))
         assert result.status == status.ZERO_RESIDUAL and np.isnan(result.p_value)
-    assert np.isfinite(inference.cosine_test(quadratics(rss=1e-12)).p_value)
-    assert np.isfinite(inference.joint_test(quadratics(rss=1e-7)).p_value)
+    assert np.isfinite(COMPILED["cosine"](quadratics(rss=1e-12)).p_value)
+    assert np.isfinite(COMPILED["joint"](quadratics(rss=1e-7)).p_value)
 
 
 def test_fatal_status_gives_nan():
-    for test in TESTS.values():
+    for test in COMPILED.values():
         result = test(quadratics(code=status.RANK_DEFICIENT))
         assert result.status == status.RANK_DEFICIENT and np.isnan(result.p_value)
         assert test(quadratics(code=status.WEIGHTED)).status == status.WEIGHTED
@@ -101,10 +103,10 @@ def test_fatal_status_gives_nan():
 def test_one_dimension():
     with pytest.raises(TooFewDimensionsError, match="needs two"):
         inference.cosine_test(quadratics(r=1))
-    for test in (inference.cosine_test, inference.corrected_cosine_test):
-        traced = jax.jit(test)(quadratics(r=1))
+    for name in ("cosine", "corrected"):
+        traced = COMPILED[name](quadratics(r=1))
         assert traced.status == status.NOT_APPLICABLE and np.isnan(traced.p_value)
-    assert np.isfinite(inference.joint_test(quadratics(r=1)).p_value)
+    assert np.isfinite(COMPILED["joint"](quadratics(r=1)).p_value)
 
 
 def test_identical_paths_reject():
@@ -132,16 +134,19 @@ def test_leave_one_out_needs_rows():
 
 @pytest.mark.parametrize("name", TESTS)
 def test_jit_vmap_float32_units(name):
-    test, q = TESTS[name], quadratics()
+    test, compiled, q = TESTS[name], COMPILED[name], quadratics()
     eager = test(q)
-    for result in (jax.jit(test)(q), jax.tree.map(lambda x: x[1], jax.vmap(test)(stack([q, q])))):
+    for result in (
+        compiled(q),
+        jax.tree.map(lambda x: x[1], jax.jit(jax.vmap(test))(stack([q, q]))),
+    ):
         for ours, theirs in zip(jax.tree.leaves(result), jax.tree.leaves(eager), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-    single = test(quadratics(q_aa=np.float32(0.5)))
+    single = compiled(quadratics(q_aa=np.float32(0.5)))
     assert single.p_value.dtype == jnp.float32
     np.testing.assert_allclose(single.p_value, eager.p_value, rtol=2e-4)
     units = quadratics(q_ay=1.2 * 7, q_yy=9.0 * 49, rss=60.0 * 49, tau=80.0 * 9)
-    np.testing.assert_allclose(test(units).p_value, eager.p_value, rtol=1e-10)
+    np.testing.assert_allclose(compiled(units).p_value, eager.p_value, rtol=1e-10)
 
 
 def stack(items):
