@@ -35,6 +35,7 @@ from jaxmed.estimators.parts.assemble import mediator_effects
 from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn import (
     Counterfactuals,
+    Fitted,
     GahmnConfig,
     GahmnDetails,
     check_rows,
@@ -102,14 +103,8 @@ class GenerativeResult(MethodTable):
             raise ValueError(f"count must be at least 1, not {count}")
         keys = jax.random.split(parse_key(key)[1], count)
 
-        def draw(k: Key, seed: Array) -> tuple[Array, Array]:
-            one = one_seed(self.details.fitted, seed)
-            first, second = jax.random.split(k)
-            m = one.mediators(one.mediator_noise(first, t.shape[0]), t, x)
-            return m, one.outcomes(one.outcome_noise(second, t.shape[0]), t, m, x)
-
-        program = quick_jit(lambda k, s: jax.lax.map(lambda pair: draw(*pair), (k, s)))
-        mediators, outcome = program(keys, jnp.arange(count) % self.seeds)
+        seeds = jnp.arange(count) % self.seeds
+        mediators, outcome = _draw(self.details.fitted, keys, seeds, t, x)
         return {"mediators": np.asarray(mediators), "outcome": np.asarray(outcome)}
 
     def quantiles(
@@ -140,13 +135,7 @@ class GenerativeResult(MethodTable):
                 f"{list(given.shape)}"
             )
 
-        def mean(seed: Array) -> tuple[Array, Array]:
-            one = one_seed(self.details.fitted, seed)
-            m = one.mediator_mean(t, x)
-            y = one.outcome_mean(jax.random.key(0), t, m if given is None else given, x)
-            return m, y
-
-        found = quick_jit(lambda s: jax.lax.map(mean, s))(jnp.arange(self.seeds))
+        found = _means(self.details.fitted, jnp.arange(self.seeds), t, x, given)
         return {
             name: np.asarray(values).mean(axis=0)
             for name, values in zip(("mediators", "outcome"), found, strict=True)
@@ -164,13 +153,8 @@ class GenerativeResult(MethodTable):
           shared_noise: both arms see the same noise.
         """
         x = jnp.asarray(np.asarray(self.covariates)[np.asarray(rows)])
-        one = one_seed(self.details.fitted, 0)
-        program = quick_jit(
-            lambda k, c: counterfactuals(
-                k, one, c, draws=draws, shared_noise=shared_noise, mediators=False
-            )
-        )
-        return program(parse_key(key)[1], x)
+        program = _contrasts(draws, shared_noise)
+        return program(parse_key(key)[1], self.details.fitted, x)
 
     def save(self, directory: str | Path, *, figures: bool = True) -> list[Path]:
         """Writes tables, figures, report.html, and generators.npz with generators.json.
@@ -296,14 +280,11 @@ def generative(
         directory=checkpoint, say=say,
     )  # fmt: skip
     say("effects of record")
-    program = quick_jit(
-        lambda k, d, found: reported(k, d, found, interval, nuisance, level),
-        optimised=p >= LARGE_FROM,
-    )
+    program = _record(interval, nuisance, level, p >= LARGE_FROM)
     estimate = jax.tree.map(np.asarray, program(named_key(key, "reported"), rows.data, details))
     say("counterfactuals")
     drawn = _simulation(named_key(key, "counterfactuals"), rows.data, details, level)
-    own = quick_jit(_adversarial)(details, drawn)
+    own = _own(details, drawn)
     fits = {
         "gahmn": (f"GAHMN, {_record_name(estimate)}", _fit(estimate, estimate.status)),
         "gahmn_adversarial": (
@@ -339,13 +320,57 @@ def _record_name(estimate: Estimate) -> str:
 
 def _simulation(key: Key, data: MediationData, details: GahmnDetails, level: float) -> Effects:
     x = jnp.asarray(data.covariates)[:INDIVIDUALS]
+    return simulation_interval(_contrasts(DRAWS, False)(key, details.fitted, x), level)
 
-    def run(k: Key, found: GahmnDetails, x: Array) -> Effects:
-        one = one_seed(found.fitted, 0)
-        drawn = counterfactuals(k, one, x, draws=DRAWS, shared_noise=False, mediators=False)
-        return simulation_interval(drawn, level)
 
-    return quick_jit(run)(key, details, x)
+@functools.cache
+def _contrasts(draws: int, shared_noise: bool) -> Callable[..., Counterfactuals]:
+    return quick_jit(
+        lambda key, fitted, x: counterfactuals(
+            key, one_seed(fitted, 0), x, draws=draws, shared_noise=shared_noise, mediators=False
+        )
+    )
+
+
+@functools.cache
+def _record(interval: str, nuisance: str, level: float, large: bool) -> Callable[..., Estimate]:
+    return quick_jit(
+        lambda key, data, details: reported(key, data, details, interval, nuisance, level),
+        optimised=large,
+    )
+
+
+@quick_jit
+def _draw(
+    fitted: Fitted, keys: Key, seeds: Array, exposure: Array, covariates: Array
+) -> tuple[Array, Array]:
+    """Mediators [count, n, p] and outcomes [count, n]."""
+
+    def one(pair: tuple[Key, Array]) -> tuple[Array, Array]:
+        key, seed = pair
+        made = one_seed(fitted, seed)
+        first, second = jax.random.split(key)
+        n = exposure.shape[0]
+        m = made.mediators(made.mediator_noise(first, n), exposure, covariates)
+        return m, made.outcomes(made.outcome_noise(second, n), exposure, m, covariates)
+
+    return jax.lax.map(one, (keys, seeds))
+
+
+@quick_jit
+def _means(
+    fitted: Fitted, seeds: Array, exposure: Array, covariates: Array, mediators: Array | None
+) -> tuple[Array, Array]:
+    """Conditional means of every seed."""
+
+    def one(seed: Array) -> tuple[Array, Array]:
+        made = one_seed(fitted, seed)
+        m = made.mediator_mean(exposure, covariates)
+        seen = m if mediators is None else mediators
+        # Draws of the mean are the same at every call: a prediction is no random number.
+        return m, made.outcome_mean(jax.random.key(0), exposure, seen, covariates)
+
+    return jax.lax.map(one, seeds)
 
 
 def _adversarial(details: GahmnDetails, simulated: Effects) -> Estimate:
@@ -373,6 +398,9 @@ def _adversarial(details: GahmnDetails, simulated: Effects) -> Estimate:
         Effects(*(per_unit(getattr(simulated, part)) for part in parts)), table, found.selected,
         found.status, None,
     )  # fmt: skip
+
+
+_own = quick_jit(_adversarial)
 
 
 def _document(

@@ -6,6 +6,7 @@ same programs, it ends with identical weights.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -21,11 +22,13 @@ from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.gahmn.collapse import collapse, curve_status, facts_of
+from jaxmed.gahmn.collapse import Facts, collapse, curve_status, facts_of
 from jaxmed.gahmn.config import CHUNK, WINDOW, GahmnConfig
 from jaxmed.gahmn.estimator import GahmnDetails, details_of
 from jaxmed.gahmn.fitting import (
+    Penalties,
     SeedFit,
+    Stage,
     blocks_of,
     generators,
     penalties,
@@ -35,7 +38,7 @@ from jaxmed.gahmn.fitting import (
 from jaxmed.gahmn.scaling import Arms, Scaled, scale_of, scaled
 from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
 from jaxmed.gahmn.training import BlockState, Curve, train
-from jaxmed.typing import Key
+from jaxmed.typing import Array, Key
 from jaxmed.version import __version__
 
 __all__ = ["train_generators"]
@@ -62,15 +65,15 @@ class _Checkpoint:
             if old.name != name:
                 old.unlink()
 
-    def place(self) -> dict[str, Any] | None:
-        """Where the last run stopped; None at the beginning.
+    def place(self) -> dict[str, Any]:
+        """Where the last run stopped; empty at the beginning.
 
         Raises:
           StoredStateError: the folder belongs to another fit, or its record is damaged.
         """
         path = None if self.folder is None else self.folder / "state.json"
         if path is None or not path.exists():
-            return None
+            return {}
         try:
             place = json.loads(path.read_text())
         except ValueError as error:
@@ -119,94 +122,140 @@ def train_generators(
     ready = scaled(data, scale, dtype)
     keys = jax.random.split(key, n_seeds)
     saved = _Checkpoint(folder, _identity(keys, ready, config))
+    programs = _programs(config, ready.mediators.shape[1] >= LARGE_FROM)
+    facts = programs.facts(ready)
+    run = _Run(saved, programs, config, facts, penalties(config, ready.mediators.shape[1]), tell)
+
     place = saved.place()
-    facts = quick_jit(facts_of)(ready)
-    weights = penalties(config, ready.mediators.shape[1])
+    resumed, done = place.get("stage", ""), place.get("windows", 0)
+    like = jax.eval_shape(programs.start_shapes, keys, ready)
+    if resumed == STAGES[1]:
+        stage_like = jax.eval_shape(programs.between_shapes, keys, ready, like)
+        whole = config.mediator.steps // WINDOW
+        template = (
+            stage_like.state, _curve_like(n_seeds, done, dtype),
+            (like, _curve_like(n_seeds, whole, dtype)),
+        )  # fmt: skip
+        second, second_curve, (state, curve) = saved.read(place, template)
+        tell(f"{STAGES[1]}: going on after step {done * WINDOW}")
+        stage = programs.between(keys, ready, state)
+    else:
+        if resumed:
+            template = (like, _curve_like(n_seeds, done, dtype), ())
+            state, curve, _ = saved.read(place, template)
+            tell(f"{STAGES[0]}: going on after step {done * WINDOW}")
+        else:
+            state, curve = programs.start(keys, ready), None
+        state, curve = run.block(STAGES[0], ready, state, done, curve, ())
+        tell("residuals and warm start")
+        stage = programs.between(keys, ready, state)
+        second, second_curve, done = stage.state, None, 0
+    final, second_curve = run.block(
+        STAGES[1], stage.data, second, done, second_curve, (state, curve)
+    )
+    fits, codes = programs.finish(keys, ready, state, stage, final, curve, second_curve, facts)
+    return programs.details(scale, fits, codes)
 
-    def report(stage: str, done: int, total: int, curve: Curve) -> None:
-        loss = float(jnp.mean(curve.critic[:, -1]))
-        tell(f"{stage}: step {done * WINDOW} of {total * WINDOW}, critic loss {loss:.3f}")
-        if stage == STAGES[0]:
-            for code in np.unique(jax.vmap(lambda c: curve_status(c, facts))(curve)):
-                if code != st.OK:
-                    tell(st.message(int(code)))
 
-    def block(
-        stage: str, state: BlockState, penalty: Any, rows: Scaled, per_seed: bool,
-        done: int, curve: Curve | None, others: Any,
-    ) -> tuple[BlockState, Curve]:  # fmt: skip
-        which = blocks_of(config, ready)[STAGES.index(stage)]
-        total = which.config.steps // WINDOW
-        axes = _axes(rows, per_seed)
+@dataclasses.dataclass(frozen=True)
+class _Programs:
+    """Compiled once for a configuration, and again for every shape of data."""
 
-        # One length of chunk for the whole block: one program.
-        count = max(c for c in range(1, CHUNK + 1) if total % c == 0)
+    facts: Callable[..., Facts]
+    start: Callable[..., BlockState]
+    chunks: dict[str, Callable[..., tuple[BlockState, Curve]]]
+    between: Callable[..., Stage]
+    finish: Callable[..., Any]
+    details: Callable[..., GahmnDetails]
+    # The functions themselves, for the shapes of what they return.
+    start_shapes: Callable[..., BlockState]
+    between_shapes: Callable[..., Stage]
 
-        def chunk(rows: Scaled, state: BlockState) -> tuple[BlockState, Curve]:
-            return jax.vmap(lambda r, s: train(which, r, penalty, s, count), in_axes=(axes, 0))(
+
+@functools.cache
+def _programs(config: GahmnConfig, large: bool) -> _Programs:
+    def start(keys: Key, ready: Scaled) -> BlockState:
+        return jax.vmap(lambda k: start_mediators(k, ready, config))(keys)
+
+    def chunk(stage: str) -> Callable[..., tuple[BlockState, Curve]]:
+        def run(rows: Scaled, state: BlockState, penalty: Array) -> tuple[BlockState, Curve]:
+            # The outcome block of every seed sees mediators of its own.
+            own = jax.tree.map(lambda _: None if stage == STAGES[0] else 0, rows)
+            one = rows if stage == STAGES[0] else jax.tree.map(lambda leaf: leaf[0], rows)
+            which = blocks_of(config, one)[STAGES.index(stage)]
+            windows = chunk_of(which.config.steps // WINDOW)
+            return jax.vmap(lambda r, s: train(which, r, penalty, s, windows), in_axes=(own, 0))(
                 rows, state
             )
 
-        program = quick_jit(chunk, optimised=True)
+        return quick_jit(run, optimised=True)
+
+    def between(keys: Key, ready: Scaled, state: BlockState) -> Stage:
+        return jax.vmap(lambda k, s: start_outcome(k, ready, config, s))(keys, state)
+
+    def finish(keys: Key, ready: Scaled, *rest: Any) -> Any:
+        *parts, facts = rest
+
+        def one(k: Key, s: Any, t: Any, f: Any, first: Curve, second: Curve) -> Any:
+            left = generators(k, ready, config, s, t, f)
+            fit = SeedFit(left, first, second, t.data.mediators, t.status)
+            code = collapse(jax.random.fold_in(k, 0), ready, config, fit, facts)
+            return dataclasses.replace(fit, seen=None), code
+
+        return jax.vmap(one)(keys, *parts)
+
+    return _Programs(
+        quick_jit(facts_of), quick_jit(start), {stage: chunk(stage) for stage in STAGES},
+        quick_jit(between, optimised=large), quick_jit(finish),
+        quick_jit(lambda scale, fits, codes: details_of(scale, config, fits, codes, None)),
+        start, between,
+    )  # fmt: skip
+
+
+def chunk_of(windows: int) -> int:
+    """Windows of one chunk: one length for a whole block, so that it is one program."""
+    return max(count for count in range(1, CHUNK + 1) if windows % count == 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What both blocks of one training share."""
+
+    saved: _Checkpoint
+    programs: _Programs
+    config: GahmnConfig
+    facts: Facts
+    weights: Penalties
+    tell: Say
+
+    def block(
+        self, stage: str, rows: Scaled, state: BlockState, done: int, curve: Curve | None,
+        others: Any,
+    ) -> tuple[BlockState, Curve]:  # fmt: skip
+        """The rest of one block, chunk by chunk."""
+        first = stage == STAGES[0]
+        block = self.config.mediator if first else self.config.outcome
+        penalty = self.weights.mediator if first else self.weights.outcome
+        total = block.steps // WINDOW
         while done < total:
-            state, new = program(rows, state)
+            state, new = self.programs.chunks[stage](rows, state, penalty)
             whole = new if curve is None else _joined(curve, new)
-            curve, done = whole, done + count
-            saved.write(stage, done, (state, whole, others))
-            report(stage, done, total, whole)
+            curve, done = whole, done + chunk_of(total)
+            self.saved.write(stage, done, (state, whole, others))
+            self.report(stage, done, total, whole)
         assert curve is not None
         return state, curve
 
-    start = jax.vmap(lambda k: start_mediators(k, ready, config))
-    resumed = place is not None and place["stage"] == STAGES[1]
-    first_start = jax.eval_shape(start, keys) if place is not None else quick_jit(start)(keys)
-    if place is None:
-        state, curve = block(STAGES[0], first_start, weights.mediator, ready, False, 0, None, ())
-    elif not resumed:
-        template = (first_start, _curve_like(n_seeds, place["windows"], dtype), ())
-        state, curve, _ = saved.read(place, template)
-        tell(f"{STAGES[0]}: going on after step {place['windows'] * WINDOW}")
-        state, curve = block(
-            STAGES[0], state, weights.mediator, ready, False, place["windows"], curve, ()
-        )
-    else:
-        state = curve = None
-    between = jax.vmap(lambda k, s: start_outcome(k, ready, config, s))
-    warm = quick_jit(between, optimised=ready.mediators.shape[1] >= LARGE_FROM)
-    whole = config.mediator.steps // WINDOW
-    if resumed:
-        assert place is not None
-        stage_like = jax.eval_shape(between, keys, first_start)
-        template = (
-            stage_like.state, _curve_like(n_seeds, place["windows"], dtype),
-            (first_start, _curve_like(n_seeds, whole, dtype)),
-        )  # fmt: skip
-        second, second_curve, (state, curve) = saved.read(place, template)
-        tell(f"{STAGES[1]}: going on after step {place['windows'] * WINDOW}")
-        stage, done = warm(keys, state), place["windows"]
-    else:
-        tell("residuals and warm start")
-        stage = warm(keys, state)
-        second, second_curve, done = stage.state, None, 0
-    assert state is not None and curve is not None
-    final, second_curve = block(
-        STAGES[1], second, weights.outcome, stage.data, True, done, second_curve, (state, curve)
-    )
-
-    def finish(k: Key, s: Any, t: Any, f: Any, one: Curve, two: Curve) -> tuple[SeedFit, Any]:
-        left = generators(k, ready, config, s, t, f)
-        fit = SeedFit(left, one, two, t.data.mediators, t.status)
-        code = collapse(jax.random.fold_in(k, 0), ready, config, fit, facts)
-        return dataclasses.replace(fit, seen=None), code
-
-    fits, codes = quick_jit(jax.vmap(finish))(keys, state, stage, final, curve, second_curve)
-    return quick_jit(lambda f, c: details_of(scale, config, f, c, None))(fits, codes)
-
-
-def _axes(rows: Scaled, per_seed: bool) -> Any:
-    """Axes of seeds: the outcome block of every seed sees mediators of its own."""
-    axis = 0 if per_seed else None
-    return jax.tree.map(lambda _: axis, rows)
+    def report(self, stage: str, done: int, total: int, curve: Curve) -> None:
+        """A sentence, and another where the critic has collapsed."""
+        loss = float(jnp.mean(curve.critic[:, -1]))
+        self.tell(f"{stage}: step {done * WINDOW} of {total * WINDOW}, critic loss {loss:.3f}")
+        if stage == STAGES[0]:
+            for seed in range(curve.critic.shape[0]):
+                one = Curve(*(np.asarray(part)[seed] for part in curve))
+                code = int(curve_status(one, self.facts))
+                if code != st.OK:
+                    self.tell(st.message(code))
 
 
 def _joined(first: Curve, second: Curve) -> Curve:

@@ -1,0 +1,159 @@
+"""Generated effects equal the linear part; storage gives the same generators back."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.gahmn import (
+    Fitted,
+    counterfactuals,
+    improved,
+    linear_part,
+    one_seed,
+    simulation_interval,
+)
+from jaxmed.gahmn.fitting import Generators
+from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
+from jaxmed.gahmn.scaling import scale_of
+from jaxmed.gahmn.storage import StoredStateError, load_fitted, read_tree, save_fitted, write_tree
+
+P = 12
+
+
+def generators(data, **changes):
+    """Untrained generators with linear parts that are not zero; one seed."""
+    config = improved(**changes)
+    keys = jax.random.split(jax.random.key(2), 4)
+    dtype = jnp.dtype("float64")
+    mediators = mediator_generator(config, P, 2, dtype)
+    outcome = OutcomeGenerator(config, P, 2, dtype)
+    first, second = mediators.init(keys[0]), outcome.init(keys[1])
+    first["exposure"] = jnp.arange(P) / 5.0
+    second["mediators"] = jnp.where(jnp.arange(P) % 3 == 0, 0.5, 0.0)
+    second["exposure"] = jnp.asarray(0.7)
+    rows = jax.random.normal(keys[3], (40, P))
+    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) * 40**0.5)
+    empirical = config.noise == "location_scale" and config.correlation == "empirical"
+    near = jnp.full(P, 0.6).at[0].set(0.0) if config.correlation == "neighbour" else None
+    left = Generators(
+        first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, P),
+        rows if empirical else None, near, first["exposure"] != 0, second["mediators"] != 0,
+    )  # fmt: skip
+    return Fitted(scale_of(data), left, config)
+
+
+@pytest.mark.parametrize("noise", ["printed", "location_scale"])
+def test_partially_linear_generators_have_constant_effects(data, noise):
+    fitted = generators(data, noise=noise)
+    linear = linear_part(fitted)
+    run = jax.jit(lambda k, x: counterfactuals(k, fitted, x, control=0.0, treated=2.0, draws=5))
+    found = run(jax.random.key(0), data.covariates[:7])
+    np.testing.assert_allclose(found.direct, 2 * linear.direct, rtol=1e-6)
+    np.testing.assert_allclose(found.indirect, 2 * linear.indirect.sum(), rtol=1e-6)
+    np.testing.assert_allclose(found.mediator_effects, 2 * linear.indirect, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.effects.total, found.effects.direct + found.effects.indirect)
+    width = simulation_interval(found).direct
+    assert width.upper - width.lower < 1e-9  # as the printed equations have it
+
+
+def test_noise_of_its_own_in_either_arm_is_all_that_the_simulation_interval_shows(data):
+    fitted = generators(data)
+    run = jax.jit(
+        lambda k: counterfactuals(
+            k, fitted, data.covariates, draws=200, shared_noise=False, mediators=False
+        )
+    )
+    found = run(jax.random.key(0))
+    interval = simulation_interval(found).direct
+    noise = jax.jit(
+        lambda k: fitted.outcomes(
+            fitted.outcome_noise(k, 4000),
+            jnp.zeros(4000),
+            jnp.zeros((4000, P)),
+            jnp.tile(data.covariates[:1], (4000, 1)),
+        )
+    )(jax.random.key(1))
+    n = data.covariates.shape[0]
+    expected = 2 * 1.96 * (2 * float(jnp.var(noise)) / n) ** 0.5
+    assert 0.3 * expected < interval.upper - interval.lower < 3 * expected
+    assert found.mediators.shape == (n, 0)
+
+
+def test_outcomes_see_residualised_mediators(data):
+    fitted = generators(data)
+    x, t = data.covariates[:6], jnp.asarray([0.0, 1, 0, 1, 0, 1])
+    mean = fitted.mediator_mean(jnp.zeros(6), x)
+    seen = fitted.seen_mediators(mean, x)
+    np.testing.assert_allclose(seen, 0, atol=1e-9)
+    noise = fitted.outcome_noise(jax.random.key(0), 6)
+    y = fitted.outcomes(noise, t, mean, x)
+    step = fitted.outcomes(noise, t, mean.at[:, 3].add(1.0), x) - y
+    np.testing.assert_allclose(step, linear_part(fitted).beta[3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("correlation", ["empirical", "neighbour", "none"])
+def test_correlated_noise(data, correlation):
+    fitted = generators(data, noise="location_scale", correlation=correlation)
+    drawn = np.asarray(jax.jit(lambda k: fitted.mediator_noise(k, 40_000))(jax.random.key(0)))
+    error = 5 / 40_000**0.5
+    found = np.corrcoef(drawn.T)
+    rows = fitted.generators.noise_rows
+    if correlation == "empirical":
+        expected = np.asarray(rows).T @ np.asarray(rows)
+    else:
+        distance = np.abs(np.subtract.outer(np.arange(P), np.arange(P)))
+        expected = (0.6 if correlation == "neighbour" else 0.0) ** distance
+    assert np.abs(found - expected).max() < 2 * error
+    np.testing.assert_allclose(drawn.std(axis=0), 1, atol=2 * error)
+
+
+def test_storage_gives_the_same_generators_back(data, tmp_path):
+    fitted = generators(data, noise="location_scale")
+    stacked = Fitted(
+        fitted.scale, jax.tree.map(lambda leaf: leaf[None], fitted.generators), fitted.config
+    )
+    save_fitted(tmp_path, stacked, {"mediators": ["a"]})
+    again = load_fitted(tmp_path)
+    assert again.config == stacked.config
+    for a, b in zip(jax.tree.leaves(stacked), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    x, key = data.covariates[:3], jax.random.key(0)
+    first, second = (
+        f.mediators(f.mediator_noise(key, 3), jnp.ones(3), x)
+        for f in (one_seed(stacked, 0), one_seed(again, 0))
+    )
+    np.testing.assert_array_equal(first, second)
+    with np.load(tmp_path / "generators.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+
+
+def test_damaged_and_foreign_files_are_refused(data, tmp_path):
+    with pytest.raises(StoredStateError, match="no readable generators"):
+        load_fitted(tmp_path)
+    save_fitted(tmp_path, generators(data))
+    whole = (tmp_path / "generators.npz").read_bytes()
+    (tmp_path / "generators.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoredStateError, match="no readable generators"):
+        load_fitted(tmp_path)
+    (tmp_path / "generators.npz").write_bytes(whole)
+    facts = json.loads((tmp_path / "generators.json").read_text())
+    (tmp_path / "generators.json").write_text(json.dumps(facts | {"schema_version": 99}))
+    with pytest.raises(StoredStateError, match="99"):
+        load_fitted(tmp_path)
+
+    tree = {"a": jnp.arange(3.0), "key": jax.random.key(1)}
+    write_tree(tmp_path / "state.npz", tree)
+    back = read_tree(tmp_path / "state.npz", tree)
+    np.testing.assert_array_equal(
+        jax.random.key_data(back["key"]), jax.random.key_data(tree["key"])
+    )
+    with pytest.raises(StoredStateError, match="other arrays"):
+        read_tree(tmp_path / "state.npz", {"b": jnp.arange(3.0)})
+    with pytest.raises(StoredStateError, match="not float64"):
+        read_tree(tmp_path / "state.npz", {**tree, "a": jnp.arange(4.0)})
+    (tmp_path / "state.npz").write_bytes(b"PK no zip")
+    with pytest.raises(StoredStateError, match="damaged"):
+        read_tree(tmp_path / "state.npz", tree)

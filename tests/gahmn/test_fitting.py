@@ -1,0 +1,132 @@
+"""Chunks equal the whole, vmap equals single runs, weights of the parts, collapse codes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed import status as st
+from jaxmed.gahmn.collapse import Facts, curve_status, facts_of
+from jaxmed.gahmn.config import WINDOW
+from jaxmed.gahmn.fitting import blocks_of, penalties, start_mediators, start_outcome, warm_start
+from jaxmed.gahmn.scaling import Arms, arms_of, scale_of, scaled
+from jaxmed.gahmn.training import Curve, train
+from jaxmed.simulate.partially_linear import partially_linear, sample
+
+
+@pytest.fixture(scope="module")
+def program(ready, config):
+    block = blocks_of(config, ready)[0]
+    weight = penalties(config, ready.mediators.shape[1]).mediator
+    run = jax.jit(lambda s: train(block, ready, weight, s, 1))
+    start = jax.jit(functools.partial(start_mediators, data=ready, config=config))
+    return start, run, block, weight
+
+
+def test_resumed_longer_and_chunked_runs_are_the_same_run(program, ready):
+    start, run, block, weight = program
+    state = start(jax.random.key(1))
+    whole, curve = jax.jit(lambda s: train(block, ready, weight, s, 3))(state)
+    for _ in range(3):
+        state, _ = run(state)
+    assert int(state.step) == 3 * WINDOW
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12),
+        state.average, whole.average,
+    )  # fmt: skip
+    assert curve.critic.shape == (3,) and np.isfinite(curve.critic).all()
+
+
+def test_vectorised_trainings_equal_single_ones(program):
+    start, run, *_ = program
+    keys = jax.random.split(jax.random.key(5), 3)
+    together, _ = jax.jit(jax.vmap(lambda k: run(start(k))))(keys)
+    for i in range(3):
+        alone, _ = run(start(keys[i]))
+        for a, b in zip(
+            jax.tree.leaves(together.generator), jax.tree.leaves(alone.generator), strict=True
+        ):
+            np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
+
+
+def test_outcome_block_starts_from_a_refit_on_residualised_mediators(program, ready, config):
+    start, run, *_ = program
+    state, _ = run(start(jax.random.key(1)))
+    stage = jax.jit(lambda s: start_outcome(jax.random.key(1), ready, config, s))(state)
+    seen = np.asarray(stage.data.mediators)
+    np.testing.assert_allclose(seen.std(axis=0), 1, rtol=1e-6)
+    selected, beta, direct, code = jax.jit(warm_start)(stage.data)
+    np.testing.assert_array_equal(stage.state.support, selected)
+    np.testing.assert_allclose(stage.state.generator["mediators"], beta, rtol=1e-6, atol=1e-9)
+    assert float(stage.state.generator["exposure"]) == pytest.approx(float(direct), rel=1e-6)
+    kept = np.flatnonzero(selected)
+    assert set(kept) >= {2, 3, 4} and int(code) == st.OK
+    # Least squares on the selected mediators and the same spline basis.
+    from jaxmed.estimators.parts.basis import default_splines
+
+    base = np.column_stack([
+        np.ones(len(seen)), default_splines(ready.covariates, ready.weights), ready.exposure,
+        seen[:, kept],
+    ])  # fmt: skip
+    expected = np.linalg.lstsq(base, np.asarray(ready.outcome), rcond=None)[0]
+    np.testing.assert_allclose(beta[kept], expected[-len(kept) :], rtol=1e-6)
+    np.testing.assert_allclose(direct, expected[-len(kept) - 1], rtol=1e-6)
+
+
+def curve(level, largest, windows=20):
+    rows = jnp.full(windows, level)
+    return Curve(rows, rows, rows, jnp.full(windows, largest))
+
+
+def test_codes_of_a_collapsed_critic():
+    matters, null = (Facts(jnp.asarray(x), jnp.ones(3)) for x in (True, False))
+    assert curve_status(curve(0.01, 0.0), matters) == st.CRITIC_WON
+    assert curve_status(curve(1.385, 0.0), matters) == st.CRITIC_FLAT
+    assert curve_status(curve(1.3, 0.0), matters) == st.OK
+    for level in (0.01, 1.385):
+        assert curve_status(curve(level, 0.0), null) == st.OK  # a = 0 is right there
+        assert curve_status(curve(level, 0.1), matters) == st.OK
+    # One loud step inside the last chunk of ten windows: the critic has not won.
+    loud = curve(0.01, 0.0)._replace(critic_highest=jnp.full(20, 0.01).at[15].set(0.2))
+    assert curve_status(loud, matters) == st.OK
+
+
+def test_a_null_exposure_matters_for_no_mediator():
+    model = partially_linear("N0", 12)
+    found = jax.jit(
+        lambda k: (
+            facts_of(
+                scaled(sample(k, model, 200), scale_of(sample(k, model, 200)), jnp.dtype("float64"))
+            ).exposure_matters
+        )
+    )
+    rejected = sum(bool(found(jax.random.key(i))) for i in range(60))
+    assert rejected <= 60 * 0.05 + 5 * (60 * 0.05 * 0.95) ** 0.5
+    strong = facts_of(
+        scaled(
+            data := sample(jax.random.key(0), partially_linear("A", 12), 200),
+            scale_of(data), jnp.dtype("float64"),
+        )
+    )  # fmt: skip
+    assert bool(strong.exposure_matters)
+
+
+def test_arms_of_binary_and_numeric_exposures():
+    ones = jnp.ones(8)
+    rare = jnp.asarray([0, 0, 0, 0, 0, 0, 0, 1.0])
+    assert arms_of(rare, ones) == Arms(0.0, 1.0)
+    numeric = arms_of(jnp.arange(8.0), ones)
+    assert (numeric.control, numeric.treated) == (1.0, 5.0)
+    mostly = arms_of(jnp.asarray([0, 0, 0, 0, 0, 0, 1.0, 2.0]), ones)
+    assert (mostly.control, mostly.treated) == (0.0, 2.0)
+    weights = jnp.asarray([1, 1, 1, 1, 1, 1, 1, 0.0])
+    assert arms_of(rare.at[6].set(2.0), weights) == Arms(0.0, 2.0)
+
+
+def test_scales_come_back(data, ready):
+    scale = scale_of(data)
+    back = scale.mediators_back(ready.mediators)
+    np.testing.assert_allclose(back, data.mediators, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(scale.outcome_back(ready.outcome), data.outcome, rtol=1e-9)

@@ -1,0 +1,120 @@
+"""Shapes, initial values, growth with p; the critics judge one mediator at a time."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.gahmn.config import BlockConfig, GahmnConfig, faithful, improved
+from jaxmed.gahmn.networks import (
+    OutcomeGenerator,
+    mediator_critic,
+    mediator_generator,
+    outcome_critic,
+)
+
+KEY = jax.random.key(0)
+T = jnp.asarray([0.0, 1.0, 1.0, 0.0])
+X = jax.random.normal(jax.random.key(1), (4, 2))
+CONFIGS = {
+    "improved": improved(),
+    "faithful": faithful(),
+    "location_scale": improved(noise="location_scale"),
+}
+
+
+def size(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_parameters_grow_linearly_with_the_mediators(name):
+    config = CONFIGS[name]
+
+    def count(p):
+        parts = (
+            mediator_generator(config, p, 2, jnp.float32),
+            mediator_critic(config, p, 2, jnp.float32),
+            OutcomeGenerator(config, p, 2, jnp.float32),
+            outcome_critic(config, p, 2, jnp.float32),
+        )
+        return sum(size(jax.eval_shape(part.init, KEY)) for part in parts)
+
+    assert count(30) - count(20) == count(20) - count(10)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_effects_start_at_zero_and_enter_linearly(name):
+    block = mediator_generator(CONFIGS[name], 5, 2, jnp.float64)
+    params = block.init(KEY)
+    assert not params["exposure"].any()
+    params["exposure"] = jnp.arange(5.0)
+    noise = block.noise(jax.random.key(2), 4)
+    treated, control = (block.mean(params, block.mean_noise(KEY), t, X) for t in (T * 0 + 1, T * 0))
+    np.testing.assert_allclose(treated - control, np.tile(np.arange(5.0), (4, 1)), atol=1e-12)
+    assert block.apply(params, noise, T, X).shape == (4, 5)
+    outcome = OutcomeGenerator(CONFIGS[name], 5, 2, jnp.float64)
+    start = outcome.init(KEY)
+    assert not start["mediators"].any() and not start["exposure"].any()
+
+
+def test_printed_noise_does_not_know_the_exposure_and_location_scale_does():
+    for name, moves in (("improved", False), ("location_scale", True)):
+        block = mediator_generator(CONFIGS[name], 3, 2, jnp.float64)
+        params = block.init(KEY)
+        if moves:
+            params["spread_map"] = jnp.ones_like(params["spread_map"])
+        noise = block.noise(jax.random.key(2), 4)
+        spread = [
+            block.apply(params, noise, t, X) - block.apply(params, -noise, t, X)
+            for t in (T * 0, T * 0 + 1)
+        ]
+        assert (np.abs(spread[1] - spread[0]).max() > 1e-3) == moves
+
+
+def test_a_mediator_moves_only_its_own_logit():
+    m = jax.random.normal(jax.random.key(3), (4, 5))
+    moved = m.at[:, 2].add(1.0)
+    for name, alone in (("improved", True), ("faithful", False)):
+        critic = mediator_critic(CONFIGS[name], 5, 2, jnp.float64)
+        first, second = critic.logits(critic.init(KEY), (m, moved), T, X)
+        changed = np.abs(second - first).max(axis=0) > 1e-9
+        assert changed[2] and (changed.sum() == 1) == alone
+
+
+def test_outcome_critics_see_what_they_should():
+    m = jax.random.normal(jax.random.key(3), (4, 5))
+    y = jnp.arange(4.0)
+    residual = outcome_critic(CONFIGS["improved"], 5, 2, jnp.float64)
+    params = residual.init(KEY)
+    here, shifted = (
+        residual.logits(params, (y + s,), jnp.full(4, s), T, m, X)[0] for s in (0.0, 7.0)
+    )
+    np.testing.assert_allclose(here, shifted, atol=1e-12)  # outcome minus linear part
+    dense = outcome_critic(CONFIGS["faithful"], 5, 2, jnp.float64)
+    assert dense.logits(dense.init(KEY), (y, y), 0 * y, T, m, X)[1].shape == (4,)
+
+
+def test_initial_weights_have_their_variance():
+    params = mediator_critic(improved(critic_widths=(400, 400)), 3, 2, jnp.float64).init(KEY)
+    first, last = (params["trunk"]["params"][f"Dense_{i}"]["kernel"] for i in (0, 1))
+    assert np.std(first) == pytest.approx((2 / 3) ** 0.5, rel=0.08)
+    assert np.std(last) == pytest.approx((0.98 / 400) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BlockConfig(steps=70), "multiple of 50"),
+        (lambda: BlockConfig(loss="hinge"), "loss must be one of"),
+        (lambda: BlockConfig(metric="l2"), "metric must be one of"),
+        (lambda: BlockConfig(freeze=1.5), "share of the steps"),
+        (lambda: BlockConfig(penalty=-1), "penalty must be 0 or more"),
+        (lambda: GahmnConfig(noise="other"), "noise must be one of"),
+        (lambda: GahmnConfig(latent=0), "at least 1"),
+        (lambda: improved(mean_loss=-1.0), "mean_loss"),
+    ],
+)
+def test_configurations_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
