@@ -5,6 +5,7 @@ from itertools import combinations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data import validation
@@ -134,11 +135,11 @@ def disparity(
 
 def check_two_values(data: MediationData) -> None:
     """Raises ValueError where concrete exposures do not have two values."""
-    if validation.is_traced(data.exposure):
+    if validation.is_traced(data.exposure, data.weights):
         return
-    exposure = jnp.asarray(data.exposure)
-    kept = exposure if data.weights is None else exposure[jnp.asarray(data.weights) > 0]
-    count = jnp.unique(kept).shape[0]
+    exposure = np.asarray(data.exposure)
+    kept = exposure if data.weights is None else exposure[np.asarray(data.weights) > 0]
+    count = len(np.unique(kept))
     if count != 2:
         raise ValueError(f"{data.names.exposure!r} must have two values here, it has {count}")
 

@@ -176,7 +176,8 @@ def shift_value(
     check_options(adjust, basis, level)
     positions = mediator_positions(data, list(shift))
     sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)
-    if not validation.is_traced(*shift.values()) and not np.all(np.isfinite(np.asarray(sizes))):
+    given = list(shift.values())
+    if not validation.is_traced(*given) and not np.all(np.isfinite(np.asarray(given, float))):
         raise ValueError("every shift must be a finite number in units of its mediator")
     folding, training, drawing = jax.random.split(key, 3)
     p = data.mediators.shape[1]
