@@ -15,7 +15,7 @@ NAMES = ("ldl", "crp", "il6", "bmi", "hba1c", "egfr")
 
 @functools.cache
 def data(rows=240, seed=0, weighted=False):
-    """Six mediators, two covariates, a binary exposure that depends on them."""
+    """Six mediators, two covariates, a binary exposure that depends on them; weights count rows."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 2))
     t = (rng.random(rows) < 1 / (1 + np.exp(-x[:, 0] / 2))).astype(float)

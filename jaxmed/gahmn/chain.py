@@ -102,6 +102,7 @@ def chain(
     check_options(adjust, basis, level)
     rows, size = _two_blocks(data, first, second)
     folding, training = jax.random.split(key)
+    own = trained(training, rows, generator, seeds)
     legs = legs_with(rows, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
     p = alpha.shape[0]
@@ -116,7 +117,6 @@ def chain(
         for name, (value, influence) in _paths(fit, link, through, size).items()
     }
     a1, b2 = fit.alpha[:size], fit.beta[size:]
-    own = trained(training, rows, generator, seeds)
     return Chain(
         terms_of(found, level, "normal, influence functions, HC2"),
         width * a1[:, None] * link.T * b2, link, fit.alpha[size:] - matmul(link, a1),

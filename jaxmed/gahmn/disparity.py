@@ -113,6 +113,7 @@ def disparity(
     members = _members(data, sets)
     check_two_values(data)
     folding, training, drawing = jax.random.split(key, 3)
+    own = trained(training, data, generator, seeds)
     legs = legs_with(data, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
     p = alpha.shape[0]
@@ -123,7 +124,6 @@ def disparity(
     found = _parts(fit, members, arms.width, tuple(sets), legs.rows.exposure == arms.treated)
     method = "normal, influence functions, HC2"
     gap, gap_influence = _gap(fit, members, arms.width)
-    own = trained(training, data, generator, seeds)
     return Disparity(
         terms_of(found, level, method),
         terms_of({"gap": (gap, gap_influence)}, level, f"{method}, one product a pair of sets"),

@@ -108,6 +108,7 @@ def policy_value(
         raise ValueError(f"folds must be at least 1, not {folds}")
     check_two_values(data)
     splitting, training, drawing = jax.random.split(key, 3)
+    own = trained(training, data, generator, seeds)
     rows = with_basis(rows_of(data), basis)
     covariates = jnp.asarray(data.covariates)
     treat = _each(rule, covariates, "rule", closed=True)
@@ -116,7 +117,6 @@ def policy_value(
     known = None if probability is None else _each(probability, covariates, "probability")
     none, every, chance, code = _nuisances(splitting, rows, covariates, treated, known, folds)
     values, ratio = _aipw(rows, treated, treat, none, every, chance)
-    own = trained(training, data, generator, seeds)
     drawn = None
     if own is not None:
 
@@ -180,6 +180,7 @@ def shift_value(
     if not validation.is_traced(*given) and not np.all(np.isfinite(np.asarray(given, float))):
         raise ValueError("every shift must be a finite number in units of its mediator")
     folding, training, drawing = jax.random.split(key, 3)
+    own = trained(training, data, generator, seeds)
     p = data.mediators.shape[1]
     delta = jnp.zeros(p, sizes.dtype).at[jnp.asarray(positions)].set(sizes)
     forced = jnp.zeros(p, bool).at[jnp.asarray(positions)].set(True)
@@ -198,7 +199,6 @@ def shift_value(
     absent = st.when(jnp.any(forced & legs.constant), st.CONSTANT_MEDIATOR)
     lost = jnp.where(st.is_fatal(absent), jnp.nan, 0).astype(y.dtype)
     found = {name: (value + lost, psi + lost) for name, (value, psi) in found.items()}
-    own = trained(training, data, generator, seeds)
     drawn = None
     if own is not None:
 
