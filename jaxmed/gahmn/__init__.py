@@ -6,7 +6,8 @@ from jaxmed.gahmn.counterfactual import Counterfactuals, counterfactuals, simula
 from jaxmed.gahmn.disparity import Disparity, GeneratedDisparity, disparity
 from jaxmed.gahmn.estimator import Adversarial, GahmnDetails, check_rows, gahmn, holdout_rows
 from jaxmed.gahmn.fitted import Fitted, LinearPart, linear_part, one_seed
-from jaxmed.gahmn.policy import PolicyValue, ShiftValue, policy_value, shift_value
+from jaxmed.gahmn.policy import PolicyValue, policy_value
+from jaxmed.gahmn.shift import ShiftValue, shift_value
 from jaxmed.gahmn.terms import Term, Terms
 
 __all__ = [
