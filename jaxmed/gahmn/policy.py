@@ -95,14 +95,14 @@ def policy_value(
     if folds < 1:
         raise ValueError(f"folds must be at least 1, not {folds}")
     check_two_values(data)
+    covariates = jnp.asarray(data.covariates)
+    treat = _each(rule, covariates, "rule", closed=True)
+    known = None if probability is None else _each(probability, covariates, "probability")
     splitting, training, drawing = jax.random.split(key, 3)
     own = trained(training, data, generator, seeds)
     rows = with_basis(rows_of(data), basis)
-    covariates = jnp.asarray(data.covariates)
-    treat = _each(rule, covariates, "rule", closed=True)
     arms = arms_of(rows.exposure, rows.weights)
     treated = (rows.exposure == arms.treated).astype(rows.outcome.dtype)
-    known = None if probability is None else _each(probability, covariates, "probability")
     none, every, chance, code = _nuisances(splitting, rows, covariates, treated, known, folds)
     values, ratio = _aipw(rows, treated, treat, none, every, chance)
     drawn = None

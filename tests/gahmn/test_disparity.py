@@ -9,7 +9,6 @@ import pytest
 from beyond_mediation import NAMES, centred_mean, data, generators, oracle, repeated, single
 
 from jaxmed import gahmn
-from jaxmed.simulate.partially_linear import partially_linear, sample
 
 SETS = {"lipids": ["ldl"], "inflammation": ["crp", "il6"]}
 KEY = jax.random.key(1)
@@ -94,21 +93,17 @@ def test_generated_parts_have_no_gap_and_are_the_products_of_the_generators():
     sets = {**SETS, "all others": ["bmi", "hba1c", "egfr"]}
     call = functools.partial(gahmn.disparity, generator=fitted, basis="linear", draws=3)
     found = jax.jit(lambda d: call(KEY, d, sets))(given)
-    linear = gahmn.linear_part(gahmn.one_seed(fitted, 0))
-    parts = [float(linear.indirect[where].sum()) for where in ([0], [1, 2], [3, 4, 5])]
+    indirect = np.asarray(gahmn.linear_part(gahmn.one_seed(fitted, 0)).indirect)
+    parts = [indirect[where].sum() for where in ([0], [1, 2], [3, 4, 5])]
     np.testing.assert_allclose(found.generated.parts, parts, atol=1e-4)
     assert abs(float(found.generated.gap)) < 1e-4
-    np.testing.assert_allclose(found.generated.union, linear.indirect.sum(), atol=1e-4)
+    np.testing.assert_allclose(found.generated.union, indirect.sum(), atol=1e-4)
 
 
-def test_selected_mediators_hold_what_the_design_is_made_of():
-    model = partially_linear("A", 12)
-    given = jax.jit(lambda k: sample(k, model, 400))(jax.random.key(2))
-    call = functools.partial(gahmn.disparity, generator=None, adjust="selected")
-    found = jax.jit(lambda d: call(KEY, d, {"three": [2], "nothing": [10]}))(given)
-    assert np.all(np.asarray(found.selected)[2:6]) and int(found.status) == 0
-    three = found.terms["three"]
-    assert abs(float(three.estimate) - 0.8) < 4 * float(three.standard_error)
+def test_selected_mediators_hold_those_that_act():
+    call = functools.partial(gahmn.disparity, generator=None, basis="linear", adjust="selected")
+    found = jax.jit(lambda d: call(KEY, d, SETS))(data())
+    assert np.all(np.asarray(found.selected)[[0, 2, 3, 5]]) and int(found.status) == 0
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_generated_values_come_from_the_generators():
 
 
 def test_selection_keeps_the_shifted_mediators():
-    call = functools.partial(gahmn.shift_value, generator=None, basis="linear", adjust="selected")
+    call = functools.partial(gahmn.shift_value, generator=None, basis="linear", adjust="sparse")
     found = jax.jit(lambda d: call(KEY, d, {"hba1c": 1.0}))(data())
     assert bool(found.selected[4]) and int(found.status) == 0
 
