@@ -235,7 +235,7 @@ def _generated(
     covariates = jnp.asarray(data.covariates)
     exposure = jnp.asarray(data.exposure)
     weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
-    rows = [*members, jnp.any(members, axis=0)]
+    rows = jnp.concatenate([members, jnp.any(members, axis=0, keepdims=True)])
 
     def quantity(k: Key, fitted: Fitted) -> Array:
         arms = fitted.scale.arms
@@ -244,15 +244,15 @@ def _generated(
         first = weights * (exposure == arms.treated)
         as_is = generated_mean(k, fitted, covariates, first, treated, draws=draws)
         other = generated_mean(k, fitted, covariates, weights - first, control, draws=draws)
-        found = [as_is - other]
-        for row in rows:
+
+        def through(row: Array) -> Array:
             without = generated_mean(
                 k, fitted, covariates, first, treated, draws=draws,
-                mediators=lambda one, zero, row=row: jnp.where(row, zero, one),
-                mediator_exposure=control,
+                mediators=lambda one, zero: jnp.where(row, zero, one), mediator_exposure=control,
             )  # fmt: skip
-            found.append(as_is - without)
-        return jnp.stack(found)
+            return as_is - without
+
+        return jnp.concatenate([(as_is - other)[None], jax.lax.map(through, rows)])
 
     values = over_seeds(key, own, quantity, exposure.dtype)
     parts, union = values[1:-1], values[-1]

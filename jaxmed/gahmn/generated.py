@@ -80,8 +80,8 @@ def over_seeds(key: Key, found: Trained, quantity: _Mean, dtype: jnp.dtype) -> A
       dtype: of the answer.
     """
     count = found.fitted.generators.residual_scale.shape[0]
-    values = [quantity(key, one_seed(found.fitted, i)) for i in range(count)]
-    return jnp.mean(jnp.stack(values), axis=0).astype(dtype)
+    values = jax.lax.map(lambda i: quantity(key, one_seed(found.fitted, i)), jnp.arange(count))
+    return jnp.mean(values, axis=0).astype(dtype)
 
 
 def generated_mean(

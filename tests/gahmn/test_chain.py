@@ -78,7 +78,7 @@ def test_float32_and_blocks_in_another_order():
     np.testing.assert_allclose(found.link, np.asarray(fine.link)[order][:, order], atol=2e-4)
 
 
-def test_truth_of_a_sparse_chain():
+def test_truth_of_a_chain():
     model = ChainModel(
         jnp.asarray([1.0, 0, 0.6]), jnp.asarray([0, 0.5, 0]),
         jnp.asarray([[0.8, 0, 0], [0, 0, 0], [0, 0, 0.5]]), jnp.asarray([0.5, 0, 0]),
@@ -89,7 +89,7 @@ def test_truth_of_a_sparse_chain():
         {"direct": 0.5, "first": 0.5, "second": 0.4, "first then second": 0.8, "total": 2.2}
     )
     given = jax.jit(lambda k: sample_chain(k, model, 400))(jax.random.key(4))
-    call = functools.partial(gahmn.chain, generator=None)
+    call = functools.partial(gahmn.chain, generator=None, adjust="all")
     found = jax.jit(lambda d: call(KEY, d, [0, 1, 2]))(given)
     for name, value in truth.items():
         one = found.effects[name]
