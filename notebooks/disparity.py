@@ -108,7 +108,8 @@ forest(found.terms, "Where the disparity is", dict(zip(sets, map(float, found.ge
 table(found.gap).assign(generated=float(found.generated.gap))
 
 # %% [markdown]
-# Now an outcome in which lipids and inflammation aggravate each other:
+# Now an outcome in which the first lipid and the first inflammation marker aggravate each other. The gap is -0.4 x 0.8 x 0.6 = -0.19; the products of whole sets' scores
+# see a part of it, which is enough to say that the parts above would not add up:
 
 # %%
 both = data.mediators[:, 0] * data.mediators[:, 3]

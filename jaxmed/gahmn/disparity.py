@@ -101,7 +101,8 @@ def disparity(
       Disparity. `terms` are least squares estimates with intervals by influence functions that
       allow for unequal spread and are jointly normal. `gap` is of an outcome equation with one
       product of set scores for each pair of sets, -gamma_jk part_j part_k summed: 0 without
-      interaction, and then its interval covers 0; the generators' own gap is 0 to rounding
+      interaction, and then its interval covers 0; its size is right where sets act on each
+      other through their scores, and too small elsewhere; the generators' own gap is 0 to rounding
       wherever they are partially linear, as `improved` and `faithful` are.
     Raises:
       ValueError: an unknown or repeated mediator, sets that share one or have none, reserved
