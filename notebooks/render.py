@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent
 
 
-NAMES = ("quickstart", "own_study")
+NAMES = ("quickstart", "own_study", "disparity", "chain", "policy")
 
 
 def render(name: str) -> None:

@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager  # noqa: E402
 from nbclient import NotebookClient  # noqa: E402
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-FIGURES = {"quickstart": 4, "own_study": 2}  # at least
+FIGURES = {"quickstart": 4, "own_study": 2, "disparity": 1, "chain": 2, "policy": 2}  # at least
 # A cell that hangs is stopped long before; on a machine shared with other work compilation is slow.
 SECONDS = 300
 slow_machine = (

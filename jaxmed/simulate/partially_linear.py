@@ -19,7 +19,7 @@ from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
 
-__all__ = ["PartiallyLinear", "Setting", "known_basis", "partially_linear", "sample"]
+__all__ = ["PartiallyLinear", "Setting", "curves_of", "known_basis", "partially_linear", "sample"]
 
 Setting = Literal[
     "A", "B", "A/4", "B/4", "D", "D2", "DV", "DB", "N0", "Na", "NA", "Nb", "NB", "Nd", "ND", "Nw"
@@ -140,35 +140,52 @@ def sample(key: Key, model: PartiallyLinear, num_rows: int) -> MediationData:
       MediationData of the model's dtype, with the covariates X_1, X_2.
     """
     dtype, p = model.alpha.dtype, model.num_mediators
-    keys = jax.random.split(key, 5)
+    keys = _keys(key)
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)
     x = jax.random.normal(keys[1], (2, num_rows), dtype)
-    curves = jax.random.uniform(keys[2], (p, 5), dtype, -1, 1)
+    curves = curves_of(key, model)
     variance = 0.1 + 0.3 * jnp.abs(x[0]) + 0.3 * exposure
-    noise = sqrt(variance) * _autoregressive(keys[3], model.correlation, p, num_rows)
+    noise = sqrt(variance) * autoregressive(keys[3], model.correlation, p, num_rows)
     # Rows of this array are the mediators: a long last axis is drawn and mixed faster.
-    mediators = model.alpha[:, None] * exposure + matmul(curves, jnp.stack(_quadratic(x))) + noise
-    outcome = 2 + model.direct * exposure + matmul(model.beta, mediators) + _outcome_curve(x)
+    mediators = model.alpha[:, None] * exposure + matmul(curves, jnp.stack(quadratic(x))) + noise
+    outcome = 2 + model.direct * exposure + matmul(model.beta, mediators) + outcome_curve(x)
     outcome = outcome + jax.random.normal(keys[4], (num_rows,), dtype)
     return MediationData(exposure, mediators.T, outcome, x.T, None, Names())
+
+
+def _keys(key: Key) -> Array:
+    return jax.random.split(key, 5)
+
+
+def curves_of(key: Key, model: PartiallyLinear) -> Array:
+    """Coefficients [p, 5] of X_1, X_2, X_1^2, X_2^2 and X_1 X_2 in the g_k that `sample` draws.
+
+    Args:
+      key: the one that `sample` gets.
+      model: as there.
+    """
+    p = model.num_mediators
+    return jax.random.uniform(_keys(key)[2], (p, 5), model.alpha.dtype, -1, 1)
 
 
 def known_basis(covariates: Array, weights: Array) -> Array:
     """The functions of the covariates [n, 2] that the design is made of, [n, 6], for an oracle."""
     del weights
     x = covariates.T
-    return jnp.stack([*_quadratic(x), _outcome_curve(x)], axis=1)
+    return jnp.stack([*quadratic(x), outcome_curve(x)], axis=1)
 
 
-def _quadratic(x: Array) -> list[Array]:
+def quadratic(x: Array) -> list[Array]:
+    """The functions of the covariates x [2, n] that the curves of the mediators are made of."""
     return [x[0], x[1], x[0] ** 2, x[1] ** 2, x[0] * x[1]]
 
 
-def _outcome_curve(x: Array) -> Array:
+def outcome_curve(x: Array) -> Array:
+    """g_0 [n] of the covariates x [2, n]."""
     return -2 * jnp.sqrt(jnp.abs(x[0] + 5)) + jnp.sin(1.5 * x[1])
 
 
-def _autoregressive(key: Key, correlation: Array, p: int, num_rows: int) -> Array:
+def autoregressive(key: Key, correlation: Array, p: int, num_rows: int) -> Array:
     """Standard normals [p, n] of which rows i and j have the correlation to the power |i - j|."""
     fresh = jax.random.normal(key, (p, num_rows), correlation.dtype)
     rest = sqrt(1 - correlation * correlation)

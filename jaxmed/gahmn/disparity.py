@@ -1,0 +1,260 @@
+"""Decomposition of a group disparity into parts through chosen sets of mediators."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.data import validation
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.parts.basis import Basis
+from jaxmed.estimators.parts.rows import project_out
+from jaxmed.gahmn.config import improved
+from jaxmed.gahmn.fitted import Fitted
+from jaxmed.gahmn.generated import Generator, Trained, generated_mean, over_seeds, trained
+from jaxmed.gahmn.scaling import arms_of
+from jaxmed.gahmn.structural import (
+    Adjust,
+    Structural,
+    check_options,
+    legs_with,
+    mean_of,
+    on_mediators,
+    select,
+    structural,
+)
+from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.linalg.products import matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.typing import Array, Key, pytree
+
+__all__ = ["Disparity", "GeneratedDisparity", "disparity"]
+
+RESERVED = ("disparity", "covariates", "direct", "other mediators", "unexplained")
+
+
+@pytree
+class GeneratedDisparity:
+    """The same by generated counterfactuals: means over seeds, individuals and draws."""
+
+    disparity: Array  # [] both groups, each with its own covariates
+    parts: Array  # [J] E[Y(1, M_S(1), M_-S(1))] - E[Y(1, M_S(0), M_-S(1))], X of group 1
+    union: Array  # [] the same for all sets at once
+    gap: Array  # [] union - sum of the parts
+
+
+@pytree
+class Disparity:
+    """A disparity and its parts, in units of the outcome.
+
+    `terms` has "disparity" = the sets + "other mediators" + "direct" + "covariates", and
+    "unexplained" = "disparity" - the sets.
+    """
+
+    terms: Terms
+    gap: Terms  # "gap": of the union of all sets over the sum of their parts; all sets jointly
+    generated: GeneratedDisparity | None
+    selected: Array  # [p] bool, mediators of the outcome equation
+    status: Array  # [] of the terms
+    generator_status: Array  # [] of the training; it qualifies `generated` only
+
+
+def disparity(
+    key: Key,
+    data: MediationData,
+    sets: Mapping[str, Sequence[str | int]],
+    *,
+    generator: Generator = improved(),  # noqa: B008, frozen
+    seeds: int = 1,
+    draws: int = 50,
+    adjust: Adjust = "auto",
+    basis: Basis = "splines",
+    level: float = 0.95,
+) -> Disparity:
+    """Parts of E[Y | G=1] - E[Y | G=0] through sets of mediators.
+
+    The part through S is E[Y(1, M_S(1), M_-S(1))] - E[Y(1, M_S(0), M_-S(1))] over the covariates
+    of group 1: how the mean outcome of group 1 would change if S came to it as to group 0. It is
+    causal if, given the covariates, nobody's group is confounded with mediators and outcome, and
+    mediators are not confounded with the outcome given group and covariates; otherwise it is a
+    decomposition of an association. Sets share no mediators; those in none are one part.
+
+    In a partially linear model the part is the sum of a_k b_k over S, with group 1's covariates
+    or any. "direct" is c; "covariates" is what the groups' different covariates explain.
+
+    Args:
+      key: consumed (folds of a lasso, training, draws).
+      data: exposure is the group, two values, the larger one group 1.
+      sets: names or positions of the mediators of each set.
+      generator: what to train, or a `Fitted`, or None for no generated counterparts.
+      seeds: trainings.
+      draws: of mediators and outcome for each individual.
+      adjust: the outcome equation has "all" mediators, or those "selected" by three lassos (see
+        `structural.select`); "auto" is "all" with at least four rows per mediator and basis
+        column.
+      basis: of the covariates.
+      level: of the intervals.
+    Returns:
+      Disparity. `terms` are least squares estimates with intervals by influence functions that
+      allow for unequal spread and are jointly normal. `gap` is of an outcome equation with one
+      product of set scores for each pair of sets, -gamma_jk part_j part_k summed: 0 without
+      interaction, and then its interval covers 0; its size is right where sets act on each
+      other through their scores, and too small elsewhere; the generators' own gap is 0 to rounding
+      wherever they are partially linear, as `improved` and `faithful` are.
+    Raises:
+      ValueError: an unknown or repeated mediator, sets that share one or have none, reserved
+        names, an exposure with other than two values, an unknown option.
+    Source: VanderWeele and Robinson (2014) for the estimands; MacKinnon and White (1985) for the
+      variances. First-order normal: coverage in docs/beyond_mediation.md.
+    """
+    check_options(adjust, basis, level)
+    members = _members(data, sets)
+    check_two_values(data)
+    folding, training, drawing = jax.random.split(key, 3)
+    own = trained(training, data, generator, seeds)
+    legs = legs_with(data, basis)
+    alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
+    p = alpha.shape[0]
+    selected, code = select(folding, legs, adjust, alpha * members, jnp.zeros(p, bool))
+    fit = structural(legs, selected)
+    arms = arms_of(legs.rows.exposure, legs.rows.weights)
+    # The coefficients are per unit of the exposure; the groups differ by the arms' width.
+    found = _parts(fit, members, arms.width, tuple(sets), legs.rows.exposure == arms.treated)
+    method = "normal, influence functions, HC2"
+    gap, gap_influence = _gap(fit, members, arms.width)
+    return Disparity(
+        terms_of(found, level, method),
+        terms_of({"gap": (gap, gap_influence)}, level, f"{method}, one product a pair of sets"),
+        None if own is None else _generated(drawing, own, data, members, draws),
+        fit.selected, st.combine(code, fit.status),
+        jnp.int32(st.OK) if own is None else own.status,
+    )  # fmt: skip
+
+
+def check_two_values(data: MediationData) -> None:
+    """Raises ValueError where concrete exposures do not have two values."""
+    if validation.is_traced(data.exposure, data.weights):
+        return
+    exposure = np.asarray(data.exposure)
+    kept = exposure if data.weights is None else exposure[np.asarray(data.weights) > 0]
+    count = len(np.unique(kept))
+    if count != 2:
+        raise ValueError(f"{data.names.exposure!r} must have two values here, it has {count}")
+
+
+def _members(data: MediationData, sets: Mapping[str, Sequence[str | int]]) -> Array:
+    """[J, p] bool."""
+    if not sets:
+        raise ValueError("at least one set of mediators is needed")
+    taken: dict[int, str] = {}
+    p = data.mediators.shape[1]
+    rows = []
+    for name, wanted in sets.items():
+        if name in RESERVED:
+            raise ValueError(f"{name!r} is the name of another part: choose another for the set")
+        positions = mediator_positions(data, wanted)
+        for k in positions:
+            if k in taken:
+                label = data.names.mediators[k] if data.names.mediators else k
+                raise ValueError(
+                    f"mediator {label!r} is in the sets {taken[k]!r} and {name!r}: the parts of "
+                    "sets that share mediators do not add up"
+                )
+            taken[k] = name
+        rows.append(jnp.zeros(p, bool).at[jnp.asarray(positions)].set(True))
+    return jnp.stack(rows)
+
+
+def _parts(
+    fit: Structural, members: Array, width: Array, names: tuple[str, ...], group: Array
+) -> dict[str, tuple[Array, Array]]:
+    """Every term with its influence."""
+    w, y = fit.legs.rows.weights, fit.legs.rows.outcome
+    first, second = mean_of(w * group, y), mean_of(w * ~group, y)
+    whole, whole_influence = first[0] - second[0], first[1] - second[1]
+
+    def scaled(value: tuple[Array, Array]) -> tuple[Array, Array]:
+        return width * value[0], width * value[1]
+
+    parts = {name: scaled(fit.path(row)) for name, row in zip(names, members, strict=True)}
+    others = scaled(fit.path(~jnp.any(members, axis=0)))
+    direct = scaled((fit.direct, fit.of_direct()))
+    known = [*parts.values(), others, direct]
+    explained, explained_influence = (sum(x) for x in zip(*parts.values(), strict=True))
+    adjusted, adjusted_influence = (sum(x) for x in zip(*known, strict=True))
+    return {
+        "disparity": (whole, whole_influence),
+        **parts,
+        "other mediators": others,
+        "direct": direct,
+        "covariates": (whole - adjusted, whole_influence - adjusted_influence),
+        "unexplained": (whole - explained, whole_influence - explained_influence),
+    }  # pyright: ignore[reportReturnType]
+
+
+def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
+    """Part of the union less the sum of the parts, where sets act on each other.
+
+    With u_j = M_Sj b_Sj and the further terms gamma_jk u_j u_k of the outcome, the part of two
+    sets together is that of either plus
+    -gamma_jk E[(u_j(1) - u_j(0)) (u_k(1) - u_k(0))] = -gamma_jk part_j part_k.
+    The influence is that of gamma: at gamma = 0 the parts' own has no first-order share.
+    """
+    legs = fit.legs
+    w = legs.rows.weights
+    parts = width * matmul(members * fit.alpha, fit.beta)
+    scores = matmul(legs.rows.mediators, (members * fit.beta).T)
+    scores = scores - matmul(w, scores) / legs.rows.count
+    pairs = list(combinations(range(members.shape[0]), 2))
+    if not pairs:
+        zero = jnp.zeros((), scores.dtype)
+        return zero, jnp.zeros_like(w)
+    products = jnp.stack([scores[:, j] * scores[:, k] for j, k in pairs], axis=1)
+    base = jnp.concatenate([legs.rows.outcome_base, legs.rows.exposure[:, None]], axis=1)
+    left = project_out(base, w, products)
+    # Frisch-Waugh-Lovell: the products given everything that the outcome equation has.
+    left = jax.vmap(lambda c: on_mediators(legs, c, fit.selected).residual, 1, 1)(left)
+    size = sqrt(matmul(w, left * left))
+    unit = divide(left, size)
+    inverse = jnp.linalg.pinv(matmul((unit * w[:, None]).T, unit), hermitian=True)
+    back = divide(matmul(unit, inverse), size)
+    gamma = matmul(w * fit.residual, back)
+    residual = fit.residual - matmul(left, gamma)
+    shift = -jnp.stack([parts[j] * parts[k] for j, k in pairs])
+    leverage = jnp.clip(fit.outcome.leverage, 0, 1 - 1e-3)
+    return jnp.sum(gamma * shift), (
+        jnp.sqrt(w) * matmul(back, shift) * residual / jnp.sqrt(1 - leverage)
+    )
+
+
+def _generated(
+    key: Key, own: Trained, data: MediationData, members: Array, draws: int
+) -> GeneratedDisparity:
+    covariates = jnp.asarray(data.covariates)
+    exposure = jnp.asarray(data.exposure)
+    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+    rows = jnp.concatenate([members, jnp.any(members, axis=0, keepdims=True)])
+
+    def quantity(k: Key, fitted: Fitted) -> Array:
+        arms = fitted.scale.arms
+        control = jnp.full_like(exposure, arms.control)
+        treated = jnp.full_like(exposure, arms.treated)
+        first = weights * (exposure == arms.treated)
+        as_is = generated_mean(k, fitted, covariates, first, treated, draws=draws)
+        other = generated_mean(k, fitted, covariates, weights - first, control, draws=draws)
+
+        def through(row: Array) -> Array:
+            without = generated_mean(
+                k, fitted, covariates, first, treated, draws=draws,
+                mediators=lambda one, zero: jnp.where(row, zero, one), mediator_exposure=control,
+            )  # fmt: skip
+            return as_is - without
+
+        return jnp.concatenate([(as_is - other)[None], jax.lax.map(through, rows)])
+
+    values = over_seeds(key, own, quantity, exposure.dtype)
+    parts, union = values[1:-1], values[-1]
+    return GeneratedDisparity(values[0], parts, union, union - jnp.sum(parts))

@@ -1,0 +1,120 @@
+"""Value of a policy that shifts mediators."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.data import validation
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.parts.basis import Basis
+from jaxmed.gahmn.config import improved
+from jaxmed.gahmn.fitted import Fitted
+from jaxmed.gahmn.generated import Generator, generated_mean, over_seeds, trained
+from jaxmed.gahmn.scaling import weights_of
+from jaxmed.gahmn.structural import (
+    Adjust,
+    check_options,
+    legs_with,
+    mean_of,
+    select,
+    structural,
+)
+from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.typing import Array, Key, pytree
+
+__all__ = ["ShiftValue", "shift_value"]
+
+
+@pytree
+class ShiftValue:
+    """Mean outcomes with shifted mediators: "shifted" V(delta), "observed" E[Y], "change"."""
+
+    values: Terms
+    generated: Array | None  # [] V(delta) by the generators
+    selected: Array  # [p] bool, mediators of the outcome equation
+    status: Array  # [] of the values
+    generator_status: Array  # [] of the training; it qualifies `generated` only
+
+
+def shift_value(
+    key: Key,
+    data: MediationData,
+    shift: Mapping[str | int, float],
+    *,
+    generator: Generator = improved(),  # noqa: B008, frozen
+    seeds: int = 1,
+    draws: int = 50,
+    adjust: Adjust = "auto",
+    basis: Basis = "splines",
+    level: float = 0.95,
+) -> ShiftValue:
+    """V(delta) = E[Y(T, M_S + delta)]: the mean outcome if some mediators were moved.
+
+    Exposure and all other mediators stay as they are: the shift comes after them. In a partially
+    linear model V = E[Y] + sum delta_k b_k, whatever moves the exposure. b is least squares of
+    what the outcome leaves on what the mediators leave, given exposure, covariates and the other
+    mediators: its score is orthogonal to both, so that it is consistent if either the outcome's
+    or the shifted mediators' equation is right. The regime: no unmeasured confounding of
+    mediators and outcome given the rest, effects that are linear over the shift.
+
+    Args:
+      key: consumed (folds of a lasso, training, draws).
+      data: any exposure.
+      shift: delta in units of the mediator, by name or position.
+      generator: what to train, or a `Fitted`, or None for no generated counterpart.
+      seeds: trainings.
+      draws: of mediators and outcome for each individual.
+      adjust: as in `disparity`; shifted mediators are always in the outcome equation.
+      basis: of the covariates.
+      level: of the intervals.
+    Returns:
+      ShiftValue, with the sampling error of E[Y] in the intervals of V and not in "change".
+    Raises:
+      ValueError: no shift, one that is not finite, an unknown or repeated mediator, an unknown
+        option.
+    Source: Diaz and van der Laan (2012) for shifts; Robinson (1988) for the score.
+    """
+    check_options(adjust, basis, level)
+    positions = mediator_positions(data, list(shift))
+    sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)
+    given = list(shift.values())
+    if not validation.is_traced(*given) and not np.all(np.isfinite(np.asarray(given, float))):
+        raise ValueError("every shift must be a finite number in units of its mediator")
+    folding, training, drawing = jax.random.split(key, 3)
+    own = trained(training, data, generator, seeds)
+    p = data.mediators.shape[1]
+    delta = jnp.zeros(p, sizes.dtype).at[jnp.asarray(positions)].set(sizes)
+    forced = jnp.zeros(p, bool).at[jnp.asarray(positions)].set(True)
+    legs = legs_with(data, basis)
+    selected, code = select(folding, legs, adjust, delta[None], forced)
+    fit = structural(legs, selected)
+    w, y = legs.rows.weights, legs.rows.outcome
+    mean, influence = mean_of(w, y)
+    change = (jnp.sum(delta * fit.beta), fit.of_beta(delta))
+    found = {
+        "shifted": (mean + change[0], influence + change[1]),
+        "observed": (mean, influence),
+        "change": change,
+    }
+    # A constant mediator has no coefficient: moving it moves nothing that these data can tell.
+    absent = st.when(jnp.any(forced & legs.constant), st.CONSTANT_MEDIATOR)
+    lost = jnp.where(st.is_fatal(absent), jnp.nan, 0).astype(y.dtype)
+    found = {name: (value + lost, psi + lost) for name, (value, psi) in found.items()}
+    drawn = None
+    if own is not None:
+
+        def quantity(k: Key, fitted: Fitted) -> Array:
+            return generated_mean(
+                k, fitted, jnp.asarray(data.covariates), weights_of(data), legs.rows.exposure,
+                draws=draws, mediators=lambda drawn, _: drawn + delta,
+            )  # fmt: skip
+
+        drawn = over_seeds(drawing, own, quantity, y.dtype)
+    return ShiftValue(
+        terms_of(found, level, "normal, orthogonal score, HC2"), drawn, fit.selected,
+        st.combine(code, fit.status, absent),
+        jnp.int32(st.OK) if own is None else own.status,
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""Chain: oracle of the four paths and their covariance, identities, supports, errors."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from beyond_mediation import NAMES, data, generators, oracle, regression, repeated, single
+
+from jaxmed import gahmn
+from jaxmed.simulate.chain import ChainModel, sample_chain
+
+KEY = jax.random.key(1)
+FIRST = ("ldl", "crp", "il6")
+
+
+@functools.cache
+def fitted(dtype="float64", adjust="all"):
+    given = data(weighted=True)
+    given = given if dtype == "float64" else single(given)
+    blocks = (FIRST,) if dtype == "float64" else ([2, 0, 1], ["egfr", "bmi", "hba1c"])
+    call = functools.partial(gahmn.chain, generator=None, basis="linear", adjust=adjust)
+    return jax.jit(lambda d: call(KEY, d, *blocks))(given)
+
+
+def test_paths_and_their_covariance_are_those_of_plain_least_squares_on_copied_rows():
+    given, found = repeated(data(weighted=True)), fitted()
+    plain = oracle(given)
+    t, m, x = given.exposure, given.mediators, given.covariates
+    columns = np.column_stack([np.ones(len(t)), x, t, m[:, :3]])
+    d, left, h, onto = regression(columns, m[:, 3:])
+    link = d[-3:].T  # [p2, p1]
+    a1, b1, b2 = plain["alpha"][:3], plain["beta"][:3], plain["beta"][3:]
+    a2 = d[3]
+    of_alpha, of_beta = plain["alpha_influence"], plain["beta_influence"]
+    through = (a1 @ onto[-3:])[:, None] * left / np.sqrt(1 - h)[:, None]
+    chained = of_beta[:, 3:] @ (link @ a1) + through @ b2 + of_alpha[:, :3] @ (link.T @ b2)
+    both = of_beta[:, 3:] @ plain["alpha"][3:] + of_alpha[:, 3:] @ b2
+    paths = {
+        "direct": (plain["direct"], plain["direct_influence"]),
+        "first": (a1 @ b1, of_beta[:, :3] @ a1 + of_alpha[:, :3] @ b1),
+        "second": (a2 @ b2, both - chained),
+        "first then second": (b2 @ link @ a1, chained),
+    }
+    paths["total"] = tuple(sum(v[i] for v in paths.values()) for i in (0, 1))
+    assert found.effects.names == tuple(paths)
+    np.testing.assert_allclose(found.effects.estimate, [v for v, _ in paths.values()], atol=1e-9)
+    stacked = np.stack([v for _, v in paths.values()])
+    np.testing.assert_allclose(found.effects.covariance, stacked @ stacked.T, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(found.link, link, atol=1e-9)
+    np.testing.assert_allclose(found.second_alpha, a2, atol=1e-9)
+
+
+@pytest.mark.parametrize("adjust", ["all", "sparse"])
+def test_paths_add_up_to_the_total_effect_whatever_is_selected(adjust):
+    given, found = repeated(data(weighted=True)), fitted(adjust=adjust)
+    columns = np.column_stack([np.ones(len(given.outcome)), given.covariates, given.exposure])
+    total = regression(columns, given.outcome)[0][-1]
+    assert float(found.effects["total"].estimate) == pytest.approx(total, abs=1e-9)
+    left = found.effects.contrast(
+        {"total": 1.0, **dict.fromkeys(("direct", "first", "second", "first then second"), -1.0)}
+    )
+    assert abs(float(left.estimate)) < 1e-10 and float(left.standard_error) < 1e-7
+    assert float(found.pairs.sum()) == pytest.approx(
+        float(found.effects["first then second"].estimate), abs=1e-10
+    )
+
+
+def test_float32_and_blocks_in_another_order():
+    found, fine = fitted(dtype="float32"), fitted()
+    assert found.effects.estimate.dtype == found.effects.covariance.dtype == np.float32
+    np.testing.assert_allclose(found.effects.estimate, fine.effects.estimate, atol=2e-4)
+    errors = (found.effects.standard_error, fine.effects.standard_error)
+    np.testing.assert_allclose(*errors, rtol=2e-3)
+    order = np.asarray([2, 0, 1])
+    np.testing.assert_allclose(found.link, np.asarray(fine.link)[order][:, order], atol=2e-4)
+
+
+def test_truth_of_a_chain():
+    model = ChainModel(
+        jnp.asarray([1.0, 0, 0.6]), jnp.asarray([0, 0.5, 0]),
+        jnp.asarray([[0.8, 0, 0], [0, 0, 0], [0, 0, 0.5]]), jnp.asarray([0.5, 0, 0]),
+        jnp.asarray([1.0, 0.8, 0]), jnp.asarray(0.5), jnp.asarray(0.3),
+    )  # fmt: skip
+    truth = {k: float(v) for k, v in model.effects.items()}
+    assert truth == pytest.approx(
+        {"direct": 0.5, "first": 0.5, "second": 0.4, "first then second": 0.8, "total": 2.2}
+    )
+    given = jax.jit(lambda k: sample_chain(k, model, 400))(jax.random.key(4))
+    call = functools.partial(gahmn.chain, generator=None, adjust="all")
+    found = jax.jit(lambda d: call(KEY, d, [0, 1, 2]))(given)
+    for name, value in truth.items():
+        one = found.effects[name]
+        assert abs(float(one.estimate) - value) < 4 * float(one.standard_error), name
+    assert int(found.status) == 0 and found.generated is None
+
+
+def test_generated_paths_are_made_of_the_generators_coefficients():
+    trained = generators()
+    call = functools.partial(gahmn.chain, generator=trained, basis="linear", adjust="all")
+    found = jax.jit(lambda d: call(KEY, d, FIRST))(data())
+    linear = gahmn.linear_part(gahmn.one_seed(trained, 0))
+    alpha, beta = np.asarray(linear.alpha), np.asarray(linear.beta)
+    carried = np.asarray(found.link) @ alpha[:3]
+    expected = [
+        float(linear.direct), alpha[:3] @ beta[:3], beta[3:] @ (alpha[3:] - carried),
+        beta[3:] @ carried, float(linear.direct) + alpha @ beta,
+    ]  # fmt: skip
+    np.testing.assert_allclose(found.generated, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_misuse_is_refused():
+    for blocks, message in (
+        ((["ldl", "x"],), "no mediator 'x'; mediators are: " + ", ".join(NAMES)),
+        ((["ldl"], ["crp", 0]), "'ldl' is in both blocks"),
+        ((["ldl", "ldl"],), "named twice"),
+        ((NAMES,), "at least one"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gahmn.chain(KEY, data(), *blocks, generator=None)
+    with pytest.raises(ValueError, match="level must lie"):
+        gahmn.chain(KEY, data(), FIRST, generator=None, level=2.0)
+    fewer = dataclasses.replace(data(), mediators=data().mediators[:, :4])
+    fewer = dataclasses.replace(fewer, names=dataclasses.replace(fewer.names, mediators=NAMES[:4]))
+    with pytest.raises(ValueError, match="trained with 6 mediators, the data have 4"):
+        gahmn.chain(KEY, fewer, FIRST, generator=generators(), basis="linear")

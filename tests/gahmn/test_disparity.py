@@ -1,0 +1,135 @@
+"""Disparity: oracle of estimates and covariances, identities, interaction, names, errors."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+from beyond_mediation import NAMES, centred_mean, data, generators, oracle, repeated, single
+
+from jaxmed import gahmn
+
+SETS = {"lipids": ["ldl"], "inflammation": ["crp", "il6"]}
+KEY = jax.random.key(1)
+
+
+@functools.cache
+def decomposed(dtype="float64"):
+    given = data(weighted=True)
+    given = given if dtype == "float64" else single(given)
+    call = functools.partial(gahmn.disparity, generator=None, basis="linear", adjust="all")
+    return jax.jit(lambda d: call(KEY, d, SETS))(given)
+
+
+def test_terms_and_their_covariance_are_those_of_plain_least_squares_on_copied_rows():
+    given, found = repeated(data(weighted=True)), decomposed()
+    plain = oracle(given)
+
+    def path(where):
+        a, b = plain["alpha"][where], plain["beta"][where]
+        influence = plain["beta_influence"][:, where] @ a + plain["alpha_influence"][:, where] @ b
+        return a @ b, influence
+
+    group = given.exposure == 1
+    whole, influence = 0.0, np.zeros(len(group))
+    for side, sign in ((group, 1), (~group, -1)):
+        mean, own = centred_mean(given.outcome[side])
+        whole += sign * mean
+        influence[side] += sign * own
+    terms = {
+        "disparity": (whole, influence), "lipids": path([0]), "inflammation": path([1, 2]),
+        "other mediators": path([3, 4, 5]),
+        "direct": (plain["direct"], plain["direct_influence"]),
+    }  # fmt: skip
+    known = [terms[name] for name in list(terms)[1:]]
+    terms["covariates"] = tuple(terms["disparity"][i] - sum(v[i] for v in known) for i in (0, 1))
+    terms["unexplained"] = tuple(
+        terms["disparity"][i] - terms["lipids"][i] - terms["inflammation"][i] for i in (0, 1)
+    )
+    assert found.terms.names == tuple(terms)
+    np.testing.assert_allclose(found.terms.estimate, [v for v, _ in terms.values()], atol=1e-9)
+    stacked = np.stack([v for _, v in terms.values()])
+    np.testing.assert_allclose(found.terms.covariance, stacked @ stacked.T, rtol=1e-7, atol=1e-12)
+
+
+def test_the_parts_add_up_to_the_disparity():
+    terms = decomposed().terms
+    parts = (*SETS, "other mediators", "direct", "covariates")
+    left = terms.contrast({"disparity": 1.0, **dict.fromkeys(parts, -1.0)})
+    assert abs(float(left.estimate)) < 1e-10 and float(left.standard_error) < 1e-7
+    rest = ("other mediators", "direct", "covariates", "unexplained")
+    values = [float(terms[name].estimate) for name in rest]
+    assert sum(values[:3]) == pytest.approx(values[3], abs=1e-10)
+
+
+def test_float32_stays_float32_and_agrees():
+    found, fine = decomposed(dtype="float32"), decomposed()
+    assert found.terms.estimate.dtype == found.terms.covariance.dtype == np.float32
+    np.testing.assert_allclose(found.terms.estimate, fine.terms.estimate, atol=2e-4)
+    np.testing.assert_allclose(found.terms.standard_error, fine.terms.standard_error, rtol=2e-3)
+
+
+def test_gap_is_that_of_a_product_of_two_sets():
+    rng = np.random.default_rng(3)
+    n, gamma = 400, 0.3
+    t = (np.arange(n) % 2).astype(float)
+    m = np.outer(t, [1.0, 0.8]) + rng.normal(size=(n, 2))
+    y = 0.5 * t + m @ [1.0, 1.0] + gamma * m[:, 0] * m[:, 1] + 0.5 * rng.normal(size=n)
+    given = dataclasses.replace(data(n), exposure=t, mediators=m, outcome=y, names=data().names)
+    given = dataclasses.replace(given, names=dataclasses.replace(given.names, mediators=()))
+    sets = {"one": [0], "two": [1]}
+    find = functools.partial(gahmn.disparity, generator=None, basis="linear")
+    found = jax.jit(lambda d: find(KEY, d, sets))(given)
+    gap = found.gap["gap"]
+    truth = -gamma * 1.0 * 0.8
+    # The parts of the additive fit that the gap is made of are themselves of order one off.
+    assert float(gap.interval.upper) < 0
+    assert abs(float(gap.estimate) - truth) < 0.5 * abs(truth)
+
+
+def test_generated_parts_have_no_gap_and_are_the_products_of_the_generators():
+    given, fitted = data(), generators()
+    sets = {**SETS, "all others": ["bmi", "hba1c", "egfr"]}
+    call = functools.partial(gahmn.disparity, generator=fitted, basis="linear", draws=3)
+    found = jax.jit(lambda d: call(KEY, d, sets))(given)
+    indirect = np.asarray(gahmn.linear_part(gahmn.one_seed(fitted, 0)).indirect)
+    parts = [indirect[where].sum() for where in ([0], [1, 2], [3, 4, 5])]
+    np.testing.assert_allclose(found.generated.parts, parts, atol=1e-4)
+    assert abs(float(found.generated.gap)) < 1e-4
+    np.testing.assert_allclose(found.generated.union, indirect.sum(), atol=1e-4)
+
+
+def test_selected_mediators_hold_those_that_act():
+    call = functools.partial(gahmn.disparity, generator=None, basis="linear", adjust="selected")
+    found = jax.jit(lambda d: call(KEY, d, SETS))(data())
+    assert np.all(np.asarray(found.selected)[[0, 2, 3, 5]]) and int(found.status) == 0
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ({}, "at least one set"),
+        ({"a": []}, "at least one"),
+        ({"a": ["ldl", "crpp"]}, "no mediator 'crpp'; mediators are: " + ", ".join(NAMES)),
+        ({"a": [9]}, "no mediator 9"),
+        ({"a": "ldl"}, "not the string"),
+        ({"a": ["ldl", 0]}, "named twice"),
+        ({"a": ["ldl"], "b": [0]}, "'ldl' is in the sets 'a' and 'b'"),
+        ({"direct": ["ldl"]}, "name of another part"),
+    ],
+)
+def test_sets_that_are_refused(sets, message):
+    with pytest.raises(ValueError, match=message):
+        gahmn.disparity(KEY, data(), sets, generator=None)
+
+
+def test_misuse_is_refused():
+    with pytest.raises(ValueError, match="two values"):
+        many = dataclasses.replace(data(), exposure=np.arange(240.0))
+        gahmn.disparity(KEY, many, SETS, generator=None)
+    with pytest.raises(ValueError, match="adjust must be"):
+        gahmn.disparity(KEY, data(), SETS, generator=None, adjust="none")
+    with pytest.raises(ValueError, match="there is no 'lipid'; there are: disparity, lipids"):
+        decomposed().terms["lipid"]
+    assert [row["name"] for row in decomposed().terms.rows()] == list(decomposed().terms.names)
