@@ -129,13 +129,16 @@ def partially_linear(
     )
 
 
-def sample(key: Key, model: PartiallyLinear, num_rows: int) -> MediationData:
+def sample(
+    key: Key, model: PartiallyLinear, num_rows: int, curves: Array | None = None
+) -> MediationData:
     """One data set of independent rows, with curves g_k of its own; the key is consumed.
 
     Args:
       key: PRNG key.
       model: one model (batch models by vmap).
       num_rows: n, static.
+      curves: coefficients [p, 5] from `curves_of`, for another sample of the same population.
     Returns:
       MediationData of the model's dtype, with the covariates X_1, X_2.
     """
@@ -143,7 +146,7 @@ def sample(key: Key, model: PartiallyLinear, num_rows: int) -> MediationData:
     keys = _keys(key)
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)
     x = jax.random.normal(keys[1], (2, num_rows), dtype)
-    curves = curves_of(key, model)
+    curves = curves_of(key, model) if curves is None else curves
     variance = 0.1 + 0.3 * jnp.abs(x[0]) + 0.3 * exposure
     noise = sqrt(variance) * autoregressive(keys[3], model.correlation, p, num_rows)
     # Rows of this array are the mediators: a long last axis is drawn and mixed faster.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmed.simulate.partially_linear import known_basis, partially_linear, sample
+from jaxmed.simulate.partially_linear import curves_of, known_basis, partially_linear, sample
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,17 @@ def test_curves_are_drawn_anew_and_models_batch():
     again = jax.jit(lambda k: sample(k, model, 30))(jax.random.split(jax.random.key(0), 2)[1])
     np.testing.assert_allclose(again.mediators, data.mediators[1], rtol=1e-5, atol=1e-5)
     assert jnp.asarray(data.outcome).dtype == model.beta.dtype
+
+
+def test_another_sample_of_the_same_population():
+    model = partially_linear("A", 8)
+    key = jax.random.key(5)
+    curves = curves_of(key, model)
+    first, again = sample(key, model, 50), sample(key, model, 50, curves)
+    np.testing.assert_array_equal(first.mediators, again.mediators)
+    other = sample(jax.random.key(6), model, 4000, curves)
+    x = np.asarray(other.covariates).T
+    base = np.column_stack([x[0], x[1], x[0] ** 2, x[1] ** 2, x[0] * x[1], other.exposure])
+    design = np.column_stack([np.ones(4000), base])
+    found = np.linalg.lstsq(design, np.asarray(other.mediators), rcond=None)[0][1:6].T
+    np.testing.assert_allclose(found, curves, atol=0.12)
