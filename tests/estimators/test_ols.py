@@ -1,12 +1,14 @@
 """Least squares on all mediators against explicit matrices, and what must not change it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from estimators.effects_oracle import Problem
 
 from jaxmed import status
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.ols import ols
 from jaxmed.estimators.parts.basis import default_splines
 
@@ -171,3 +173,18 @@ def test_options_are_checked():
     for options in ({"basis": "cubic"}, {"variance": "hc3"}, {"level": 1.0}):
         with pytest.raises(ValueError, match="must"):
             ols(**options)
+
+
+def test_interval_of_the_proportion_mediated():
+    """Delta method against the gradient, with the covariance that total = direct + indirect has."""
+    errors = Effects(0.3, 0.2, 0.4)
+    covariance = (0.4**2 - 0.3**2 - 0.2**2) / 2
+    found = Estimate(
+        Effects(*map(jnp.asarray, (1.0, 2.0, 3.0))), Effects(*map(jnp.asarray, (0.3, 0.2, 0.4))),
+        None, None, None, None, None,
+    ).proportion_interval(0.9)  # fmt: skip
+    gradient = np.array([-2.0 / 9, 1.0 / 9])  # of indirect / (direct + indirect)
+    matrix = np.array([[errors.direct**2, covariance], [covariance, errors.indirect**2]])
+    half = 1.6448536269514722 * np.sqrt(gradient @ matrix @ gradient)
+    np.testing.assert_allclose([found.lower, found.upper], [2 / 3 - half, 2 / 3 + half], rtol=1e-6)
+    assert found.level == 0.9
