@@ -57,7 +57,8 @@ MESSAGES: dict[int, str] = {
     NULL_PATH: "a path vector is exactly zero: the statistic is set to 0 and the p-value to 1",
     NOT_CONVERGED: "the iteration stopped at its limit before it converged",
     EMPTY_SELECTION: "no mediator was selected",
-    SMALL_SAMPLE: "too few tests or rows for the estimated null proportions to be trusted",
+    SMALL_SAMPLE: "too few tests or rows for the estimated null proportions, or for trained "
+    "generators, to be trusted",
     INFEASIBLE: "a constraint is not met to the stated tolerance",
     CRITIC_FLAT: "adversarial training: the critic saw no difference in the last half of the steps "
     "while a mediator clearly depends on the exposure: the generator's effects are not to be used",

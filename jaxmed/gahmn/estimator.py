@@ -26,7 +26,7 @@ from jaxmed.gahmn.config import GahmnConfig, improved
 from jaxmed.gahmn.fitted import Fitted, linear_part, one_seed
 from jaxmed.gahmn.fitting import SeedFit, fit_seed, penalties
 from jaxmed.gahmn.penalty_path import PenaltyPath, penalty_path
-from jaxmed.gahmn.scaling import Arms, scale_of, scaled
+from jaxmed.gahmn.scaling import Arms, Scaled, scale_of, scaled
 from jaxmed.gahmn.training import Curve
 from jaxmed.typing import Array, Estimator, Interval, Key, pytree
 
@@ -212,7 +212,15 @@ def _trained(
         return dataclasses.replace(fit, seen=None), code
 
     fits, codes = jax.lax.map(one, jax.random.split(key, n_seeds), batch_size=batch)
-    return details_of(scale, config, fits, codes, path)
+    return details_of(scale, config, fits, st.combine(codes, small_arm(ready)), path)
+
+
+def small_arm(data: Scaled) -> Array:
+    """SMALL_SAMPLE where an arm of a binary exposure has less than 20 rows; for traced data."""
+    present = data.weights > 0
+    rows = [jnp.sum(present & (data.exposure == arm)) for arm in (0, 1)]
+    binary = rows[0] + rows[1] == jnp.sum(present)
+    return st.when(binary & (jnp.minimum(*rows) < MIN_ARM), st.SMALL_SAMPLE)
 
 
 def details_of(

@@ -11,7 +11,8 @@ from jaxmed import estimators
 from jaxmed import status as st
 from jaxmed.data import InvalidDataError, ShapeError, mediation_data
 from jaxmed.gahmn import check_rows, faithful, gahmn, holdout_rows, improved
-from jaxmed.gahmn.estimator import reported
+from jaxmed.gahmn.estimator import reported, small_arm
+from jaxmed.gahmn.scaling import scale_of, scaled
 from jaxmed.simulate.partially_linear import partially_linear, sample
 
 SHORT = improved().with_steps(50)
@@ -137,6 +138,16 @@ def test_the_same_key_gives_the_same_weights(fit):
     again = RUN(KEY, data)
     first, second = (jax.tree.leaves(f.details.fitted.generators) for f in (found, again))
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_a_small_arm_is_a_status_under_tracing(data):
+    scale = scale_of(data)
+    few = dataclasses.replace(data, exposure=(jnp.arange(300) < 19).astype(float))
+    enough = dataclasses.replace(data, exposure=(jnp.arange(300) < 20).astype(float))
+    numeric = dataclasses.replace(data, exposure=jnp.arange(300.0))
+    codes = [int(small_arm(scaled(d, scale_of(d), jnp.float32))) for d in (few, enough, numeric)]
+    assert codes == [st.SMALL_SAMPLE, st.OK, st.OK]
+    assert int(small_arm(scaled(data, scale, jnp.float32))) == st.OK
 
 
 def test_holdout_rows_are_disjoint_and_complete():

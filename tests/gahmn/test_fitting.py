@@ -9,8 +9,15 @@ import pytest
 
 from jaxmed import status as st
 from jaxmed.gahmn.collapse import Facts, curve_status, facts_of
-from jaxmed.gahmn.config import WINDOW
-from jaxmed.gahmn.fitting import blocks_of, penalties, start_mediators, start_outcome, warm_start
+from jaxmed.gahmn.config import WINDOW, improved
+from jaxmed.gahmn.fitting import (
+    blocks_of,
+    fit_seed,
+    penalties,
+    start_mediators,
+    start_outcome,
+    warm_start,
+)
 from jaxmed.gahmn.scaling import Arms, arms_of, scale_of, scaled
 from jaxmed.gahmn.training import Curve, train
 from jaxmed.simulate.partially_linear import partially_linear, sample
@@ -49,6 +56,37 @@ def test_vectorised_trainings_equal_single_ones(program):
             jax.tree.leaves(together.generator), jax.tree.leaves(alone.generator), strict=True
         ):
             np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
+
+
+def test_vectorised_trainings_in_single_precision(data, config):
+    """100 steps: later steps of adversarial training magnify rounding."""
+    ready = scaled(data, scale_of(data), jnp.dtype("float32"))
+    block = blocks_of(config, ready)[0]
+    weight = penalties(config, ready.mediators.shape[1]).mediator
+
+    def run(key):
+        return train(block, ready, weight, start_mediators(key, ready, config), 2)[0].generator
+
+    keys = jax.random.split(jax.random.key(5), 8)
+    together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)
+    for i in (0, 7):
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone(keys[i])), strict=True):
+            np.testing.assert_allclose(a[i], b, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_eight_whole_trainings_equal_single_ones():
+    """p = 50, both blocks, 3000 steps, float64."""
+    data = sample(jax.random.key(0), partially_linear("A", 50), 400)
+    ready = scaled(data, scale_of(data), jnp.dtype("float64"))
+    config = improved(precision="data")
+    weights = penalties(config, 50)
+    run = jax.jit(lambda k: fit_seed(k, ready, config, weights).generators)
+    keys = jax.random.split(jax.random.key(2), 8)
+    together = jax.jit(jax.vmap(lambda k: fit_seed(k, ready, config, weights).generators))(keys)
+    for i in range(8):
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(run(keys[i])), strict=True):
+            np.testing.assert_allclose(a[i], b, atol=1e-8)
 
 
 def test_outcome_block_starts_from_a_refit_on_residualised_mediators(program, ready, config):
