@@ -46,7 +46,7 @@ from jaxmed.gahmn import (
     simulation_interval,
 )
 from jaxmed.gahmn.config import WINDOW
-from jaxmed.gahmn.estimator import reported
+from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.storage import save_fitted
 from jaxmed.reports.comparison import save_comparison
 from jaxmed.reports.generator_figures import learning_curves, mediator_panels

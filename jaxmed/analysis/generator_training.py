@@ -22,9 +22,9 @@ from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import Facts, collapse, curve_status, facts_of
 from jaxmed.gahmn.config import CHUNK, WINDOW, GahmnConfig
-from jaxmed.gahmn.estimator import GahmnDetails, details_of
 from jaxmed.gahmn.fitting import (
     Penalties,
     SeedFit,

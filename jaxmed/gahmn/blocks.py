@@ -6,18 +6,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig
-from jaxmed.gahmn.losses import conditional_mean_loss, critic_loss, generator_loss
-from jaxmed.gahmn.networks import (
+from jaxmed.gahmn.critics import (
     DenseMediatorCritic,
     DenseOutcomeCritic,
     MediatorCritics,
+    ResidualCritic,
+    mediator_critic,
+    outcome_critic,
+)
+from jaxmed.gahmn.losses import conditional_mean_loss, critic_loss, generator_loss
+from jaxmed.gahmn.networks import (
     MediatorGenerator,
     OutcomeGenerator,
     Params,
-    ResidualCritic,
-    mediator_critic,
     mediator_generator,
-    outcome_critic,
 )
 from jaxmed.gahmn.scaling import Scaled
 from jaxmed.typing import Array, Key

@@ -1,123 +1,32 @@
 """GAHMN as an estimator: trained generators, and effects with an interval that covers."""
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.distributions.tails import normal_quantile
-from jaxmed.estimators.double_selection import double_selection
 from jaxmed.estimators.estimate import Effects, Estimate
-from jaxmed.estimators.ols import ols
 from jaxmed.estimators.parts.assemble import mediator_effects
-from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.effects_of_record import answer, check_level
-from jaxmed.estimators.parts.legs import Leg, legs_of
-from jaxmed.estimators.parts.partially_linear import outcome_fit
-from jaxmed.estimators.parts.rows import rows_of
+from jaxmed.estimators.parts.effects_of_record import check_level
+from jaxmed.estimators.parts.legs import Leg
+from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import collapse, facts_of
 from jaxmed.gahmn.config import GahmnConfig, improved
-from jaxmed.gahmn.fitted import Fitted, linear_part, one_seed
 from jaxmed.gahmn.fitting import SeedFit, fit_seed, penalties
-from jaxmed.gahmn.penalty_path import PenaltyPath, penalty_path
-from jaxmed.gahmn.scaling import Arms, Scaled, scale_of, scaled
-from jaxmed.gahmn.training import Curve
-from jaxmed.typing import Array, Estimator, Interval, Key, pytree
+from jaxmed.gahmn.penalty_path import penalty_path
+from jaxmed.gahmn.reported import reported
+from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
+from jaxmed.gahmn.scaling import Arms, scale_of, scaled
+from jaxmed.typing import Array, Estimator, Interval, Key
 
-__all__ = [
-    "Adversarial",
-    "GahmnDetails",
-    "check_rows",
-    "details_of",
-    "gahmn",
-    "holdout_rows",
-    "reported",
-]
+__all__ = ["gahmn"]
 
 IntervalKind = Literal["auto", "double_selection", "ols", "refit", "bootstrap"]
 Nuisance = Literal["splines", "generator"]
-FEW = 4  # rows per column from which least squares on all mediators costs little
-MIN_ARM = 20
-
-
-@pytree
-class Adversarial:
-    """The generators' own linear part: means over seeds, per unit of exposure and mediator."""
-
-    effects: Effects  # c and sum a_k b_k
-    alpha: Array  # [p] a
-    beta: Array  # [p] b
-    indirect: Array  # [p] mean of a_k b_k
-    selected: Array  # [p] bool: a_k and b_k not 0 in more than half of the seeds
-    frequency: Array  # [p] share of the fits (seeds, and penalties of a path) that kept it
-    seed_sd: Effects  # sd over seeds; NaN for one seed
-    status: Array  # [] most severe over seeds
-    seed_status: Array  # [S]
-
-
-@pytree
-class GahmnDetails:
-    """What only GAHMN knows."""
-
-    adversarial: Adversarial
-    fitted: Fitted  # leading axis of seeds
-    mediator_curve: Curve  # [S, W]
-    outcome_curve: Curve  # [S, W]
-    path: PenaltyPath | None
-
-
-def holdout_rows(key: Key, num_rows: int, holdout: float) -> tuple[Array, Array]:
-    """Positions of training and held-out rows.
-
-    Args:
-      key: consumed.
-      num_rows: n.
-      holdout: share of the rows held out.
-    """
-    order = jax.random.permutation(key, num_rows)
-    train = num_rows - round(holdout * num_rows)
-    return jnp.sort(order[:train]), jnp.sort(order[train:])
-
-
-def check_rows(data: MediationData, min_rows: int = 50) -> None:
-    """Refuses too few rows, and a binary exposure with an arm below 20 rows.
-
-    Args:
-      data: concrete values are looked at, traced ones only for their shape.
-      min_rows: least number of rows.
-    Raises:
-      ShapeError: fewer rows.
-      InvalidDataError: an arm that is too small, with the column's name.
-    """
-    n = data.exposure.shape[0]
-    if n < min_rows:
-        raise ShapeError(
-            f"adversarial training on {n} rows is not to be trusted: at least min_rows={min_rows} "
-            "are asked for; pass a lower min_rows to train all the same"
-        )
-    if validation.is_traced(data.exposure):
-        return
-    exposure = np.asarray(data.exposure)
-    kept = exposure if data.weights is None else exposure[np.asarray(data.weights) > 0]
-    values, counts = np.unique(kept, return_counts=True)
-    name = data.names.exposure
-    if len(values) == 1:
-        raise InvalidDataError(
-            f"exposure {name!r} has the value {values[0]:g} in all rows, so that one arm is "
-            "empty: rows of both arms are needed"
-        )
-    if len(values) == 2 and counts.min() < MIN_ARM:
-        arm, small = values[counts.argmin()], counts.min()
-        raise InvalidDataError(
-            f"exposure {name!r} has only {small} rows with the value {arm:g}: each arm needs "
-            f"{MIN_ARM} for its distribution to be learned; merge levels or collect more rows"
-        )
 
 
 def gahmn(
@@ -213,105 +122,6 @@ def _trained(
 
     fits, codes = jax.lax.map(one, jax.random.split(key, n_seeds), batch_size=batch)
     return details_of(scale, config, fits, st.combine(codes, small_arm(ready)), path)
-
-
-def small_arm(data: Scaled) -> Array:
-    """SMALL_SAMPLE where an arm of a binary exposure has less than 20 rows; for traced data."""
-    present = data.weights > 0
-    rows = [jnp.sum(present & (data.exposure == arm)) for arm in (0, 1)]
-    binary = rows[0] + rows[1] == jnp.sum(present)
-    return st.when(binary & (jnp.minimum(*rows) < MIN_ARM), st.SMALL_SAMPLE)
-
-
-def details_of(
-    scale: Any, config: GahmnConfig, fits: SeedFit, codes: Array, path: PenaltyPath | None
-) -> GahmnDetails:
-    """Means over seeds and what went wrong, from fits with a leading axis of seeds."""
-    fitted = Fitted(scale, fits.generators, config)
-    kept = fits.generators.exposure_support & fits.generators.mediator_support
-    linear = linear_part(fitted)
-    indirect = linear.indirect.sum(axis=1)
-    total = linear.direct + indirect
-    seeds = kept.shape[0]
-    frequency = jnp.mean(kept, axis=0)
-    if path is not None:
-        count = path.kept.shape[0]
-        frequency = (jnp.sum(path.kept, axis=0) + jnp.sum(kept, axis=0)) / (count + seeds)
-
-    def sd(values: Array) -> Array:
-        return jnp.std(values, ddof=1) if seeds > 1 else jnp.full_like(values[0], jnp.nan)
-
-    invalid = ~scale.valid
-
-    def valid(values: Array) -> Array:
-        return jnp.where(invalid, jnp.nan, jnp.mean(values, axis=0))
-
-    empty = st.when(~jnp.any(fits.generators.mediator_support), st.EMPTY_SELECTION)
-    adversarial = Adversarial(
-        effects=Effects(linear.direct.mean(), indirect.mean(), total.mean()),
-        alpha=valid(linear.alpha), beta=valid(linear.beta), indirect=valid(linear.indirect),
-        selected=(jnp.mean(kept, axis=0) > 0.5) & scale.valid,
-        frequency=frequency,
-        seed_sd=Effects(sd(linear.direct), sd(indirect), sd(total)),
-        status=st.combine(jnp.max(codes), empty), seed_status=codes,
-    )  # fmt: skip
-    return GahmnDetails(adversarial, fitted, fits.mediator_curve, fits.outcome_curve, path)
-
-
-def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
-    """Mediators and outcome minus the generators' conditional means at control."""
-    covariates = jnp.asarray(data.covariates)
-    nobody = jnp.full(covariates.shape[0], fitted.scale.arms.control)
-    curve = fitted.mediator_mean(nobody, covariates)
-    level = fitted.outcome_mean(key, nobody, curve, covariates)
-    return dataclasses.replace(
-        data, mediators=jnp.asarray(data.mediators) - curve,
-        outcome=jnp.asarray(data.outcome) - level,
-    )  # fmt: skip
-
-
-def reported(
-    key: Key, data: MediationData, details: GahmnDetails, interval: str, nuisance: str,
-    level: float,
-) -> Estimate:  # fmt: skip
-    """The effects of record, with the generators in the details.
-
-    Args:
-      key: of cross-validation folds.
-      data: training rows.
-      details: of the trained generators.
-      interval: see `gahmn`, all but "bootstrap".
-      nuisance: see `gahmn`.
-      level: of the intervals.
-    """
-    basis: Any = "splines"
-    drawn, folds = jax.random.split(key)
-    if nuisance == "generator":
-        basis, data = "linear", _curve_free(drawn, data, one_seed(details.fitted, 0))
-    if interval == "auto":
-        n, p = data.mediators.shape
-        shape = jax.eval_shape(lambda d: with_basis(rows_of(d), basis).mediator_base, data)
-        interval = "ols" if n >= FEW * (p + shape.shape[1]) else "double_selection"
-    if interval == "ols":
-        found = ols(basis=basis, level=level)(None, data)
-    elif interval == "double_selection":
-        found = double_selection(basis=basis, level=level)(folds, data)
-    else:
-        found = _refit(data, details, basis, level)
-    status = st.combine(found.status, details.adversarial.status)
-    return dataclasses.replace(found, status=status, details=details)
-
-
-def _refit(data: MediationData, details: GahmnDetails, basis: Any, level: float) -> Estimate:
-    """Least squares on the mediators of the outcome generator, as if they had been known."""
-    legs = legs_of(with_basis(rows_of(data), basis))
-    support = jnp.mean(details.fitted.generators.mediator_support, axis=0) > 0.5
-    fit = outcome_fit(legs, support, variance="path_sum")
-    return answer(
-        legs, fit, fit.beta, fit.beta_se, st.when(~support, st.NOT_SELECTED), selected=support,
-        details=None, level=level, status=fit.status,
-        method="normal, HC2, as if the selected set had been known",
-    )  # fmt: skip
 
 
 def _bootstrap(

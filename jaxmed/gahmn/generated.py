@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.collapse import collapse, facts_of
 from jaxmed.gahmn.config import GahmnConfig
-from jaxmed.gahmn.estimator import check_rows
 from jaxmed.gahmn.fitted import Fitted, one_seed
 from jaxmed.gahmn.fitting import SeedFit, fit_seed, penalties
+from jaxmed.gahmn.rows import check_rows
 from jaxmed.gahmn.scaling import scale_of, scaled
 from jaxmed.typing import Array, Key, pytree
 

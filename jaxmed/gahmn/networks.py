@@ -1,4 +1,4 @@
-"""Generators and critics: `init(key) -> params`, `apply(params, ...)`; all O(p) in parameters.
+"""Generators: `init(key) -> params`, `apply(params, ...)`; all O(p) in parameters.
 
 The only file that names flax. Arrays in and out are batches: exposure [B] on the scale where the
 two arms are 0 and 1, covariates [B, q], mediators [B, p].
@@ -19,7 +19,6 @@ from jaxmed.typing import Array, Key
 
 Params = Any  # nested dict of arrays
 LEAK = 0.2
-CLIP = 4.0  # of what a critic sees of one mediator or residual
 
 
 class Perceptron(nn.Module):
@@ -41,17 +40,13 @@ class Perceptron(nn.Module):
         return x
 
 
-def clipped(x: Array) -> Array:
-    """Near the identity around 0, within (-4, 4)."""
-    return CLIP * jnp.tanh(x / CLIP)
-
-
 def soft_arm(exposure: Array) -> Array:
     """Exposure centred between the two arms, [B, 1]."""
     return exposure[:, None] - 0.5
 
 
-def _normal(key: Key, shape: tuple[int, ...], variance: float, dtype: Any) -> Array:
+def normal(key: Key, shape: tuple[int, ...], variance: float, dtype: Any) -> Array:
+    """Normal numbers of mean 0: initial weights."""
     return jnp.asarray(variance, dtype) ** 0.5 * jax.random.normal(key, shape, dtype)
 
 
@@ -79,7 +74,7 @@ class PrintedMediators:
         p, latent = self.num_mediators, self.config.latent
         return {
             "trunk": self.trunk.init(first, jnp.zeros((1, inputs), self.dtype)),
-            "map": _normal(second, (latent, p), 1 / latent, self.dtype),
+            "map": normal(second, (latent, p), 1 / latent, self.dtype),
             "bias": jnp.zeros(p, self.dtype),
             "exposure": jnp.zeros(p, self.dtype),
         }
@@ -143,7 +138,7 @@ class LocationScaleMediators:
         p, q, latent = self.num_mediators, self.num_covariates, self.config.latent
         return {
             "trunk": self.trunk.init(first, jnp.zeros((1, q), self.dtype)),
-            "map": _normal(second, (latent, p), 1 / latent, self.dtype),
+            "map": normal(second, (latent, p), 1 / latent, self.dtype),
             "bias": jnp.zeros(p, self.dtype),
             "exposure": jnp.zeros(p, self.dtype),
             "spread": self.spread.init(third, jnp.zeros((1, q + 1), self.dtype)),
@@ -202,7 +197,7 @@ class OutcomeGenerator:
         inputs = self.config.noise_inputs + self.num_covariates
         return {
             "trunk": self.trunk.init(first, jnp.zeros((1, inputs), self.dtype)),
-            "map": _normal(second, (self.config.latent,), 1 / self.config.latent, self.dtype),
+            "map": normal(second, (self.config.latent,), 1 / self.config.latent, self.dtype),
             "bias": jnp.zeros((), self.dtype),
             "exposure": jnp.zeros((), self.dtype),
             "mediators": jnp.zeros(self.num_mediators, self.dtype),
@@ -225,188 +220,7 @@ class OutcomeGenerator:
         return self.curve(params, noise, covariates) + linear
 
 
-@dataclasses.dataclass(frozen=True)
-class MediatorCritics:
-    """p critics on one trunk: the log-ratio of two normal densities of one mediator.
-
-    logit_k = phi W0_k + u_k phi W1_k + (u_k^2 - 1)/2 phi W2_k + o_k with u the clipped mediator
-    and phi features of exposure and covariates. No two mediators meet in a logit: effects need
-    the margins only, and the joint distribution is not learned here.
-    """
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
-
-    @property
-    def trunk(self) -> Perceptron:
-        """Of exposure and covariates."""
-        return Perceptron(self.config.critic_widths, slope=LEAK)
-
-    def init(self, key: Key) -> Params:
-        """Parameters."""
-        keys = jax.random.split(key, 4)
-        p, q = self.num_mediators, self.num_covariates
-        features = self.config.critic_widths[-1] + q + 2
-        maps = {
-            name: _normal(k, (features, p), 0.1 / features, self.dtype)
-            for name, k in zip(("level", "slope", "curvature"), keys[1:], strict=True)
-        }
-        trunk = self.trunk.init(keys[0], jnp.zeros((1, q + 1), self.dtype))
-        return {"trunk": trunk, "offset": jnp.zeros(p, self.dtype), **maps}
-
-    def logits(
-        self, params: Params, mediators: tuple[Array, ...], exposure: Array, covariates: Array
-    ) -> tuple[Array, ...]:
-        """Logits [B, p] of several sets of mediators at the same exposure and covariates."""
-        seen = jnp.concatenate([soft_arm(exposure), covariates], axis=1)
-        one = jnp.ones_like(seen[:, :1])
-        made = jnp.asarray(self.trunk.apply(params["trunk"], seen))
-        features = jnp.concatenate([made, seen, one], axis=1)
-        level = features @ params["level"] + params["offset"]
-        slope, curvature = features @ params["slope"], features @ params["curvature"]
-
-        def of(one_set: Array) -> Array:
-            u = clipped(one_set)
-            return level + u * slope + (u * u - 1) / 2 * curvature
-
-        return tuple(of(one_set) for one_set in mediators)
-
-
-@dataclasses.dataclass(frozen=True)
-class DenseMediatorCritic:
-    """D_M as printed: one network on all mediators, exposure and covariates, with p logits."""
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
-
-    @property
-    def network(self) -> Perceptron:
-        """Of everything."""
-        widths = (*self.config.dense_mediator_critic, self.num_mediators)
-        return Perceptron(widths, activate_last=False)
-
-    def init(self, key: Key) -> Params:
-        """Parameters."""
-        width = self.num_mediators + self.num_covariates + 1
-        return self.network.init(key, jnp.zeros((1, width), self.dtype))
-
-    def logits(
-        self, params: Params, mediators: tuple[Array, ...], exposure: Array, covariates: Array
-    ) -> tuple[Array, ...]:
-        """Logits [B, p] of several sets of mediators at the same exposure and covariates."""
-        rest = (soft_arm(exposure), covariates)
-        return tuple(
-            jnp.asarray(self.network.apply(params, jnp.concatenate([m, *rest], axis=1)))
-            for m in mediators
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualCritic:
-    """Critic of outcome minus linear part, with a clipped term for every mediator.
-
-    logit = MLP(r, exposure, covariates) + 4 tanh(r/4) mediators . v, r twice the residual.
-    """
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
-
-    @property
-    def network(self) -> Perceptron:
-        """Of residual, exposure and covariates."""
-        return Perceptron((*self.config.critic_widths, 1), slope=LEAK, activate_last=False)
-
-    def init(self, key: Key) -> Params:
-        """Parameters; v starts at 0."""
-        inputs = jnp.zeros((1, self.num_covariates + 2), self.dtype)
-        return {
-            "network": self.network.init(key, inputs),
-            "mediators": jnp.zeros(self.num_mediators, self.dtype),
-        }
-
-    def logits(
-        self,
-        params: Params,
-        outcomes: tuple[Array, ...],
-        linear: Array,
-        exposure: Array,
-        mediators: Array,
-        covariates: Array,
-    ) -> tuple[Array, ...]:
-        """Logits [B] of several outcomes; `linear` [B] is b.M + c T, held constant."""
-        moved = mediators @ params["mediators"]
-
-        def of(outcome: Array) -> Array:
-            r = 2 * (outcome - linear)
-            seen = jnp.concatenate([r[:, None], soft_arm(exposure), covariates], axis=1)
-            flat = jnp.asarray(self.network.apply(params["network"], seen))[:, 0]
-            return flat + clipped(r) * moved
-
-        return tuple(of(outcome) for outcome in outcomes)
-
-
-@dataclasses.dataclass(frozen=True)
-class DenseOutcomeCritic:
-    """D_Y as printed: one network on outcome, mediators, exposure and covariates."""
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
-
-    @property
-    def network(self) -> Perceptron:
-        """Of everything."""
-        return Perceptron((*self.config.critic_widths, 1), activate_last=False)
-
-    def init(self, key: Key) -> Params:
-        """Parameters."""
-        width = self.num_mediators + self.num_covariates + 2
-        return self.network.init(key, jnp.zeros((1, width), self.dtype))
-
-    def logits(
-        self,
-        params: Params,
-        outcomes: tuple[Array, ...],
-        linear: Array,
-        exposure: Array,
-        mediators: Array,
-        covariates: Array,
-    ) -> tuple[Array, ...]:
-        """Logits [B] of several outcomes; `linear` is not looked at."""
-        del linear
-        rest = (mediators, soft_arm(exposure), covariates)
-        return tuple(
-            jnp.asarray(self.network.apply(params, jnp.concatenate([y[:, None], *rest], axis=1)))[
-                :, 0
-            ]
-            for y in outcomes
-        )
-
-
 def mediator_generator(config: GahmnConfig, p: int, q: int, dtype: Any) -> MediatorGenerator:
     """The generator that the configuration names."""
     kind = PrintedMediators if config.noise == "printed" else LocationScaleMediators
-    return kind(config, p, q, dtype)
-
-
-def mediator_critic(
-    config: GahmnConfig, p: int, q: int, dtype: Any
-) -> MediatorCritics | DenseMediatorCritic:
-    """The critic that the configuration names."""
-    kind = MediatorCritics if config.mediator_critic == "per_mediator" else DenseMediatorCritic
-    return kind(config, p, q, dtype)
-
-
-def outcome_critic(
-    config: GahmnConfig, p: int, q: int, dtype: Any
-) -> ResidualCritic | DenseOutcomeCritic:
-    """The critic that the configuration names."""
-    kind = ResidualCritic if config.outcome_critic == "residual" else DenseOutcomeCritic
     return kind(config, p, q, dtype)

@@ -11,7 +11,8 @@ from jaxmed import estimators
 from jaxmed import status as st
 from jaxmed.data import InvalidDataError, ShapeError, mediation_data
 from jaxmed.gahmn import check_rows, faithful, gahmn, holdout_rows, improved
-from jaxmed.gahmn.estimator import reported, small_arm
+from jaxmed.gahmn.reported import reported
+from jaxmed.gahmn.rows import small_arm
 from jaxmed.gahmn.scaling import scale_of, scaled
 from jaxmed.simulate.partially_linear import partially_linear, sample
 

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig, faithful, improved
-from jaxmed.gahmn.networks import (
-    OutcomeGenerator,
-    mediator_critic,
-    mediator_generator,
-    outcome_critic,
-)
+from jaxmed.gahmn.critics import mediator_critic, outcome_critic
+from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
 
 KEY = jax.random.key(0)
 T = jnp.asarray([0.0, 1.0, 1.0, 0.0])

@@ -1,0 +1,81 @@
+"""Effects of record for trained generators: point estimate and interval that belong together."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.double_selection import double_selection
+from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.ols import ols
+from jaxmed.estimators.parts.basis import with_basis
+from jaxmed.estimators.parts.effects_of_record import answer
+from jaxmed.estimators.parts.legs import legs_of
+from jaxmed.estimators.parts.partially_linear import outcome_fit
+from jaxmed.estimators.parts.rows import rows_of
+from jaxmed.gahmn.adversarial import GahmnDetails
+from jaxmed.gahmn.fitted import Fitted, one_seed
+from jaxmed.typing import Key
+
+__all__ = ["reported"]
+
+FEW = 4  # rows per column from which least squares on all mediators costs little
+
+
+def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
+    """Mediators and outcome minus the generators' conditional means at control."""
+    covariates = jnp.asarray(data.covariates)
+    nobody = jnp.full(covariates.shape[0], fitted.scale.arms.control)
+    curve = fitted.mediator_mean(nobody, covariates)
+    level = fitted.outcome_mean(key, nobody, curve, covariates)
+    return dataclasses.replace(
+        data, mediators=jnp.asarray(data.mediators) - curve,
+        outcome=jnp.asarray(data.outcome) - level,
+    )  # fmt: skip
+
+
+def reported(
+    key: Key, data: MediationData, details: GahmnDetails, interval: str, nuisance: str,
+    level: float,
+) -> Estimate:  # fmt: skip
+    """The effects of record, with the generators in the details.
+
+    Args:
+      key: of cross-validation folds.
+      data: training rows.
+      details: of the trained generators.
+      interval: see `gahmn`, all but "bootstrap".
+      nuisance: see `gahmn`.
+      level: of the intervals.
+    """
+    basis: Any = "splines"
+    drawn, folds = jax.random.split(key)
+    if nuisance == "generator":
+        basis, data = "linear", _curve_free(drawn, data, one_seed(details.fitted, 0))
+    if interval == "auto":
+        n, p = data.mediators.shape
+        shape = jax.eval_shape(lambda d: with_basis(rows_of(d), basis).mediator_base, data)
+        interval = "ols" if n >= FEW * (p + shape.shape[1]) else "double_selection"
+    if interval == "ols":
+        found = ols(basis=basis, level=level)(None, data)
+    elif interval == "double_selection":
+        found = double_selection(basis=basis, level=level)(folds, data)
+    else:
+        found = _refit(data, details, basis, level)
+    status = st.combine(found.status, details.adversarial.status)
+    return dataclasses.replace(found, status=status, details=details)
+
+
+def _refit(data: MediationData, details: GahmnDetails, basis: Any, level: float) -> Estimate:
+    """Least squares on the mediators of the outcome generator, as if they had been known."""
+    legs = legs_of(with_basis(rows_of(data), basis))
+    support = jnp.mean(details.fitted.generators.mediator_support, axis=0) > 0.5
+    fit = outcome_fit(legs, support, variance="path_sum")
+    return answer(
+        legs, fit, fit.beta, fit.beta_se, st.when(~support, st.NOT_SELECTED), selected=support,
+        details=None, level=level, status=fit.status,
+        method="normal, HC2, as if the selected set had been known",
+    )  # fmt: skip
