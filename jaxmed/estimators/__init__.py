@@ -38,7 +38,6 @@ __all__ = [
     "ehima",
     "from_composite",
     "from_weights",
-    "gahmn",
     "guo",
     "hdma",
     "hilma",
