@@ -145,6 +145,18 @@ def study(p: int, *, nodewise: bool):
     from jaxmed.simulate.partially_linear import sample
     from jaxmed.sweeps.task import study_task
 
+    methods = {
+        "ols": ols(),
+        "double_selection": double_selection(nodewise=nodewise),
+        "double_selection_zz": double_selection(penalty="zz", nodewise=False),
+        "post_selection": post_selection(),
+    }
+    return study_task(lambda key, model: sample(key, model, ROWS), methods, scores_of(SHOWN))
+
+
+def scores_of(shown: tuple[int, ...]):
+    """(estimate, data) -> estimates, errors and limits of both effects and of some mediators."""
+
     def scores(estimate, data) -> dict:
         del data
         table, result = estimate.mediators, {"status": estimate.status}
@@ -153,19 +165,13 @@ def study(p: int, *, nodewise: bool):
             result[f"{effect}.estimate"] = getattr(estimate.effects, effect)
             result[f"{effect}.se"] = getattr(estimate.standard_errors, effect)
             result[f"{effect}.lower"], result[f"{effect}.upper"] = interval.lower, interval.upper
-        for k in SHOWN:
+        for k in shown:
             result[f"{k}.estimate"], result[f"{k}.se"] = table.indirect[k], table.indirect_se[k]
             result[f"{k}.lower"], result[f"{k}.upper"] = table.lower[k], table.upper[k]
         result["selected"] = estimate.selected.sum()
         return result
 
-    methods = {
-        "ols": ols(),
-        "double_selection": double_selection(nodewise=nodewise),
-        "double_selection_zz": double_selection(penalty="zz", nodewise=False),
-        "post_selection": post_selection(),
-    }
-    return study_task(lambda key, model: sample(key, model, ROWS), methods, scores)
+    return scores
 
 
 def cell(task, setting: Any, p: int, data_sets: int) -> dict:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.effects_coverage import summary
+from benchmarks.effects_coverage import scores_of, summary
 from benchmarks.harness import goal, write
 
 ROWS, SEED = 800, 20260107
@@ -59,21 +59,6 @@ def estimator(name: str):
     }[name]()
 
 
-def scores(estimate, data) -> dict:
-    del data
-    table, result = estimate.mediators, {"status": estimate.status}
-    for effect in ("direct", "indirect"):
-        interval = getattr(estimate.intervals, effect)
-        result[f"{effect}.estimate"] = getattr(estimate.effects, effect)
-        result[f"{effect}.se"] = getattr(estimate.standard_errors, effect)
-        result[f"{effect}.lower"], result[f"{effect}.upper"] = interval.lower, interval.upper
-    for k in SHOWN:
-        result[f"{k}.estimate"], result[f"{k}.se"] = table.indirect[k], table.indirect_se[k]
-        result[f"{k}.lower"], result[f"{k}.upper"] = table.lower[k], table.upper[k]
-    result["selected"] = estimate.selected.sum()
-    return result
-
-
 def main(out: Path) -> None:
     import jax
 
@@ -88,7 +73,9 @@ def main(out: Path) -> None:
     rows: list[dict[str, Any]] = json.loads(path.read_text())["cases"] if path.exists() else []
     for name in wanted:
         part = PARTS[name]
-        task = study_task(lambda k, m: sample(k, m, ROWS), {"it": estimator(part.method)}, scores)
+        task = study_task(
+            lambda k, m: sample(k, m, ROWS), {"it": estimator(part.method)}, scores_of(SHOWN)
+        )
         for setting, correlation in part.settings:
             cell = f"{name} {setting} rho={correlation}"
             if any(row["cell"] == cell for row in rows):

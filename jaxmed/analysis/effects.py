@@ -24,6 +24,7 @@ from jaxmed.analysis.software import software
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis, with_basis
+from jaxmed.estimators.parts.effects_of_record import FEW
 from jaxmed.estimators.parts.rows import Columns, covariate_positions, rows_of
 from jaxmed.reports.format import number
 from jaxmed.sweeps.task import named_key
@@ -34,7 +35,6 @@ __all__ = ["Assume", "EffectsResult", "choose_effects", "effects"]
 Assume = Literal["unknown", "sparse", "dense"]
 SCHEMA = "jaxmed.effects"
 SCHEMA_VERSION = 1
-FEW = 4  # rows per column from which least squares costs little
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of
 
 

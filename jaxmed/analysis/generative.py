@@ -46,7 +46,7 @@ from jaxmed.gahmn import (
     simulation_interval,
 )
 from jaxmed.gahmn.config import WINDOW
-from jaxmed.gahmn.reported import reported
+from jaxmed.gahmn.reported import interval_of, reported
 from jaxmed.gahmn.storage import save_fitted
 from jaxmed.reports.comparison import save_comparison
 from jaxmed.reports.generator_figures import learning_curves, mediator_panels
@@ -58,6 +58,11 @@ __all__ = ["GenerativeResult", "generative"]
 
 SCHEMA = "jaxmed.gahmn"
 SCHEMA_VERSION = 1
+RECORD = {
+    "ols": "least squares on all mediators",
+    "double_selection": "double selection",
+    "refit": "refit of the selected",
+}
 DRAWS = 200  # behind the simulation interval
 INDIVIDUALS = 500  # at most
 
@@ -286,7 +291,10 @@ def generative(
     drawn = _simulation(named_key(key, "counterfactuals"), rows.data, details, level)
     own = _own(details, drawn)
     fits = {
-        "gahmn": (f"GAHMN, {_record_name(estimate)}", _fit(estimate, estimate.status)),
+        "gahmn": (
+            f"GAHMN, {RECORD[interval_of(interval, rows.data, nuisance)]}",
+            _fit(estimate, estimate.status),
+        ),
         "gahmn_adversarial": (
             "GAHMN, generators alone",
             _fit(jax.tree.map(np.asarray, own), own.status),
@@ -310,12 +318,6 @@ def generative(
 
 def _fit(estimate: Estimate, status: Any) -> MethodFit:
     return MethodFit(estimate, math.nan, **status_fields(int(status)))
-
-
-def _record_name(estimate: Estimate) -> str:
-    return {True: "least squares on all mediators", False: "double selection"}[
-        bool(np.all(estimate.selected))
-    ]
 
 
 def _simulation(key: Key, data: MediationData, details: GahmnDetails, level: float) -> Effects:

@@ -23,7 +23,7 @@ from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
-from jaxmed.gahmn.collapse import Facts, collapse, curve_status, facts_of
+from jaxmed.gahmn.collapse import Facts, curve_status, facts_of, judged
 from jaxmed.gahmn.config import CHUNK, WINDOW, GahmnConfig
 from jaxmed.gahmn.fitting import (
     Penalties,
@@ -199,8 +199,7 @@ def _programs(config: GahmnConfig, large: bool) -> _Programs:
         def one(k: Key, s: Any, t: Any, f: Any, first: Curve, second: Curve) -> Any:
             left = generators(k, ready, config, s, t, f)
             fit = SeedFit(left, first, second, t.data.mediators, t.status)
-            code = collapse(jax.random.fold_in(k, 0), ready, config, fit, facts)
-            return dataclasses.replace(fit, seen=None), code
+            return judged(k, ready, config, fit, facts)
 
         return jax.vmap(one)(keys, *parts)
 

@@ -6,20 +6,23 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_quantile
-from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.legs import Legs, legs_of
-from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.gahmn.config import CHUNK, GahmnConfig
-from jaxmed.gahmn.fitting import Generators, SeedFit, blocks_of
+from jaxmed.gahmn.fitting import (
+    Generators,
+    Penalties,
+    SeedFit,
+    blocks_of,
+    fit_seed,
+    spline_legs,
+)
 from jaxmed.gahmn.scaling import Scaled
 from jaxmed.gahmn.training import Curve
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Key, pytree
 
-__all__ = ["Facts", "collapse", "curve_status", "facts_of"]
+__all__ = ["Facts", "collapse", "curve_status", "facts_of", "fit_seeds", "judged"]
 
 WON = 0.05  # critic loss, both terms, of a whole chunk
 FLAT = 1.38  # of the last half; 2 log 2 = 1.386 at balance
@@ -36,10 +39,7 @@ class Facts:
 
 def facts_of(data: Scaled, level: float = 0.05) -> Facts:
     """Marginal tests of every mediator on the exposure, splines of the covariates given."""
-    plain = MediationData(
-        data.exposure, data.mediators, data.outcome, data.covariates, data.weights
-    )
-    legs: Legs = legs_of(with_basis(rows_of(plain), "splines"))
+    legs = spline_legs(data)
     p = data.mediators.shape[1]
     bound = normal_quantile(jnp.asarray(1 - level / (2 * p)))
     largest = jnp.max(jnp.where(data.valid, jnp.abs(legs.alpha.statistic), 0))
@@ -92,3 +92,31 @@ def collapse(key: Key, data: Scaled, config: GahmnConfig, fit: SeedFit, facts: F
         st.when(thin, st.NOISE_COLLAPSE),
         st.when(~jnp.isfinite(total), st.DIVERGED),
     )
+
+
+def judged(
+    key: Key, data: Scaled, config: GahmnConfig, fit: SeedFit, facts: Facts
+) -> tuple[SeedFit, Array]:
+    """A finished fit without the mediators that its outcome block saw, and its status.
+
+    Args:
+      key: of the fit.
+      data: training rows.
+      config: of the fit.
+      fit: finished.
+      facts: of the data.
+    """
+    code = collapse(jax.random.fold_in(key, 0), data, config, fit, facts)
+    return dataclasses.replace(fit, seen=None), st.combine(code, fit.status)
+
+
+def fit_seeds(
+    key: Key, data: Scaled, config: GahmnConfig, penalty: Penalties, seeds: int, batch: int = 1
+) -> tuple[SeedFit, Array]:
+    """Whole fits with keys of their own and what went wrong, leaves with an axis of seeds."""
+    facts = facts_of(data)
+
+    def one(k: Key) -> tuple[SeedFit, Array]:
+        return judged(k, data, config, fit_seed(k, data, config, penalty), facts)
+
+    return jax.lax.map(one, jax.random.split(key, seeds), batch_size=batch)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.gahmn.config import GahmnConfig
-from jaxmed.gahmn.networks import LEAK, Params, Perceptron, normal, soft_arm
+from jaxmed.gahmn.networks import LEAK, Params, Perceptron, Sized, normal, soft_arm
 from jaxmed.typing import Array, Key
 
 __all__ = [
@@ -32,18 +32,13 @@ def clipped(x: Array) -> Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class MediatorCritics:
+class MediatorCritics(Sized):
     """p critics on one trunk: the log-ratio of two normal densities of one mediator.
 
     logit_k = phi W0_k + u_k phi W1_k + (u_k^2 - 1)/2 phi W2_k + o_k with u the clipped mediator
     and phi features of exposure and covariates. No two mediators meet in a logit: effects need
     the margins only, and the joint distribution is not learned here.
     """
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def trunk(self) -> Perceptron:
@@ -81,13 +76,8 @@ class MediatorCritics:
 
 
 @dataclasses.dataclass(frozen=True)
-class DenseMediatorCritic:
+class DenseMediatorCritic(Sized):
     """D_M as printed: one network on all mediators, exposure and covariates, with p logits."""
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def network(self) -> Perceptron:
@@ -112,16 +102,11 @@ class DenseMediatorCritic:
 
 
 @dataclasses.dataclass(frozen=True)
-class ResidualCritic:
+class ResidualCritic(Sized):
     """Critic of outcome minus linear part, with a clipped term for every mediator.
 
     logit = MLP(r, exposure, covariates) + 4 tanh(r/4) mediators . v, r twice the residual.
     """
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def network(self) -> Perceptron:
@@ -158,13 +143,8 @@ class ResidualCritic:
 
 
 @dataclasses.dataclass(frozen=True)
-class DenseOutcomeCritic:
+class DenseOutcomeCritic(Sized):
     """D_Y as printed: one network on outcome, mediators, exposure and covariates."""
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def network(self) -> Perceptron:

@@ -14,9 +14,9 @@ from jaxmed.estimators.parts.assemble import mediator_effects
 from jaxmed.estimators.parts.effects_of_record import check_level
 from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
-from jaxmed.gahmn.collapse import collapse, facts_of
+from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig, improved
-from jaxmed.gahmn.fitting import SeedFit, fit_seed, penalties
+from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
@@ -108,19 +108,12 @@ def _trained(
     scale = scale_of(data, None if arms is None else Arms(*map(jnp.asarray, arms)))
     dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
     ready = scaled(data, scale, dtype)
-    facts = facts_of(ready)
     path, weights = None, penalties(config, ready.mediators.shape[1])
     if penalty == "path":
         key, own = jax.random.split(key)
         path = penalty_path(own, ready, config, weights, batch)
         weights = path.chosen
-
-    def one(k: Key) -> tuple[SeedFit, Array]:
-        fit = fit_seed(k, ready, config, weights)
-        code = collapse(jax.random.fold_in(k, 0), ready, config, fit, facts)
-        return dataclasses.replace(fit, seen=None), code
-
-    fits, codes = jax.lax.map(one, jax.random.split(key, n_seeds), batch_size=batch)
+    fits, codes = fit_seeds(key, ready, config, weights, n_seeds, batch)
     return details_of(scale, config, fits, st.combine(codes, small_arm(ready)), path)
 
 

@@ -1,7 +1,7 @@
 """One fit: mediator block, residuals, warm start, outcome block.
 
 The four stages are functions of their own, so that the same fit runs inside one program (an
-estimator in a sweep) or stage by stage with checkpoints (`gahmn.run`).
+estimator in a sweep) or stage by stage with checkpoints (`analysis.generator_training`).
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.legs import legs_of
+from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.partially_linear import outcome_fit
 from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.gahmn.blocks import MediatorBlock, OutcomeBlock, mediator_block, outcome_block
@@ -33,6 +33,7 @@ __all__ = [
     "fit_seed",
     "generators",
     "penalties",
+    "spline_legs",
     "start_mediators",
     "start_outcome",
 ]
@@ -141,19 +142,24 @@ def start_outcome(key: Key, data: Scaled, config: GahmnConfig, trained: BlockSta
     return Stage(begin(block, own, start, selected), data, draws, scale, code)
 
 
+def spline_legs(data: Scaled) -> Legs:
+    """Exposure, mediators and outcome given a spline basis of the covariates."""
+    plain = MediationData(
+        data.exposure, data.mediators, data.outcome, data.covariates, data.weights
+    )
+    return legs_of(with_basis(rows_of(plain), "splines"))
+
+
 def warm_start(data: Scaled) -> tuple[Array, Array, Array, Array]:
     """Lasso with the exposure unpenalised, BIC, refit; all given a spline basis of the covariates.
 
     Returns:
-      Selected mediators [p], their coefficients [p] (0 elsewhere), the exposure's, and a status:
-      EMPTY_SELECTION where none is selected.
+      Selected mediators [p], their coefficients [p] (0 elsewhere), the exposure's, and the status
+      of the lasso. None is selected where the refit does not exist.
     Source: specification of GAHMN, section 8.
     """
-    plain = MediationData(
-        data.exposure, data.mediators, data.outcome, data.covariates, data.weights
-    )
-    rows = with_basis(rows_of(plain), "splines")
-    legs = legs_of(rows)
+    legs = spline_legs(data)
+    rows = legs.rows
     found = sp.outcome_support(
         sp.moments(sp.standardised(legs)), rows.count, 1 + rows.outcome_base.shape[1], **PATH
     )
@@ -162,7 +168,7 @@ def warm_start(data: Scaled) -> tuple[Array, Array, Array, Array]:
     selected = found.selected & usable
     beta = jnp.where(selected, fit.beta, 0).astype(data.outcome.dtype)
     direct = jnp.where(usable, fit.direct, 0).astype(data.outcome.dtype)
-    return selected, beta, direct, st.combine(found.status, fit.status)
+    return selected, beta, direct, found.status
 
 
 def generators(

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.gahmn.collapse import collapse, facts_of
+from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig
 from jaxmed.gahmn.fitted import Fitted, one_seed
-from jaxmed.gahmn.fitting import SeedFit, fit_seed, penalties
+from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.rows import check_rows
 from jaxmed.gahmn.scaling import scale_of, scaled
 from jaxmed.typing import Array, Key, pytree
@@ -59,14 +59,7 @@ def trained(key: Key, data: MediationData, generator: Generator, seeds: int = 1)
     config, scale = generator, scale_of(data)
     dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
     ready = scaled(data, scale, dtype)
-    facts, weights = facts_of(ready), penalties(config, p)
-
-    def one(k: Key) -> tuple[SeedFit, Array]:
-        fit = fit_seed(k, ready, config, weights)
-        code = collapse(jax.random.fold_in(k, 0), ready, config, fit, facts)
-        return replace(fit, seen=None), code
-
-    fits, codes = jax.lax.map(one, jax.random.split(key, seeds))
+    fits, codes = fit_seeds(key, ready, config, penalties(config, p), seeds)
     return Trained(Fitted(scale, fits.generators, config), jnp.max(codes))
 
 

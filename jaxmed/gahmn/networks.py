@@ -51,16 +51,21 @@ def normal(key: Key, shape: tuple[int, ...], variance: float, dtype: Any) -> Arr
 
 
 @dataclasses.dataclass(frozen=True)
-class PrintedMediators:
-    """G_M: features of noise and covariates; exposure as a last channel of a 1x1 convolution.
-
-    mediators = h(Z, X) W + bias + exposure * a.
-    """
+class Sized:
+    """What every network is made for."""
 
     config: GahmnConfig
     num_mediators: int
     num_covariates: int
     dtype: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class PrintedMediators(Sized):
+    """G_M: features of noise and covariates; exposure as a last channel of a 1x1 convolution.
+
+    mediators = h(Z, X) W + bias + exposure * a.
+    """
 
     @property
     def trunk(self) -> Perceptron:
@@ -110,17 +115,12 @@ class PrintedMediators:
 
 
 @dataclasses.dataclass(frozen=True)
-class LocationScaleMediators:
+class LocationScaleMediators(Sized):
     """Mean of covariates plus exposure * a plus s_k(exposure, covariates) times channel noise.
 
     The noise has mean 0, so that a_k is the mean effect; its variance may depend on the exposure,
     and it has p channels of its own, which the printed generator has not.
     """
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def trunk(self) -> Perceptron:
@@ -178,13 +178,8 @@ MediatorGenerator = PrintedMediators | LocationScaleMediators
 
 
 @dataclasses.dataclass(frozen=True)
-class OutcomeGenerator:
+class OutcomeGenerator(Sized):
     """G_Y: features of noise and covariates; exposure and mediators enter the last layer."""
-
-    config: GahmnConfig
-    num_mediators: int
-    num_covariates: int
-    dtype: Any
 
     @property
     def trunk(self) -> Perceptron:

@@ -1,7 +1,6 @@
 """Effects of record for trained generators: point estimate and interval that belong together."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +10,8 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.double_selection import double_selection
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.ols import ols
-from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.effects_of_record import answer
+from jaxmed.estimators.parts.basis import Basis, with_basis
+from jaxmed.estimators.parts.effects_of_record import FEW, answer
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.partially_linear import outcome_fit
 from jaxmed.estimators.parts.rows import rows_of
@@ -20,9 +19,7 @@ from jaxmed.gahmn.adversarial import GahmnDetails
 from jaxmed.gahmn.fitted import Fitted, one_seed
 from jaxmed.typing import Key
 
-__all__ = ["reported"]
-
-FEW = 4  # rows per column from which least squares on all mediators costs little
+__all__ = ["interval_of", "reported"]
 
 
 def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
@@ -35,6 +32,22 @@ def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
         data, mediators=jnp.asarray(data.mediators) - curve,
         outcome=jnp.asarray(data.outcome) - level,
     )  # fmt: skip
+
+
+def interval_of(interval: str, data: MediationData, nuisance: str) -> str:
+    """The interval itself where "auto" was asked for, by the sizes of the data.
+
+    Args:
+      interval: see `gahmn`, all but "bootstrap".
+      data: training rows; shapes are looked at.
+      nuisance: see `gahmn`.
+    """
+    if interval != "auto":
+        return interval
+    n, p = data.mediators.shape
+    basis: Basis = "linear" if nuisance == "generator" else "splines"
+    shape = jax.eval_shape(lambda d: with_basis(rows_of(d), basis).mediator_base, data)
+    return "ols" if n >= FEW * (p + shape.shape[1]) else "double_selection"
 
 
 def reported(
@@ -51,14 +64,11 @@ def reported(
       nuisance: see `gahmn`.
       level: of the intervals.
     """
-    basis: Any = "splines"
+    interval = interval_of(interval, data, nuisance)
+    basis: Basis = "splines"
     drawn, folds = jax.random.split(key)
     if nuisance == "generator":
         basis, data = "linear", _curve_free(drawn, data, one_seed(details.fitted, 0))
-    if interval == "auto":
-        n, p = data.mediators.shape
-        shape = jax.eval_shape(lambda d: with_basis(rows_of(d), basis).mediator_base, data)
-        interval = "ols" if n >= FEW * (p + shape.shape[1]) else "double_selection"
     if interval == "ols":
         found = ols(basis=basis, level=level)(None, data)
     elif interval == "double_selection":
@@ -69,7 +79,7 @@ def reported(
     return dataclasses.replace(found, status=status, details=details)
 
 
-def _refit(data: MediationData, details: GahmnDetails, basis: Any, level: float) -> Estimate:
+def _refit(data: MediationData, details: GahmnDetails, basis: Basis, level: float) -> Estimate:
     """Least squares on the mediators of the outcome generator, as if they had been known."""
     legs = legs_of(with_basis(rows_of(data), basis))
     support = jnp.mean(details.fitted.generators.mediator_support, axis=0) > 0.5

@@ -23,7 +23,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
-from jaxmed.estimators.parts.effects_of_record import check_level
+from jaxmed.estimators.parts.effects_of_record import FEW, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.partially_linear import (
     factor,
@@ -44,7 +44,6 @@ __all__ = [
 ]  # fmt: skip
 
 Adjust = Literal["auto", "all", "selected", "sparse"]
-FEW = 4  # rows per column from which least squares on all mediators costs little
 GRID = {"num_penalties": 40, "ratio": 0.02, "patience": 10}
 FOLDS = 5
 
@@ -214,8 +213,7 @@ def select(
     free = 1 + legs.rows.outcome_base.shape[1]
     outcome = sp.outcome_support(whole, legs.rows.count, free, **GRID)
     if adjust == "sparse":
-        code = jnp.minimum(outcome.status, st.FIRST_FATAL - 1)
-        return (outcome.selected | forced) & usable, code
+        return (outcome.selected | forced) & usable, outcome.status
     folds = assign_folds(key, legs.exposure.shape[0], FOLDS)
     parts = sp.moments_of_folds(ready, folds, FOLDS)
     exposure = sp.exposure_support(whole, parts, ready.alpha, penalty="cv", inflation=1.25, **GRID)
@@ -228,8 +226,7 @@ def select(
 
     more, codes = jax.lax.map(one, directions)
     code = st.combine(outcome.status, exposure.status, jnp.max(codes))
-    # Nothing selected is an answer here, and the lassos' trouble is no reason to stop.
-    return found | jnp.any(more, axis=0), jnp.minimum(code, st.FIRST_FATAL - 1)
+    return found | jnp.any(more, axis=0), code
 
 
 def support_of(

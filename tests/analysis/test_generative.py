@@ -67,7 +67,7 @@ def test_an_interrupted_training_ends_with_identical_weights(results):
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
     assert any("going on after step" in s for s in heard)
     assert any("critic loss" in s for s in sentences)
-    assert whole.document["table"] == again.document["table"] or whole.rows[0] == again.rows[0]
+    assert whole.rows[0] == again.rows[0]
 
 
 def test_another_fit_does_not_go_on_there(results, data):

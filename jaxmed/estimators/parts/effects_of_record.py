@@ -11,6 +11,8 @@ from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.partially_linear import OutcomeFit, alpha_errors
 from jaxmed.typing import Array
 
+FEW = 4  # rows per column from which least squares on all mediators costs little
+
 
 def check_level(level: float) -> None:
     """Raises ValueError for a level outside (0, 1)."""
