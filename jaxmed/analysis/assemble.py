@@ -8,24 +8,21 @@ import jax
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.analysis.data_facts import dropped_mediators, row_facts
+from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
-from jaxmed.data.data_report import DataReport
-from jaxmed.data.mediation_data import MediationData
-from jaxmed.data.transforms import Kept
+from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
-SHOWN = 5
 ARRAYS = ("fit", "law", "rows", "scales")
 
 
-def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -> Record:
+def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Record:
     """The record of one analysis; see `reports.record` for its fields."""
     # On the host from here on: every operation on a JAX array would compile a program of its own.
     host = {f: jax.tree.map(np.asarray, getattr(analysis, f)) for f in ARRAYS}
@@ -41,11 +38,11 @@ def build_record(analysis: Analysis, settings: Any, source: DataReport | None) -
         "software": software(str(analysis.fit.paths.exposure_path.dtype)),
         "settings": dataclasses.asdict(settings)
         | {
-            "exposure": analysis.data.names.exposure,
-            "outcome": analysis.data.names.outcome,
-            "covariates": list(analysis.data.names.covariates),
+            "exposure": analysis.facts.names.exposure,
+            "outcome": analysis.facts.names.outcome,
+            "covariates": list(analysis.facts.names.covariates),
         },
-        "data": _data(analysis, source),
+        "data": _data(analysis.facts, source),
         "paths": _paths(analysis.fit),
         "effects": _effects(analysis, settings.level),
         "composites": [
@@ -70,28 +67,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _data(analysis: Analysis, source: DataReport | None) -> dict[str, Any]:
-    data, names = analysis.data, analysis.data.names
+def _data(facts: DataFacts, source: Source | None) -> dict[str, Any]:
+    names, described = facts.names, facts.columns
     return {
-        **row_facts(data, analysis.kept, source),
-        "exposure": _describe(names.exposure, np.asarray(data.exposure)),
-        "outcome": _describe(names.outcome, np.asarray(data.outcome)),
-        "covariates": [
-            _describe(name, np.asarray(data.covariates)[:, j])
-            for j, name in enumerate(names.covariates)
-        ],
-        "dropped_mediators": dropped_mediators(data, analysis.kept),
-    }
-
-
-def _describe(name: str, values: np.ndarray) -> dict[str, Any]:
-    return {
-        "name": name,
-        "mean": float(values.mean()),
-        "sd": float(values.std(ddof=1)),
-        "minimum": float(values.min()),
-        "maximum": float(values.max()),
-        "binary": bool(np.isin(values, (0, 1)).all()),
+        **row_facts(names, facts.rows_used, facts.weighted, facts.reasons, source),
+        "exposure": described[names.exposure],
+        "outcome": described[names.outcome],
+        "covariates": [described[name] for name in names.covariates],
+        "dropped_mediators": dropped_mediators(names, facts.reasons),
     }
 
 
@@ -120,7 +103,7 @@ def _paths(fit: Fit) -> dict[str, Any]:
 
 
 def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
-    fit, names = analysis.fit, analysis.data.names
+    fit, names = analysis.fit, analysis.facts.names
     unit = f"{names.outcome} per unit of {names.exposure}"
     dual = fit.paths.regime == "dual"
     no_residual = fit.paths.quadratics.residual_df <= fit.paths.quadratics.dimension
@@ -286,16 +269,3 @@ def _test(
         "p_concordant": p_concordant,
         "p_suppression": p_suppression,
     } | status_fields(code)
-
-
-def dropped_warning(data: MediationData, kept: Kept) -> list[str]:
-    """One sentence on the mediators left out before the fit, or none."""
-    dropped = np.flatnonzero(kept.reasons)
-    if not dropped.size:
-        return []
-    names = [data.names.mediators[j] for j in dropped[:SHOWN]]
-    more = f" and {dropped.size - SHOWN} more" if dropped.size > SHOWN else ""
-    return [
-        f"{dropped.size} mediators were left out as constant or duplicated: {', '.join(names)}"
-        f"{more}; mediators.csv gives the reason of each"
-    ]

@@ -1,34 +1,90 @@
-"""What every record says of the data: source, size, mediators left out."""
+"""What every record says of the data, which came as rows or as moments."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from jaxmed.analysis.wording import status_fields
-from jaxmed.data.data_report import DataReport
-from jaxmed.data.mediation_data import MediationData
-from jaxmed.data.transforms import Kept
+from jaxmed.data.data_report import Source
+from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.transforms import Kept, column_scales
 
-__all__ = ["dropped_mediators", "row_facts"]
+__all__ = ["DataFacts", "dropped_mediators", "dropped_warning", "facts_of_rows", "row_facts"]
+
+SHOWN = 5
 
 
-def row_facts(data: MediationData, kept: Kept, source: DataReport | None) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class DataFacts:
+    """Names, sizes and scales of the data as given, and what became of every mediator."""
+
+    names: Names
+    rows_used: int
+    weighted: bool
+    columns: dict[str, dict[str, Any]]  # exposure, outcome, covariates: name -> description
+    mean: np.ndarray  # [p] of the mediators
+    sd: np.ndarray  # [p], divisor n - 1
+    reasons: np.ndarray  # [p] int32 status, OK for those analysed
+    kept: np.ndarray  # [k] int indices of these
+
+
+def facts_of_rows(data: MediationData, kept: Kept) -> DataFacts:
+    """Of data as given and what `drop_degenerate` left of them."""
+    names = data.names
+    weights = None if data.weights is None else np.asarray(data.weights)
+    mean, sd = column_scales(np.asarray(data.mediators), weights)
+    columns = {names.exposure: np.asarray(data.exposure), names.outcome: np.asarray(data.outcome)}
+    columns |= {name: np.asarray(data.covariates)[:, j] for j, name in enumerate(names.covariates)}
+    return DataFacts(
+        names, len(data.exposure), weights is not None,
+        {name: _describe(name, values) for name, values in columns.items()},
+        mean, sd, kept.reasons, kept.kept,
+    )  # fmt: skip
+
+
+def _describe(name: str, values: np.ndarray) -> dict[str, Any]:
+    return {
+        "name": name,
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)),
+        "minimum": float(values.min()),
+        "maximum": float(values.max()),
+        "binary": bool(np.isin(values, (0, 1)).all()),
+    }
+
+
+def row_facts(
+    names: Names, rows_used: int, weighted: bool, reasons: np.ndarray, source: Source | None
+) -> dict[str, Any]:
     """Where the data come from and how large they are."""
-    rows_used = len(data.exposure)
     return {
         "source": None if source is None else source.to_dict(),
         "lines": [f"{rows_used} rows used"] if source is None else source.lines(),
         "rows_used": rows_used,
-        "num_mediators": data.mediators.shape[1],
-        "num_mediators_analysed": int(kept.kept.size),
-        "num_covariates": data.covariates.shape[1],
-        "weighted": data.weights is not None,
+        "num_mediators": len(reasons),
+        "num_mediators_analysed": int(np.sum(reasons == 0)),
+        "num_covariates": len(names.covariates),
+        "weighted": weighted,
     }
 
 
-def dropped_mediators(data: MediationData, kept: Kept) -> list[dict[str, Any]]:
+def dropped_mediators(names: Names, reasons: np.ndarray) -> list[dict[str, Any]]:
     """Names of mediators left out of the analysis, with the reason."""
     return [
-        {"name": data.names.mediators[j]} | status_fields(int(kept.reasons[j]))
-        for j in np.flatnonzero(kept.reasons)
+        {"name": names.mediators[j]} | status_fields(int(reasons[j]))
+        for j in np.flatnonzero(reasons)
+    ]
+
+
+def dropped_warning(names: Names, reasons: np.ndarray) -> list[str]:
+    """One sentence on the mediators left out before the fit, or none."""
+    dropped = np.flatnonzero(reasons)
+    if not dropped.size:
+        return []
+    shown = [names.mediators[j] for j in dropped[:SHOWN]]
+    more = f" and {dropped.size - SHOWN} more" if dropped.size > SHOWN else ""
+    return [
+        f"{dropped.size} mediators were left out as constant or duplicated: {', '.join(shown)}"
+        f"{more}; mediators.csv gives the reason of each"
     ]

@@ -16,6 +16,7 @@ from jaxmed.estimators.marginal import (
     single_regressions,
     sums_from_factor,
     sums_from_rows,
+    with_intervals,
 )
 from jaxmed.estimators.regression import LinearEffect, total_and_direct
 from jaxmed.geometry.bisector import maxie
@@ -76,11 +77,20 @@ def fit(
     n, p = data.mediators.shape
     if regime_of(n, p, data.covariates.shape[1]) == "dual":
         return _fit_dual(data, methods, level)
-    programs = LARGE if p >= LARGE_FROM else SMALL
-    result = programs.moments(cross_moments(data), methods, level)
+    result = fit_moments(cross_moments(data), methods=methods, level=level)
     if needs_rows(result.paths):
+        programs = LARGE if p >= LARGE_FROM else SMALL
         result = programs.factor(factor_rows(data), methods, level)
     return result
+
+
+def fit_moments(
+    moments: CrossMoments, *, methods: tuple[str, ...] = ("maxie", "maxcor"), level: float = 0.95
+) -> Fit:
+    """`fit` where moments are all there is: primal, by the Gram route."""
+    programs = LARGE if moments.num_mediators >= LARGE_FROM else SMALL
+    unnamed = dataclasses.replace(moments, names=Names())
+    return programs.moments(unnamed, methods, level)
 
 
 def label(method: str, direction: str) -> str:
@@ -166,3 +176,5 @@ def _programs(optimised: bool) -> Programs:
 # From this size on, loops over p^2 or n^2 numbers are worth LLVM's time.
 LARGE_FROM = 256
 SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)
+# Fills in `Fit.mediators`: a loop over all mediators, worth optimised code.
+mediator_intervals = quick_jit(with_intervals, ("level",), optimised=True)

@@ -2,26 +2,26 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
 import jax
 
-from jaxmed.analysis.assemble import build_record, dropped_warning
-from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
-from jaxmed.analysis.fit import Fit, fit, label
-from jaxmed.analysis.inputs import check_level, checked, parse_key
+from jaxmed.analysis.fit import Fit, fit, label, mediator_intervals
+from jaxmed.analysis.inputs import checked, parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
+from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
-from jaxmed.estimators.marginal import with_intervals
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -29,21 +29,6 @@ from jaxmed.typing import Key
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative import GenerativeResult
-
-Progress = Callable[[str], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What was asked for; goes into the record as it is."""
-
-    methods: tuple[str, ...]
-    level: float
-    standardise: bool
-    seed: int | None
-    permutations: int
-    folds: int
-    replicates: int
 
 
 @overload
@@ -151,12 +136,12 @@ def mediate(
     settings = Settings(
         methods, level, standardise_mediators, seed, permutations, folds, replicates
     )
-    _check(settings)
     say = progress or (lambda sentence: None)
     data = checked(data)
     say("checking and standardising mediators")
     kept, scales = _prepare(data, standardise_mediators)
-    dropped = dropped_warning(data, kept)
+    facts = facts_of_rows(data, kept)
+    dropped = dropped_warning(data.names, kept.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
     folds, notes = _possible_folds(kept.data, folds)
@@ -165,7 +150,7 @@ def mediate(
     result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
     notes = [*dropped, *notes, *dependent_columns(kept.data, result)]
     say("debiased effects and intervals")
-    result = dataclasses.replace(result, mediators=_intervals(result.mediators, level))
+    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     say(f"{permutations} permutations, {folds}-fold cross-fitting")
     unnamed = dataclasses.replace(kept.data, names=Names())  # names are static: new ones recompile
@@ -173,21 +158,8 @@ def mediate(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
     )
     composites = composites_of(result, unnamed, methods, method_key, say)
-    analysis = Analysis(data, kept, scales, result, law, rows, composites, notes)
+    analysis = Analysis(facts, kept.data, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
-
-
-# A loop over all mediators: worth optimised code.
-_intervals = quick_jit(with_intervals, ("level",), optimised=True)
-
-
-def _check(settings: Settings) -> None:
-    check_level(settings.level)
-    for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
-        if getattr(settings, name) < least:
-            raise ValueError(f"{name} must be at least {least}, not {getattr(settings, name)}")
-    if settings.folds == 1:
-        raise ValueError("folds must be 0 (none) or at least 2, not 1")
 
 
 def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:

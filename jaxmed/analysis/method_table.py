@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.analysis.assemble import dropped_warning
 from jaxmed.analysis.compile import quick_jit
-from jaxmed.analysis.data_facts import dropped_mediators, row_facts
+from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.inputs import checked
 from jaxmed.analysis.wording import status_fields
@@ -86,7 +85,7 @@ def prepared(data: MediationData, *, standardised: bool) -> Prepared:
     if standardised:
         rows, scales = standardise(rows)
         scale = np.asarray(scales.sd, np.float64)
-    sentences = dropped_warning(given, kept)
+    sentences = dropped_warning(given.names, kept.reasons)
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=3)
     unnamed = dataclasses.replace(rows, names=Names())  # names are static: new ones recompile
@@ -196,5 +195,7 @@ def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str,
 def data_block(prepared: Prepared, source: DataReport | None) -> dict[str, Any]:
     """The `data` block of a record."""
     given, kept = prepared.given, prepared.kept
-    dropped = dropped_mediators(given, kept)
-    return row_facts(given, kept, source) | {"dropped_mediators": dropped}
+    facts = row_facts(
+        given.names, len(given.exposure), given.weights is not None, kept.reasons, source
+    )
+    return facts | {"dropped_mediators": dropped_mediators(given.names, kept.reasons)}

@@ -2,10 +2,11 @@
 
 import dataclasses
 
+from jaxmed.analysis.data_facts import DataFacts
 from jaxmed.analysis.fit import Fit
 from jaxmed.analysis.rows_inference import RowsInference
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.data.transforms import Kept, Standardisation
+from jaxmed.data.transforms import Standardisation
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.intervals import IndirectInterval
 
@@ -14,8 +15,8 @@ from jaxmed.inference.intervals import IndirectInterval
 class Analysis:
     """All results of one run, still as arrays."""
 
-    data: MediationData  # as given, every mediator
-    kept: Kept  # what was analysed
+    facts: DataFacts  # of the data as given, every mediator
+    data: MediationData | None  # rows analysed; None where only moments are at hand
     scales: Standardisation | None
     fit: Fit
     law: dict[str, IndirectInterval]

@@ -1,8 +1,10 @@
 """Inference that needs rows: permutation, leave-one-out variance, cross-fitting."""
 
 import functools
+from typing import Any
 
 import jax
+import numpy as np
 
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
@@ -11,6 +13,7 @@ from jaxmed.geometry.paths import Paths
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
 from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
+from jaxmed.status import NEEDS_ROWS
 from jaxmed.typing import Key, pytree
 
 BOTH_SIGNS = (maxie, functools.partial(maxie, sign=-1))
@@ -64,3 +67,18 @@ def rows_inference(
         else None,
         *crossed,
     )
+
+
+def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsInference:
+    """What moments alone leave of the three: NaN with NEEDS_ROWS, and no cross-fitting.
+
+    Args:
+      paths: of the moments, primal.
+      leave_one_out: where sites have returned the sums for it.
+    """
+    nan: Any = np.asarray(np.nan)
+    code: Any = np.asarray(max(int(paths.status), NEEDS_ROWS), np.int32)
+    fields: dict[str, Any] = dict.fromkeys(JointTest.__dataclass_fields__, nan)
+    missing = JointTest(**fields | {"status": code})
+    permutation = PermutationTest(paths.cosine, nan, code, 0)
+    return RowsInference(permutation, leave_one_out or missing, None, None)

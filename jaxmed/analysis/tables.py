@@ -7,31 +7,28 @@ import numpy as np
 from jaxmed.analysis.fit import label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.wording import status_fields
-from jaxmed.data.transforms import column_scales
 
 LEAD = 10
 
 
 def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
     """Columns of mediators.csv: every mediator given, NaN with a reason where not analysed."""
-    kept, names = analysis.kept, analysis.data.names.mediators
-    effects = analysis.fit.mediators
-    weights = None if analysis.data.weights is None else np.asarray(analysis.data.weights)
-    mean, sd = column_scales(np.asarray(analysis.data.mediators), weights)
+    facts, effects = analysis.facts, analysis.fit.mediators
+    kept, names, sd = facts.kept, facts.names.mediators, facts.sd
     # Effects were estimated per standard deviation; the table is per unit.
-    scale = sd[kept.kept] if analysis.scales is not None else np.ones(kept.kept.size)
+    scale = sd[kept] if analysis.scales is not None else np.ones(kept.size)
 
     def full(values: Any) -> np.ndarray:
         column = np.full(len(names), np.nan)
-        column[kept.kept] = np.asarray(values, np.float64)
+        column[kept] = np.asarray(values, np.float64)
         return column
 
-    table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": mean, "sd": sd}
+    table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": facts.mean, "sd": sd}
     for (method, direction), composite in analysis.composites.items():
         per_unit = np.asarray(composite.weights, np.float64) / scale
         name = label(method, direction)
         table[f"weight_{name}"] = full(per_unit)
-        table[f"weight_per_sd_{name}"] = full(per_unit * sd[kept.kept])
+        table[f"weight_per_sd_{name}"] = full(per_unit * sd[kept])
     table |= {
         "alpha": full(effects.alpha * scale),
         "alpha_se": full(effects.alpha_se * scale),
@@ -46,10 +43,10 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
         "p_value": full(effects.p_value),
         "q_value": full(effects.p_adjusted),
     }
-    reasons = kept.reasons.copy()
+    reasons = facts.reasons.copy()
     reason = np.asarray(effects.reason)
     # Where the whole problem failed, its reason is the one that helps.
-    reasons[kept.kept] = np.where(reason > 0, np.maximum(reason, int(analysis.fit.paths.status)), 0)
+    reasons[kept] = np.where(reason > 0, np.maximum(reason, int(analysis.fit.paths.status)), 0)
     fields = [status_fields(int(code)) for code in reasons]
     table["status"] = np.asarray([f["status"] for f in fields])
     table["reason"] = np.asarray([f["reason"] for f in fields])
@@ -70,8 +67,13 @@ def mediator_summary(mediators: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def row_table(analysis: Analysis) -> dict[str, np.ndarray]:
-    """Exposure, outcome and composite scores of the rows used, residuals on the covariates."""
-    data = analysis.kept.data
+    """Exposure, outcome and composite scores of the rows used, residuals on the covariates.
+
+    Empty where there are no rows.
+    """
+    data = analysis.data
+    if data is None:
+        return {}
     design = np.column_stack([np.ones(data.exposure.shape[0]), data.covariates])
     root = np.ones(len(design)) if data.weights is None else np.sqrt(np.asarray(data.weights))
     basis, _ = np.linalg.qr(design * root[:, None])

@@ -1,9 +1,21 @@
 """What stands between the table read and the data analysed."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 from jaxmed.data.mediation_data import NanPolicy
+
+
+class Source(Protocol):
+    """Where the numbers of an analysis come from, in words and for JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values, ready for JSON."""
+        ...
+
+    def lines(self) -> list[str]:
+        """Sentences for a human."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

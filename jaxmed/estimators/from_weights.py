@@ -43,7 +43,7 @@ def from_weights(rule: WeightRule, *, route: str = "auto", level: float = 0.95) 
         data = jax.tree.map(jnp.asarray, data)
         result, mediators = paths_and_mediators(data, route, level)
         weights, code, details = rule(key, data, result)
-        composite = _with_status(evaluate_weights(result, weights), code)
+        composite = with_status(evaluate_weights(result, weights), code)
         return composite_estimate(
             result, composite, mediators, level, WeightDetails(composite, details)
         )
@@ -51,7 +51,8 @@ def from_weights(rule: WeightRule, *, route: str = "auto", level: float = 0.95) 
     return estimate
 
 
-def _with_status(composite: CompositeMediator, code: Array) -> CompositeMediator:
+def with_status(composite: CompositeMediator, code: Array) -> CompositeMediator:
+    """The composite with a status of its rule; NaN where that is fatal."""
     empty = st.when(jnp.all(composite.weights == 0), st.EMPTY_SELECTION)
     status = st.combine(composite.status, code, empty)
     fatal = st.is_fatal(status)

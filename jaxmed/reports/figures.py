@@ -33,7 +33,9 @@ def all_figures(record: Record) -> "dict[str, Figure]":
     Raises:
       MissingExtraError: matplotlib is not installed.
     """
-    makers = (path_plane, decomposition, alpha_beta, top_weights, scores)
+    makers = (path_plane, decomposition, alpha_beta, top_weights)
+    if record.rows:  # an analysis of moments has no rows to score
+        makers = (*makers, scores)
     return {maker.__name__: maker(record) for maker in makers}
 
 

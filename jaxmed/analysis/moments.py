@@ -1,0 +1,195 @@
+"""The analyst's call where only moments are at hand: streamed files, sites that keep their rows."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.data_facts import DataFacts, dropped_warning
+from jaxmed.analysis.fit import Fit, fit_moments, label, mediator_intervals
+from jaxmed.analysis.inputs import parse_key
+from jaxmed.analysis.law_inference import law_inference
+from jaxmed.analysis.methods import CLOSED
+from jaxmed.analysis.parts import Analysis
+from jaxmed.analysis.result import MediationResult
+from jaxmed.analysis.rows_inference import without_rows
+from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.data.data_report import Source
+from jaxmed.data.mediation_data import Names
+from jaxmed.data.validation import InvalidDataError, ShapeError
+from jaxmed.estimators.directions import conditional_moments
+from jaxmed.estimators.directions_kernel import direction_chen2018
+from jaxmed.estimators.from_weights import with_status
+from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
+from jaxmed.geometry.paths import Paths
+from jaxmed.inference.joint_test import JointTest
+from jaxmed.statistics.cross_moments import CrossMoments
+from jaxmed.statistics.joint_factor import factor_moments
+from jaxmed.statistics.moment_columns import (
+    column_statistics,
+    degenerate_mediators,
+    keep_mediators,
+    standardise_moments,
+)
+from jaxmed.typing import Key
+
+__all__ = ["METHODS", "mediate_moments"]
+
+METHODS = (*CLOSED, "directions")
+
+
+def mediate_moments(
+    moments: CrossMoments,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    replicates: int = 4000,
+    leave_one_out: JointTest | None = None,
+    columns: Mapping[str, dict[str, Any]] | None = None,
+    rows_dtype: Any = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> MediationResult:
+    """Mediation analysis of moments: `mediate` without what needs rows.
+
+    Permutation and leave-one-out variance say NEEDS_ROWS, cross-fitting and scores are left out,
+    and an ill-conditioned Gram matrix cannot be replaced by a QR decomposition of the rows.
+
+    Args:
+      moments: of all rows, concrete, p <= n - 2 - q.
+      method: maxie, maxcor, reg_outcome, reg_exposure, directions.
+      key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
+      level: of all intervals, in (0, 1).
+      standardise_mediators: divide mediators by their standard deviation first.
+      replicates: of the exact-law bootstrap.
+      leave_one_out: the joint test with the variance from a second round over the rows.
+      columns: name -> description of exposure, outcome and covariates, where more is known than
+        the moments tell (minimum, maximum).
+      rows_dtype: of the rows behind the moments, by which constant columns are told; the moments'
+        own if None.
+      source: where the moments come from, for the report.
+      progress: called with a sentence before each long step.
+    Returns:
+      MediationResult.
+    Raises:
+      ShapeError: p > n - 2 - q.
+      InvalidDataError: constant exposure or outcome; no mediator left.
+      ValueError: settings out of range, a method that needs rows.
+    """
+    methods = (method,) if isinstance(method, str) else tuple(method)
+    _check_methods(methods)
+    seed, key = parse_key(key)
+    settings = Settings(methods, level, standardise_mediators, seed, 0, 0, replicates)
+    say = progress or (lambda sentence: None)
+    moments = _named(moments)
+    facts = _facts(moments, columns, rows_dtype)
+    dropped = dropped_warning(facts.names, facts.reasons)
+    for sentence in dropped:
+        warnings.warn(sentence, stacklevel=2)
+    kept, scales = keep_mediators(moments, facts.kept), None
+    _check_primal(kept)
+    if standardise_mediators:
+        kept, scales = standardise_moments(kept)
+    say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")
+    result = fit_moments(kept, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    say("debiased effects and intervals")
+    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
+    law_key, _, _ = jax.random.split(key, 3)  # the draws of `mediate` on the rows
+    law = law_inference(law_key, result.paths, level=level, replicates=replicates)
+    rows = without_rows(result.paths, leave_one_out)
+    composites = _composites(result, kept, methods)
+    analysis = Analysis(facts, None, scales, result, law, rows, composites, dropped)
+    return MediationResult(build_record(analysis, settings, source), result)
+
+
+def _check_methods(methods: tuple[str, ...]) -> None:
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown or not methods:
+        raise ValueError(
+            f"methods {unknown} need the rows of the data; moments give {', '.join(METHODS)}"
+        )
+
+
+def _named(moments: CrossMoments) -> CrossMoments:
+    names = moments.names
+    if names.mediators:
+        return moments
+    p, q = moments.num_mediators, moments.num_covariates
+    mediators = tuple(f"m{j + 1}" for j in range(p))
+    covariates = tuple(f"c{j + 1}" for j in range(q))
+    named = dataclasses.replace(names, mediators=mediators, covariates=covariates)
+    return dataclasses.replace(moments, names=named)
+
+
+def _check_primal(moments: CrossMoments) -> None:
+    n, p, q = int(moments.count), moments.num_mediators, moments.num_covariates
+    if p > n - 2 - q:
+        raise ShapeError(
+            f"{p} mediators and {q} covariates on {n} rows: moments determine the effects only "
+            "while p <= n - 2 - q; with more mediators the rows are needed (`mediate`)"
+        )
+
+
+def _facts(
+    moments: CrossMoments, columns: Mapping[str, dict[str, Any]] | None, rows_dtype: Any
+) -> DataFacts:
+    names, first = moments.names, moments.num_covariates + 2
+    mean, sd = column_statistics(moments)
+    labels = (*names.covariates, names.exposure, names.outcome)
+    described = {
+        name: _describe(moments, j, float(mean[j]), float(sd[j])) for j, name in enumerate(labels)
+    }
+    exposure = described[names.exposure]
+    if exposure["sd"] == 0:
+        raise InvalidDataError(
+            f"the exposure {names.exposure!r} is constant ({exposure['mean']:g}): there is no "
+            "effect to estimate"
+        )
+    reasons = degenerate_mediators(moments, rows_dtype)
+    weighted = float(moments.weight_square) > float(moments.weight) * (1 + 1e-5)
+    return DataFacts(
+        names, int(moments.count), weighted, described | dict(columns or {}), mean[first:],
+        sd[first:], reasons, np.flatnonzero(reasons == 0),
+    )  # fmt: skip
+
+
+def _describe(moments: CrossMoments, position: int, mean: float, sd: float) -> dict[str, Any]:
+    """A column; extremes are no moments. Zeros and ones alone have E x^2 = E x."""
+    square = float(moments.comoment[position, position]) / float(moments.weight)
+    binary = 0 < mean < 1 and abs(square - mean * (1 - mean)) < 1e-9
+    limits = (0.0, 1.0) if binary else (float("nan"), float("nan"))
+    name = (*moments.names.covariates, moments.names.exposure, moments.names.outcome)[position]
+    return {
+        "name": name, "mean": mean, "sd": sd, "minimum": limits[0], "maximum": limits[1],
+        "binary": binary,
+    }  # fmt: skip
+
+
+def _direction(moments: CrossMoments, paths: Paths) -> CompositeMediator:
+    found = direction_chen2018(conditional_moments(factor_moments(moments)))
+    return with_status(evaluate_weights(paths, found.weights), found.status)
+
+
+_direction_program = quick_jit(_direction)
+
+
+def _composites(
+    result: Fit, moments: CrossMoments, methods: tuple[str, ...]
+) -> dict[tuple[str, str], CompositeMediator]:
+    composites: dict[tuple[str, str], CompositeMediator] = {}
+    unnamed = dataclasses.replace(moments, names=Names())
+    for method in methods:
+        if method == "directions":
+            composites[(method, "")] = _direction_program(unnamed, result.paths)
+            continue
+        for direction in ("concordant", "suppression", ""):
+            if (name := label(method, direction)) in result.composites:
+                composites[(method, direction)] = result.composites[name]
+    return composites

@@ -1,0 +1,36 @@
+"""What an analysis was asked for."""
+
+import dataclasses
+from collections.abc import Callable
+
+from jaxmed.analysis.inputs import check_level
+
+__all__ = ["Progress", "Settings"]
+
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What was asked for; goes into the record as it is.
+
+    Raises:
+      ValueError: a setting out of range.
+    """
+
+    methods: tuple[str, ...]
+    level: float
+    standardise: bool
+    seed: int | None
+    permutations: int
+    folds: int
+    replicates: int
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_level(self.level)
+        for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.folds == 1:
+            raise ValueError("folds must be 0 (none) or at least 2, not 1")
