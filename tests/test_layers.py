@@ -18,6 +18,7 @@ LAYERS = [
     ("statistics",),
     ("simulate",),
     ("geometry",),
+    ("parallel",),
     ("estimators",),
     ("inference",),
     ("gahmn",),
@@ -31,7 +32,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("flax", "optax", "pandas", "matplotlib", "polars", "anndata", "pyarrow")
-JIT_ALLOWED = ("analysis", "sweeps", "studies", "cli", "gahmn")
+JIT_ALLOWED = ("analysis", "parallel", "sweeps", "studies", "cli", "gahmn")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -10,7 +10,14 @@ from jaxmed.data.data_report import Source
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, column_scales
 
-__all__ = ["DataFacts", "dropped_mediators", "dropped_warning", "facts_of_rows", "row_facts"]
+__all__ = [
+    "DataFacts",
+    "described",
+    "dropped_mediators",
+    "dropped_warning",
+    "facts_of_rows",
+    "row_facts",
+]
 
 SHOWN = 5
 
@@ -34,13 +41,18 @@ def facts_of_rows(data: MediationData, kept: Kept) -> DataFacts:
     names = data.names
     weights = None if data.weights is None else np.asarray(data.weights)
     mean, sd = column_scales(np.asarray(data.mediators), weights)
+    return DataFacts(
+        names, len(data.exposure), weights is not None, described(data), mean, sd, kept.reasons,
+        kept.kept,
+    )  # fmt: skip
+
+
+def described(data: MediationData) -> dict[str, dict[str, Any]]:
+    """Exposure, outcome and covariates: name -> mean, sd (unweighted), extremes."""
+    names = data.names
     columns = {names.exposure: np.asarray(data.exposure), names.outcome: np.asarray(data.outcome)}
     columns |= {name: np.asarray(data.covariates)[:, j] for j, name in enumerate(names.covariates)}
-    return DataFacts(
-        names, len(data.exposure), weights is not None,
-        {name: _describe(name, values) for name, values in columns.items()},
-        mean, sd, kept.reasons, kept.kept,
-    )  # fmt: skip
+    return {name: _describe(name, values) for name, values in columns.items()}
 
 
 def _describe(name: str, values: np.ndarray) -> dict[str, Any]:

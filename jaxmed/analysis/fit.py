@@ -93,6 +93,14 @@ def fit_moments(
     return programs.moments(unnamed, methods, level)
 
 
+def fit_kernel(
+    stats: DualStatistics, sums: MarginalSums, *, methods: tuple[str, ...], level: float
+) -> Fit:
+    """`fit` in the dual where mediators are not kept: composites have row coefficients [n]."""
+    programs = LARGE if len(stats.row_weights) >= LARGE_FROM else SMALL
+    return programs.dual(stats, sums, methods, level)
+
+
 def label(method: str, direction: str) -> str:
     """Key of one composite, e.g. "maxie_concordant"."""
     return f"{method}_{direction}" if direction else method
@@ -114,8 +122,7 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
     if on_host:
         # The n x p block stays with NumPy; the program sees the n x n kernel only.
         stats = dataclasses.replace(stats, mediators=None)
-    programs = LARGE if len(stats.row_weights) >= LARGE_FROM else SMALL
-    result = programs.dual(stats, sums, methods, level)
+    result = fit_kernel(stats, sums, methods=methods, level=level)
     if not on_host or not result.composites:
         return result
     rows = np.stack([np.asarray(c.weights) for c in result.composites.values()], axis=1)

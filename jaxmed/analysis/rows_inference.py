@@ -73,7 +73,7 @@ def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsIn
     """What moments alone leave of the three: NaN with NEEDS_ROWS, and no cross-fitting.
 
     Args:
-      paths: of the moments, primal.
+      paths: of the moments, or of the kernel.
       leave_one_out: where sites have returned the sums for it.
     """
     nan: Any = np.asarray(np.nan)
@@ -81,4 +81,6 @@ def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsIn
     fields: dict[str, Any] = dict.fromkeys(JointTest.__dataclass_fields__, nan)
     missing = JointTest(**fields | {"status": code})
     permutation = PermutationTest(paths.cosine, nan, code, 0)
+    if paths.regime == "dual":  # no residual, with or without rows
+        return RowsInference(permutation, None, None, None)
     return RowsInference(permutation, leave_one_out or missing, None, None)

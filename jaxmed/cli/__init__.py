@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jaxmed.cli import analyses, compare, study
+from jaxmed.cli import analyses, compare, launch, study
 
 __all__ = ["main"]
 
@@ -34,4 +34,5 @@ def _parser() -> argparse.ArgumentParser:
     analyses.add_commands(commands)
     compare.add_command(commands)
     study.add_command(commands)
+    launch.add_command(commands)
     return parser

@@ -1,7 +1,6 @@
 """Commands that analyse one data file: mediate, evaluate, demo."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,18 +10,19 @@ from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
-from jaxmed.cli.shared import progress, show_table
+from jaxmed.cli.shared import Say, progress, show_table
+from jaxmed.cli.streamed import is_streamed, mediate_file, stream_arguments
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frames import from_frame_with_report
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.parallel.processes import this_process
 from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
 MAIN_PROTEINS = 50
 _OF_GAHMN = ("mode", "trainings", "noise", "steps", "checkpoint")
-Say = Callable[[str], None]
 
 
 def add_commands(commands: Any) -> None:
@@ -50,10 +50,11 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     run.add_argument("--steps", type=int, help="with --method gahmn: of either block")
     run.add_argument(
-        "--checkpoint", type=Path, metavar="DIR",
-        help="with --method gahmn: training is kept there and goes on after an interruption "
-        "(default OUT/training)",
+        "--checkpoint", type=Path, metavar="PATH",
+        help="long work goes on from there after an interruption: with --method gahmn a folder "
+        "(default OUT/training), of a file in blocks a file .npz (default in OUT)",
     )  # fmt: skip
+    stream_arguments(run)
     run.add_argument("--permutations", type=int, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
     run.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
@@ -75,6 +76,14 @@ def add_commands(commands: Any) -> None:
 def _mediate(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
+    if is_streamed(options):
+        _streamed(options, say)
+        return
+    if this_process().count > 1:
+        raise ValueError(
+            f"{options.file} fits in memory, where several processes have nothing to share: run it "
+            "without `jaxmed launch`, or have it read in blocks with --memory 0"
+        )
     data, source = read_data(options, say)
     if comma(options.method) == ("effects",):
         effects = mediate(
@@ -108,6 +117,19 @@ def _mediate(options: argparse.Namespace) -> None:
         _write(result, options.out, say, figures=not options.no_figures)
 
 
+def _streamed(options: argparse.Namespace, say: Say) -> None:
+    """By blocks; of several processes the first one reports."""
+    for name in (*_OF_GAHMN, "assume"):
+        if name != "checkpoint" and getattr(options, name) is not None:
+            raise ValueError(f"--{name} goes with methods that need all rows: raise --memory")
+    result = mediate_file(options, say if this_process().index == 0 else lambda sentence: None)
+    if result is None:
+        return
+    print(result.summary())
+    if options.out is not None:
+        _write(result, options.out, say, figures=not options.no_figures)
+
+
 def _generative(
     options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
 ) -> None:
@@ -132,9 +154,7 @@ def _generative(
     show_table(found, options, say)
 
 
-def _write(
-    result: MediationResult, directory: Path, say: Callable[[str], None], *, figures: bool = True
-) -> None:
+def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool = True) -> None:
     say(f"writing {directory}")
     save.save(result.record, directory, figures=figures)
     print(f"\nReport: {directory / 'report.html'}")

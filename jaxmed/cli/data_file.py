@@ -3,15 +3,15 @@
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from jaxmed.cli.shared import message_arguments, use_cache
 from jaxmed.data.frames import FrameResult, from_frame_with_report
 from jaxmed.data.readers import read_table
+from jaxmed.parallel.processes import join
 
-__all__ = ["comma", "common_arguments", "data_arguments", "prepare", "read_data"]
+__all__ = ["comma", "common_arguments", "contrast_of", "data_arguments", "prepare", "read_data"]
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +46,31 @@ def common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Settings of JAX; before the first array."""
+    """Settings of JAX, and the peers of this process; before the first array."""
     # float64 is the analyst's default: p-values and near-singular problems need it.
     jax.config.update("jax_enable_x64", options.precision == "float64")
     if options.cache is not None:
         use_cache(options.cache)
+    join()
 
 
 def comma(text: str) -> tuple[str, ...]:
     """The parts of a comma list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def contrast_of(options: argparse.Namespace) -> tuple[str, str] | None:
+    """The two levels of --contrast.
+
+    Raises:
+      ValueError: not two.
+    """
+    if options.contrast is None:
+        return None
+    levels = comma(options.contrast)
+    if len(levels) != 2:
+        raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
+    return levels[0], levels[1]
 
 
 def read_data(
@@ -69,11 +84,6 @@ def read_data(
       ValueError: a contrast that is no pair, or whatever the data are refused for.
     """
     say(f"reading {options.file}")
-    contrast: Any = None
-    if options.contrast is not None:
-        contrast = comma(options.contrast)
-        if len(contrast) != 2:
-            raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
     return from_frame_with_report(
         read_table(options.file),
         exposure=options.exposure,
@@ -82,6 +92,6 @@ def read_data(
         covariates=comma(options.covariates) if covariates is None else tuple(covariates),
         weights=options.weights,
         where=options.where,
-        contrast=contrast,
+        contrast=contrast_of(options),
         nan_policy=options.nan_policy,
     )

@@ -10,7 +10,10 @@ import jax
 
 from jaxmed.analysis.comparison import MethodTable
 
-__all__ = ["message_arguments", "progress", "show_table", "use_cache"]
+__all__ = ["Say", "message_arguments", "progress", "show_table", "use_cache"]
+
+
+Say = Callable[[str], None]
 
 
 def message_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,22 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import io
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["atomic_write"]
+import numpy as np
+
+__all__ = ["atomic_write", "npz_bytes"]
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An .npz archive of these arrays, without pickle; `readers.read_arrays` reads it back."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
+    return stream.getvalue()
 
 
 def atomic_write(path: str | Path, content: bytes | str, *, durable: bool = False) -> Path:

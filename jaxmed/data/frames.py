@@ -1,5 +1,6 @@
 """From a table with named columns to MediationData, with a report of what was done on the way."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,8 +10,22 @@ from jaxmed.data import columns, selection, where
 from jaxmed.data.columns import Column, Factor
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, mediation_data, missing_rows
-from jaxmed.data.tables import Table, as_table
+from jaxmed.data.tables import Block, Table, as_table
 from jaxmed.data.validation import InvalidDataError, ShapeError
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameColumns:
+    """Columns of a table in their roles, before they are checked as one data set."""
+
+    exposure: Any  # [n]
+    outcome: Any  # [n]
+    covariates: np.ndarray | None  # [n, q], categorical ones as 0/1 columns
+    weights: Any  # [n] or None
+    names: Names
+    rows: np.ndarray  # [n] positions in the table
+    report: DataReport
+    mediators: np.ndarray | None  # [n, p]; None where they were not to be read
 
 
 class FrameResult(NamedTuple):
@@ -81,9 +96,48 @@ def from_frame_with_report(
     Returns:
       FrameResult(data, report).
     """
+    found = columns_of(
+        as_table(frame), exposure=exposure, outcome=outcome, mediators=mediators,
+        covariates=covariates, weights=weights, where=where, contrast=contrast,
+        nan_policy=nan_policy,
+    )  # fmt: skip
+    assert found.mediators is not None
+    data = mediation_data(
+        found.exposure, found.mediators, found.outcome, found.covariates, found.weights, found.names
+    )
+    return FrameResult(data, found.report)
+
+
+def columns_of(
+    table: Table,
+    *,
+    exposure: str,
+    outcome: str,
+    mediators: str | Sequence[str],
+    covariates: str | Sequence[str] = (),
+    weights: str | None = None,
+    where: str | None = None,
+    contrast: tuple[Any, Any] | None = None,
+    nan_policy: NanPolicy = "error",
+    read_mediators: bool = True,
+) -> FrameColumns:
+    """Columns and rows that the roles name; arguments and errors as `from_frame`.
+
+    Args:
+      table: see `as_table`.
+      exposure: and the others, see `from_frame`.
+      outcome: see there.
+      mediators: see there.
+      covariates: see there.
+      weights: see there.
+      where: see there.
+      contrast: see there.
+      nan_policy: see there.
+      read_mediators: False chooses the mediators by name and does not look at their values: they
+        are streamed later.
+    """
     if nan_policy not in ("error", "drop"):
         raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
-    table = as_table(frame)
     roles = _roles(table, exposure, outcome, covariates, weights)
     taken = [name for name in (*roles, exposure, outcome) if name is not None]
     chosen = selection.select(mediators, table.features, taken)
@@ -95,12 +149,15 @@ def from_frame_with_report(
 
     fields = {exposure: columns.take(column, rows)}
     fields |= {name: columns.take(table.read(name).values, rows) for name in roles[1:]}
-    block = table.read_features(chosen, rows)
+    block = Block(np.zeros((rows_contrast, 0)))
+    if read_mediators:
+        block = table.read_features(chosen, rows)
     _refuse_na(table, roles, block.with_na, rows, nan_policy)
     for name in (exposure, outcome, *((weights,) if weights else ())):
         _refuse_text(name, fields[name])
 
     counts, keep = _missing(fields, block.values, chosen)
+    positions = np.flatnonzero(rows)[keep]
     if counts and nan_policy == "error":
         raise InvalidDataError(_missing_message(counts, np.flatnonzero(rows)[~keep]))
     fields = {name: columns.take(values, keep) for name, values in fields.items()}
@@ -122,15 +179,12 @@ def from_frame_with_report(
     )
     if report.rows_used < 3:
         raise ShapeError(f"at least 3 rows are needed: {'; '.join(report.lines())}")
-    data = mediation_data(
-        fields[exposure],  # pyright: ignore[reportArgumentType]
-        block.values[keep] if not keep.all() else block.values,
-        fields[outcome],  # pyright: ignore[reportArgumentType]
-        design,
-        None if weights is None else fields[weights],  # pyright: ignore[reportArgumentType]
-        Names(exposure, outcome, chosen, names),
-    )
-    return FrameResult(data, report)
+    values = block.values[keep] if not keep.all() else block.values
+    return FrameColumns(
+        fields[exposure], fields[outcome], design, None if weights is None else fields[weights],
+        Names(exposure, outcome, chosen, names), positions, report,
+        values if read_mediators else None,
+    )  # fmt: skip
 
 
 def _roles(

@@ -47,20 +47,27 @@ def read_table(path: str | Path) -> Any:
     if suffix == ".npz":
         return read_npz(path)
     if suffix == ".h5ad":
-        anndata = _library("anndata", "anndata", suffix)
-        return _parsed(path, lambda: anndata.read_h5ad(path))
-    pandas = _library("pandas", "io", suffix)
+        anndata = library("anndata", "anndata", suffix)
+        return parsed(path, lambda: anndata.read_h5ad(path))
+    pandas = library("pandas", "io", suffix)
     if suffix == ".parquet":
-        _library("pyarrow", "io", suffix)
-        return _parsed(path, lambda: pandas.read_parquet(path, engine="pyarrow"))
-    options: dict[str, Any] = {"compression": "gzip" if suffix == ".csv.gz" else None}
+        library("pyarrow", "io", suffix)
+        return parsed(path, lambda: pandas.read_parquet(path, engine="pyarrow"))
+    options = csv_options(path, pandas)
+    return parsed(path, lambda: pandas.read_csv(path, low_memory=False, **options))
+
+
+def csv_options(path: Path, pandas: Any) -> dict[str, Any]:
+    """Arguments of `pandas.read_csv` that every reading of this file shares."""
+    options: dict[str, Any] = {"compression": "gzip" if path.suffix.lower() == ".gz" else None}
     if tuple(int(part) for part in pandas.__version__.split(".")[:2]) < (3, 1):
         # Before 3.1 the default parser of pandas loses the last bit of about a third of all floats.
         options["float_precision"] = "round_trip"
-    return _parsed(path, lambda: pandas.read_csv(path, low_memory=False, **options))
+    return options
 
 
-def _library(name: str, extra: str, suffix: str) -> Any:
+def library(name: str, extra: str, suffix: str) -> Any:
+    """An optional library; ImportError with the extra that brings it where it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -69,7 +76,7 @@ def _library(name: str, extra: str, suffix: str) -> Any:
         ) from error
 
 
-def _parsed(path: Path, parse: Any) -> Any:
+def parsed(path: Path, parse: Any) -> Any:
     """The result of a parser; whatever it raises on a damaged file becomes InvalidDataError.
 
     Parsers of foreign formats raise errors of many types, their own and KeyError, AttributeError,

@@ -1,6 +1,7 @@
 """All mediators one at a time: exposure -> mediator, and mediator -> outcome given the exposure."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.dual_stats import DualStatistics
 from jaxmed.statistics.joint_factor import JointFactor, rounding
+from jaxmed.statistics.kernel_sums import ColumnSums
 from jaxmed.typing import Array, pytree
 
 
@@ -67,6 +69,22 @@ def sums_from_rows(stats: DualStatistics) -> MarginalSums:
     count = xp.sum(xp.asarray(stats.row_weights) > 0)
     df = (count - 2 - (stats.basis.shape[1] - 1)).astype(x.dtype)
     return MarginalSums(cross, given, yperp @ x, tau, xp.sum(yperp * yperp), df)  # type: ignore[arg-type]
+
+
+def sums_from_columns(columns: ColumnSums, stats: DualStatistics) -> MarginalSums:
+    """From sums by mediator of a stream (statistics.kernel_sums), NumPy; constant ones left in."""
+    a: Any = np.asarray(stats.exposure)
+    y: Any = np.asarray(stats.outcome)
+    tau, slope = a @ a, (a @ y) / (a @ a)
+    given = columns.square - columns.exposure_cross**2 / tau
+    noise = 4 * rounding(jnp.dtype(a.dtype)) * len(a) * columns.square
+    rest = y - slope * a
+    df = np.sum(np.asarray(stats.row_weights) > 0) - 1.0 - stats.basis.shape[1]
+    sums: list[Any] = [
+        columns.exposure_cross, np.where(given > noise, given, 0),
+        columns.outcome_cross - slope * columns.exposure_cross, tau, rest @ rest, np.asarray(df),
+    ]  # fmt: skip
+    return MarginalSums(*sums)
 
 
 def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffects:

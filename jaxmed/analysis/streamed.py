@@ -1,0 +1,230 @@
+"""The analyst's call on a file larger than memory: primal by moments, dual by the kernel."""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
+from jaxmed.analysis.fit import Fit, fit_kernel, label, mediator_intervals
+from jaxmed.analysis.inputs import parse_key
+from jaxmed.analysis.law_inference import law_inference
+from jaxmed.analysis.methods import CLOSED
+from jaxmed.analysis.moments import mediate_moments
+from jaxmed.analysis.parts import Analysis
+from jaxmed.analysis.result import MediationResult
+from jaxmed.analysis.rows_inference import without_rows
+from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.data.streams import RowStream
+from jaxmed.data.transforms import Standardisation
+from jaxmed.data.validation import ShapeError
+from jaxmed.estimators.marginal import MarginalSums, sums_from_columns
+from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.geometry.paths import regime_of
+from jaxmed.parallel.processes import this_process
+from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
+from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
+from jaxmed.typing import Key
+
+__all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
+
+SPEAK_EVERY = 5.0  # seconds between two sentences on a long reading
+
+
+def mediate_stream(
+    stream: RowStream,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    replicates: int = 4000,
+    checkpoint: str | Path | None = None,
+    progress: Progress | None = None,
+) -> MediationResult:
+    """Mediation analysis of a file in the memory of a few blocks of it.
+
+    With p <= n - 2 - q the mediators are read once and `mediate_moments` does the rest; where this
+    process is one of several (`parallel.processes`), each reads its share and all get the same
+    result. With more mediators they are read by columns, twice.
+
+    Args:
+      stream: see `data.streams.stream`.
+      method: see `mediate_moments`; without directions in the dual.
+      key: seed or JAX key.
+      level: of all intervals, in (0, 1).
+      standardise_mediators: divide mediators by their standard deviation first.
+      replicates: of the exact-law bootstrap.
+      checkpoint: primal only: file from which an interrupted reading goes on.
+      progress: called with a sentence now and then.
+    Returns:
+      MediationResult; what needs rows together is missing with its reason (permutation,
+      leave-one-out variance, cross-fitting, scores).
+    Raises:
+      InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
+    """
+    options: dict[str, Any] = {
+        "key": key, "level": level, "standardise_mediators": standardise_mediators,
+        "replicates": replicates, "progress": progress,
+    }  # fmt: skip
+    if is_dual(stream):
+        return _dual(stream, method, **options)
+    found = read_moments(stream, checkpoint=checkpoint, progress=progress)
+    return mediate_read(stream, found, method, **options)
+
+
+def is_dual(stream: RowStream) -> bool:
+    """True with p > n - 2 - q: the mediators are read by columns."""
+    n, p, q = stream.num_rows, stream.num_mediators, stream.num_covariates
+    return regime_of(n, p, q) == "dual"
+
+
+def read_moments(
+    stream: RowStream,
+    *,
+    checkpoint: str | Path | None = None,
+    every: float = 30.0,
+    progress: Progress | None = None,
+) -> SharedMoments:
+    """`parallel.shared_stream.shared_moments` with sentences for progress."""
+    say = progress or (lambda sentence: None)
+    start, stop = this_process().share(stream.num_blocks)
+    say(
+        f"reading {stream.num_mediators} mediators of {stream.num_rows} rows, "
+        f"blocks {start} to {stop} of {stream.num_blocks}"
+    )
+    return shared_moments(
+        stream, checkpoint=checkpoint, every=every, progress=_now_and_then(say, "blocks")
+    )
+
+
+def mediate_read(
+    stream: RowStream,
+    found: SharedMoments,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    standardise_mediators: bool = True,
+    replicates: int = 4000,
+    progress: Progress | None = None,
+) -> MediationResult:
+    """`mediate_moments` of a stream that has been read (`read_moments`); arguments as there."""
+    source = stream.report
+    if found.dropped:
+        source = dataclasses.replace(
+            source,
+            rows_used=source.rows_used - found.dropped,
+            missing=source.missing | {"mediators": found.dropped},
+        )
+    return mediate_moments(
+        found.moments, method, key=key, level=level, replicates=replicates,
+        standardise_mediators=standardise_mediators, columns=described(stream.fields),
+        rows_dtype=stream.dtype, source=source, progress=progress,
+    )  # fmt: skip
+
+
+def _dual(
+    stream: RowStream, method: str | Sequence[str], *, key: Key | int, level: float,
+    standardise_mediators: bool, replicates: int, progress: Progress | None,
+) -> MediationResult:  # fmt: skip
+    methods = (method,) if isinstance(method, str) else tuple(method)
+    unknown = [m for m in methods if m not in CLOSED]
+    if unknown or not methods:
+        raise ValueError(
+            f"methods {unknown} are not computed from a stream of more mediators than rows: "
+            f"{', '.join(CLOSED)} are"
+        )
+    say = progress or (lambda sentence: None)
+    seed, key = parse_key(key)
+    settings = Settings(methods, level, standardise_mediators, seed, 0, 0, replicates)
+    say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")
+    found = kernel_sums(
+        stream, standardised=standardise_mediators, progress=_now_and_then(say, "mediators")
+    )
+    facts = _facts(stream, found)
+    dropped = dropped_warning(facts.names, facts.reasons)
+    for sentence in dropped:
+        warnings.warn(sentence, stacklevel=3)
+    sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
+    result = fit_kernel(found.stats, sums, methods=methods, level=level)
+    say("intervals")
+    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
+    say("reading once more, for the weights")
+    result = _weighted(stream, found, result, facts.kept, _now_and_then(say, "mediators"))
+    law_key, _, _ = jax.random.split(key, 3)
+    law = law_inference(law_key, result.paths, level=level, replicates=replicates)
+    sd = found.columns.divisor[facts.kept]
+    scales = Standardisation(found.columns.mean[facts.kept], sd) if standardise_mediators else None  # pyright: ignore[reportArgumentType]
+    composites: dict[tuple[str, str], CompositeMediator] = {
+        (name, direction): result.composites[label(name, direction)]
+        for name in methods
+        for direction in ("concordant", "suppression", "")
+        if label(name, direction) in result.composites
+    }
+    analysis = Analysis(
+        facts, None, scales, result, law, without_rows(result.paths), composites, dropped
+    )
+    return MediationResult(build_record(analysis, settings, stream.report), result)
+
+
+def _facts(stream: RowStream, found: KernelSums) -> DataFacts:
+    columns, reasons = found.columns, found.columns.reasons
+    kept = np.flatnonzero(reasons == 0)
+    n, q = stream.num_rows, stream.num_covariates
+    if regime_of(n, kept.size, q) == "primal":
+        raise ShapeError(
+            f"{len(reasons) - kept.size} of {len(reasons)} mediators are constant, and the others "
+            f"are fewer than the {n} rows: leave the constant ones out by name"
+        )
+    return DataFacts(
+        stream.names, n, stream.fields.weights is not None, described(stream.fields), columns.mean,
+        columns.sd, reasons, kept,
+    )  # fmt: skip
+
+
+def _kept(sums: MarginalSums, kept: np.ndarray) -> MarginalSums:
+    chosen = {
+        name: getattr(sums, name)[kept]
+        for name in ("exposure_cross", "given_exposure", "outcome_cross")
+    }
+    return dataclasses.replace(sums, **chosen)
+
+
+def _weighted(
+    stream: RowStream,
+    found: KernelSums,
+    result: Fit,
+    kept: np.ndarray,
+    progress: Callable[[int, int], None],
+) -> Fit:
+    """Row coefficients of the composites turned into weights of the mediators."""
+    if not result.composites:
+        return result
+    rows = np.stack([np.asarray(c.weights) for c in result.composites.values()], axis=1)
+    weights: Any = column_weights(stream, found, rows, progress=progress)[kept]
+    composites = {
+        name: dataclasses.replace(c, weights=weights[:, i])
+        for i, (name, c) in enumerate(result.composites.items())
+    }
+    return dataclasses.replace(result, composites=composites)
+
+
+def _now_and_then(say: Progress, what: str) -> Callable[[int, int], None]:
+    """Progress of a long reading as sentences, some seconds apart."""
+    start = last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SPEAK_EVERY and done < total:
+            last = now
+            say(f"{done} of {total} {what}, {(now - start) * (total - done) / done:.0f} s to go")
+
+    return tell

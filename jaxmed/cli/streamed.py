@@ -1,0 +1,111 @@
+"""`jaxmed mediate` on a file that is larger than the memory it may take."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from jaxmed.analysis.result import MediationResult
+from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
+from jaxmed.cli.data_file import comma, contrast_of
+from jaxmed.cli.shared import Say
+from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
+from jaxmed.parallel.processes import leave, this_process
+from jaxmed.parallel.shared_stream import part_file
+
+__all__ = ["is_streamed", "mediate_file", "stream_arguments"]
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+# An analysis in memory holds about four copies of the table.
+SHARE_OF_MEMORY = 4
+
+
+def stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """When a file is read in blocks, and how."""
+    parser.add_argument(
+        "--memory", type=_size, metavar="SIZE",
+        help="a larger table is read in blocks, e.g. 2G; 0 for any (default: a quarter of the "
+        "memory of this machine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="of a matrix .npy of mediators: the file with exposure, outcome and covariates",
+    )
+    parser.add_argument(
+        "--products",
+        choices=("float32", "float64"),
+        help="of a file in blocks: precision of products (default: as stored); sums are float64",
+    )
+    parser.add_argument(
+        "--block", type=_size, default=BLOCK_BYTES, metavar="SIZE",
+        help="of a file in blocks: mediators read at once (default 64M)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--every", type=float, default=30.0, metavar="SECONDS",
+        help="of a file in blocks: between two checkpoints (default 30)",
+    )  # fmt: skip
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 500M, 2G")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def is_streamed(options: argparse.Namespace) -> bool:
+    """True where the table, as float64, would take more than --memory."""
+    if options.table is not None or options.file.suffix.lower() == ".npy":
+        return True
+    limit = options.memory
+    if limit is None:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        limit = total // SHARE_OF_MEMORY
+    return is_larger(options.file, limit)
+
+
+def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | None:
+    """The analysis of `mediate`, by blocks.
+
+    With --out the sums are kept there while the file is read, so that an interrupted run goes on.
+    Of several processes the first one has the result, the others None.
+    """
+    say(f"reading {options.file} in blocks")
+    source = stream(
+        options.file,
+        exposure=options.exposure,
+        outcome=options.outcome,
+        mediators=options.mediators,
+        covariates=comma(options.covariates),
+        weights=options.weights,
+        where=options.where,
+        contrast=contrast_of(options),
+        nan_policy=options.nan_policy,
+        table=options.table,
+        products=options.products,
+        block_bytes=options.block,
+    )
+    checkpoint = options.checkpoint
+    if checkpoint is None and options.out is not None:
+        checkpoint = options.out / "moments.npz"
+    settings: dict[str, Any] = {
+        "key": options.seed, "level": options.level, "replicates": options.replicates,
+        "standardise_mediators": options.standardise, "progress": say,
+    }  # fmt: skip
+    me, methods = this_process(), comma(options.method)
+    if is_dual(source):
+        if me.count > 1:
+            raise ValueError(
+                f"{source.num_mediators} mediators of {source.num_rows} rows are read by columns, "
+                "which is not shared among processes: run it without `jaxmed launch`"
+            )
+        return mediate_stream(source, methods, **settings)
+    found = read_moments(source, checkpoint=checkpoint, every=options.every, progress=say)
+    leave()
+    result = mediate_read(source, found, methods, **settings) if me.index == 0 else None
+    if checkpoint is not None and options.checkpoint is None:
+        part_file(checkpoint, me.index, me.count).unlink(missing_ok=True)
+    return result

@@ -1,0 +1,15 @@
+"""Files larger than memory: fields in memory, mediators in blocks of rows or of columns."""
+
+from jaxmed.data.streams.sources import ROW_SUFFIXES, Source, is_larger, open_source
+from jaxmed.data.streams.stream import BLOCK_BYTES, Block, RowStream, stream
+
+__all__ = [
+    "BLOCK_BYTES",
+    "ROW_SUFFIXES",
+    "Block",
+    "RowStream",
+    "Source",
+    "is_larger",
+    "open_source",
+    "stream",
+]

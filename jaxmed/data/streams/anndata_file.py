@@ -1,0 +1,63 @@
+"""AnnData on disk: obs in memory, X in blocks of rows or of columns."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data.readers import library, parsed
+from jaxmed.data.tables import Table, as_table
+
+__all__ = ["AnnDataSource"]
+
+
+class AnnDataSource:
+    """Mediators are the columns of X (var_names), other columns come from obs."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file; X stays on disk."""
+        self.path = path
+        anndata = library("anndata", "anndata", ".h5ad")
+        self._data: Any = parsed(path, lambda: anndata.read_h5ad(path, backed="r"))
+        self._table = as_table(self._data)
+        self.features = self._table.features
+        self._position = {name: j for j, name in enumerate(self.features)}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        stored = np.dtype(self._data.X.dtype)
+        return np.dtype("f4") if stored.kind == "f" and stored.itemsize <= 4 else np.dtype("f8")
+
+    @property
+    def nbytes(self) -> int:
+        """See `Source`."""
+        return 8 * self._data.n_obs * self._data.n_vars
+
+    def table(self, fields: Sequence[str]) -> Table:
+        """See `Source`."""
+        del fields
+        return self._table
+
+    def row_blocks(
+        self, names: Sequence[str], size: int, start: int, stop: int
+    ) -> Iterator[np.ndarray]:
+        """See `Source`."""
+        chosen = np.array([self._position[name] for name in names])
+        for first in range(start, stop, size):
+            yield _dense(self._data.X[first : min(first + size, stop)])[:, chosen].astype(
+                self.dtype, copy=False
+            )
+
+    def columns(self, names: Sequence[str]) -> np.ndarray:
+        """See `Source`."""
+        positions = np.array([self._position[name] for name in names])
+        order = np.argsort(positions)  # HDF5 takes increasing positions only
+        inverse = np.argsort(order)
+        found = _dense(self._data.X[:, positions[order]])[:, inverse]
+        return found.astype(self.dtype, copy=False)
+
+
+def _dense(block: Any) -> np.ndarray:
+    return block.toarray() if hasattr(block, "toarray") else np.asarray(block)

@@ -1,0 +1,252 @@
+"""A mediation problem whose mediators stay in the file and come in blocks."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data.columns import from_array
+from jaxmed.data.data_report import DataReport
+from jaxmed.data.frames import columns_of
+from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, mediation_data, missing_rows
+from jaxmed.data.selection import names_of
+from jaxmed.data.streams.prefetch import prefetch
+from jaxmed.data.streams.sources import Source, open_source
+from jaxmed.data.validation import InvalidDataError, check_values, common_float
+from jaxmed.data.where import parse
+
+__all__ = ["BLOCK_BYTES", "Block", "RowStream", "stream"]
+
+# A block is read, checked and multiplied as a whole; three are alive at a time.
+BLOCK_BYTES = 64 * 2**20
+LEAST_ROWS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Consecutive rows of the file, or all rows of consecutive mediators."""
+
+    index: int
+    data: MediationData  # NumPy leaves; the mediators are the reader's own copy
+    dropped: int = 0  # rows left out for a missing mediator
+
+
+@dataclasses.dataclass(frozen=True)
+class RowStream:
+    """Exposure, outcome, covariates and weights of all rows used, and a file of mediators."""
+
+    source: Source
+    fields: MediationData  # of the rows used; its mediators are [n, 0]
+    rows: np.ndarray  # [n] their positions in the file, increasing
+    rows_read: int  # rows of the file
+    block_rows: int  # rows of the file in a block
+    dtype: np.dtype  # in which mediators are multiplied; sums are float64
+    nan_policy: NanPolicy
+    report: DataReport
+
+    @property
+    def names(self) -> Names:
+        """All of them: mediators as chosen."""
+        return self.fields.names
+
+    @property
+    def num_rows(self) -> int:
+        """Rows used, before any is dropped for a missing mediator."""
+        return len(self.rows)
+
+    @property
+    def num_mediators(self) -> int:
+        """P, as chosen."""
+        return len(self.names.mediators)
+
+    @property
+    def num_covariates(self) -> int:
+        """Q, with categorical ones as 0/1 columns."""
+        return self.fields.covariates.shape[1]
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of rows in the file."""
+        return -(-self.rows_read // self.block_rows)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Blocks start..stop of rows, the next one being read meanwhile.
+
+        A block holds the rows used of `block_rows` rows of the file, possibly none.
+
+        Raises:
+          InvalidDataError: a missing or infinite value of a mediator, with its row in the file;
+            a file that is damaged or has changed.
+        """
+        last = self.num_blocks if stop is None else min(stop, self.num_blocks)
+        first_row, last_row = start * self.block_rows, min(last * self.block_rows, self.rows_read)
+        values = self.source.row_blocks(self.names.mediators, self.block_rows, first_row, last_row)
+        # Reading and checking run in the thread, products here.
+        return prefetch(self._blocks(values, start, first_row, last_row))
+
+    def _blocks(
+        self, values: Iterator[np.ndarray], index: int, row: int, last_row: int
+    ) -> Iterator[Block]:
+        for block in values:
+            yield self._block(index, row, block)
+            index, row = index + 1, row + len(block)
+        if row != last_row:
+            raise InvalidDataError(
+                f"{self.source.path.name}: ends after {row} rows, {last_row} were expected"
+            )
+
+    def _block(self, index: int, row: int, values: np.ndarray) -> Block:
+        bounds = np.searchsorted(self.rows, (row, row + len(values)))
+        part = slice(*bounds.tolist())
+        chosen = self.rows[part] - row
+        if chosen.size < len(values):
+            values = values[chosen]
+        values = values.astype(self.dtype, copy=False)
+        keep = self._complete(values, row + chosen)
+        fields, dropped = self.fields, 0
+        names = self.names.mediators
+        data = MediationData(
+            fields.exposure[part], values, fields.outcome[part], fields.covariates[part],  # pyright: ignore[reportArgumentType]
+            None if fields.weights is None else fields.weights[part], self.names,
+        )  # fmt: skip
+        if keep is not None:
+            dropped = int((~keep).sum())
+            data = dataclasses.replace(
+                data,
+                **{
+                    name: None if (column := getattr(data, name)) is None else column[keep]
+                    for name in ("exposure", "mediators", "outcome", "covariates", "weights")
+                },
+            )
+        if len(data.exposure):
+            check_values(np.asarray(data.mediators), names, self.dtype)
+        return Block(index, data, dropped)
+
+    def _complete(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
+        """Rows without a missing value, or None where that is all of them."""
+        # One product tells of any NaN or infinity; only then is every value looked at.
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.ones(len(values), values.dtype) @ values).all():
+                return None
+        missing = missing_rows(values)
+        if not missing.any() or self.nan_policy == "drop":
+            return ~missing
+        row = int(missing.argmax())
+        name = self.names.mediators[int(np.isnan(values[row]).argmax())]
+        raise InvalidDataError(
+            f"mediator {name!r} has no value in row {positions[row]} of {self.source.path.name}: "
+            'leave such rows out with nan_policy="drop", or impute them'
+        )
+
+    def column_blocks(self, columns: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """All rows used of consecutive mediators [n, k], the next block being read meanwhile.
+
+        Raises:
+          InvalidDataError: a missing value (rows cannot be dropped half way), or a file that is
+            read by rows only.
+        """
+        return prefetch(self._column_blocks(columns))
+
+    def _column_blocks(self, columns: int) -> Iterator[tuple[slice, np.ndarray]]:
+        names = self.names.mediators
+        for first in range(0, len(names), columns):
+            chosen = slice(first, min(first + columns, len(names)))
+            values = self.source.columns(names[chosen])
+            if len(self.rows) < len(values):
+                values = values[self.rows]
+            values = np.ascontiguousarray(values, self.dtype)
+            check_values(values, names[chosen], self.dtype)
+            yield chosen, values
+
+    def fingerprint(self) -> str:
+        """A hash of the file's identity and of all that was chosen of it.
+
+        Equal fingerprints mean equal blocks, as long as nobody rewrites a file without changing
+        its size or time.
+        """
+        status = self.source.path.stat()
+        chosen = {
+            "file": [self.source.path.name, status.st_size, status.st_mtime_ns],
+            "names": dataclasses.asdict(self.names),
+            "block_rows": self.block_rows,
+            "dtype": str(self.dtype),
+            "nan_policy": self.nan_policy,
+        }
+        digest = hashlib.sha256(json.dumps(chosen).encode())
+        fields = self.fields
+        for column in (self.rows, fields.exposure, fields.outcome, fields.covariates):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        if fields.weights is not None:
+            digest.update(np.ascontiguousarray(fields.weights).tobytes())
+        return digest.hexdigest()
+
+
+def stream(
+    path: str | Path,
+    *,
+    exposure: str,
+    outcome: str,
+    mediators: str | Sequence[str],
+    covariates: str | Sequence[str] = (),
+    weights: str | None = None,
+    where: str | None = None,
+    contrast: tuple[Any, Any] | None = None,
+    nan_policy: NanPolicy = "error",
+    table: str | Path | None = None,
+    products: Any = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> RowStream:
+    """A file of any length as a mediation problem, in the memory of a few blocks.
+
+    The fields (exposure, outcome, covariates, weights, and what `where` names) are read for all
+    rows and checked as `from_frame` does; mediators are read when `blocks` asks for them.
+
+    Args:
+      path: .csv, .csv.gz, .parquet, .h5ad, or .npy with the matrix [n, p] of mediators m1..mp.
+      exposure: and the next seven: see `from_frame`.
+      outcome: see there.
+      mediators: see there.
+      covariates: see there.
+      weights: see there.
+      where: see there; mediators cannot be named in it.
+      contrast: see there.
+      nan_policy: see there.
+      table: of .npy only: the file with the fields.
+      products: dtype of the products within a block, "float32" or "float64"; by default that of
+        the mediators in the file. Sums over blocks are float64 in either case: with float32 the
+        relative error of a co-moment is about 1e-7, whatever the number of rows.
+      block_bytes: of a block of mediators.
+
+    Raises:
+      UnknownColumnError, InvalidDataError, ShapeError, TypeError: as `from_frame`.
+    """
+    source = open_source(path, table)
+    wanted = [exposure, outcome, *names_of(covariates, source.features), *([weights] if weights else [])]  # noqa: E501  # fmt: skip
+    wanted += [] if where is None else [condition.column for condition in parse(where)]
+    found = columns_of(
+        source.table(wanted), exposure=exposure, outcome=outcome, mediators=mediators,
+        covariates=covariates, weights=weights, where=where, contrast=contrast,
+        nan_policy=nan_policy, read_mediators=False,
+    )  # fmt: skip
+    dtype = np.dtype(products) if products is not None else source.dtype
+    dtype = common_float(dtype)
+    rows = max(LEAST_ROWS, block_bytes // (dtype.itemsize * max(len(found.names.mediators), 1)))
+    return RowStream(
+        source, _checked_fields(found), found.rows, found.report.rows_read, rows, dtype,
+        nan_policy, found.report,
+    )  # fmt: skip
+
+
+def _checked_fields(found: Any) -> MediationData:
+    """The fields as one data set; a column of zeros stands where mediators are expected."""
+    names = dataclasses.replace(found.names, mediators=("mediators",))
+    exposure = from_array(found.names.exposure, np.asarray(found.exposure)).values
+    data = mediation_data(
+        np.asarray(exposure, float), np.zeros((len(found.rows), 1)), found.outcome,
+        found.covariates, found.weights, names,
+    )  # fmt: skip
+    return dataclasses.replace(data, mediators=data.mediators[:, :0], names=found.names)

@@ -1,0 +1,103 @@
+"""Moments of a file in blocks of rows, with a checkpoint that a killed run goes on from."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write, npz_bytes
+from jaxmed.data.readers import read_arrays
+from jaxmed.data.streams import RowStream
+from jaxmed.data.validation import InvalidDataError
+from jaxmed.statistics.cross_moments import CrossMoments
+from jaxmed.statistics.moment_sums import MomentSums
+
+__all__ = ["Blocks", "StreamedSums", "streamed_moments", "streamed_sums"]
+
+# (blocks done, blocks in all), called after every block.
+Blocks = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamedSums:
+    """Sums over the blocks of one range, and the rows that were dropped on the way."""
+
+    sums: MomentSums
+    dropped: int
+
+
+def streamed_moments(
+    stream: RowStream,
+    *,
+    checkpoint: str | Path | None = None,
+    every: float = 30.0,
+    progress: Blocks | None = None,
+) -> CrossMoments:
+    """Moments of all rows of a file, in the memory of a few blocks and of the moments.
+
+    Args:
+      stream: see `data.streams.stream`.
+      checkpoint: a file that holds the sums every `every` seconds and at the end; a run that finds
+        one of the same stream goes on behind its last block, to the same bits.
+      every: seconds.
+      progress: called with the number of blocks done and of all.
+    Returns:
+      CrossMoments of float64 NumPy arrays.
+    Raises:
+      InvalidDataError: a missing or infinite mediator, a damaged file, a checkpoint of other data.
+    """
+    found = streamed_sums(
+        stream, 0, stream.num_blocks, checkpoint=checkpoint, every=every, progress=progress
+    )
+    return found.sums.moments(stream.num_covariates, stream.names)
+
+
+def streamed_sums(
+    stream: RowStream,
+    start: int,
+    stop: int,
+    *,
+    checkpoint: str | Path | None = None,
+    every: float = 30.0,
+    progress: Blocks | None = None,
+) -> StreamedSums:
+    """Sums over blocks start..stop; the other arguments as `streamed_moments`."""
+    mark = f"{stream.fingerprint()}:{start}-{stop}"
+    d = stream.num_covariates + 2 + stream.num_mediators
+    done, dropped, sums = start, 0, MomentSums.zero(d)
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and path.exists():
+        done, dropped, sums = _restored(path, mark, d)
+    saved = time.monotonic()
+    for block in stream.blocks(done, stop):
+        sums.add(block.data)
+        done, dropped = block.index + 1, dropped + block.dropped
+        if path is not None and (done == stop or time.monotonic() - saved > every):
+            _save(path, mark, done, dropped, sums)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(done - start, stop - start)
+    return StreamedSums(sums, dropped)
+
+
+def _save(path: Path, mark: str, done: int, dropped: int, sums: MomentSums) -> None:
+    state = {"mark": np.array(mark), "progress": np.array([done, dropped]), **sums.arrays()}
+    atomic_write(path, npz_bytes(state))
+
+
+def _restored(path: Path, mark: str, d: int) -> tuple[int, int, MomentSums]:
+    arrays = read_arrays(path, max_bytes=8 * d * (d + 1024) + 2**20)
+    if set(arrays) != {"mark", "progress", "within", "weights", "means", "sizes"}:
+        raise InvalidDataError(f"{path.name} is no checkpoint of a stream: delete it to begin anew")
+    if str(arrays.pop("mark")) != mark:
+        raise InvalidDataError(
+            f"{path.name} belongs to another file, or to other columns, rows or blocks of it: "
+            "delete it to begin anew"
+        )
+    done, dropped = arrays.pop("progress").tolist()
+    sums = MomentSums(**{name: np.array(values) for name, values in arrays.items()})
+    if sums.within.shape != (d, d) or sums.means.shape != (len(sums.sizes), d):
+        raise InvalidDataError(f"{path.name} is damaged: delete it to begin anew")
+    return done, dropped, sums
