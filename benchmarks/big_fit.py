@@ -1,11 +1,21 @@
 """n = 38383 rows of p = 2916 mediators in float32 on one thread: from memory and in row chunks."""
 
-import resource
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import goal, in_child, last_core, once, random_problem, summary, write
+from benchmarks.harness import (
+    goal,
+    in_child,
+    last_core,
+    once,
+    peak_mb,
+    random_problem,
+    reset_peak,
+    status_mb,
+    summary,
+    write,
+)
 
 ROWS, COLUMNS = 38383, 2916
 CHUNK = 16384
@@ -49,8 +59,8 @@ def variant(name: str, rows: int = ROWS, columns: int = COLUMNS, repeats: int = 
     jax.config.update("jax_enable_x64", True)
     problem = random_problem(rows, columns, "float32")
     call = {"numpy": _numpy, "numpy64": _numpy64, "memory": _memory, "streamed": _streamed}[name]
-    _reset_peak()
-    before = _status_mb("VmRSS")
+    reset_peak()
+    before = status_mb("VmRSS")
     answer: list[float] = []
     first = once(lambda: answer.append(call(*problem)))
     samples = [once(lambda: answer.append(call(*problem))) for _ in range(repeats)]
@@ -58,7 +68,7 @@ def variant(name: str, rows: int = ROWS, columns: int = COLUMNS, repeats: int = 
         "T": answer[-1],
         "first_call_ms": first[0],
         "samples": samples,
-        "peak_above_input_mb": _peak_mb() - before,
+        "peak_above_input_mb": peak_mb() - before,
     }
 
 
@@ -138,24 +148,3 @@ def _data(exposure, mediators, outcome):
     from jaxmed import MediationData
 
     return MediationData(exposure, mediators, outcome, np.zeros((len(exposure), 0), exposure.dtype))
-
-
-def _reset_peak() -> None:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # the peak then includes the generation of the data, which only makes it larger
-
-
-def _status_mb(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise KeyError(field)
-
-
-def _peak_mb() -> float:
-    try:
-        return _status_mb("VmHWM")
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

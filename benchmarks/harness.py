@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -203,6 +204,30 @@ def random_problem(n: int, p: int, dtype: str = "float64", seed: int = 0) -> tup
         block += np.outer(exposure[start : start + 2048], alpha)
     outcome = mediators @ beta + 0.3 * exposure + rng.normal(size=n).astype(dtype)
     return exposure, mediators, outcome.astype(dtype)
+
+
+def reset_peak() -> None:
+    """Starts the peak of resident memory anew."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # the peak then includes the generation of the data, which only makes it larger
+
+
+def status_mb(field: str) -> float:
+    """A field of /proc/self/status in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise KeyError(field)
+
+
+def peak_mb() -> float:
+    """Peak of resident memory since `reset_peak`, MB."""
+    try:
+        return status_mb("VmHWM")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _child(call: str) -> None:

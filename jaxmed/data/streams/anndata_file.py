@@ -24,9 +24,9 @@ class AnnDataSource:
         self.features = self._table.features
         self._position = {name: j for j, name in enumerate(self.features)}
 
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64."""
+    def dtype(self, names: Sequence[str] = ()) -> np.dtype:
+        """See `Source`; all features have one dtype."""
+        del names
         stored = np.dtype(self._data.X.dtype)
         return np.dtype("f4") if stored.kind == "f" and stored.itemsize <= 4 else np.dtype("f8")
 
@@ -47,7 +47,7 @@ class AnnDataSource:
         chosen = np.array([self._position[name] for name in names])
         for first in range(start, stop, size):
             yield _dense(self._data.X[first : min(first + size, stop)])[:, chosen].astype(
-                self.dtype, copy=False
+                self.dtype(), copy=False
             )
 
     def columns(self, names: Sequence[str]) -> np.ndarray:
@@ -56,7 +56,7 @@ class AnnDataSource:
         order = np.argsort(positions)  # HDF5 takes increasing positions only
         inverse = np.argsort(order)
         found = _dense(self._data.X[:, positions[order]])[:, inverse]
-        return found.astype(self.dtype, copy=False)
+        return found.astype(self.dtype(), copy=False)
 
 
 def _dense(block: Any) -> np.ndarray:

@@ -14,9 +14,7 @@ __all__ = ["CsvSource"]
 
 
 class CsvSource:
-    """Values are text: float64, and no column without its row."""
-
-    dtype = np.dtype("f8")
+    """No column can be read without its row."""
 
     def __init__(self, path: Path) -> None:
         """Reads the header only."""
@@ -31,6 +29,11 @@ class CsvSource:
         """A number and its comma are about as long as a float64; gzip packs text by about four."""
         packed = self.path.suffix.lower() == ".gz"
         return self.path.stat().st_size * (4 if packed else 1)
+
+    def dtype(self, names: Sequence[str]) -> np.dtype:
+        """Text has no precision of its own."""
+        del names
+        return np.dtype("f8")
 
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""

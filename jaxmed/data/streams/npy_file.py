@@ -30,10 +30,10 @@ class NpySource:
                 "both are the same, in the same order"
             )
 
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64."""
-        return np.dtype("f4") if self._matrix.dtype.itemsize <= 4 else np.dtype("f8")
+    def dtype(self, names: Sequence[str] = ()) -> np.dtype:
+        """See `Source`; all features have one dtype."""
+        del names
+        return np.dtype("f4") if self._matrix.dtype in (np.float16, np.float32) else np.dtype("f8")
 
     @property
     def nbytes(self) -> int:
@@ -52,11 +52,11 @@ class NpySource:
         """See `Source`."""
         chosen = self._chosen(names)
         for first in range(start, stop, size):
-            yield np.array(self._matrix[first : min(first + size, stop), chosen], self.dtype)
+            yield np.array(self._matrix[first : min(first + size, stop), chosen], self.dtype())
 
     def columns(self, names: Sequence[str]) -> np.ndarray:
         """See `Source`."""
-        return np.array(self._matrix[:, self._chosen(names)], self.dtype)
+        return np.array(self._matrix[:, self._chosen(names)], self.dtype())
 
     def _chosen(self, names: Sequence[str]) -> slice | np.ndarray:
         """A slice where the columns are neighbours: positions would be copied one by one."""

@@ -42,12 +42,6 @@ class ParquetSource:
             raise InvalidDataError(f"{path.name}: two columns have the same name")
 
     @property
-    def dtype(self) -> np.dtype:
-        """float32 where every floating column is, else float64."""
-        kinds = {str(t) for t in self._schema.types if self._arrow.types.is_floating(t)}
-        return np.dtype("f4") if kinds == {"float"} else np.dtype("f8")
-
-    @property
     def nbytes(self) -> int:
         """See `Source`."""
         return 8 * self._rows * len(self.features)
@@ -64,7 +58,7 @@ class ParquetSource:
         self, names: Sequence[str], size: int, start: int, stop: int
     ) -> Iterator[np.ndarray]:
         """See `Source`."""
-        dtype = self._numeric(names)
+        dtype = self.dtype(names)
         ends = np.cumsum(self._groups)
         groups = np.flatnonzero((ends > start) & (ends - self._groups < stop))
         if not groups.size:
@@ -92,7 +86,7 @@ class ParquetSource:
 
     def columns(self, names: Sequence[str]) -> np.ndarray:
         """See `Source`."""
-        result = np.empty((self._rows, len(names)), self._numeric(names), order="F")
+        result = np.empty((self._rows, len(names)), self.dtype(names), order="F")
         with self._open() as file:
             found = parsed(self.path, lambda: file.read(list(names)))
         for position, name in enumerate(names):
@@ -106,12 +100,8 @@ class ParquetSource:
             lambda: self._parquet.ParquetFile(self.path, memory_map=True, buffer_size=buffer),
         )
 
-    def _numeric(self, names: Sequence[str]) -> np.dtype:
-        """The dtype of these columns side by side.
-
-        Raises:
-          TypeError: a column that holds no numbers.
-        """
+    def dtype(self, names: Sequence[str]) -> np.dtype:
+        """See `Source`."""
         types = self._arrow.types
         single = True
         for name in names:

@@ -37,9 +37,12 @@ class Source(Protocol):
         """Names that mediators are chosen from."""
         ...
 
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 where all values are stored so, else float64."""
+    def dtype(self, names: Sequence[str]) -> np.dtype:
+        """float32 where these features are all stored so, else float64.
+
+        Raises:
+          TypeError: a feature that holds no numbers, where the format tells.
+        """
         ...
 
     @property

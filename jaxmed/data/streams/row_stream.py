@@ -232,7 +232,7 @@ def stream(
         covariates=covariates, weights=weights, where=where, contrast=contrast,
         nan_policy=nan_policy, read_mediators=False,
     )  # fmt: skip
-    dtype = np.dtype(products) if products is not None else source.dtype
+    dtype = np.dtype(products) if products is not None else source.dtype(found.names.mediators)
     dtype = common_float(dtype)
     rows = max(LEAST_ROWS, block_bytes // (dtype.itemsize * max(len(found.names.mediators), 1)))
     return RowStream(
