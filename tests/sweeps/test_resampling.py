@@ -37,6 +37,9 @@ def light(composite):
 
 
 light_maxie, light_reg = light(bisector.maxie), light(single_path.regress_exposure)
+# Called outside of a sweep they would compile one program per operation.
+compiled_maxie, compiled_reg = jax.jit(light_maxie), jax.jit(light_reg)
+compiled_paths = jax.jit(paths)
 
 
 def ols_effects(data, weights):
@@ -98,7 +101,7 @@ def test_multinomial_weights_equal_repeated_rows():
     weighted = reweighted(jax.tree.map(jnp.asarray, data), jnp.asarray(counts, float))
     distinct = int((counts > 0).sum())
     np.testing.assert_allclose(jnp.sum(weighted.weights), distinct)
-    a, b = paths(weighted), paths(repeated)
+    a, b = compiled_paths(weighted), compiled_paths(repeated)
     # Weights count distinct rows where repeated rows count 60: sums of squares differ by that
     # factor, and degrees of freedom by the difference; angles and effects by nothing.
     share = distinct / 60
@@ -111,7 +114,7 @@ def test_multinomial_weights_equal_repeated_rows():
     )
     assert int(a.quadratics.residual_df) == distinct - 3
     assert int(b.quadratics.residual_df) == 60 - 3
-    for estimator in (light_maxie, light_reg):
+    for estimator in (compiled_maxie, compiled_reg):
         first, second = estimator(None, weighted), estimator(None, repeated)
         for x, y in zip(
             jax.tree.leaves(first.effects), jax.tree.leaves(second.effects), strict=True
@@ -168,7 +171,7 @@ def test_dual_refuses_multinomial_and_serves_exponential():
     found = bootstrap(KEY, data, light_maxie, 8, chunk=8)
     assert found.statuses == {"RESTRICTED": 8} and found["indirect"].missing == 0
     weights = replicate_weights(KEY, 3, 20, "exponential")
-    again = light_maxie(None, dataclasses.replace(data, weights=weights * 20 / weights.sum()))
+    again = compiled_maxie(None, dataclasses.replace(data, weights=weights * 20 / weights.sum()))
     np.testing.assert_allclose(found.draws["indirect"][3], again.effects.indirect, rtol=1e-8)
 
 
@@ -334,11 +337,11 @@ def test_failed_splits_are_counted():
 
 def test_an_empty_selection_has_no_held_out_indirect_effect():
     data = problem(np.random.default_rng(18), 40, 3, 1)
-    chosen = light_maxie(None, data)
+    chosen = compiled_maxie(None, data)
     empty = dataclasses.replace(
         chosen, details=dataclasses.replace(chosen.details, weights=jnp.zeros(3))
     )
-    found = held_out_effects(empty, data)
+    found = jax.jit(held_out_effects)(empty, data)
     assert found["indirect"] == 0 and int(found["status"]) == st.EMPTY_SELECTION
     total = ols_effects(data, np.ones(40))["total"]
     np.testing.assert_allclose([found["direct"], found["total"]], [total, total], rtol=1e-8)
@@ -363,4 +366,6 @@ def test_unknown_statuses_are_refused():
 def test_refit_once_is_the_estimate():
     data = problem(np.random.default_rng(17), 30, 3)
     once = Refit(maxie(), effects_of).once(KEY, data)
-    np.testing.assert_allclose(once["indirect"], maxie()(None, data).effects.indirect, rtol=1e-9)
+    np.testing.assert_allclose(
+        once["indirect"], jax.jit(maxie())(None, data).effects.indirect, rtol=1e-9
+    )
