@@ -138,7 +138,8 @@ def primal_stream(folder: str) -> dict:
     difference = np.asarray(moments.comoment) / float(moments.count) - exact
     return {
         "rows_per_second": source.num_rows / seconds, "seconds": seconds, "peak_mb": peak_mb(),
-        "worst": float(np.abs(difference / scale / scale[:, None]).max()), "analysis_seconds": whole,
+        "worst": float(np.abs(difference / scale / scale[:, None]).max()),
+        "analysis_seconds": whole,
         "total_indirect": result.record.effect("total_indirect")["estimate"],
         "blocks": source.num_blocks,
     }  # fmt: skip

@@ -1,1 +1,1 @@
-"""Several devices and several processes, on JAX's own distributed runtime."""
+"""Blocks of a file, several devices, several processes: on JAX's own distributed runtime."""

@@ -7,9 +7,9 @@ import numpy as np
 
 from jaxmed.data.streams import RowStream
 from jaxmed.parallel.processes import sum_over_processes, this_process
+from jaxmed.parallel.streamed import Blocks, streamed_sums
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_sums import MomentSums
-from jaxmed.statistics.streamed import Blocks, streamed_sums
 
 __all__ = ["SharedMoments", "part_file", "shared_moments"]
 

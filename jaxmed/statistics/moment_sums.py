@@ -1,6 +1,7 @@
 """Moments of blocks of rows, added up on the host in float64."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,10 @@ class MomentSums:
         count = float(len(x)) if w is None else float(np.count_nonzero(w))
         squares = total if w is None else float(w @ w)
         self.weights += (count, total, squares)
+        self.keep_mean(mean, total)
+
+    def keep_mean(self, mean: np.ndarray, total: float) -> None:
+        """Notes the mean [d] and the weight of a block whose products have been added."""
         self.means = np.vstack([self.means, mean])
         self.sizes = np.append(self.sizes, total)
         if len(self.sizes) >= KEPT_MEANS:
@@ -102,6 +107,22 @@ class MomentSums:
     def arrays(self) -> dict[str, np.ndarray]:
         """The state, for a file."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def on_host(self) -> "MomentSums":
+        """Itself."""
+        return self
+
+    def restored(self, arrays: Mapping[str, np.ndarray]) -> "MomentSums":
+        """The state of `arrays()`.
+
+        Raises:
+          ValueError: of other columns, or damaged.
+        """
+        d = len(self.within)
+        found = MomentSums(**{name: np.array(values) for name, values in arrays.items()})
+        if found.within.shape != (d, d) or found.means.shape != (len(found.sizes), d):
+            raise ValueError("arrays of other shapes")
+        return found
 
 
 def _mean(columns: np.ndarray, w: np.ndarray | None, total: float) -> np.ndarray:

@@ -2,18 +2,19 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
 from jaxmed.data import InvalidDataError, from_frame
 from jaxmed.data.streams import stream
 from jaxmed.geometry.paths import dual_paths, paths
+from jaxmed.parallel.streamed import streamed_moments, streamed_sums
 from jaxmed.statistics.cross_moments import cross_moments
 from jaxmed.statistics.dual_stats import dual_statistics
 from jaxmed.statistics.kernel_sums import column_weights, kernel_sums
 from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
 from jaxmed.statistics.moment_sums import MomentSums
-from jaxmed.statistics.streamed import streamed_moments
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
@@ -166,3 +167,37 @@ def test_degenerate_mediators_from_moments():
     assert kept.comoment == pytest.approx(direct.comoment, rel=1e-13, abs=1e-11)
     with pytest.raises(InvalidDataError, match="every mediator is constant"):
         keep_mediators(moments, [])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_products_on_a_device(tmp_path, small_blocks, dtype):
+    frame = table(1230, 5, shift=30.0)
+    frame.astype({f"m{j + 1}": dtype for j in range(5)}).to_parquet(tmp_path / "d.parquet")
+    source = stream(tmp_path / "d.parquet", **ROLES, weights="w", block_bytes=1)
+    exact, device = streamed_moments(source), jax.devices()[0]
+    found = streamed_moments(source, device=device)
+    assert relative(found, exact) < (1e-13 if dtype == "float64" else 1e-6)
+    assert found.mean == pytest.approx(exact.mean, rel=1e-13 if dtype == "float64" else 1e-6, abs=1e-8)  # noqa: E501  # fmt: skip
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    state = {"checkpoint": tmp_path / "m.npz", "every": 0, "device": device}
+    with pytest.raises(KeyboardInterrupt):
+        streamed_moments(source, **state, progress=stop)
+    resumed = streamed_moments(source, **state)
+    assert np.array_equal(resumed.comoment, found.comoment)
+    with pytest.raises(InvalidDataError, match="no checkpoint of a stream"):
+        streamed_moments(source, checkpoint=state["checkpoint"])
+
+
+def test_single_precision_sums_on_a_device_keep_their_digits(tmp_path, small_blocks):
+    """A thousand equal blocks: plain float32 sums would be off by 1e-5."""
+    frame = table(100, 2)
+    single = frame.astype({"m1": "float32", "m2": "float32"})
+    pd.concat([single] * 400, ignore_index=True).to_parquet(tmp_path / "d.parquet")
+    source = stream(tmp_path / "d.parquet", **ROLES, block_bytes=1)
+    one = streamed_sums(source, 0, 1, device=jax.devices()[0]).sums.within
+    all_blocks = streamed_sums(source, 0, 400, device=jax.devices()[0]).sums.within
+    assert np.abs(all_blocks / 400 - one).max() < 1e-9 * np.abs(one).max()
