@@ -1,12 +1,14 @@
 """jaxmed: high-dimensional mediation analysis as pure, batched JAX programs."""
 
-from jaxmed import estimators, simulate, studies, sweeps
+from jaxmed import estimators, parallel, simulate, studies, sweeps
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.comparison import Comparison
 from jaxmed.analysis.effects import EffectsResult, choose_effects
 from jaxmed.analysis.evaluate import EvaluationResult, evaluate
 from jaxmed.analysis.mediate import mediate
+from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.result import MediationResult
+from jaxmed.analysis.streamed import mediate_stream
 from jaxmed.calibration.dact import DactResult, dact
 from jaxmed.calibration.hdmt import HdmtResult, hdmt
 from jaxmed.data import (
@@ -23,6 +25,7 @@ from jaxmed.data import (
     read_table,
     standardise,
 )
+from jaxmed.data.streams import RowStream, stream
 from jaxmed.distributions.exact_law import Law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.estimators import Effects, Estimate, MediatorEffects, ReferenceWouldStop
@@ -44,6 +47,7 @@ from jaxmed.inference.power import (
     sample_size,
     size,
 )
+from jaxmed.parallel.streamed import streamed_moments
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
 from jaxmed.studies import Study, run_study
 from jaxmed.sweeps import (
@@ -83,6 +87,7 @@ __all__ = [
     "Names",
     "PathQuadratics",
     "Paths",
+    "RowStream",
     "ShapeError",
     "Standardisation",
     "Study",
@@ -109,8 +114,11 @@ __all__ = [
     "maxcor",
     "maxie",
     "mediate",
+    "mediate_moments",
+    "mediate_stream",
     "mediation_data",
     "merge",
+    "parallel",
     "paths",
     "permutation_test",
     "power",
@@ -125,6 +133,8 @@ __all__ = [
     "size",
     "split_sample",
     "standardise",
+    "stream",
+    "streamed_moments",
     "studies",
     "study_task",
     "sweep",

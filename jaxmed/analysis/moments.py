@@ -90,11 +90,11 @@ def mediate_moments(
     say = progress or (lambda sentence: None)
     moments = _named(moments)
     facts = _facts(moments, columns, rows_dtype)
+    kept, scales = keep_mediators(moments, facts.kept), None
+    _check_primal(kept)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
-    kept, scales = keep_mediators(moments, facts.kept), None
-    _check_primal(kept)
     if standardise_mediators:
         kept, scales = standardise_moments(kept)
     say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")

@@ -4,7 +4,7 @@
 # again to go on. Make the run directory first, then submit:
 #
 #   jaxmed study plan optimal-composite/table-3 --out /shared/table-3
-#   sbatch --export=ALL,RUN=/shared/table-3 docs/slurm_array.sh
+#   sbatch --export=ALL,RUN=/shared/table-3 docs/cluster/study_array.sh
 #
 # When the array is done (jaxmed study status /shared/table-3), write the tables and the page:
 #

@@ -1,0 +1,129 @@
+"""Analyses of moments and of streams are those of the rows in memory, less what needs rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxmed import cross_moments, from_frame, mediate, mediate_moments, mediate_stream, stream
+from jaxmed.cli import main
+from jaxmed.data import InvalidDataError, ShapeError
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("pyarrow")
+ROLES = {"exposure": "a", "outcome": "y", "mediators": "m*", "covariates": ["site"]}
+METHODS = ("maxie", "maxcor", "reg_outcome", "reg_exposure")
+
+
+def table(n, p):
+    rng = np.random.default_rng(n)
+    frame = pd.DataFrame(rng.normal(size=(n, p)) + 10, columns=[f"m{j + 1}" for j in range(p)])
+    frame["a"] = rng.normal(size=n)
+    frame["m1"] += frame.a
+    frame["y"] = frame.m1 - frame.m2 + frame.a + rng.normal(size=n)
+    frame["site"] = rng.choice(list("xyz"), n)
+    frame["m4"] = 1.0
+    return frame
+
+
+def assert_same(found, whole, tolerance=1e-10):
+    """Every number of the record that does not need rows."""
+    a, b = found.record.mediators, whole.record.mediators
+    assert list(a) == list(b)
+    for name in a:
+        if a[name].dtype.kind != "f":
+            assert np.array_equal(a[name], b[name]), name
+        else:
+            assert np.array_equal(np.isnan(a[name]), np.isnan(b[name])), name
+            largest = max(np.nanmax(np.abs(b[name])), 1e-300)
+            assert np.nanmax(np.abs(a[name] - b[name])) < tolerance * largest, name
+    for entry in found.effects():
+        other = whole.record.effect(entry["quantity"])
+        assert entry["status"] == other["status"]
+        for part in ("estimate", "naive", "standard_error", "lower", "upper"):
+            assert entry[part] == pytest.approx(other[part], rel=tolerance, nan_ok=True), entry
+    for entry in found.tests():
+        if entry["status"] != "NEEDS_ROWS":
+            other = whole.record.test(entry["test"])
+            assert entry["p_value"] == pytest.approx(other["p_value"], rel=1e-6, nan_ok=True)
+    pairs = zip(found.record.document["composites"], whole.record.document["composites"], strict=True)  # noqa: E501  # fmt: skip
+    for x, z in pairs:
+        assert (x["label"], x["status"]) == (z["label"], z["status"])
+        assert x["index"] == pytest.approx(z["index"], rel=tolerance)
+
+
+@pytest.fixture(scope="module")
+def primal():
+    frame = table(300, 7)
+    with pytest.warns(UserWarning, match="m4"):
+        whole = mediate(from_frame(frame, **ROLES), METHODS, key=3, permutations=0, folds=0)
+    return frame, whole
+
+
+def test_moments_and_streams_give_the_analysis_of_the_rows(primal, tmp_path, monkeypatch):
+    frame, whole = primal
+    monkeypatch.setattr("jaxmed.data.streams.row_stream.LEAST_ROWS", 64)
+    frame.to_parquet(tmp_path / "d.parquet")
+    with pytest.warns(UserWarning, match="m4"):
+        of_moments = mediate_moments(cross_moments(from_frame(frame, **ROLES)), METHODS, key=3)
+    with pytest.warns(UserWarning, match="m4"):
+        streamed = mediate_stream(
+            stream(tmp_path / "d.parquet", **ROLES, block_bytes=1), METHODS, key=3
+        )
+    assert_same(of_moments, whole)
+    assert_same(streamed, whole)
+    for result in (of_moments, streamed):
+        missing = {e["test"] for e in result.tests() if e["status"] == "NEEDS_ROWS"}
+        assert missing == {"permutation", "joint_leave_one_out"}
+        assert "needs the rows of the data" in result.summary()
+    described = streamed.record.document["data"]
+    assert described["exposure"] == whole.record.document["data"]["exposure"]
+    assert described["lines"] == ["300 rows read", "site coded as site[y], site[z], reference x", "300 rows used"]  # noqa: E501  # fmt: skip
+
+
+def test_more_mediators_than_rows(tmp_path):
+    frame = table(60, 90)
+    frame.to_parquet(tmp_path / "d.parquet")
+    with pytest.warns(UserWarning, match="m4"):
+        whole = mediate(from_frame(frame, **ROLES), METHODS, key=3, permutations=0, folds=0)
+    with pytest.warns(UserWarning, match="m4"):
+        found = mediate_stream(stream(tmp_path / "d.parquet", **ROLES), METHODS, key=3)
+    assert_same(found, whole)
+    with pytest.raises(ValueError, match="not computed from a stream of more mediators"):
+        mediate_stream(stream(tmp_path / "d.parquet", **ROLES), "directions", key=3)
+    with pytest.raises(ShapeError, match="while p <= n - 2 - q"):
+        mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
+
+
+def test_misuse_of_moments(primal):
+    moments = cross_moments(from_frame(primal[0], **ROLES))
+    with pytest.raises(ValueError, match="need the rows"):
+        mediate_moments(moments, ("maxie", "lasso_outcome"), key=1)
+    with pytest.raises(ValueError, match="replicates must be at least 100"):
+        mediate_moments(moments, key=1, replicates=3)
+    exact = cross_moments(from_frame(primal[0], **ROLES))
+    exact.comoment[2] = exact.comoment[:, 2] = 0
+    with pytest.raises(InvalidDataError, match="exposure 'a' is constant"):
+        mediate_moments(exact, key=1)
+
+
+def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
+    frame, _ = primal
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    command = [
+        "mediate", str(tmp_path / "d.csv"), "--exposure", "a", "--outcome", "y", "--mediators",
+        "m*", "--covariates", "site", "--memory", "1K", "--no-figures",
+    ]  # fmt: skip
+    with pytest.warns(UserWarning, match="m4"):
+        assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    heard = capsys.readouterr()
+    assert "in blocks" in heard.err and "300 rows read" in heard.out
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document["data"]["rows_used"] == 300
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "mediators.csv", "report.html", "result.json",
+    ]  # fmt: skip
+    assert main([*command, "--method", "effects"]) == 2
+    assert "need the rows" in capsys.readouterr().err
+    assert main([*command, "--assume", "sparse"]) == 2
+    assert "raise --memory" in capsys.readouterr().err
