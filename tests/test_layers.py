@@ -24,6 +24,7 @@ LAYERS = [
     ("gahmn",),
     ("sweeps",),
     ("reports",),
+    ("federated",),
     ("analysis",),
     ("studies",),
     ("__init__",),

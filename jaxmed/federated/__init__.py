@@ -1,0 +1,42 @@
+"""Mediation analysis of several sites that send moments instead of rows."""
+
+from jaxmed.federated.archive import SiteFileError, read_key
+from jaxmed.federated.merge import Design, MergeError, merge_sites
+from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
+from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
+from jaxmed.federated.release import ReleaseRefused, Rules
+from jaxmed.federated.second_round import (
+    RoundSums,
+    leave_one_out_test,
+    load_sums,
+    round_sums,
+    save_sums,
+)
+from jaxmed.federated.storage import load_site, save_site
+from jaxmed.federated.summary import SiteSummary, summarise
+
+__all__ = [
+    "Design",
+    "MergeError",
+    "Merged",
+    "Noise",
+    "ReleaseRefused",
+    "RoundSums",
+    "Rules",
+    "SiteFileError",
+    "SiteSummary",
+    "gaussian_sigma",
+    "leave_one_out_test",
+    "load_merged",
+    "load_site",
+    "load_sums",
+    "merge_sites",
+    "merged_of",
+    "noise_for",
+    "read_key",
+    "round_sums",
+    "save_merged",
+    "save_site",
+    "save_sums",
+    "summarise",
+]

@@ -1,0 +1,210 @@
+"""Small .npz files of numbers and JSON metadata, with a digest and an optional signature.
+
+Nothing in them is executed or unpickled, and sizes are checked before anything is unpacked.
+"""
+
+import dataclasses
+import hashlib
+import hmac
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write
+from jaxmed.data.readers import read_arrays
+
+__all__ = [
+    "Content",
+    "MAX_BYTES",
+    "SiteFileError",
+    "digest_of",
+    "read_archive",
+    "read_key",
+    "write_archive",
+]
+
+# About 2,800 columns; a caller with more says so.
+MAX_BYTES = 64 * 2**20
+MAX_METADATA_BYTES = 4 * 2**20
+SHORTEST_KEY = 16
+_METADATA, _DIGEST, _HMAC = "metadata", "sha256", "hmac"
+
+
+class SiteFileError(ValueError):
+    """A file of a federated analysis that cannot be trusted: names file, field and remedy."""
+
+    def __init__(self, file: str, field: str, problem: str, remedy: str) -> None:
+        """Of one field of one file."""
+        super().__init__(f"{file}: {field}: {problem}; {remedy}")
+        self.file, self.field, self.problem, self.remedy = file, field, problem, remedy
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What an archive holds."""
+
+    metadata: dict[str, Any]  # plain JSON values; "schema" and "version" among them
+    arrays: dict[str, np.ndarray]  # float64 or uint8
+
+
+def digest_of(content: Content) -> str:
+    """sha256 of the canonical bytes: sorted JSON, then name, shape and little-endian numbers."""
+    return _hashed(content, hashlib.sha256()).hexdigest()
+
+
+def _hashed(content: Content, state: Any) -> Any:
+    def put(part: bytes | memoryview) -> None:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+
+    put(_json(content.metadata))
+    for name in sorted(content.arrays):
+        array = np.ascontiguousarray(content.arrays[name], "<f8")
+        put(name.encode())
+        put(repr(array.shape).encode())
+        put(memoryview(array.reshape(-1)).cast("B"))  # no copy
+    return state
+
+
+def _json(metadata: Mapping[str, Any]) -> bytes:
+    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def read_key(path: str | Path) -> bytes:
+    """The secret of a key file, surrounding blanks removed.
+
+    Raises:
+      ValueError: shorter than 16 bytes.
+    """
+    key = Path(path).read_bytes().strip()
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(
+            f"{Path(path).name}: a key of {len(key)} bytes; at least {SHORTEST_KEY} are needed, "
+            'e.g. from python -c "import secrets; print(secrets.token_hex(32))"'
+        )
+    return key
+
+
+def write_archive(path: str | Path, content: Content, key: bytes | None = None) -> Path:
+    """Writes the file whole or not at all; with a key it is signed (HMAC-SHA256)."""
+    members = {name: np.asarray(array, "<f8") for name, array in content.arrays.items()}
+    members[_METADATA] = np.frombuffer(_json(content.metadata), np.uint8)
+    members[_DIGEST] = np.frombuffer(_hashed(content, hashlib.sha256()).digest(), np.uint8)
+    if key is not None:
+        signature = _hashed(content, hmac.new(key, digestmod=hashlib.sha256)).digest()
+        members[_HMAC] = np.frombuffer(signature, np.uint8)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **members)
+    return atomic_write(path, buffer.getvalue())
+
+
+def read_archive(
+    path: str | Path,
+    schema: str,
+    version: int,
+    arrays: Sequence[str],
+    *,
+    key: bytes | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Content:
+    """The content of a file, after digest and (with a key) signature were found right.
+
+    Args:
+      path: the file.
+      schema: that it has to state.
+      version: of the schema.
+      arrays: names of the float64 arrays that it has to hold.
+      key: refuses files that are not signed with it.
+      max_bytes: refuses files that unpack to more.
+    Raises:
+      FileNotFoundError: no such file.
+      SiteFileError: damaged, hostile, changed, of another kind, or not signed with the key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    members = _members(path, arrays, max_bytes)
+    for name, array in members.items():
+        wanted = np.uint8 if name in (_METADATA, _DIGEST, _HMAC) else np.float64
+        if array.dtype != wanted:
+            raise SiteFileError(
+                path.name, name, f"has dtype {array.dtype}, not {np.dtype(wanted)}", _AGAIN
+            )
+    content = Content(_metadata(path, members, schema, version), {n: members[n] for n in arrays})
+    _check_origin(path, content, members, key)
+    return content
+
+
+_AGAIN = "ask the sender to write the file again"
+
+
+def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.ndarray]:
+    """All arrays, once the table of contents was found to be as it must."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [(m.filename.removesuffix(".npy"), m.file_size) for m in archive.infolist()]
+        required = {_METADATA, _DIGEST, *arrays}
+        names = [name for name, _ in sizes]
+        odd = (required - set(names)) or (set(names) - required - {_HMAC})
+        if odd or len(set(names)) < len(names):
+            raise SiteFileError(
+                path.name, min(odd, default="members"), "is missing, unknown or there twice",
+                "is this a file of `jaxmed site`, of this step?",
+            )  # fmt: skip
+        if dict(sizes)[_METADATA] > MAX_METADATA_BYTES:
+            raise SiteFileError(
+                path.name, _METADATA, f"unpacks to more than {MAX_METADATA_BYTES} bytes", _AGAIN
+            )
+        return read_arrays(path, max_bytes)
+    except (SiteFileError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile raises errors of many types on a damaged file
+        raise SiteFileError(path.name, "archive", str(error) or repr(error), _AGAIN) from error
+
+
+def _metadata(
+    path: Path, members: Mapping[str, np.ndarray], schema: str, version: int
+) -> dict[str, Any]:
+    try:
+        metadata = json.loads(members[_METADATA].tobytes().decode())
+        # Text that Python reads but JSON does not have, NaN among it, has no canonical bytes.
+        _json(metadata)
+    except (ValueError, RecursionError) as error:
+        raise SiteFileError(path.name, _METADATA, f"is no JSON ({error})", _AGAIN) from error
+    if not isinstance(metadata, dict) or metadata.get("schema") != schema:
+        found = metadata.get("schema") if isinstance(metadata, dict) else None
+        raise SiteFileError(path.name, "schema", f"is {found!r}, not {schema!r}", "give that file")
+    if metadata.get("version") != version:
+        raise SiteFileError(
+            path.name, "version", f"is {metadata.get('version')!r}, this jaxmed reads {version}",
+            "let all sites use the same version of jaxmed",
+        )  # fmt: skip
+    return metadata
+
+
+def _check_origin(
+    path: Path, content: Content, members: Mapping[str, np.ndarray], key: bytes | None
+) -> None:
+    digest = _hashed(content, hashlib.sha256()).digest()
+    if not hmac.compare_digest(digest, members[_DIGEST].tobytes()):
+        raise SiteFileError(
+            path.name, _DIGEST, "does not fit the content: the file was changed", _AGAIN
+        )
+    if key is None:
+        return
+    if _HMAC not in members:
+        raise SiteFileError(
+            path.name, _HMAC, "is missing: the file is not signed",
+            "let the site sign it (--hmac-key)",
+        )  # fmt: skip
+    signature = _hashed(content, hmac.new(key, digestmod=hashlib.sha256)).digest()
+    if not hmac.compare_digest(signature, members[_HMAC].tobytes()):
+        raise SiteFileError(
+            path.name, _HMAC, "was made with another key, or the file was changed",
+            "compare keys with the site, over another channel",
+        )  # fmt: skip

@@ -1,0 +1,216 @@
+"""The leave-one-out variance of the joint test from sums that sites return in a second round.
+
+With the upper triangular factor R of the merged co-moments (columns covariates, exposure,
+mediators, outcome), a site's centred rows x' give coordinates x' R^-1, orthonormal over all sites
+together. They hold the leverage h (sum of squares, plus the share of the intercept), the whitened
+mediators, of which g is the combination by the exposure path, yperp that by the outcome path plus
+the residual, and the residual e. No site needs another's rows.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.federated.archive import Content, read_archive, write_archive
+from jaxmed.federated.merge import MergeError, expand, site_rows
+from jaxmed.federated.merged import Merged
+from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.storage import complaint_of
+from jaxmed.federated.summary import SiteSummary, summarise
+from jaxmed.geometry.paths import paths
+from jaxmed.inference.joint_test import JointTest, joint_test_from
+from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE, SMALLEST_SHARE
+from jaxmed.statistics.cross_moments import CrossMoments
+from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
+
+__all__ = ["RoundSums", "leave_one_out_test", "load_sums", "round_sums", "save_sums"]
+
+SCHEMA, VERSION = "jaxmed.second_round", 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundSums:
+    """What one site returns: two sums over its rows and one yes or no."""
+
+    site: str
+    merged: str  # digest of the merged moments
+    count: int
+    variance: float  # sum of g^2 yperp e / (1 - h), exposure^2 outcome^2 units
+    hc3: float  # sum of (g e / (1 - h))^2
+    exceeds: bool  # whether a leverage is above the bound; which and how large is not told
+
+
+def round_sums(
+    data: MediationData,
+    merged: Merged,
+    *,
+    site: str,
+    min_rows: int = 20,
+    max_ratio: float = 0.33,
+    min_cell: int = 5,
+) -> RoundSums:
+    """The sums of one site.
+
+    Args:
+      data: the rows of the site's summary.
+      merged: moments of all sites, this one among them.
+      site: its label.
+      min_rows: as for the summary, like the next two.
+      max_ratio: columns per row.
+      min_cell: smallest class.
+    Raises:
+      ReleaseRefused: the rules of the first round; noise in the merged moments; merged moments
+        in which this site's summary of these rows is not, or that leave no possible rest.
+      MergeError: other columns.
+    """
+    own = summarise(data, site=site, min_rows=min_rows, max_ratio=max_ratio, min_cell=min_cell)
+    _check_part(own, merged)
+    rows = site_rows(data, site, merged.design)
+    return _sums(rows, merged, site)
+
+
+def _check_part(own: SiteSummary, merged: Merged) -> None:
+    if any(merged.noisy):
+        raise ReleaseRefused(
+            "the merged moments hold noise: sums over the rows without noise would undo it"
+        )
+    if own.site not in merged.design.sites:
+        raise MergeError(
+            f"site {own.site!r} is none of the merged {', '.join(merged.design.sites)}"
+        )
+    if own.digest != merged.digests[merged.design.sites.index(own.site)]:
+        raise ReleaseRefused(
+            f"the summary of these rows is not the one merged for {own.site!r}: use the same rows, "
+            "columns, rules, machine and number of threads as in the first round"
+        )
+    # What the others are said to have must be possible: total minus own is positive semidefinite.
+    part = expand(own.moments, own.site, merged.design)
+    total = merged.moments
+    rest = float(total.weight) - float(part.weight)
+    both = np.stack([np.asarray(total.mean), np.asarray(part.mean)])
+    step = both[1] - both[0]
+    share = float(part.weight) * (1 + float(part.weight) / rest) if rest > 0.5 else 0.0
+    left = np.asarray(total.comoment) - np.asarray(part.comoment) - share * np.outer(step, step)
+    size = np.sqrt(np.diagonal(np.asarray(total.comoment)))
+    left = left / np.where(size > 0, size, 1) / np.where(size > 0, size, 1)[:, None]
+    if rest < -0.5 or np.linalg.eigvalsh((left + left.T) / 2)[0] < -1e-8 * len(size):
+        raise ReleaseRefused("the merged moments cannot contain these rows: merge again")
+
+
+def _sums(rows: MediationData, merged: Merged, site: str) -> RoundSums:
+    moments = _analysed(merged)
+    kept = [rows.names.mediators.index(name) for name in moments.names.mediators]
+    q, p = moments.num_covariates, moments.num_mediators
+    order = [*range(q + 1), *range(q + 2, q + 2 + p), q + 1]
+    columns = np.concatenate(
+        [
+            np.asarray(rows.covariates),
+            np.asarray(rows.exposure)[:, None],
+            np.asarray(rows.mediators)[:, kept],
+            np.asarray(rows.outcome)[:, None],
+        ],
+        axis=1,
+    )
+    comoment = np.asarray(moments.comoment)[np.ix_(order, order)]
+    length = np.sqrt(np.diagonal(comoment))
+    upper = np.linalg.cholesky(comoment / length / length[:, None]).T
+    centred = (columns - np.asarray(moments.mean)[order]) / length
+    w = np.ones(len(columns)) if rows.weights is None else np.asarray(rows.weights)
+    root = np.sqrt(w)
+    coordinates = root[:, None] * np.linalg.solve(upper.T, centred.T).T
+    leverage = w / float(moments.weight) + (coordinates[:, :-1] ** 2).sum(axis=1)
+    whitened = coordinates[:, q + 1 : -1]
+    exposure_path = upper[q, q] * _covector_path(upper, q) * length[q]
+    g = whitened @ exposure_path
+    residual = coordinates[:, -1] * upper[-1, -1] * length[-1]
+    yperp = whitened @ (upper[q + 1 : -1, -1] * length[-1]) + residual
+    left = np.maximum(1 - leverage, np.finfo(float).eps)
+    return RoundSums(
+        site,
+        merged.digest,
+        int(np.count_nonzero(w)),
+        float(np.sum(g**2 * yperp * residual / left)),
+        float(np.sum((g * residual / left) ** 2)),
+        bool(leverage[w > 0].max() > LARGEST_LEVERAGE),
+    )
+
+
+def _covector_path(upper: np.ndarray, q: int) -> np.ndarray:
+    """L^-1 of the exposure's row of R at the mediators."""
+    return np.linalg.solve(upper[q + 1 : -1, q + 1 : -1].T, upper[q, q + 1 : -1])
+
+
+def _analysed(merged: Merged) -> CrossMoments:
+    """Without the mediators that the analysis leaves out as constant or duplicated."""
+    reasons = degenerate_mediators(merged.moments, np.dtype(merged.rows_dtype))
+    return keep_mediators(merged.moments, np.flatnonzero(reasons == st.OK))
+
+
+def leave_one_out_test(merged: Merged, sums: Sequence[RoundSums]) -> JointTest:
+    """The joint test with the variance from all sites' sums.
+
+    Equals `joint_test(paths, data=pooled, variance="leave_one_out")` up to rounding.
+
+    Args:
+      merged: what the sites were given.
+      sums: one from every site.
+    Raises:
+      MergeError: a site is missing, there twice, answers to other moments or with other counts.
+    """
+    sites = [s.site for s in sums]
+    if sorted(sites) != sorted(merged.design.sites):
+        raise MergeError(
+            f"sums of {', '.join(sites) or 'no site'}, needed once from each of "
+            f"{', '.join(merged.design.sites)}"
+        )
+    for one in sums:
+        if one.merged != merged.digest:
+            raise MergeError(f"{one.site!r} answered to other merged moments: run the round again")
+        if one.count != merged.counts[merged.design.sites.index(one.site)]:
+            raise MergeError(f"{one.site!r} used {one.count} rows, not those of its summary")
+    moments = _analysed(merged)
+    unnamed = dataclasses.replace(moments, names=type(moments.names)())
+    q = paths(unnamed).quadratics
+    variance, hc3 = (sum(getattr(s, f) for s in sums) for f in ("variance", "hc3"))
+    homoskedastic = q.residual_variance * q.exposure_exposure * q.exposure_ss
+    unusable = (variance <= SMALLEST_SHARE * homoskedastic) | any(s.exceeds for s in sums)
+    return joint_test_from(
+        q, jnp.where(unusable, hc3, variance), st.when(unusable, st.VARIANCE_FALLBACK)
+    )
+
+
+_FIELDS = {"site": str, "merged": str, "count": int, "exceeds": bool}
+
+
+def save_sums(sums: RoundSums, path: str | Path, *, key: bytes | None = None) -> Path:
+    """Writes the sums as .npz; with a key they are signed."""
+    metadata = {"schema": SCHEMA, "version": VERSION}
+    metadata |= {name: getattr(sums, name) for name in _FIELDS}
+    arrays = {"sums": np.asarray([sums.variance, sums.hc3])}
+    return write_archive(path, Content(json.loads(json.dumps(metadata)), arrays), key)
+
+
+def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
+    """Sums from a file.
+
+    Raises:
+      SiteFileError: damaged or changed, or no such sums.
+    """
+    content = read_archive(path, SCHEMA, VERSION, ("sums",), key=key, max_bytes=2**22)
+    wrong, again = complaint_of(path), "ask the site to write the file again"
+    metadata: dict[str, Any] = content.metadata
+    for name, kind in _FIELDS.items():
+        if not isinstance(metadata.get(name), kind) or (kind is int and metadata[name] is True):
+            raise wrong(name, f"is no {kind.__name__}", again)
+    values = content.arrays["sums"]
+    if values.shape != (2,) or not np.isfinite(values).all() or values[1] < 0:
+        raise wrong("sums", "are not two finite numbers, the second not negative", again)
+    fields = {name: metadata[name] for name in _FIELDS}
+    return RoundSums(**fields, variance=float(values[0]), hc3=float(values[1]))

@@ -1,0 +1,163 @@
+"""What one site tells the others: moments, names, and the rules under which they were released."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import InvalidDataError
+from jaxmed.federated.archive import Content, digest_of
+from jaxmed.federated.noise import Noise, noisy_moments
+from jaxmed.federated.release import Rules, binary_columns, check_release
+from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "SiteSummary",
+    "content_of",
+    "in_float64",
+    "names_hash",
+    "summarise",
+]
+
+SCHEMA, VERSION = "jaxmed.site", 1
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteSummary:
+    """Moments of one site's rows; no row, minimum or maximum is in it.
+
+    Columns are [covariates, exposure, outcome, mediators], d = q + 2 + p of them.
+    """
+
+    site: str
+    moments: CrossMoments  # NumPy float64, names complete
+    rows_dtype: str  # of the rows, by which constant columns are told
+    binary: tuple[bool, ...]  # [d] columns of zeros and ones; all False with noise
+    rules: Rules
+    noise: Noise | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the d columns in their order."""
+        names = self.moments.names
+        return (*names.covariates, names.exposure, names.outcome, *names.mediators)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of everything in the summary."""
+        return digest_of(content_of(self))
+
+
+def summarise(
+    data: MediationData,
+    *,
+    site: str,
+    min_rows: int = 20,
+    max_ratio: float = 0.33,
+    min_cell: int = 5,
+    noise: Noise | None = None,
+    generator: np.random.Generator | None = None,
+) -> SiteSummary:
+    """The summary that a site may send, or a refusal.
+
+    Args:
+      data: rows of one site, on the host. Case weights are those of the data, scaled to mean 1
+        within the site.
+      site: label of letters, digits, "_", "." and "-"; it names the columns of site effects.
+      min_rows: fewer rows are refused; at least 10.
+      max_ratio: more columns (p + q + 2) per row are refused.
+      min_cell: smaller non-empty classes of two- and three-valued columns are refused.
+      noise: Gaussian mechanism (`noise_for`); None releases the moments themselves.
+      generator: of the noise, for simulations alone; None: the system's secure randomness.
+    Returns:
+      SiteSummary with moments accumulated in float64.
+    Raises:
+      ReleaseRefused: with the reason.
+      InvalidDataError: NaN or infinity in the rows; case weights with noise.
+      ValueError: a label or thresholds out of range.
+    """
+    check_label(site)
+    rules = Rules(min_rows, max_ratio, min_cell)
+    dtype = str(np.asarray(data.mediators).dtype)
+    data = in_float64(data)
+    check_release(data, rules)
+    if noise is None:
+        moments, binary = cross_moments(data), binary_columns(data)
+    else:
+        moments = noisy_moments(data, noise, generator)
+        binary = (False,) * len(noise.centre)
+    if not np.isfinite(np.asarray(moments.comoment)).all():
+        raise InvalidDataError("the rows hold NaN or infinite values: drop or impute them first")
+    return SiteSummary(site, _symmetric(moments), dtype, binary, rules, noise)
+
+
+def check_label(site: Any) -> None:
+    """Raises ValueError for what cannot be part of a column name."""
+    if not isinstance(site, str) or not _LABEL.fullmatch(site):
+        raise ValueError(f"site labels are 1 to 64 letters, digits, '_', '.' or '-', not {site!r}")
+
+
+def in_float64(data: MediationData) -> MediationData:
+    """The rows on the host in float64, with a name for every column."""
+    p, q = np.shape(data.mediators)[1], np.shape(data.covariates)[1]
+    names = data.names
+    names = dataclasses.replace(
+        names,
+        mediators=names.mediators or tuple(f"m{j + 1}" for j in range(p)),
+        covariates=names.covariates or tuple(f"c{j + 1}" for j in range(q)),
+    )
+    fields: dict[str, Any] = {
+        name: np.asarray(getattr(data, name), np.float64)
+        for name in ("exposure", "mediators", "outcome", "covariates")
+    }
+    if data.weights is not None:
+        fields["weights"] = np.asarray(data.weights, np.float64)
+    return MediationData(**fields, names=names)
+
+
+def names_hash(columns: tuple[str, ...], num_covariates: int) -> str:
+    """sha256 of the ordered names with the place of the exposure."""
+    return hashlib.sha256(json.dumps([num_covariates, *columns]).encode()).hexdigest()
+
+
+def content_of(summary: SiteSummary) -> Content:
+    """The summary as metadata and arrays."""
+    moments, names = summary.moments, summary.moments.names
+    metadata = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "site": summary.site,
+        "names": dataclasses.asdict(names),
+        "names_sha256": names_hash(summary.columns, moments.num_covariates),
+        "rows_dtype": summary.rows_dtype,
+        "binary": list(summary.binary),
+        "rules": dataclasses.asdict(summary.rules),
+        "noise": None
+        if summary.noise is None
+        else dataclasses.asdict(summary.noise) | {"sigma": summary.noise.sigma},
+    }
+    # As JSON gives it back, so that the digest is the same before and after a file.
+    return Content(json.loads(json.dumps(metadata)), arrays_of(moments))
+
+
+def arrays_of(moments: CrossMoments) -> dict[str, np.ndarray]:
+    """Arrays of moments for a file."""
+    counts = [float(v) for v in (moments.count, moments.weight, moments.weight_square)]
+    return {
+        "counts": np.asarray(counts),
+        "mean": np.asarray(moments.mean, np.float64),
+        "comoment": np.asarray(moments.comoment, np.float64),
+    }
+
+
+def _symmetric(moments: CrossMoments) -> CrossMoments:
+    comoment = np.asarray(moments.comoment)
+    half: Any = (comoment + comoment.T) / 2
+    return dataclasses.replace(moments, comoment=half)
