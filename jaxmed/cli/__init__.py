@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jaxmed.cli import analyses, compare, launch, study
+from jaxmed.cli import analyses, compare, launch, site, study
 
 __all__ = ["main"]
 
@@ -34,5 +34,6 @@ def _parser() -> argparse.ArgumentParser:
     analyses.add_commands(commands)
     compare.add_command(commands)
     study.add_command(commands)
+    site.add_command(commands)
     launch.add_command(commands)
     return parser

@@ -7,11 +7,20 @@ from pathlib import Path
 import jax
 
 from jaxmed.cli.shared import message_arguments, use_cache
-from jaxmed.data.frames import FrameResult, from_frame_with_report
+from jaxmed.data.frames import FrameColumns, FrameResult, columns_of, data_of
 from jaxmed.data.readers import read_table
+from jaxmed.data.tables import Table, as_table
 from jaxmed.parallel.processes import join
 
-__all__ = ["comma", "common_arguments", "contrast_of", "data_arguments", "prepare", "read_data"]
+__all__ = [
+    "comma",
+    "common_arguments",
+    "contrast_of",
+    "data_arguments",
+    "prepare",
+    "read_columns",
+    "read_data",
+]
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,9 +92,20 @@ def read_data(
     Raises:
       ValueError: a contrast that is no pair, or whatever the data are refused for.
     """
+    found, _ = read_columns(options, say, covariates)
+    return FrameResult(data_of(found), found.report)
+
+
+def read_columns(
+    options: argparse.Namespace,
+    say: Callable[[str], None],
+    covariates: Sequence[str] | None = None,
+) -> tuple[FrameColumns, Table]:
+    """As `read_data`, with the positions of the rows in the table, and the table."""
     say(f"reading {options.file}")
-    return from_frame_with_report(
-        read_table(options.file),
+    table = as_table(read_table(options.file))
+    found = columns_of(
+        table,
         exposure=options.exposure,
         outcome=options.outcome,
         mediators=options.mediators,
@@ -95,3 +115,4 @@ def read_data(
         contrast=contrast_of(options),
         nan_policy=options.nan_policy,
     )
+    return found, table

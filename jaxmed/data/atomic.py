@@ -19,7 +19,9 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
-def atomic_write(path: str | Path, content: bytes | str, *, durable: bool = False) -> Path:
+def atomic_write(
+    path: str | Path, content: bytes | str, *, durable: bool = False, private: bool = False
+) -> Path:
     """Writes a file so that no reader ever sees half of it; makes the folder.
 
     Args:
@@ -27,6 +29,7 @@ def atomic_write(path: str | Path, content: bytes | str, *, durable: bool = Fals
       content: text is written as UTF-8.
       durable: waits until the file and its name are on the disk, so that they survive a crash of
         the machine and not only of the process.
+      private: only the owner may read or write the file (mode 0600).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,8 @@ def atomic_write(path: str | Path, content: bytes | str, *, durable: bool = Fals
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
+        if not private:
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

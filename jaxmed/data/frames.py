@@ -101,11 +101,15 @@ def from_frame_with_report(
         covariates=covariates, weights=weights, where=where, contrast=contrast,
         nan_policy=nan_policy,
     )  # fmt: skip
+    return FrameResult(data_of(found), found.report)
+
+
+def data_of(found: FrameColumns) -> MediationData:
+    """The checked data set of columns read with their mediators."""
     assert found.mediators is not None
-    data = mediation_data(
+    return mediation_data(
         found.exposure, found.mediators, found.outcome, found.covariates, found.weights, found.names
     )
-    return FrameResult(data, found.report)
 
 
 def columns_of(

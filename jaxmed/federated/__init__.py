@@ -4,6 +4,7 @@ from jaxmed.federated.archive import SiteFileError, read_key
 from jaxmed.federated.merge import Design, MergeError, merge_sites
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
+from jaxmed.federated.noisy_intervals import NoisyIntervals, noisy_intervals
 from jaxmed.federated.release import ReleaseRefused, Rules
 from jaxmed.federated.second_round import (
     RoundSums,
@@ -20,6 +21,7 @@ __all__ = [
     "MergeError",
     "Merged",
     "Noise",
+    "NoisyIntervals",
     "ReleaseRefused",
     "RoundSums",
     "Rules",
@@ -33,6 +35,7 @@ __all__ = [
     "merge_sites",
     "merged_of",
     "noise_for",
+    "noisy_intervals",
     "read_key",
     "round_sums",
     "save_merged",

@@ -220,6 +220,8 @@ def _listed(names: str | tuple[str, ...]) -> tuple[str, ...]:
 def _varying(summary: SiteSummary) -> tuple[str, ...]:
     """Covariates that vary within the site."""
     moments, q = summary.moments, summary.moments.num_covariates
+    if summary.noise is not None:  # which hides whether they do
+        return moments.names.covariates
     spread = np.sqrt(np.maximum(np.diagonal(np.asarray(moments.comoment))[:q], 0))
     size = np.abs(np.asarray(moments.mean)[:q]) * np.sqrt(float(moments.weight))
     varies = spread > NO_SPREAD * (size + spread)

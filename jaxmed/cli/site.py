@@ -1,0 +1,282 @@
+"""`jaxmed site`: analyses of several sites that send moments instead of rows."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.analysis.moments import METHODS, mediate_moments
+from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_columns
+from jaxmed.cli.shared import Say, message_arguments, progress
+from jaxmed.data.columns import Factor
+from jaxmed.data.frames import FrameColumns, data_of
+from jaxmed.data.selection import find
+from jaxmed.data.tables import Table
+from jaxmed.federated.archive import read_key
+from jaxmed.federated.bounds import read_bounds
+from jaxmed.federated.ledger import LEDGER_NAME, record_release, row_labels
+from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
+from jaxmed.federated.noise import Noise, noise_for
+from jaxmed.federated.noisy_intervals import noisy_intervals
+from jaxmed.federated.release import column_names
+from jaxmed.federated.second_round import leave_one_out_test, load_sums, round_sums, save_sums
+from jaxmed.federated.storage import load_site, save_site
+from jaxmed.federated.summary import SiteSummary, in_float64, summarise
+from jaxmed.reports import save
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Any) -> None:
+    """Adds `site` and its own commands to the parser of `jaxmed`."""
+    site = commands.add_parser("site", help="several sites, moments instead of rows")
+    parts = site.add_subparsers(required=True, metavar="summarise|check|merge|mediate|second-round")
+
+    run = parts.add_parser("summarise", help="at a site: the file that may be sent, or a refusal")
+    _release_arguments(run)
+    run.add_argument("--epsilon", type=float, help="with noise: privacy loss, e.g. 1")
+    run.add_argument("--delta", type=float, help="with noise: below 1 / persons, e.g. 1e-6")
+    run.add_argument(
+        "--bounds", type=Path, metavar="FILE", help="with noise: column,centre,scale, all public"
+    )
+    run.add_argument("--clip", type=float, metavar="R", help="with noise: largest norm of a row")
+    run.set_defaults(run=_summarise)
+
+    check = parts.add_parser("check", help="what a site's file says, and whether it can be true")
+    check.add_argument("file", type=Path)
+    _key_arguments(check)
+    check.set_defaults(run=_check)
+
+    merge = parts.add_parser("merge", help="files of the sites to one")
+    merge.add_argument("files", type=Path, nargs="+")
+    merge.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    merge.add_argument("--site-effects", action="store_true", help="an intercept for each site")
+    merge.add_argument(
+        "--covariates-by-site", action="store_true", help="intercept and slopes for each site"
+    )
+    _key_arguments(merge)
+    merge.set_defaults(run=_merge)
+
+    mediate = parts.add_parser("mediate", help="the analysis of the merged file")
+    mediate.add_argument("file", type=Path, help="written by `merge`")
+    common_arguments(mediate)
+    mediate.add_argument(
+        "--method", default="maxie,maxcor", help=f"comma list of {', '.join(METHODS)}"
+    )
+    mediate.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
+    mediate.add_argument(
+        "--standardise", action=argparse.BooleanOptionalAction, default=True,
+        help="mediators to unit standard deviation",
+    )  # fmt: skip
+    mediate.add_argument(
+        "--leave-one-out", type=Path, nargs="+", metavar="FILE", help="written by `second-round`"
+    )
+    mediate.add_argument(
+        "--sites", type=Path, nargs="+", metavar="FILE",
+        help="with noise: the sites' files in the order merged, to widen the intervals",
+    )  # fmt: skip
+    mediate.add_argument("--no-figures", action="store_true", help="tables only")
+    mediate.add_argument("--hmac-key", type=Path, metavar="FILE", help="refuse unsigned files")
+    mediate.set_defaults(run=_mediate)
+
+    again = parts.add_parser("second-round", help="at a site: sums for the leave-one-out variance")
+    _release_arguments(again)
+    again.add_argument("--merged", type=Path, required=True, metavar="FILE", help="of `merge`")
+    again.set_defaults(run=_second_round)
+
+
+def _release_arguments(parser: argparse.ArgumentParser) -> None:
+    data_arguments(parser)
+    parser.add_argument("--site", required=True, metavar="NAME", help="label of this site")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    parser.add_argument("--row-id", metavar="COL", help="identifies persons across releases")
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE",
+        help=f"of earlier releases; stays here (default {LEDGER_NAME} beside the data)",
+    )  # fmt: skip
+    parser.add_argument("--min-rows", type=int, default=20, help="at least 10 (default 20)")
+    parser.add_argument("--max-ratio", type=float, default=0.33, help="columns per row")
+    parser.add_argument("--min-cell", type=int, default=5, help="smallest class of 0/1 columns")
+    _key_arguments(parser)
+
+
+def _key_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hmac-key", type=Path, metavar="FILE", help="secret to sign and verify")
+    message_arguments(parser)
+
+
+def _summarise(options: argparse.Namespace) -> None:
+    say = _start(options)
+    found, table = read_columns(options, say)
+    data = data_of(found)
+    columns = column_names(in_float64(data))
+    noise = _noise(options, columns)
+    summary = summarise(
+        data, site=options.site, min_rows=options.min_rows, max_ratio=options.max_ratio,
+        min_cell=options.min_cell, noise=noise,
+    )  # fmt: skip
+    _record(options, found, table, "summary", summary.digest, noise is not None)
+    save_site(summary, options.out, key=_key(options))
+    print("\n".join([*found.report.lines(), *_described(summary), f"Written: {options.out}"]))
+
+
+def _noise(options: argparse.Namespace, columns: tuple[str, ...]) -> Noise | None:
+    given = (options.epsilon, options.delta, options.bounds, options.clip)
+    if all(value is None for value in given):
+        return None
+    if any(value is None for value in given):
+        raise ValueError("noise needs all of --epsilon, --delta, --bounds and --clip")
+    return noise_for(
+        columns, read_bounds(options.bounds), epsilon=options.epsilon, delta=options.delta,
+        clip=options.clip,
+    )  # fmt: skip
+
+
+def _record(
+    options: argparse.Namespace,
+    found: FrameColumns,
+    table: Table,
+    kind: str,
+    digest: str,
+    noise: bool,
+) -> None:
+    """Into the ledger, before anything is written that may be sent."""
+    path = options.ledger or options.file.parent / LEDGER_NAME
+    if options.row_id is None:
+        source = f"position in {options.file.name}"
+        labels = [f"{options.file.name}:{row}" for row in found.rows]
+        print(
+            f"Rows are told apart by their position in {options.file.name}: an overlap with "
+            "another file of the same persons goes unseen (--row-id COL names a column)"
+        )
+    else:
+        source = f"column {options.row_id}"
+        labels = _identifiers(table, options.row_id, found.rows)
+    record_release(
+        path, kind=kind, digest=digest, identifiers=labels, identified_by=source, noise=noise
+    )
+    print(f"Ledger: {path} (stays at the site)")
+
+
+def _identifiers(table: Table, name: str, positions: np.ndarray) -> list[str]:
+    column = table.read(find(name, table.fields, "row-id")).values
+    if isinstance(column, Factor):
+        names = np.asarray([*column.levels, ""], object)  # code -1: missing
+        return row_labels(names[column.codes[positions]])
+    return row_labels(column[positions])
+
+
+def _check(options: argparse.Namespace) -> None:
+    _start(options)
+    key = _key(options)
+    summary = load_site(options.file, key=key)
+    signed = "signature verified" if key is not None else "signature not looked at (no --hmac-key)"
+    print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}"]))
+
+
+def _described(summary: SiteSummary) -> list[str]:
+    moments, rules = summary.moments, summary.rules
+    count = float(moments.count)
+    lines = [
+        f"site {summary.site}: {count:.0f} rows, {moments.num_mediators} mediators, "
+        f"{moments.num_covariates} covariates",
+        f"exposure {moments.names.exposure}, outcome {moments.names.outcome}",
+        f"rules: {rules.min_rows} rows, {rules.max_ratio} columns per row, cells of "
+        f"{rules.min_cell}",
+    ]
+    if summary.noise is not None:
+        noise = summary.noise
+        lines.append(
+            f"noise: epsilon {noise.epsilon:g}, delta {noise.delta:g}, rows cut to norm "
+            f"{noise.clip:g}, sd {noise.sigma:.4g} (scaled units)"
+        )
+    return lines
+
+
+def _merge(options: argparse.Namespace) -> None:
+    say = _start(options)
+    key = _key(options)
+    say(f"reading {len(options.files)} files")
+    summaries = [load_site(path, key=key) for path in options.files]
+    merged = merged_of(
+        summaries, site_effects=options.site_effects,
+        covariates="by_site" if options.covariates_by_site else "shared",
+    )  # fmt: skip
+    save_merged(merged, options.out, key=key)
+    print("\n".join([*merged.report.lines(), f"Written: {options.out}"]))
+
+
+def _mediate(options: argparse.Namespace) -> None:
+    prepare(options)
+    say = progress(options.quiet)
+    key = _key(options)
+    merged = load_merged(options.file, key=key)
+    _refuse_hidden_noise(merged, options)
+    test = None
+    if options.leave_one_out is not None:
+        test = leave_one_out_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
+    result = mediate_moments(
+        merged.moments, comma(options.method), key=options.seed, level=options.level,
+        standardise_mediators=options.standardise, replicates=options.replicates,
+        leave_one_out=test, rows_dtype=np.dtype(merged.rows_dtype), source=merged.report,
+        progress=say,
+    )  # fmt: skip
+    print(result.summary())
+    if any(merged.noisy):
+        _show_noisy(merged, options, key)
+    if options.out is not None:
+        say(f"writing {options.out}")
+        save.save(result.record, options.out, figures=not options.no_figures)
+        print(f"\nReport: {options.out / 'report.html'}")
+
+
+def _refuse_hidden_noise(merged: Merged, options: argparse.Namespace) -> None:
+    if any(merged.noisy) and options.sites is None:
+        raise ValueError(
+            "these moments hold noise, of which no interval of the report knows: name the sites' "
+            "files with --sites, and the intervals are widened"
+        )
+
+
+def _show_noisy(merged: Merged, options: argparse.Namespace, key: bytes | None) -> None:
+    summaries = [load_site(path, key=key) for path in options.sites]
+    if tuple(s.digest for s in summaries) != merged.digests:
+        raise ValueError("--sites are not the files that were merged, in their order")
+    found = noisy_intervals(
+        jax.random.key(options.seed), summaries, site_effects=merged.design.site_effects,
+        covariates="by_site" if merged.design.by_site else "shared", level=options.level,
+    )  # fmt: skip
+    print("\nThe tests and intervals above do not know of the noise; these intervals do.")
+    print(f"{found.sentence}.")
+    for part, one in found.parts.items():
+        print(
+            f"  {part:12s} {one.estimate:10.4g}  [{one.lower:.4g}, {one.upper:.4g}]  "
+            f"(noise sd {one.noise_sd:.3g})"
+        )
+
+
+def _second_round(options: argparse.Namespace) -> None:
+    say = _start(options)
+    key = _key(options)
+    merged = load_merged(options.merged, key=key)
+    found, table = read_columns(options, say)
+    data = data_of(found)
+    sums = round_sums(
+        data, merged, site=options.site, min_rows=options.min_rows,
+        max_ratio=options.max_ratio, min_cell=options.min_cell,
+    )  # fmt: skip
+    _record(options, found, table, "second_round", merged.digest, False)
+    save_sums(sums, options.out, key=key)
+    print(f"two sums over {sums.count} rows\nWritten: {options.out}")
+
+
+def _start(options: argparse.Namespace) -> Say:
+    # Sums of a site are in float64 whatever the file holds.
+    jax.config.update("jax_enable_x64", True)
+    return progress(options.quiet)
+
+
+def _key(options: argparse.Namespace) -> bytes | None:
+    return None if options.hmac_key is None else read_key(options.hmac_key)
