@@ -8,6 +8,8 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.moments import METHODS, mediate_moments
+from jaxmed.analysis.noisy_intervals import noisy_intervals
+from jaxmed.analysis.site_round import leave_one_out_test
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_columns
 from jaxmed.cli.shared import Say, message_arguments, progress
 from jaxmed.data.columns import Factor
@@ -19,9 +21,8 @@ from jaxmed.federated.bounds import read_bounds
 from jaxmed.federated.ledger import LEDGER_NAME, record_release, row_labels
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, noise_for
-from jaxmed.federated.noisy_intervals import noisy_intervals
 from jaxmed.federated.release import column_names
-from jaxmed.federated.second_round import leave_one_out_test, load_sums, round_sums, save_sums
+from jaxmed.federated.second_round import load_sums, round_sums, save_sums
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import SiteSummary, in_float64, summarise
 from jaxmed.reports import save

@@ -4,15 +4,14 @@ from jaxmed.federated.archive import SiteFileError, read_key
 from jaxmed.federated.merge import Design, MergeError, merge_sites
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
-from jaxmed.federated.noisy_intervals import NoisyIntervals, noisy_intervals
 from jaxmed.federated.release import ReleaseRefused, Rules
 from jaxmed.federated.second_round import (
     RoundSums,
-    leave_one_out_test,
     load_sums,
     round_sums,
     save_sums,
 )
+from jaxmed.federated.single_mediators import components, guo_screen, hima_screen, marginal
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import SiteSummary, summarise
 
@@ -21,21 +20,22 @@ __all__ = [
     "MergeError",
     "Merged",
     "Noise",
-    "NoisyIntervals",
     "ReleaseRefused",
     "RoundSums",
     "Rules",
     "SiteFileError",
     "SiteSummary",
     "gaussian_sigma",
-    "leave_one_out_test",
+    "components",
+    "guo_screen",
+    "hima_screen",
+    "marginal",
     "load_merged",
     "load_site",
     "load_sums",
     "merge_sites",
     "merged_of",
     "noise_for",
-    "noisy_intervals",
     "read_key",
     "round_sums",
     "save_merged",

@@ -67,7 +67,7 @@ def _hashed(content: Content, state: Any) -> Any:
         array = np.ascontiguousarray(content.arrays[name], "<f8")
         put(name.encode())
         put(repr(array.shape).encode())
-        put(memoryview(array.reshape(-1)).cast("B"))  # no copy
+        put(array.reshape(-1).view(np.uint8).data)  # no copy
     return state
 
 

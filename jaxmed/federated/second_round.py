@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
@@ -24,13 +23,11 @@ from jaxmed.federated.merged import Merged
 from jaxmed.federated.release import ReleaseRefused
 from jaxmed.federated.storage import complaint_of
 from jaxmed.federated.summary import SiteSummary, summarise
-from jaxmed.geometry.paths import paths
-from jaxmed.inference.joint_test import JointTest, joint_test_from
-from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE, SMALLEST_SHARE
+from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
 
-__all__ = ["RoundSums", "leave_one_out_test", "load_sums", "round_sums", "save_sums"]
+__all__ = ["RoundSums", "analysed", "check_sums", "load_sums", "round_sums", "save_sums"]
 
 SCHEMA, VERSION = "jaxmed.second_round", 1
 
@@ -105,7 +102,7 @@ def _check_part(own: SiteSummary, merged: Merged) -> None:
 
 
 def _sums(rows: MediationData, merged: Merged, site: str) -> RoundSums:
-    moments = _analysed(merged)
+    moments = analysed(merged)
     kept = [rows.names.mediators.index(name) for name in moments.names.mediators]
     q, p = moments.num_covariates, moments.num_mediators
     order = [*range(q + 1), *range(q + 2, q + 2 + p), q + 1]
@@ -147,20 +144,15 @@ def _covector_path(upper: np.ndarray, q: int) -> np.ndarray:
     return np.linalg.solve(upper[q + 1 : -1, q + 1 : -1].T, upper[q, q + 1 : -1])
 
 
-def _analysed(merged: Merged) -> CrossMoments:
-    """Without the mediators that the analysis leaves out as constant or duplicated."""
+def analysed(merged: Merged) -> CrossMoments:
+    """Merged moments without the constant and duplicated mediators that the analysis leaves out."""
     reasons = degenerate_mediators(merged.moments, np.dtype(merged.rows_dtype))
     return keep_mediators(merged.moments, np.flatnonzero(reasons == st.OK))
 
 
-def leave_one_out_test(merged: Merged, sums: Sequence[RoundSums]) -> JointTest:
-    """The joint test with the variance from all sites' sums.
+def check_sums(merged: Merged, sums: Sequence[RoundSums]) -> None:
+    """Refuses sums that are not one answer of every site to these merged moments.
 
-    Equals `joint_test(paths, data=pooled, variance="leave_one_out")` up to rounding.
-
-    Args:
-      merged: what the sites were given.
-      sums: one from every site.
     Raises:
       MergeError: a site is missing, there twice, answers to other moments or with other counts.
     """
@@ -175,15 +167,6 @@ def leave_one_out_test(merged: Merged, sums: Sequence[RoundSums]) -> JointTest:
             raise MergeError(f"{one.site!r} answered to other merged moments: run the round again")
         if one.count != merged.counts[merged.design.sites.index(one.site)]:
             raise MergeError(f"{one.site!r} used {one.count} rows, not those of its summary")
-    moments = _analysed(merged)
-    unnamed = dataclasses.replace(moments, names=type(moments.names)())
-    q = paths(unnamed).quadratics
-    variance, hc3 = (sum(getattr(s, f) for s in sums) for f in ("variance", "hc3"))
-    homoskedastic = q.residual_variance * q.exposure_exposure * q.exposure_ss
-    unusable = (variance <= SMALLEST_SHARE * homoskedastic) | any(s.exceeds for s in sums)
-    return joint_test_from(
-        q, jnp.where(unusable, hc3, variance), st.when(unusable, st.VARIANCE_FALLBACK)
-    )
 
 
 _FIELDS = {"site": str, "merged": str, "count": int, "exceeds": bool}

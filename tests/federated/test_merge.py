@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from site_problems import SITES, indicators, pooled, sites
 
+from jaxmed.analysis.fit import fit, fit_moments
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.moments import METHODS, mediate_moments
 from jaxmed.federated.merge import MergeError, merge_sites
@@ -95,9 +96,7 @@ def test_slopes_by_site_equal_explicit_products():
     own = [site[:, [k]] * pooled(parts).covariates for k in range(3)]
     whole = pooled(parts, np.concatenate([site[:, 1:], *own], axis=1), merged.names.covariates)
     assert merged.names.covariates[2] == "site[north]:age" and merged.num_covariates == 8
-    options = {"key": 3, "replicates": 500}
-    rows = mediate(whole, "maxie", permutations=0, folds=0, **options).fit
-    moments = mediate_moments(merged, "maxie", **options).fit
+    rows, moments = fit(whole, methods=("maxie",)), fit_moments(merged, methods=("maxie",))
     for name in ("total", "direct", "joint", "mediators"):
         jax.tree.map(close, getattr(moments, name), getattr(rows, name))
 

@@ -9,13 +9,13 @@ import pytest
 from site_problems import SITES, pooled, sites
 
 from jaxmed import status as st
+from jaxmed.analysis.law_inference import law_inference
+from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.federated.bounds import read_bounds
 from jaxmed.federated.merge import merge_sites
 from jaxmed.federated.noise import add_noise, gaussian_sigma, noise_for, redraw, scaled_second
-from jaxmed.federated.noisy_intervals import noisy_intervals
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
-from jaxmed.inference.intervals import indirect_intervals
 
 BOUNDS = {"age": (50, 10), "male": (0.5, 0.5), "dose": (1, 2), "score": (10, 10)}
 BOUNDS |= {f"m{j}": (2, 3) for j in range(1, 6)}
@@ -110,7 +110,7 @@ def noisy_summaries(epsilon, rows=(60, 60, 60), seed=0):
 def test_intervals_are_those_of_the_law_without_noise():
     found = noisy_intervals(
         jax.random.key(1), [summarise(d, site=s) for d, s in zip(sites(), SITES, strict=True)],
-        draws=20, replicates=200,
+        draws=20, replicates=500,
     )  # fmt: skip
     assert found.failed == 0 and found.status == st.OK
     law_key, _ = jax.random.split(jax.random.key(1))
@@ -118,7 +118,7 @@ def test_intervals_are_those_of_the_law_without_noise():
         merge_sites([summarise(d, site=s) for d, s in zip(sites(), SITES, strict=True)]),
         names=type(pooled(sites()).names)(),
     )
-    law = indirect_intervals(law_key, paths(merged), replicates=200)
+    law = law_inference(law_key, jax.jit(paths)(merged), level=0.95, replicates=500)
     for part, one in found.parts.items():
         assert one.noise_sd == pytest.approx(0, abs=1e-12)
         assert one.lower == pytest.approx(float(law[part].interval.lower), rel=1e-6)
@@ -127,20 +127,20 @@ def test_intervals_are_those_of_the_law_without_noise():
 
 def test_noise_widens_the_intervals():
     one = noisy_intervals(
-        jax.random.key(1), noisy_summaries(8.0, rows=(3000, 3000, 3000)), draws=20, replicates=200
+        jax.random.key(1), noisy_summaries(8.0, rows=(3000, 3000, 3000)), draws=20, replicates=500
     )
     total = one.parts["total"]
     assert one.failed == 0 and total.noise_sd > 0
     assert total.lower < total.sampling_lower < total.sampling_upper < total.upper
     two = noisy_intervals(
-        jax.random.key(1), noisy_summaries(2.0, rows=(3000, 3000, 3000)), draws=20, replicates=200
+        jax.random.key(1), noisy_summaries(2.0, rows=(3000, 3000, 3000)), draws=20, replicates=500
     )
     assert two.parts["total"].noise_sd > total.noise_sd
 
 
 def test_noise_that_leaves_nothing_says_so():
     found = noisy_intervals(
-        jax.random.key(1), noisy_summaries(0.01), draws=20, replicates=200, site_effects=True
+        jax.random.key(1), noisy_summaries(0.01), draws=20, replicates=500, site_effects=True
     )
     assert st.is_fatal(found.status) and math.isnan(found.parts["total"].lower)
     assert "not positive definite" in found.sentence

@@ -9,17 +9,13 @@ import pytest
 from site_problems import SITES, pooled, sites
 
 from jaxmed import status as st
+from jaxmed.analysis.site_round import leave_one_out_test
 from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.merge import MergeError
 from jaxmed.federated.merged import load_merged, merged_of, save_merged
 from jaxmed.federated.noise import noise_for
 from jaxmed.federated.release import ReleaseRefused
-from jaxmed.federated.second_round import (
-    leave_one_out_test,
-    load_sums,
-    round_sums,
-    save_sums,
-)
+from jaxmed.federated.second_round import load_sums, round_sums, save_sums
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
 from jaxmed.inference.joint_test import joint_test
@@ -37,13 +33,18 @@ def sums_of(parts, merged):
     return [round_sums(d, merged, site=s) for d, s in zip(parts, SITES, strict=True)]
 
 
+@jax.jit
+def of_rows(data):
+    return joint_test(paths(data), data=data, variance="leave_one_out")
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_equals_the_pooled_rows(weighted):
     parts = sites(weighted=weighted)
     merged = merged_of(summaries(parts))
     found = leave_one_out_test(merged, sums_of(parts, merged))
     data = jax.tree.map(jnp.asarray, pooled(parts))
-    wanted = joint_test(paths(data), data=data, variance="leave_one_out")
+    wanted = of_rows(data)
     assert int(found.status) == int(wanted.status)
     for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-8)
@@ -60,7 +61,7 @@ def test_equals_the_pooled_rows_with_site_columns(options):
     if "covariates" in options:
         columns = [place[:, 1:], *(place[:, [k]] * own for k in range(3))]
     data = jax.tree.map(jnp.asarray, pooled(parts, np.concatenate(columns, axis=1), ()))
-    wanted = joint_test(paths(data), data=data, variance="leave_one_out")
+    wanted = of_rows(data)
     for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-8)
 

@@ -4,19 +4,20 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.law_inference import law_inference
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merge import Covariates, design_of, expand, pool
 from jaxmed.federated.noise import redraw
 from jaxmed.federated.summary import SiteSummary
-from jaxmed.geometry.paths import primal_paths
-from jaxmed.inference.intervals import PARTS, indirect_estimates, indirect_intervals
+from jaxmed.geometry.paths import Paths, primal_paths
+from jaxmed.inference.intervals import PARTS, indirect_estimates
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.typing import Array, Key
@@ -93,7 +94,7 @@ def noisy_intervals(
         )
 
     observed = _unnamed(once(False))
-    paths = primal_paths(factor_moments(observed))
+    paths = _paths_program(observed)
     code = int(paths.status)
     if st.is_fatal(code):
         return NoisyIntervals(
@@ -101,7 +102,7 @@ def noisy_intervals(
             "the noisy moments are not positive definite: noise of this size leaves no estimate; "
             "a larger epsilon, fewer columns or more rows are needed",
         )  # fmt: skip
-    law = indirect_intervals(law_key, paths, level=level, replicates=replicates)
+    law = law_inference(law_key, paths, level=level, replicates=replicates)
     found = _estimates([_unnamed(once(True)) for _ in range(draws)])
     used = ~np.isnan(found["total"])
     z = NormalDist().inv_cdf((1 + level) / 2)
@@ -135,13 +136,22 @@ def _unnamed(moments: CrossMoments) -> CrossMoments:
     return dataclasses.replace(moments, names=Names())
 
 
-def _estimates(moments: Sequence[CrossMoments]) -> dict[str, np.ndarray]:
-    """Debiased estimates of many moments; one compiled loop."""
-    stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *moments)
+def _paths(moments: CrossMoments) -> Paths:
+    return primal_paths(factor_moments(moments))
 
+
+def _parts(stacked: CrossMoments) -> dict[str, Array]:
     def one(single: CrossMoments) -> dict[str, Array]:
-        estimates = indirect_estimates(primal_paths(factor_moments(single)))
+        estimates = indirect_estimates(_paths(single))
         return {part: estimates.part(part) for part in PARTS}
 
-    found: Any = jax.lax.map(one, stacked)
-    return {part: np.asarray(values) for part, values in found.items()}
+    return jax.lax.map(one, stacked)
+
+
+_paths_program, _parts_program = quick_jit(_paths), quick_jit(_parts)
+
+
+def _estimates(moments: Sequence[CrossMoments]) -> dict[str, np.ndarray]:
+    """Debiased estimates of many moments; one compiled loop."""
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *moments)
+    return {part: np.asarray(values) for part, values in _parts_program(stacked).items()}
