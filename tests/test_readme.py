@@ -102,7 +102,9 @@ def test_shell_commands_are_understood(page):
 def test_commands_and_options_named_in_the_text_exist(page):
     code = re.findall(r"`([^`\n]+)`", prose(page))
     targets, benchmarks = make_targets(), benchmark_names()
-    helps = {name: _help(name) for name in ("mediate", "evaluate", "compare", "demo", "study")}
+    helps = {
+        name: _help(name) for name in ("mediate", "evaluate", "compare", "demo", "study", "site")
+    }
     for text in code:
         words = text.split()
         if words[0] == "make":

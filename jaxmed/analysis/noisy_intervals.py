@@ -47,6 +47,17 @@ class NoisyIntervals:
     status: int  # of the estimates
     sentence: str
 
+    def lines(self, level: float) -> list[str]:
+        """Sentences for a human."""
+        each = [
+            f"{name} with noise and sampling: {one.estimate:.4g}, {level:.0%} interval "
+            f"[{one.lower:.4g}, {one.upper:.4g}] (standard deviation of the noise "
+            f"{one.noise_sd:.3g})"
+            for name, one in self.parts.items()
+            if not math.isnan(one.lower)
+        ]
+        return [*each, self.sentence]
+
 
 def noisy_intervals(
     key: Key,

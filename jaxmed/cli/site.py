@@ -1,6 +1,7 @@
 """`jaxmed site`: analyses of several sites that send moments instead of rows."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from jaxmed.federated.release import column_names
 from jaxmed.federated.second_round import load_sums, round_sums, save_sums
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import SiteSummary, in_float64, summarise
-from jaxmed.reports import save
+from jaxmed.reports import save, text
+from jaxmed.status import is_fatal
 
 __all__ = ["add_command"]
 
@@ -46,7 +48,7 @@ def add_command(commands: Any) -> None:
     run.set_defaults(run=_summarise)
 
     check = parts.add_parser("check", help="what a site's file says, and whether it can be true")
-    check.add_argument("file", type=Path)
+    check.add_argument("summary", type=Path, metavar="FILE")
     _key_arguments(check)
     check.set_defaults(run=_check)
 
@@ -61,7 +63,7 @@ def add_command(commands: Any) -> None:
     merge.set_defaults(run=_merge)
 
     mediate = parts.add_parser("mediate", help="the analysis of the merged file")
-    mediate.add_argument("file", type=Path, help="written by `merge`")
+    mediate.add_argument("merged", type=Path, metavar="FILE", help="written by `merge`")
     common_arguments(mediate)
     mediate.add_argument(
         "--method", default="maxie,maxcor", help=f"comma list of {', '.join(METHODS)}"
@@ -172,7 +174,7 @@ def _identifiers(table: Table, name: str, positions: np.ndarray) -> list[str]:
 def _check(options: argparse.Namespace) -> None:
     _start(options)
     key = _key(options)
-    summary = load_site(options.file, key=key)
+    summary = load_site(options.summary, key=key)
     signed = "signature verified" if key is not None else "signature not looked at (no --hmac-key)"
     print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}"]))
 
@@ -213,8 +215,8 @@ def _mediate(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
     key = _key(options)
-    merged = load_merged(options.file, key=key)
-    _refuse_hidden_noise(merged, options)
+    merged = load_merged(options.merged, key=key)
+    noise = _noise_sentences(merged, options, key)
     test = None
     if options.leave_one_out is not None:
         test = leave_one_out_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
@@ -224,38 +226,37 @@ def _mediate(options: argparse.Namespace) -> None:
         leave_one_out=test, rows_dtype=np.dtype(merged.rows_dtype), source=merged.report,
         progress=say,
     )  # fmt: skip
-    print(result.summary())
-    if any(merged.noisy):
-        _show_noisy(merged, options, key)
+    document = result.record.document
+    document = document | {"warnings": [*document["warnings"], *noise]}
+    record = dataclasses.replace(result.record, document=document)
+    print(text.summary(record))
     if options.out is not None:
         say(f"writing {options.out}")
-        save.save(result.record, options.out, figures=not options.no_figures)
+        save.save(record, options.out, figures=not options.no_figures)
         print(f"\nReport: {options.out / 'report.html'}")
 
 
-def _refuse_hidden_noise(merged: Merged, options: argparse.Namespace) -> None:
-    if any(merged.noisy) and options.sites is None:
+def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | None) -> list[str]:
+    """Intervals that know of the noise in the moments, for the report; none without noise."""
+    if not any(merged.noisy):
+        return []
+    if options.sites is None:
         raise ValueError(
             "these moments hold noise, of which no interval of the report knows: name the sites' "
-            "files with --sites, and the intervals are widened"
+            "files with --sites, and intervals that do are added"
         )
-
-
-def _show_noisy(merged: Merged, options: argparse.Namespace, key: bytes | None) -> None:
     summaries = [load_site(path, key=key) for path in options.sites]
     if tuple(s.digest for s in summaries) != merged.digests:
         raise ValueError("--sites are not the files that were merged, in their order")
     found = noisy_intervals(
         jax.random.key(options.seed), summaries, site_effects=merged.design.site_effects,
         covariates="by_site" if merged.design.by_site else "shared", level=options.level,
+        replicates=options.replicates,
     )  # fmt: skip
-    print("\nThe tests and intervals above do not know of the noise; these intervals do.")
-    print(f"{found.sentence}.")
-    for part, one in found.parts.items():
-        print(
-            f"  {part:12s} {one.estimate:10.4g}  [{one.lower:.4g}, {one.upper:.4g}]  "
-            f"(noise sd {one.noise_sd:.3g})"
-        )
+    if is_fatal(found.status):
+        raise ValueError(found.sentence)
+    first = "Tests and intervals of this report do not know of the noise in the moments"
+    return [first, *found.lines(options.level)]
 
 
 def _second_round(options: argparse.Namespace) -> None:

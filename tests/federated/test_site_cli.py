@@ -25,7 +25,9 @@ def precision():
 def tables(tmp_path_factory):
     """A folder for each site, with its rows."""
     found = []
-    for number, (data, site) in enumerate(zip(sites(), SITES, strict=True)):
+    labels = (*SITES, "large")
+    parts = [*sites(), sites(1, rows=(3000, 60, 60))[0]]
+    for number, (data, site) in enumerate(zip(parts, labels, strict=True)):
         frame = pandas.DataFrame(data.mediators, columns=list(data.names.mediators))
         frame["dose"], frame["score"] = data.exposure, data.outcome
         frame["age"], frame["male"] = data.covariates.T
@@ -33,7 +35,7 @@ def tables(tmp_path_factory):
         path = tmp_path_factory.mktemp(site) / "rows.csv"
         frame.to_csv(path, index=False)
         found.append(path)
-    return dict(zip(SITES, found, strict=True))
+    return dict(zip(labels, found, strict=True))
 
 
 def roles(*more):
@@ -51,20 +53,20 @@ def test_from_rows_at_three_sites_to_the_report(tables, tmp_path, capsys):
     key.write_text("a secret of more than 16 bytes")
     signed = ["--hmac-key", str(key)]
     files = []
-    for site, table in tables.items():
+    for site in SITES:
         files.append(str(tmp_path / f"{site}.npz"))
         ids = ["--row-id", "person"]
-        assert summarise(table, site, files[-1], *ids, *signed) == 0
+        assert summarise(tables[site], site, files[-1], *ids, *signed) == 0
         assert "stays at the site" in capsys.readouterr().out
         assert main(["site", "check", files[-1], *signed]) == 0
         assert f"site {site}: 60 rows, 5 mediators" in capsys.readouterr().out
     merged = str(tmp_path / "merged.npz")
     assert main(["site", "merge", *files, "--out", merged, *signed, "--quiet"]) == 0
     rounds = []
-    for site, table in tables.items():
+    for site in SITES:
         rounds.append(str(tmp_path / f"round-{site}.npz"))
         more = ["--site", site, "--out", rounds[-1], "--merged", merged, "--row-id", "person"]
-        assert main(["site", "second-round", str(table), *roles(*more, *signed)]) == 0
+        assert main(["site", "second-round", str(tables[site]), *roles(*more, *signed)]) == 0
     out = tmp_path / "report"
     more = ["--method", "maxie", "--leave-one-out", *rounds, "--out", str(out), "--no-figures"]
     replicates = ["--replicates", "500", "--seed", "3"]
@@ -107,16 +109,38 @@ def test_noise_is_stated_and_not_forgotten(tables, tmp_path, capsys):
     noise = ["--delta", "1e-5", "--bounds", str(bounds), "--clip", "6"]
     more = ["--ledger", str(tmp_path / "ledger"), "--row-id", "person"]
     out = tmp_path / "a.npz"
-    assert summarise(tables["west"], "west", out, *more, *noise) == 2
+    assert summarise(tables["large"], "large", out, *more, *noise) == 2
     assert "all of --epsilon" in capsys.readouterr().err
-    assert summarise(tables["west"], "west", out, *more, *noise, "--epsilon", "50") == 0
+    assert summarise(tables["large"], "large", out, *more, *noise, "--epsilon", "50") == 0
     assert "noise: epsilon 50" in capsys.readouterr().out
-    assert summarise(tables["west"], "west", out, *more, *noise, "--epsilon", "50") == 2
+    assert summarise(tables["large"], "large", out, *more, *noise, "--epsilon", "50") == 2
     assert "spends epsilon again" in capsys.readouterr().err
     merged = str(tmp_path / "merged.npz")
     assert main(["site", "merge", str(out), "--out", merged, "--quiet"]) == 0
     assert main(["site", "mediate", merged, "--quiet"]) == 2
     assert "name the sites' files with --sites" in capsys.readouterr().err
+    shown = ["--sites", str(out), "--replicates", "500", "--method", "maxie", "--quiet"]
+    assert main(["site", "mediate", merged, *shown]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "do not know of the noise" in printed and "total with noise and sampling" in printed
+    other = tmp_path / "b.npz"
+    assert summarise(tables["north"], "north", other, *more) == 0
+    assert main(["site", "mediate", merged, "--sites", str(other), "--quiet"]) == 2
+    assert "not the files that were merged" in capsys.readouterr().err
+
+
+def test_noise_that_drowns_the_rows_is_said_so(tables, tmp_path, capsys):
+    columns = ("age", "male", "dose", "score", *(f"m{j}" for j in range(1, 6)))
+    bounds = tmp_path / "bounds.json"
+    bounds.write_text(json.dumps(dict.fromkeys(columns, (0, 1))))
+    noise = ["--epsilon", "0.001", "--delta", "1e-5", "--bounds", str(bounds), "--clip", "100"]
+    out, merged = tmp_path / "a.npz", str(tmp_path / "merged.npz")
+    ledger = ["--ledger", str(tmp_path / "ledger")]
+    assert summarise(tables["west"], "west", out, *ledger, *noise) == 0
+    assert main(["site", "merge", str(out), "--out", merged, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["site", "mediate", merged, "--sites", str(out), "--quiet"]) == 2
+    assert "noise of this size leaves no estimate" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
