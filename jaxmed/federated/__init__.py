@@ -1,6 +1,7 @@
 """Mediation analysis of several sites that send moments instead of rows."""
 
 from jaxmed.federated.archive import SiteFileError, read_key
+from jaxmed.federated.ledger import record_release
 from jaxmed.federated.merge import Design, MergeError, merge_sites
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
@@ -37,6 +38,7 @@ __all__ = [
     "merged_of",
     "noise_for",
     "read_key",
+    "record_release",
     "round_sums",
     "save_merged",
     "save_site",

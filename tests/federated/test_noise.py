@@ -119,10 +119,11 @@ def test_intervals_are_those_of_the_law_without_noise():
         names=type(pooled(sites()).names)(),
     )
     law = law_inference(law_key, jax.jit(paths)(merged), level=0.95, replicates=500)
+    rel = 1e-6 if jax.config.jax_enable_x64 else 1e-3
     for part, one in found.parts.items():
-        assert one.noise_sd == pytest.approx(0, abs=1e-12)
-        assert one.lower == pytest.approx(float(law[part].interval.lower), rel=1e-6)
-        assert one.upper == pytest.approx(float(law[part].interval.upper), rel=1e-6)
+        assert one.noise_sd == pytest.approx(0, abs=rel)
+        assert one.lower == pytest.approx(float(law[part].interval.lower), rel=rel)
+        assert one.upper == pytest.approx(float(law[part].interval.upper), rel=rel)
 
 
 def test_noise_widens_the_intervals():
