@@ -150,6 +150,21 @@ def check_values(array: np.ndarray, names: Sequence[str], dtype: np.dtype) -> No
         _check_column(columns[:, position].astype("f8"), names[int(position)], dtype)
 
 
+def check_squares(squares: np.ndarray, rows: int, names: Sequence[str], dtype: np.dtype) -> None:
+    """The check of scale of `check_values` where sums of squares [k] are at hand already.
+
+    Raises:
+      InvalidDataError: NaN, infinity, or a scale outside the safe range of float32.
+    """
+    suspect = np.flatnonzero(_suspects(squares, rows, dtype) & (squares != 0))
+    if suspect.size:
+        size = float(np.sqrt(squares[suspect[0]] / rows))
+        raise InvalidDataError(
+            f"{names[int(suspect[0])]!r} has magnitude {size:.3g}, outside the safe range of "
+            f"{dtype}: use float64, or rescale the column"
+        )
+
+
 def _suspects(squares: np.ndarray, rows: int, dtype: np.dtype) -> np.ndarray:
     suspect = ~np.isfinite(squares)
     if dtype == np.float32:

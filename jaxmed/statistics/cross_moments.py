@@ -153,7 +153,7 @@ def _host_moments(data: Any) -> CrossMoments:
     columns = [data.covariates, data.exposure[:, None], data.outcome[:, None], data.mediators]
     total = float(n) if w is None else float(w.sum(dtype=np.float64))
     rows = max(HOST_BLOCK_ROWS, HOST_BLOCK_BYTES // (dtype.itemsize * (p + q + 2)))
-    mean: Any = np.concatenate([host_mean(c, w, total) for c in columns])
+    mean: Any = np.concatenate([_host_mean(c, w, total) for c in columns])
     working_mean = mean.astype(dtype)
     # Both buffers are used again by every block: fresh ones would be paged in each time.
     buffer = np.empty((min(rows, n), p + q + 2), dtype)
@@ -194,7 +194,7 @@ def _host_moments(data: Any) -> CrossMoments:
     )
 
 
-def host_mean(columns: Any, w: Any, total: float) -> Any:
+def _host_mean(columns: Any, w: Any, total: float) -> Any:
     """Mean in float64; float32 columns by one product with the weights per short block of rows.
 
     NumPy's mean with a float64 sum converts float32 values one by one, at a quarter of the speed.

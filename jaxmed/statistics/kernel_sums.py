@@ -21,8 +21,8 @@ __all__ = ["ColumnSums", "KernelSums", "column_weights", "kernel_sums"]
 Blocks = Callable[[int, int], None]
 
 # Bytes that are read at once, and columns that are centred and multiplied while in the cache.
-READ_BYTES = 16 * 2**20
-CACHED_COLUMNS = 1024
+READ_BYTES = 32 * 2**20
+CACHED_COLUMNS = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,12 +145,13 @@ def _read_columns(n: int, dtype: np.dtype) -> int:
 
 
 def _add(frame: _Frame, block: np.ndarray, kernel: np.ndarray, standardised: bool) -> np.ndarray:
-    """Adds the block's kernel in place; the six rows of `ColumnSums` [6, k]."""
+    """Adds the block's kernel in place; the six rows of `ColumnSums` [6, k]. Uses the block up."""
     dtype, n = block.dtype, len(block)
     weighted = frame.root.min() != frame.root.max()
     share = frame.weights.astype(dtype)
     mean = share @ block
-    centred = block - mean
+    centred = block
+    centred -= mean  # in place: fresh memory would be paged in for every block
     # The mean of float32 columns is rounding off; what is left of it is taken out of the sums.
     left = share @ centred
     count = n

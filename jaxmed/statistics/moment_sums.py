@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
-from jaxmed.statistics.cross_moments import CrossMoments, host_mean
+from jaxmed.data.validation import check_squares
+from jaxmed.statistics.cross_moments import CrossMoments
 
 __all__ = ["MomentSums"]
 
@@ -47,11 +48,15 @@ class MomentSums:
         others: Any = np.column_stack([data.covariates, data.exposure, data.outcome]).astype("f8")
         w = None if data.weights is None else np.asarray(data.weights, np.float64)
         total = float(len(x)) if w is None else float(w.sum())
-        mean = np.concatenate([_mean(others, w, total), _mean(x, w, total)])
+        share = np.full(len(x), 1 / total) if w is None else w / total
+        rounded = share.astype(x.dtype)
+        mean = np.concatenate([share @ others, rounded @ x])
         first = q + 2
         others -= mean[:first]
         working = mean[first:].astype(x.dtype)
         x -= working
+        # The mean in single precision is off by its rounding, and what is left is taken out below.
+        left = (rounded @ x).astype("f8")
         if w is not None:
             root = np.sqrt(w)[:, None]
             others *= root
@@ -62,10 +67,11 @@ class MomentSums:
         self.within[first:, :first] += across.T
         gram = x.T @ x
         self.within[first:, first:] += gram
-        # A mean rounded to the dtype of the mediators leaves a shift, removed where it shows.
-        shift = (mean[first:] - working) * np.sqrt(total)
-        if np.any(shift**2 > np.finfo(x.dtype).eps / 16 * np.diagonal(gram)):
+        mean[first:] = working.astype("f8") + left
+        shift, square = left * np.sqrt(total), np.diagonal(gram).astype("f8")
+        if np.any(shift**2 > np.finfo(x.dtype).eps / 16 * square):
             self.within[first:, first:] -= np.outer(shift, shift)
+        check_squares(square + total * mean[first:] ** 2, len(x), data.names.mediators, x.dtype)
         count = float(len(x)) if w is None else float(np.count_nonzero(w))
         squares = total if w is None else float(w @ w)
         self.weights += (count, total, squares)
@@ -123,7 +129,3 @@ class MomentSums:
         if found.within.shape != (d, d) or found.means.shape != (len(found.sizes), d):
             raise ValueError("arrays of other shapes")
         return found
-
-
-def _mean(columns: np.ndarray, w: np.ndarray | None, total: float) -> np.ndarray:
-    return host_mean(columns, None if w is None else w.astype(columns.dtype), total)

@@ -95,10 +95,8 @@ class ParquetSource:
 
     def _open(self) -> Any:
         buffer = PAGE_BUFFER if getattr(self, "_large", False) else 0
-        return parsed(
-            self.path,
-            lambda: self._parquet.ParquetFile(self.path, memory_map=True, buffer_size=buffer),
-        )
+        # No memory map: its pages would count as memory of this process.
+        return parsed(self.path, lambda: self._parquet.ParquetFile(self.path, buffer_size=buffer))
 
     def dtype(self, names: Sequence[str]) -> np.dtype:
         """See `Source`."""

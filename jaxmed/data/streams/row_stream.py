@@ -108,7 +108,6 @@ class RowStream:
         values = values.astype(self.dtype, copy=False)
         keep = self._complete(values, row + chosen)
         fields, dropped = self.fields, 0
-        names = self.names.mediators
         data = MediationData(
             fields.exposure[part], values, fields.outcome[part], fields.covariates[part],  # pyright: ignore[reportArgumentType]
             None if fields.weights is None else fields.weights[part], self.names,
@@ -122,8 +121,6 @@ class RowStream:
                     for name in ("exposure", "mediators", "outcome", "covariates", "weights")
                 },
             )
-        if len(data.exposure):
-            check_values(np.asarray(data.mediators), names, self.dtype)
         return Block(index, data, dropped)
 
     def _complete(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
@@ -134,6 +131,7 @@ class RowStream:
                 return None
         missing = missing_rows(values)
         if not missing.any() or self.nan_policy == "drop":
+            check_values(values[~missing], self.names.mediators, self.dtype)
             return ~missing
         row = int(missing.argmax())
         name = self.names.mediators[int(np.isnan(values[row]).argmax())]
@@ -159,7 +157,10 @@ class RowStream:
             if len(self.rows) < len(values):
                 values = values[self.rows]
             values = np.ascontiguousarray(values, self.dtype)
-            check_values(values, names[chosen], self.dtype)
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(np.ones(len(values), values.dtype) @ values).all()
+            if not finite:
+                check_values(values, names[chosen], self.dtype)
             yield chosen, values
 
     def fingerprint(self) -> str:
