@@ -66,8 +66,7 @@ class ParquetSource:
         at = int(ends[groups[0]] - self._groups[groups[0]])
         block, filled = np.empty((size, len(names)), dtype, order="F"), 0
         with self._open() as file:
-            batches = file.iter_batches(size, row_groups=groups.tolist(), columns=list(names))
-            while (batch := parsed(self.path, lambda: next(batches, None))) is not None:
+            for batch in self._batches(file, names, size, groups.tolist()):
                 first, last = max(start - at, 0), min(stop - at, batch.num_rows)
                 at += batch.num_rows
                 order = [batch.schema.get_field_index(name) for name in names]
@@ -83,6 +82,15 @@ class ParquetSource:
                         block, filled = np.empty_like(block), 0
         if filled:
             yield block[:filled]
+
+    def _batches(
+        self, file: Any, names: Sequence[str], size: int, groups: Sequence[int]
+    ) -> Iterator[Any]:
+        """Record batches, one row group after the other: all at once would stay in memory."""
+        for group in groups:
+            batches = file.iter_batches(size, row_groups=[group], columns=list(names))
+            while (batch := parsed(self.path, lambda b=batches: next(b, None))) is not None:
+                yield batch
 
     def columns(self, names: Sequence[str]) -> np.ndarray:
         """See `Source`."""
