@@ -1,6 +1,7 @@
 """Files larger than memory: 2,000,000 x 1,000 from parquet, and 500 x 200,000 by columns.
 
-Beside each: the product of one resident block on the same cores, and reading alone. The files are
+Beside each: the product of one resident block on the same cores, and reading alone (the large file
+from a cold page cache, before and after; the faster of the two counts). The files are
 made anew in STREAMS_DIR (default: the system's temporary folder; 8 GB and 0.4 GB). The rows of the
 large file repeat a block, so that its exact moments are known.
 """
@@ -31,6 +32,7 @@ def main(out: Path) -> None:
             name: in_child("streams", f"primal_{name}", env=BOTH, folder=folder)
             for name in ("gram", "read", "stream")
         }
+        found["read_again"] = in_child("streams", "primal_read", env=BOTH, folder=folder)
         (Path(folder) / "primal.parquet").unlink()
         in_child("streams", "make_matrix", env=BOTH, folder=folder)
         dual = {
@@ -50,8 +52,9 @@ def main(out: Path) -> None:
 
 def _goals(name: str, found: dict[str, Any], megabytes: int) -> list[dict]:
     stream, peak = found["stream"], found["stream"]["peak_mb"]
-    limit = min(found["gram"]["rows_per_second"], found["read"]["rows_per_second"])
-    slower = "reading" if limit == found["read"]["rows_per_second"] else "the product"
+    read = max(found[part]["rows_per_second"] for part in ("read", "read_again") if part in found)
+    limit = min(found["gram"]["rows_per_second"], read)
+    slower = "reading" if limit == read else "the product"
     return [
         goal(f"{name}: peak memory of the process, MB", peak, at_most=megabytes),
         goal(
@@ -105,9 +108,17 @@ def primal_gram(folder: str) -> dict:
     return _best(lambda: block.T @ block, rows)
 
 
+def _cold(path: Path) -> None:
+    """Out of the page cache, so that reading means the disk in every case."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def primal_read(folder: str) -> dict:
     from jaxmed.data.streams import stream
 
+    _cold(Path(folder) / "primal.parquet")
     start, rows = time.perf_counter(), 0
     source = stream(Path(folder) / "primal.parquet", **ROLES)
     for block in source.source.row_blocks(
@@ -125,6 +136,7 @@ def primal_stream(folder: str) -> dict:
     jax.config.update("jax_enable_x64", True)
     from jaxmed.analysis.streamed import mediate_read, read_moments
 
+    _cold(Path(folder) / "primal.parquet")
     reset_peak()
     start = time.perf_counter()
     source = _stream(folder)

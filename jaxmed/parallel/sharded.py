@@ -19,7 +19,7 @@ from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
 from jaxmed.typing import Array
 
-__all__ = ["sharded_dual", "sharded_moments", "sharded_weights"]
+__all__ = ["place", "sharded_dual", "sharded_moments", "sharded_weights"]
 
 AXIS = "shard"
 
@@ -42,24 +42,34 @@ def _placed(mesh: Mesh, values: Any, axis: int) -> Array:
     return jax.device_put(values, NamedSharding(mesh, PartitionSpec(*spec)))
 
 
-def sharded_moments(data: MediationData, mesh: Mesh | Any) -> CrossMoments:
-    """`cross_moments` with the rows in equal pieces on the devices.
+def place(data: MediationData, mesh: Mesh | Any) -> MediationData:
+    """The rows in equal pieces on the devices, padded with rows of weight zero.
 
     Args:
-      data: concrete, or of arrays that lie on these devices already. Rows are padded to a multiple
-        of the devices with rows of weight zero, which count nowhere.
+      data: concrete.
       mesh: a mesh, all of whose devices are used, or a sequence of devices.
-    Returns:
-      CrossMoments of JAX arrays, the same on every device.
     """
     mesh = _flat(mesh)
     n, dtype = data.exposure.shape[0], data.mediators.dtype
     w = np.ones(n, dtype) if data.weights is None else data.weights
-    rows = [
-        _placed(mesh, values, 0)
-        for values in (data.covariates, data.exposure, data.outcome, data.mediators, w)
-    ]
-    scalars, mean, comoment = _moments_program(mesh)(*rows)
+    columns = (data.exposure, data.mediators, data.outcome, data.covariates, w)
+    placed = [_placed(mesh, values, 0) for values in columns]
+    return MediationData(placed[0], placed[1], placed[2], placed[3], placed[4], data.names)
+
+
+def sharded_moments(data: MediationData, mesh: Mesh | Any) -> CrossMoments:
+    """`cross_moments` with the rows in equal pieces on the devices.
+
+    Args:
+      data: concrete; what `place` has put on these devices stays there.
+      mesh: a mesh, all of whose devices are used, or a sequence of devices.
+    Returns:
+      CrossMoments of JAX arrays, the same on every device.
+    """
+    data = place(data, mesh)
+    scalars, mean, comoment = _moments_program(_flat(mesh))(
+        data.covariates, data.exposure, data.outcome, data.mediators, data.weights
+    )
     return CrossMoments(
         scalars[0], scalars[1], scalars[2], mean, comoment, data.covariates.shape[1], data.names
     )
