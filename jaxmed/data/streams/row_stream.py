@@ -21,8 +21,10 @@ from jaxmed.data.where import parse
 
 __all__ = ["BLOCK_BYTES", "Block", "RowStream", "stream"]
 
-# A block is read, checked and multiplied as a whole; three are alive at a time.
+# A block is read, checked and multiplied as a whole.
 BLOCK_BYTES = 64 * 2**20
+# Blocks read in advance: formats give them in bursts (a row group of parquet holds several).
+AHEAD = 4
 LEAST_ROWS = 256
 
 
@@ -86,7 +88,7 @@ class RowStream:
         first_row, last_row = start * self.block_rows, min(last * self.block_rows, self.rows_read)
         values = self.source.row_blocks(self.names.mediators, self.block_rows, first_row, last_row)
         # Reading and checking run in the thread, products here.
-        return prefetch(self._blocks(values, start, first_row, last_row))
+        return prefetch(self._blocks(values, start, first_row, last_row), AHEAD)
 
     def _blocks(
         self, values: Iterator[np.ndarray], index: int, row: int, last_row: int
