@@ -28,9 +28,16 @@ def small_study(**methods):
     return study_task(lambda key, sem: sample(key, sem, 30), chosen)
 
 
-def test_replicates_are_those_of_a_loop():
+@pytest.fixture(scope="module")
+def study():
+    """A task, whose programs are compiled once for the module, and 20 replicates in one chunk."""
     task = small_study()
-    found = sweep(KEY, task, 10, parameters=model(), chunk=4, reducer=stack())
+    return task, sweep(KEY, task, 20, parameters=model(), chunk=20, reducer=stack())
+
+
+def test_replicates_are_those_of_a_loop(study):
+    task, _ = study
+    found = sweep(KEY, task, 10, parameters=model(), chunk=6, batch=None, reducer=stack())
     one = jax.jit(task)
     for i in range(10):
         alone = one(jax.random.fold_in(KEY, i), model())
@@ -39,9 +46,8 @@ def test_replicates_are_those_of_a_loop():
 
 
 @pytest.mark.parametrize("batch", [1, 3, None])
-def test_chunks_and_batches_do_not_matter(batch):
-    task = small_study()
-    whole = sweep(KEY, task, 20, parameters=model(), chunk=20, reducer=stack())
+def test_chunks_and_batches_do_not_matter(study, batch):
+    task, whole = study
     parts = sweep(KEY, task, 20, parameters=model(), chunk=6, batch=batch, reducer=stack())
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, rtol=1e-10, err_msg=name)
