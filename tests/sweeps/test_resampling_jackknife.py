@@ -56,6 +56,11 @@ def light_maxie(key, data):
     return Estimate(effects, None, None, None, None, found.status, found)
 
 
+# Outside of the sweep, one program for all tests.
+indirect = jax.jit(lambda data: light_maxie(None, data).effects.indirect)
+REGRESSION = reg_exposure()
+
+
 @pytest.mark.parametrize(
     "options", [dict(chunk=64), dict(chunk=8, batch=3), dict(chunk=5, batch=None)]
 )
@@ -63,7 +68,6 @@ def test_leave_one_out_equals_a_loop(options):
     data = problem(np.random.default_rng(1), 24, 4, 1)
     seen = []
     found = jackknife(data, light_maxie, mesh=jax.devices()[:1], progress=seen.append, **options)
-    indirect = jax.jit(lambda d: light_maxie(None, d).effects.indirect)
     left = np.array(
         [float(indirect(jax.tree.map(lambda x, i=i: np.delete(x, i, 0), data))) for i in range(24)]
     )
@@ -94,8 +98,8 @@ def test_groups_of_unequal_size():
 def test_case_weights_stay_and_rows_without_weight_are_no_units():
     rng = np.random.default_rng(3)
     data = problem(rng, 20, 3)
-    a = jackknife(data, reg_exposure(), chunk=32)
-    b = jackknife(with_rows_without_weight(rng, data, 9), reg_exposure(), chunk=32)
+    a = jackknife(data, REGRESSION, chunk=32)
+    b = jackknife(with_rows_without_weight(rng, data, 9), REGRESSION, chunk=32)
     assert b.groups == 20
     np.testing.assert_allclose(b.draws["indirect"], a.draws["indirect"], rtol=1e-8)
     w = rng.uniform(0.5, 2, 20)
@@ -111,7 +115,7 @@ def test_case_weights_stay_and_rows_without_weight_are_no_units():
 
 def test_a_failed_fit_is_counted_and_leaves_no_number():
     data = problem(np.random.default_rng(4), 12, 10, scale=0)  # p = n - 2: no row to spare
-    found = jackknife(data, reg_exposure(), chunk=16)
+    found = jackknife(data, REGRESSION, chunk=16)
     assert found.statuses == {"TOO_FEW_ROWS": 12}
     measure = found["indirect"]
     assert measure.missing == 12 and math.isnan(measure.standard_error)
@@ -135,8 +139,8 @@ def test_one_program_for_all_blocks():
 def test_bca_takes_the_acceleration_of_the_jackknife():
     data = problem(np.random.default_rng(7), 30, 3)
     key = jax.random.key(1)
-    found = bootstrap(key, data, reg_exposure(), 200, intervals=("bc", "bca"), chunk=50)
-    left = jackknife(data, reg_exposure(), chunk=50)
+    found = bootstrap(key, data, REGRESSION, 200, intervals=("bc", "bca"), chunk=50)
+    left = jackknife(data, REGRESSION, chunk=50)
     for name, measure in found.measures.items():
         expected = bootstrap_interval(
             found.draws[name],
@@ -150,7 +154,7 @@ def test_bca_takes_the_acceleration_of_the_jackknife():
         assert measure.intervals["bca"].method == expected.method
     given = {name: 0.0 for name in found.measures}
     plain = bootstrap(
-        key, data, reg_exposure(), 200, intervals=("bc", "bca"), acceleration=given, chunk=50
+        key, data, REGRESSION, 200, intervals=("bc", "bca"), acceleration=given, chunk=50
     )["total"].intervals
     assert plain["bca"].lower == plain["bc"].lower
 
