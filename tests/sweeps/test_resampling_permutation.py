@@ -26,6 +26,11 @@ def covariance(data):
     return left @ data.outcome
 
 
+# Outside of the sweep, one program instead of one for each operation.
+covariance_of = jax.jit(covariance)
+permutation_of = jax.jit(_permutation)
+
+
 def first_mediator(data):
     return jnp.sum(data.exposure * data.mediators[:, 0])
 
@@ -41,12 +46,12 @@ def test_equals_a_loop(of, q, side):
     fitted = design @ np.linalg.lstsq(design, column, rcond=None)[0] if q else np.zeros(15)
     draws = []
     for i in range(39):
-        order = np.asarray(_permutation(jax.random.fold_in(KEY, i), jnp.zeros(15, int)))
+        order = np.asarray(permutation_of(jax.random.fold_in(KEY, i), jnp.zeros(15, int)))
         assert sorted(order) == list(range(15))
         changed = dataclasses.replace(data, **{of: fitted + (column - fitted)[order]})
-        draws.append(float(covariance(changed)))
+        draws.append(float(covariance_of(changed)))
     np.testing.assert_allclose(found.draws, draws, rtol=1e-7, atol=1e-9)
-    observed = float(covariance(data))
+    observed = float(covariance_of(data))
     sign = {"two": np.abs, "greater": np.asarray, "less": lambda x: -np.asarray(x)}[side]
     exceed = int(np.sum(sign(np.array(draws)) >= sign(observed)))
     assert found.exceed == exceed and found.p_value == (1 + exceed) / 40
@@ -84,7 +89,7 @@ def test_strata_keep_their_values():
     codes = np.unique(labels, return_inverse=True)[1]
     seen = set()
     for i in range(200):
-        order = np.asarray(_permutation(jax.random.key(i), jnp.asarray(codes)))
+        order = np.asarray(permutation_of(jax.random.key(i), jnp.asarray(codes)))
         assert np.array_equal(codes[order], codes)
         seen.add(tuple(order))
     assert len(seen) == 200
@@ -101,7 +106,7 @@ def test_strata_keep_their_values():
 
 def test_permutations_are_uniform():
     counts = {}
-    draws = jax.vmap(lambda k: _permutation(k, jnp.array([0, 1, 0, 0, 1])))(
+    draws = jax.vmap(lambda k: permutation_of(k, jnp.array([0, 1, 0, 0, 1])))(
         jax.random.split(jax.random.key(5), 6000)
     )
     for row in np.asarray(draws):
