@@ -11,6 +11,7 @@ import numpy as np
 from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.readers import read_arrays
 from jaxmed.data.streams import RowStream
+from jaxmed.data.streams.threads import core_for_reading
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.parallel.device_sums import DeviceSums
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -81,14 +82,15 @@ def streamed_sums(
     if path is not None and path.exists():
         done, dropped, sums = _restored(path, mark, sums)
     saved = time.monotonic()
-    for block in stream.blocks(done, stop):
-        sums.add(block.data)
-        done, dropped = block.index + 1, dropped + block.dropped
-        if path is not None and (done == stop or time.monotonic() - saved > every):
-            _save(path, mark, done, dropped, sums)
-            saved = time.monotonic()
-        if progress is not None:
-            progress(done - start, stop - start)
+    with core_for_reading():
+        for block in stream.blocks(done, stop):
+            sums.add(block.data)
+            done, dropped = block.index + 1, dropped + block.dropped
+            if path is not None and (done == stop or time.monotonic() - saved > every):
+                _save(path, mark, done, dropped, sums)
+                saved = time.monotonic()
+            if progress is not None:
+                progress(done - start, stop - start)
     return StreamedSums(sums.on_host(), dropped)
 
 
