@@ -61,6 +61,8 @@ def is_streamed(options: argparse.Namespace) -> bool:
     if options.table is not None or options.file.suffix.lower() == ".npy":
         return True
     limit = options.memory
+    if limit is None and not hasattr(os, "sysconf"):
+        return False  # the system does not tell its memory: only --memory does
     if limit is None:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         limit = total // SHARE_OF_MEMORY

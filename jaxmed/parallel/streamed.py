@@ -97,7 +97,7 @@ def streamed_sums(
 def _zero(stream: RowStream, d: int, device: Device | None) -> Sums:
     if device is None and jax.default_backend() == "cpu":
         return MomentSums.zero(d)
-    device = jax.devices()[0] if device is None else device
+    device = jax.local_devices()[0] if device is None else device
     return DeviceSums.zero(d, stream.dtype, stream.block_rows, device)
 
 

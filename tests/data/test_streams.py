@@ -1,5 +1,6 @@
 """Files in blocks: the same rows and columns as in memory, whatever the format."""
 
+import os
 import threading
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from jaxmed.data import InvalidDataError, ShapeError, UnknownColumnError, from_frame
 from jaxmed.data.streams import is_larger, open_source, stream
 from jaxmed.data.streams.prefetch import prefetch
+from jaxmed.data.streams.threads import core_for_reading
 
 pd = pytest.importorskip("pandas")
 P, N = 7, 230
@@ -155,6 +157,20 @@ def test_size_against_memory(frame, tmp_path):
     cells = 8 * N * frame.shape[1]
     assert is_larger(where, cells - 1) and not is_larger(where, cells)
     assert not is_larger(tmp_path / "archive.npz", 0)
+
+
+def test_a_core_is_left_to_reading():
+    library = pytest.importorskip("threadpoolctl")
+
+    def threads():
+        pools = [p for p in library.threadpool_info() if p["user_api"] == "blas"]
+        return max((pool["num_threads"] for pool in pools), default=0)
+
+    before = threads()
+    cores = len(os.sched_getaffinity(0))
+    with core_for_reading():
+        assert threads() <= max(1, cores - 1)
+    assert threads() == before
 
 
 def test_prefetch_hands_over_errors_and_ends_its_thread():
