@@ -103,7 +103,8 @@ def test_commands_and_options_named_in_the_text_exist(page):
     code = re.findall(r"`([^`\n]+)`", prose(page))
     targets, benchmarks = make_targets(), benchmark_names()
     helps = {
-        name: _help(name) for name in ("mediate", "evaluate", "compare", "demo", "study", "site")
+        name: _help(name)
+        for name in ("mediate", "evaluate", "compare", "demo", "study", "site", "launch")
     }
     for text in code:
         words = text.split()
