@@ -1,11 +1,13 @@
 """Tables of the GAHMN studies from columns made here, and the firms of Table 3."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from jaxmed import status as st
-from jaxmed.studies.gahmn import firms
+from jaxmed.studies.gahmn import ablation, firms
 from jaxmed.studies.gahmn import table_3 as third
 from jaxmed.studies.gahmn.printed import IE, TABLE_3, TRUTH
 from jaxmed.studies.gahmn.simulation import COUNTS, cells
@@ -93,6 +95,26 @@ def test_declared_cells():
         assert TRUTH["A"][part] > 0
     assert sum(TRUTH["A"]["mediators"]) == pytest.approx(TRUTH["A"]["indirect"])
     assert sum(TRUTH["B"]["mediators"]) == pytest.approx(TRUTH["B"]["indirect"])
+
+
+def test_ablation_changes_one_ingredient_at_a_time(columns):
+    whole = dataclasses.asdict(ablation.VARIANTS[ablation.WHOLE])
+    for label, config in ablation.VARIANTS.items():
+        changed = {key for key, value in dataclasses.asdict(config).items() if value != whole[key]}
+        # Without a warm start the penalty, too, must do its work.
+        assert len(changed) == {ablation.WHOLE: 0, "outcome: no warm start": 2}.get(label, 1), label
+    assert [cell.name for cell in ablation.cells(1.0)] == list(ablation.VARIANTS)
+    assert [(cell.name, cell.count) for cell in ablation.cells(0.05)] == [
+        (label, 2) for label in ablation.FEW
+    ]
+
+    (section,) = ablation.report({"improved": columns, "outcome: dense critic": columns}, {})
+    first, second = section.table.rows
+    own = columns["GAHMN/adversarial direct"]
+    assert first["direct"][0] == pytest.approx(np.mean(own) - 0.5)
+    moved = np.sqrt(np.mean((own - columns["refit/direct"]) ** 2))
+    assert first["direct moved"] == pytest.approx(moved) and moved > 0.9
+    assert second["status"] == "OK 37, CRITIC_WON 3"
 
 
 def test_firms_are_what_they_are_said_to_be(monkeypatch, tmp_path):

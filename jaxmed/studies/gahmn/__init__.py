@@ -9,6 +9,7 @@ _PLACES = {
     "gahmn/table-1": ("simulation", "TABLE_1"),
     "gahmn/table-2": ("simulation", "TABLE_2"),
     "gahmn/table-3": ("table_3", "TABLE_3"),
+    "gahmn/ablation": ("ablation", "ABLATION"),
 }
 
 STUDIES = LazyStudies(__name__, _PLACES)

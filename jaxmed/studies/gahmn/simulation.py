@@ -27,7 +27,7 @@ from jaxmed.sweeps.states import STATUS
 from jaxmed.sweeps.task import Cell, Scores, StudyTask, study_task
 from jaxmed.typing import Array, Estimator, Key
 
-__all__ = ["TABLE_1", "TABLE_2", "cell_of"]
+__all__ = ["TABLE_1", "TABLE_2", "cell_of", "with_simulation"]
 
 NUM_MEDIATORS = 500
 NUM_ROWS = 800  # for training, of the paper's 1000
@@ -47,7 +47,7 @@ LEAST = 2
 SMALL = 0.2  # scales below keep the correlation of .5 only
 
 
-def _simulated(estimator: Estimator) -> Estimator:
+def with_simulation(estimator: Estimator) -> Estimator:
     """GAHMN with the paper's interval, which needs individuals that nothing was fitted to."""
 
     def estimate(key: Key | None, data: Problem) -> tuple[Estimate, Any]:
@@ -71,7 +71,7 @@ def _methods(mode: str) -> Mapping[str, Estimator]:
     return {
         ORACLE: METHODS[ORACLE],
         "refit": method(post_selection()),
-        "GAHMN": _simulated(gahmn(config, interval=interval)),
+        "GAHMN": with_simulation(gahmn(config, interval=interval)),
     }
 
 

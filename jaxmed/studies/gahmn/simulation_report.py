@@ -13,7 +13,17 @@ from jaxmed.studies.generative_mediation.methods import ORACLE
 from jaxmed.studies.generative_mediation.printed import TABLE_1 as PRINTED
 from jaxmed.sweeps.reducers import rate_of
 
-__all__ = ["effects_section", "mediators_section", "selection_section", "table_1", "table_2"]
+__all__ = [
+    "SELECTION",
+    "effects_section",
+    "mean_of",
+    "mediators_section",
+    "paired_ratio",
+    "selection_of",
+    "selection_section",
+    "table_1",
+    "table_2",
+]
 
 EFFECTS = {"direct": "DE", "indirect": "TIE"}
 # (label, method of the task, prefix of its estimate, prefix of its interval or None)
@@ -23,6 +33,11 @@ ROWS = (
     ("{mode}, reported", "GAHMN", "", ""),
     ("{mode}, adversarial", "GAHMN", "adversarial ", "simulation "),
 )
+SHARES = {
+    "null IE kept": "null IE kept", "null a kept": "null a not 0", "null b kept": "null b not 0",
+    "IE missed": "IE_3..IE_5 missed", "kept": "kept",
+}  # fmt: skip
+SELECTION = {**SHARES, "status": "trainings ended", "count": "data sets"}
 RESAMPLES = 2000  # of the paired bootstrap
 _DESIGN = (
     "Eq. (15), 800 training rows, 500 mediators; neighbouring noise has the correlation rho, which "
@@ -54,7 +69,8 @@ def paired_ratio(first: np.ndarray, second: np.ndarray) -> tuple[float, float, f
     return float(np.sqrt(pairs[0].mean() / pairs[1].mean())), float(low), float(high)
 
 
-def _mean(values: np.ndarray) -> tuple[float, float]:
+def mean_of(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error over the finite values, NaN where there are too few."""
     kept = values[np.isfinite(values)]
     if len(kept) < 2:
         return (float(kept.mean()) if len(kept) else math.nan), math.nan
@@ -76,10 +92,10 @@ def effects_section(results: Mapping[str, Any]) -> Section:
                 ratio, low, high = paired_ratio(error, oracle)
                 row = {
                     "setting": setting, "rho": rho.removeprefix("rho="), "effect": effect,
-                    "method": label.format(mode=mode), "bias": _mean(error),
+                    "method": label.format(mode=mode), "bias": mean_of(error),
                     "sd": float(np.std(error, ddof=1)),
                     "rmse": float(np.sqrt(np.mean(error**2))),
-                    "versus": _mean(error - oracle), "count": len(error),
+                    "versus": mean_of(error - oracle), "count": len(error),
                     **_coverage(columns, f"{method}/{limits}{part}", truth),
                 }  # fmt: skip
                 if method != ORACLE:
@@ -113,30 +129,28 @@ def _coverage(columns: Mapping[str, np.ndarray], name: str, truth: float) -> dic
     low, high = columns[f"{name} lower"], columns[f"{name} upper"]
     covered = (low <= truth) & (truth <= high)
     rate = rate_of(int(covered.sum()), len(covered))
-    return {"coverage": (rate.rate, rate.standard_error), "width": _mean(high - low)}
+    return {"coverage": (rate.rate, rate.standard_error), "width": mean_of(high - low)}
+
+
+def selection_of(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell's shares of wrongly kept and lost mediators, and how its trainings ended."""
+    codes = columns["GAHMN/training status"].astype(int)
+    ends = ", ".join(
+        f"{st.name(code)} {count}"
+        for code, count in zip(*np.unique(codes, return_counts=True), strict=True)
+    )
+    kept = {key: mean_of(columns[f"GAHMN/{key}"]) for key in SHARES}
+    return kept | {"status": ends, "count": len(codes)}
 
 
 def selection_section(results: Mapping[str, Any]) -> Section:
     """What the generators keep, and how their trainings ended."""
-    measures = {
-        "null IE kept": "null IE kept", "null a kept": "null a not 0",
-        "null b kept": "null b not 0", "IE missed": "IE_3..IE_5 missed", "kept": "kept",
-    }  # fmt: skip
     rows = []
     for cell, columns in results.items():
         mode, setting, rho = cell.split("/")
-        codes = columns["GAHMN/training status"].astype(int)
-        ends = ", ".join(
-            f"{st.name(code)} {count}"
-            for code, count in zip(*np.unique(codes, return_counts=True), strict=True)
-        )
-        row = {
-            "setting": setting, "rho": rho.removeprefix("rho="), "mode": mode, "status": ends,
-            "count": len(codes),
-        }  # fmt: skip
-        rows.append(row | {key: _mean(columns[f"GAHMN/{key}"]) for key in measures})
-    headings = {"setting": "setting", "rho": "rho", "mode": "mode"} | measures
-    headings |= {"status": "trainings ended", "count": "data sets"}
+        row = {"setting": setting, "rho": rho.removeprefix("rho="), "mode": mode}
+        rows.append(row | selection_of(columns))
+    headings = {"setting": "setting", "rho": "rho", "mode": "mode"} | SELECTION
     text = (
         "A mediator is kept when its a and b are both not 0. Shares of the truly null ones, and of "
         "the three true ones.",
@@ -156,13 +170,13 @@ def mediators_section(results: Mapping[str, Any]) -> Section:
             own = columns[f"GAHMN/adversarial {name}"]
             row = {
                 "setting": setting, "rho": rho.removeprefix("rho="), "mode": mode,
-                "mediator": name, "truth": truth, "adversarial": _mean(own),
+                "mediator": name, "truth": truth, "adversarial": mean_of(own),
                 "adversarial_sd": float(np.std(own, ddof=1)), "count": len(own),
                 "printed": printed.estimate, "printed_lower": printed.lower,
                 "printed_upper": printed.upper,
             }  # fmt: skip
             if reported:
-                row |= {"reported": _mean(columns[f"GAHMN/{name}"])}
+                row |= {"reported": mean_of(columns[f"GAHMN/{name}"])}
                 row |= _coverage(columns, f"GAHMN/{name}", truth)
             rows.append(row)
     headings = {
