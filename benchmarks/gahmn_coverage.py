@@ -85,7 +85,8 @@ def main(out: Path) -> None:
             key = named_key(jax.random.key(SEED), cell)
             columns = sweep(
                 key, task, part.data_sets, parameters=model, reducer=stack(),
-                chunk=min(part.data_sets, 25),
+                chunk=min(part.data_sets, 5),
+                progress=lambda more, cell=cell: print(cell, f"+{more}", flush=True),
             )  # fmt: skip
             truths = {
                 "direct": float(model.direct), "indirect": float(model.total_indirect),
