@@ -116,11 +116,9 @@ def _cold(path: Path) -> None:
 
 
 def primal_read(folder: str) -> dict:
-    from jaxmed.data.streams import stream
-
     _cold(Path(folder) / "primal.parquet")
     start, rows = time.perf_counter(), 0
-    source = stream(Path(folder) / "primal.parquet", **ROLES)
+    source = _stream(folder)
     for block in source.source.row_blocks(
         source.names.mediators, source.block_rows, 0, source.rows_read
     ):

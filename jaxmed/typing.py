@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 __all__ = [
     "Array",
     "ArrayLike",
+    "Counted",
     "Device",
     "Estimator",
     "Interval",
@@ -22,6 +23,7 @@ __all__ = [
 
 Key = Array
 Device = Any  # jax.Device, which type checkers take for a variable
+Counted = Callable[[int, int], None]  # progress of a long reading: (done, of how many)
 Regime = Literal["primal", "dual"]
 T = TypeVar("T")
 

@@ -101,6 +101,15 @@ def fit_kernel(
     return programs.dual(stats, sums, methods, level)
 
 
+def closed_composites(result: Fit, method: str) -> dict[tuple[str, str], CompositeMediator]:
+    """The composites that a fit holds of one closed-form method, keyed by (method, direction)."""
+    return {
+        (method, direction): result.composites[name]
+        for direction in ("concordant", "suppression", "")
+        if (name := label(method, direction)) in result.composites
+    }
+
+
 def label(method: str, direction: str) -> str:
     """Key of one composite, e.g. "maxie_concordant"."""
     return f"{method}_{direction}" if direction else method

@@ -11,7 +11,7 @@ from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
-from jaxmed.analysis.fit import Fit, fit, label, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
 from jaxmed.analysis.inputs import checked, parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
@@ -202,8 +202,5 @@ def composites_of(
             program = jax.jit(lambda k, d, e=estimator: e(k, d).details.composite)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
-        for direction in ("concordant", "suppression", ""):
-            name = label(method, direction)
-            if name in result.composites:
-                composites[(method, direction)] = result.composites[name]
+        composites |= closed_composites(result, method)
     return composites

@@ -11,7 +11,7 @@ import numpy as np
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import DataFacts, dropped_warning
-from jaxmed.analysis.fit import Fit, fit_moments, label, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED
@@ -20,7 +20,7 @@ from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.data_report import Source
-from jaxmed.data.mediation_data import Names
+from jaxmed.data.mediation_data import Names, complete_names
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.estimators.directions import conditional_moments
 from jaxmed.estimators.directions_kernel import direction_chen2018
@@ -118,14 +118,8 @@ def _check_methods(methods: tuple[str, ...]) -> None:
 
 
 def _named(moments: CrossMoments) -> CrossMoments:
-    names = moments.names
-    if names.mediators:
-        return moments
-    p, q = moments.num_mediators, moments.num_covariates
-    mediators = tuple(f"m{j + 1}" for j in range(p))
-    covariates = tuple(f"c{j + 1}" for j in range(q))
-    named = dataclasses.replace(names, mediators=mediators, covariates=covariates)
-    return dataclasses.replace(moments, names=named)
+    names = complete_names(moments.names, moments.num_mediators, moments.num_covariates)
+    return dataclasses.replace(moments, names=names)
 
 
 def _check_primal(moments: CrossMoments) -> None:
@@ -144,7 +138,8 @@ def _facts(
     mean, sd = column_statistics(moments)
     labels = (*names.covariates, names.exposure, names.outcome)
     described = {
-        name: _describe(moments, j, float(mean[j]), float(sd[j])) for j, name in enumerate(labels)
+        name: _describe(moments, j, name, float(mean[j]), float(sd[j]))
+        for j, name in enumerate(labels)
     }
     exposure = described[names.exposure]
     if exposure["sd"] == 0:
@@ -160,12 +155,13 @@ def _facts(
     )  # fmt: skip
 
 
-def _describe(moments: CrossMoments, position: int, mean: float, sd: float) -> dict[str, Any]:
+def _describe(
+    moments: CrossMoments, position: int, name: str, mean: float, sd: float
+) -> dict[str, Any]:
     """A column; extremes are no moments. Zeros and ones alone have E x^2 = E x."""
     square = float(moments.comoment[position, position]) / float(moments.weight)
     binary = 0 < mean < 1 and abs(square - mean * (1 - mean)) < 1e-9
     limits = (0.0, 1.0) if binary else (float("nan"), float("nan"))
-    name = (*moments.names.covariates, moments.names.exposure, moments.names.outcome)[position]
     return {
         "name": name, "mean": mean, "sd": sd, "minimum": limits[0], "maximum": limits[1],
         "binary": binary,
@@ -188,8 +184,6 @@ def _composites(
     for method in methods:
         if method == "directions":
             composites[(method, "")] = _direction_program(unnamed, result.paths)
-            continue
-        for direction in ("concordant", "suppression", ""):
-            if (name := label(method, direction)) in result.composites:
-                composites[(method, direction)] = result.composites[name]
+        else:
+            composites |= closed_composites(result, method)
     return composites

@@ -3,16 +3,13 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax.numpy as jnp
-
-from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merged import Merged
 from jaxmed.federated.second_round import RoundSums, analysed, check_sums
 from jaxmed.geometry.paths import primal_paths
 from jaxmed.inference.joint_test import JointTest, joint_test_from
-from jaxmed.inference.leave_one_out import SMALLEST_SHARE
+from jaxmed.inference.leave_one_out import usable_variance
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.typing import Array
@@ -41,10 +38,7 @@ def leave_one_out_test(merged: Merged, sums: Sequence[RoundSums]) -> JointTest:
 
 def _test(moments: CrossMoments, variance: Array, hc3: Array, exceeds: Array) -> JointTest:
     q = primal_paths(factor_moments(moments)).quadratics
-    homoskedastic = q.residual_variance * q.exposure_exposure * q.exposure_ss
-    unusable = (variance <= SMALLEST_SHARE * homoskedastic) | exceeds
-    numerator_variance = jnp.where(unusable, hc3, variance)
-    return joint_test_from(q, numerator_variance, st.when(unusable, st.VARIANCE_FALLBACK))
+    return joint_test_from(q, *usable_variance(q, variance, hc3, exceeds))
 
 
 _program = quick_jit(_test)

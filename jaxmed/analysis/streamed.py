@@ -3,7 +3,7 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
-from jaxmed.analysis.fit import Fit, fit_kernel, label, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED
@@ -30,7 +30,7 @@ from jaxmed.geometry.paths import regime_of
 from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
-from jaxmed.typing import Key
+from jaxmed.typing import Counted, Key
 
 __all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
 
@@ -162,12 +162,9 @@ def _dual(
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     sd = found.columns.divisor[facts.kept]
     scales = Standardisation(found.columns.mean[facts.kept], sd) if standardise_mediators else None  # pyright: ignore[reportArgumentType]
-    composites: dict[tuple[str, str], CompositeMediator] = {
-        (name, direction): result.composites[label(name, direction)]
-        for name in methods
-        for direction in ("concordant", "suppression", "")
-        if label(name, direction) in result.composites
-    }
+    composites: dict[tuple[str, str], CompositeMediator] = {}
+    for name in methods:
+        composites |= closed_composites(result, name)
     analysis = Analysis(
         facts, None, scales, result, law, without_rows(result.paths), composites, dropped
     )
@@ -202,7 +199,7 @@ def _weighted(
     found: KernelSums,
     result: Fit,
     kept: np.ndarray,
-    progress: Callable[[int, int], None],
+    progress: Counted,
 ) -> Fit:
     """Row coefficients of the composites turned into weights of the mediators."""
     if not result.composites:
@@ -216,7 +213,7 @@ def _weighted(
     return dataclasses.replace(result, composites=composites)
 
 
-def _now_and_then(say: Progress, what: str) -> Callable[[int, int], None]:
+def _now_and_then(say: Progress, what: str) -> Counted:
     """Progress of a long reading as sentences, some seconds apart."""
     start = last = time.monotonic()
 

@@ -112,6 +112,10 @@ def _mediate(options: argparse.Namespace) -> None:
         source=source,
         progress=say,
     )
+    _show(result, options, say)
+
+
+def _show(result: MediationResult, options: argparse.Namespace, say: Say) -> None:
     print(result.summary())
     if options.out is not None:
         _write(result, options.out, say, figures=not options.no_figures)
@@ -123,11 +127,8 @@ def _streamed(options: argparse.Namespace, say: Say) -> None:
         if name != "checkpoint" and getattr(options, name) is not None:
             raise ValueError(f"--{name} goes with methods that need all rows: raise --memory")
     result = mediate_file(options, say if this_process().index == 0 else lambda sentence: None)
-    if result is None:
-        return
-    print(result.summary())
-    if options.out is not None:
-        _write(result, options.out, say, figures=not options.no_figures)
+    if result is not None:
+        _show(result, options, say)
 
 
 def _generative(

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -15,11 +16,11 @@ from jaxmed.parallel.processes import join
 __all__ = [
     "comma",
     "common_arguments",
-    "contrast_of",
     "data_arguments",
     "prepare",
     "read_columns",
     "read_data",
+    "roles_of",
 ]
 
 
@@ -68,18 +69,20 @@ def comma(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def contrast_of(options: argparse.Namespace) -> tuple[str, str] | None:
-    """The two levels of --contrast.
+def roles_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Which columns and rows, as `from_frame` and `stream` take them.
 
     Raises:
-      ValueError: not two.
+      ValueError: a contrast that is no pair.
     """
-    if options.contrast is None:
-        return None
-    levels = comma(options.contrast)
-    if len(levels) != 2:
+    contrast = None if options.contrast is None else comma(options.contrast)
+    if contrast is not None and len(contrast) != 2:
         raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
-    return levels[0], levels[1]
+    return {
+        "exposure": options.exposure, "outcome": options.outcome, "mediators": options.mediators,
+        "covariates": comma(options.covariates), "weights": options.weights,
+        "where": options.where, "contrast": contrast, "nan_policy": options.nan_policy,
+    }  # fmt: skip
 
 
 def read_data(
@@ -104,15 +107,7 @@ def read_columns(
     """As `read_data`, with the positions of the rows in the table, and the table."""
     say(f"reading {options.file}")
     table = as_table(read_table(options.file))
-    found = columns_of(
-        table,
-        exposure=options.exposure,
-        outcome=options.outcome,
-        mediators=options.mediators,
-        covariates=comma(options.covariates) if covariates is None else tuple(covariates),
-        weights=options.weights,
-        where=options.where,
-        contrast=contrast_of(options),
-        nan_policy=options.nan_policy,
-    )
-    return found, table
+    roles = roles_of(options)
+    if covariates is not None:
+        roles["covariates"] = tuple(covariates)
+    return columns_of(table, **roles), table

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
-from jaxmed.cli.data_file import comma, contrast_of
+from jaxmed.cli.data_file import comma, roles_of
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
 from jaxmed.parallel.processes import leave, this_process
@@ -77,19 +77,9 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     """
     say(f"reading {options.file} in blocks")
     source = stream(
-        options.file,
-        exposure=options.exposure,
-        outcome=options.outcome,
-        mediators=options.mediators,
-        covariates=comma(options.covariates),
-        weights=options.weights,
-        where=options.where,
-        contrast=contrast_of(options),
-        nan_policy=options.nan_policy,
-        table=options.table,
-        products=options.products,
-        block_bytes=options.block,
-    )
+        options.file, table=options.table, products=options.products, block_bytes=options.block,
+        **roles_of(options),
+    )  # fmt: skip
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:
         checkpoint = options.out / "moments.npz"

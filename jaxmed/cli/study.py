@@ -1,7 +1,6 @@
 """`jaxmed study`: simulation studies in a run directory that survives interruption."""
 
 import argparse
-import io
 import os
 import signal
 import socket
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxmed.cli.meter import meter
 from jaxmed.cli.shared import message_arguments, use_cache
-from jaxmed.data.atomic import atomic_write
+from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.reports.document import index_html
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.style import require
@@ -233,9 +231,7 @@ def _replay(options: argparse.Namespace) -> None:
         return
     name = f"replicate-{file_name(options.cell)}-{options.replicate}.npz"
     out = options.out or options.directory / name
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **found.data)
-    atomic_write(out, buffer.getvalue())
+    atomic_write(out, npz_bytes(found.data))
     print(f"Data: {out}")
 
 

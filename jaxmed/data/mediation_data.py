@@ -83,7 +83,7 @@ def mediation_data(
         return _traced(*arrays, names=names, nan_policy=nan_policy)
     _check_shapes(*(None if a is None else np.shape(a) for a in arrays))
     q = 0 if covariates is None else np.shape(covariates)[1]
-    full_names = _complete(names, np.shape(mediators)[1], q)
+    full_names = complete_names(names, np.shape(mediators)[1], q)
     columns = _host_columns(arrays, full_names)
     if nan_policy == "drop":
         keep = ~missing_rows(*columns)
@@ -126,7 +126,7 @@ def _traced(
         w = jnp.asarray(weights, dtype)
         # An all-zero vector gives NaN weights, which downstream answers with NONFINITE.
         w = w * (jnp.sum(w > 0).astype(dtype) / jnp.sum(w))
-    return MediationData(x, m, y, c, w, _complete(names, m.shape[1], c.shape[1]))
+    return MediationData(x, m, y, c, w, complete_names(names, m.shape[1], c.shape[1]))
 
 
 def _host_columns(arrays: Sequence[Any], names: Names) -> list[np.ndarray | None]:
@@ -190,7 +190,7 @@ def _check_shapes(
         raise ShapeError(f"there are {rows} rows: at least 3 are needed")
 
 
-def _complete(names: Names | Mapping[str, Any] | None, p: int, q: int) -> Names:
+def complete_names(names: Names | Mapping[str, Any] | None, p: int, q: int) -> Names:
     """Names with defaults for what is not given.
 
     Raises:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.federated.summary import SiteSummary, in_float64
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
+from jaxmed.statistics.moment_sums import MomentSums
 
 __all__ = ["Design", "MergeError", "design_of", "expand", "merge_sites", "pool", "site_rows"]
 
@@ -125,20 +126,14 @@ def expand(moments: CrossMoments, site: str, design: Design) -> CrossMoments:
 
 def pool(parts: Sequence[CrossMoments], design: Design) -> CrossMoments:
     """Moments of the union of disjoint rows, in NumPy's float64 whatever JAX's precision."""
-    weights = np.asarray([float(m.weight) for m in parts])
-    means = np.stack([np.asarray(m.mean, np.float64) for m in parts])
-    total = weights.sum()
-    # About the first site's mean, so that a mean far from 0 costs no digits.
-    mean: Any = means[0] + weights @ (means - means[0]) / total
-    steps = means - mean
-    comoment: Any = sum(np.asarray(m.comoment, np.float64) for m in parts)
-    comoment = comoment + (steps * weights[:, None]).T @ steps
-    counts = (sum(float(getattr(m, f)) for m in parts) for f in ("count", "weight_square"))
-    count, square = (np.asarray(value) for value in counts)
-    weight: Any = np.asarray(total)
-    return CrossMoments(
-        count, weight, square, mean, comoment, len(design.names.covariates), design.names  # type: ignore[arg-type]
-    )  # fmt: skip
+    scalars = [[float(v) for v in (m.count, m.weight, m.weight_square)] for m in parts]
+    sums = MomentSums(
+        np.sum([np.asarray(m.comoment, np.float64) for m in parts], axis=0),
+        np.sum(scalars, axis=0),
+        np.stack([np.asarray(m.mean, np.float64) for m in parts]),
+        np.asarray(scalars)[:, 1],
+    )
+    return sums.moments(len(design.names.covariates), design.names)
 
 
 def site_rows(data: MediationData, site: str, design: Design) -> MediationData:

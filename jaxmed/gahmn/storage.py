@@ -1,9 +1,7 @@
 """Pytrees of arrays in npz files with a json beside them: no pickle, nothing half written."""
 
 import dataclasses
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write
+from jaxmed.data.atomic import atomic_write, npz_bytes
+from jaxmed.data.readers import read_arrays
+from jaxmed.data.validation import InvalidDataError
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.gahmn.fitting import Generators
@@ -43,9 +43,7 @@ def write_tree(path: Path, tree: Any) -> None:
         name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
         for name, leaf in _named(tree).items()
     }
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)  # pyright: ignore[reportArgumentType]
-    atomic_write(path, stream.getvalue(), durable=True)
+    atomic_write(path, npz_bytes(arrays), durable=True)
 
 
 def read_tree(path: Path, template: Any) -> Any:
@@ -55,17 +53,12 @@ def read_tree(path: Path, template: Any) -> Any:
       StoredStateError: the file is damaged, or holds something else.
     """
     wanted = _named(template)
-    found: dict[str, np.ndarray] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if set(file.files) != set(wanted):
-                raise StoredStateError(f"{path} holds other arrays than this fit has: delete it")
-            for name in file.files:
-                found[name] = file[name]
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        if isinstance(error, StoredStateError):
-            raise
+        found = read_arrays(path)
+    except (OSError, InvalidDataError) as error:
         raise StoredStateError(f"{path} is damaged ({error}): delete it to start anew") from error
+    if set(found) != set(wanted):
+        raise StoredStateError(f"{path} holds other arrays than this fit has: delete it")
     leaves = []
     for name, like in wanted.items():
         array = found[name]
@@ -104,9 +97,7 @@ def save_fitted(directory: str | Path, fitted: Fitted, names: dict[str, Any] | N
 
     walk("scale", fitted.scale)
     walk("generators", fitted.generators)
-    stream = io.BytesIO()
-    np.savez(stream, **flat)  # pyright: ignore[reportArgumentType]
-    atomic_write(folder / "generators.npz", stream.getvalue())
+    atomic_write(folder / "generators.npz", npz_bytes(flat))
     facts = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -125,9 +116,8 @@ def load_fitted(directory: str | Path) -> Fitted:
     folder = Path(directory)
     try:
         facts = json.loads((folder / "generators.json").read_text())
-        with np.load(folder / "generators.npz", allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+        arrays = read_arrays(folder / "generators.npz")
+    except (OSError, ValueError) as error:
         raise StoredStateError(f"{folder} holds no readable generators: {error}") from error
     if facts.get("schema") != SCHEMA or facts.get("schema_version") != SCHEMA_VERSION:
         raise StoredStateError(

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.rows import residual_rows
 from jaxmed.linalg.products import matmul
@@ -49,7 +50,22 @@ def leave_one_out_variance(paths: Paths, data: MediationData) -> tuple[Array, Ar
     left = jnp.maximum(1 - leverage, jnp.finfo(leverage.dtype).eps)
     variance = jnp.sum(g**2 * yperp * residual / left)
     hc3 = jnp.sum((g * residual / left) ** 2)
-    quadratics = paths.quadratics
-    homoskedastic = quadratics.residual_variance * quadratics.exposure_exposure * tau
-    unusable = (variance <= SMALLEST_SHARE * homoskedastic) | (jnp.max(leverage) > LARGEST_LEVERAGE)
+    exceeds = jnp.max(leverage) > LARGEST_LEVERAGE
+    return usable_variance(paths.quadratics, variance, hc3, exceeds)
+
+
+def usable_variance(
+    quadratics: PathQuadratics, variance: Array, hc3: Array, exceeds: Array
+) -> tuple[Array, Array]:
+    """The leave-one-out variance where it can be used, else HC3, and a status.
+
+    Args:
+      quadratics: of the paths.
+      variance: leave-one-out, over all rows.
+      hc3: over all rows.
+      exceeds: whether a leverage is above LARGEST_LEVERAGE.
+    """
+    q = quadratics
+    homoskedastic = q.residual_variance * q.exposure_exposure * q.exposure_ss
+    unusable = (variance <= SMALLEST_SHARE * homoskedastic) | exceeds
     return jnp.where(unusable, hc3, variance), st.when(unusable, st.VARIANCE_FALLBACK)

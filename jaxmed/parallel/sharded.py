@@ -4,6 +4,7 @@ One program on every device and one sum over them: nothing else is exchanged. Re
 one device to rounding (sums in another order), not to the last bit.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -16,7 +17,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import CrossMoments
-from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
+from jaxmed.statistics.dual_stats import DualStatistics, without_mediators
 from jaxmed.typing import Array
 
 __all__ = ["place", "sharded_dual", "sharded_moments", "sharded_weights"]
@@ -104,7 +105,7 @@ def sharded_dual(data: MediationData, mesh: Mesh | Any) -> DualStatistics:
       and their weights are `sharded_weights(data, mesh, x)`.
     """
     mesh = _flat(mesh)
-    stats = _without_mediators(data)
+    stats = _frame(data)
     kernel = _kernel_program(mesh)(_placed(mesh, data.mediators, 1), stats.basis, stats.row_weights)
     p = data.mediators.shape[1]
     return DualStatistics(
@@ -124,7 +125,7 @@ def _kernel_program(mesh: Mesh) -> Any:
 def sharded_weights(data: MediationData, mesh: Mesh | Any, coefficients: Array) -> Array:
     """Weights [p, k] of composites from row coefficients [n, k] of `sharded_dual`'s paths."""
     mesh = _flat(mesh)
-    stats = _without_mediators(data)
+    stats = _frame(data)
     found = _weights_program(mesh)(
         _placed(mesh, data.mediators, 1), stats.basis, stats.row_weights, coefficients
     )
@@ -140,11 +141,10 @@ def _weights_program(mesh: Mesh) -> Any:
     return jax.jit(jax.shard_map(piece, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS)))
 
 
-def _without_mediators(data: MediationData) -> DualStatistics:
-    """What the rows say alone: basis, residuals of exposure and outcome."""
-    nothing = jnp.zeros((data.exposure.shape[0], 1), data.mediators.dtype)
-    fields = MediationData(data.exposure, nothing, data.outcome, data.covariates, data.weights)
-    return dual_statistics(jax.tree.map(jnp.asarray, fields), keep_mediators=False)
+def _frame(data: MediationData) -> DualStatistics:
+    """What the rows give without their mediators, on the default device."""
+    rows = dataclasses.replace(data, mediators=data.mediators[:, :0])
+    return without_mediators(jax.tree.map(jnp.asarray, rows))
 
 
 def _residual(x: Array, basis: Array, w: Array) -> Array:

@@ -7,9 +7,10 @@ import numpy as np
 
 from jaxmed.data.streams import RowStream
 from jaxmed.parallel.processes import sum_over_processes, this_process
-from jaxmed.parallel.streamed import Blocks, streamed_sums
+from jaxmed.parallel.streamed import streamed_sums
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_sums import MomentSums
+from jaxmed.typing import Counted
 
 __all__ = ["SharedMoments", "part_file", "shared_moments"]
 
@@ -32,7 +33,7 @@ def shared_moments(
     *,
     checkpoint: str | Path | None = None,
     every: float = 30.0,
-    progress: Blocks | None = None,
+    progress: Counted | None = None,
 ) -> SharedMoments:
     """`streamed_moments` where every process reads its share of the blocks; all get the whole.
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,12 +15,9 @@ from jaxmed.data.validation import InvalidDataError
 from jaxmed.parallel.device_sums import DeviceSums
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_sums import MomentSums
-from jaxmed.typing import Device
+from jaxmed.typing import Counted, Device
 
-__all__ = ["Blocks", "StreamedSums", "streamed_moments", "streamed_sums"]
-
-# (blocks done, blocks in all), called after every block.
-Blocks = Callable[[int, int], None]
+__all__ = ["StreamedSums", "streamed_moments", "streamed_sums"]
 
 Sums = MomentSums | DeviceSums
 
@@ -40,7 +36,7 @@ def streamed_moments(
     checkpoint: str | Path | None = None,
     every: float = 30.0,
     device: Device | None = None,
-    progress: Blocks | None = None,
+    progress: Counted | None = None,
 ) -> CrossMoments:
     """Moments of all rows of a file, in the memory of a few blocks and of the moments.
 
@@ -72,7 +68,7 @@ def streamed_sums(
     checkpoint: str | Path | None = None,
     every: float = 30.0,
     device: Device | None = None,
-    progress: Blocks | None = None,
+    progress: Counted | None = None,
 ) -> StreamedSums:
     """Sums over blocks start..stop; the other arguments as `streamed_moments`."""
     mark = f"{stream.fingerprint()}:{start}-{stop}"
@@ -80,7 +76,7 @@ def streamed_sums(
     done, dropped, sums = start, 0, _zero(stream, d, device)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
-        done, dropped, sums = _restored(path, mark, sums)
+        done, dropped, sums = _restored(path, mark, sums, d)
     saved = time.monotonic()
     with core_for_reading():
         for block in stream.blocks(done, stop):
@@ -106,8 +102,7 @@ def _save(path: Path, mark: str, done: int, dropped: int, sums: Sums) -> None:
     atomic_write(path, npz_bytes(state))
 
 
-def _restored(path: Path, mark: str, zero: Sums) -> tuple[int, int, Sums]:
-    d = zero.on_host().within.shape[0]
+def _restored(path: Path, mark: str, zero: Sums, d: int) -> tuple[int, int, Sums]:
     arrays = read_arrays(path, max_bytes=24 * d * (d + 1024) + 2**20)
     if set(arrays) != {"mark", "progress", *zero.arrays()}:
         raise InvalidDataError(f"{path.name} is no checkpoint of a stream: delete it to begin anew")

@@ -6,6 +6,7 @@ coordinates (He 2026, section 5). No eigendecomposition: with Q an orthonormal b
 [1, covariates] and K = XX' + c QQ' positive definite, everything follows from solves with K.
 """
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -85,6 +86,13 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
         status,
         p,
     )
+
+
+def without_mediators(data: MediationData) -> DualStatistics:
+    """Basis and residuals that the rows give alone; the kernel is zero, the mediators None."""
+    xp: Any = np if is_host(data) else jnp
+    nothing = xp.zeros((data.exposure.shape[0], 1), data.mediators.dtype)
+    return dual_statistics(dataclasses.replace(data, mediators=nothing), keep_mediators=False)
 
 
 def _host_mediators(data: MediationData, root: Any, basis: Any) -> Any:

@@ -5,7 +5,6 @@ and, where weights are wanted, once more for them.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,10 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.streams import RowStream
 from jaxmed.data.validation import ROUNDING_SPREAD, InvalidDataError
-from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
+from jaxmed.statistics.dual_stats import DualStatistics, without_mediators
+from jaxmed.typing import Counted
 
 __all__ = ["ColumnSums", "KernelSums", "column_weights", "kernel_sums"]
-
-Blocks = Callable[[int, int], None]
 
 # Bytes that are read at once, and columns that are centred and multiplied while in the cache.
 READ_BYTES = 32 * 2**20
@@ -51,7 +49,7 @@ class KernelSums:
 
 
 def kernel_sums(
-    stream: RowStream, *, standardised: bool = True, progress: Blocks | None = None
+    stream: RowStream, *, standardised: bool = True, progress: Counted | None = None
 ) -> KernelSums:
     """One pass over the mediators of a file by columns.
 
@@ -94,7 +92,7 @@ def column_weights(
     found: KernelSums,
     coefficients: np.ndarray,
     *,
-    progress: Blocks | None = None,
+    progress: Counted | None = None,
 ) -> np.ndarray:
     """Weights [p, k] of composites from their row coefficients, by a second pass.
 
@@ -132,9 +130,7 @@ class _Frame:
 
 
 def _frame(fields: MediationData) -> _Frame:
-    n = len(fields.exposure)
-    stats = dual_statistics(dataclasses.replace(fields, mediators=np.zeros((n, 1))))  # pyright: ignore[reportArgumentType]
-    stats = dataclasses.replace(stats, mediators=None)
+    stats = without_mediators(fields)
     w: Any = np.asarray(stats.row_weights)
     probes = np.column_stack([stats.basis, stats.exposure, stats.outcome])
     return _Frame(stats, np.sqrt(w)[:, None], w / w.sum(), probes)

@@ -48,7 +48,8 @@ def degenerate_mediators(moments: CrossMoments, dtype: Any = None) -> np.ndarray
     square = np.diagonal(gram)
     # Duplicates have the same variance: only neighbours in the order of variances are compared.
     order = np.argsort(square, kind="stable")
-    groups = np.split(order, 1 + np.flatnonzero(np.diff(square[order]) > tolerance * square[order][1:]))  # noqa: E501  # fmt: skip
+    ordered = square[order]
+    groups = np.split(order, 1 + np.flatnonzero(np.diff(ordered) > tolerance * ordered[1:]))
     for group in groups:
         group = np.sort(group[reasons[group] == status.OK])
         for position, j in enumerate(group[1:], 1):

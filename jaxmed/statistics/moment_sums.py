@@ -86,7 +86,9 @@ class MomentSums:
 
     def _fold(self) -> None:
         """All kept means as one."""
-        mean = self.sizes @ self.means / self.sizes.sum()
+        # About the first mean, so that means far from 0 cost no digits.
+        steps = self.means - self.means[0]
+        mean = self.means[0] + self.sizes @ steps / self.sizes.sum()
         step = (self.means - mean) * np.sqrt(self.sizes)[:, None]
         self.within += step.T @ step
         self.means, self.sizes = mean[None, :], np.array([self.sizes.sum()])

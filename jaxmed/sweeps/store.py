@@ -6,7 +6,6 @@ the same bytes as the sweep in one process, whoever wrote them and however often
 
 import contextlib
 import dataclasses
-import io
 import os
 import re
 import struct
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write
+from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.readers import read_arrays
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
@@ -97,16 +96,12 @@ def jobs_of(directory: str | Path, cells: Sequence[Cell]) -> list[Job]:
 def write_chunk(job: Job, state: State) -> None:
     """Writes the state of one chunk; the same state always gives the same bytes."""
     # Names of columns hold slashes and colons, which names of members of an archive should not.
-    arrays = {str(place): np.asarray(value) for place, value in enumerate(state.values())}
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        allow_pickle=False,
-        label=np.array([_label(job)]),
-        names=np.array(list(state), dtype=np.str_),
-        **arrays,
-    )
-    atomic_write(job.path, buffer.getvalue(), durable=True)
+    arrays = {
+        "label": np.array([_label(job)]),
+        "names": np.array(list(state), dtype=np.str_),
+        **{str(place): np.asarray(value) for place, value in enumerate(state.values())},
+    }
+    atomic_write(job.path, npz_bytes(arrays), durable=True)
 
 
 def read_chunk(job: Job) -> State:

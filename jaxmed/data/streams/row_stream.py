@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxmed.data.columns import from_array
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.frames import columns_of
-from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, mediation_data, missing_rows
+from jaxmed.data.frames import FrameColumns, columns_of, data_of
+from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, missing_rows
 from jaxmed.data.selection import names_of
 from jaxmed.data.streams.prefetch import prefetch
 from jaxmed.data.streams.sources import Source, open_source
@@ -116,21 +116,13 @@ class RowStream:
         )  # fmt: skip
         if keep is not None:
             dropped = int((~keep).sum())
-            data = dataclasses.replace(
-                data,
-                **{
-                    name: None if (column := getattr(data, name)) is None else column[keep]
-                    for name in ("exposure", "mediators", "outcome", "covariates", "weights")
-                },
-            )
+            data = jax.tree.map(lambda column: column[keep], data)
         return Block(index, data, dropped)
 
     def _complete(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
         """Rows without a missing value, or None where that is all of them."""
-        # One product tells of any NaN or infinity; only then is every value looked at.
-        with np.errstate(all="ignore"):
-            if np.isfinite(np.ones(len(values), values.dtype) @ values).all():
-                return None
+        if _finite(values):
+            return None
         missing = missing_rows(values)
         if not missing.any() or self.nan_policy == "drop":
             check_values(values[~missing], self.names.mediators, self.dtype)
@@ -159,9 +151,7 @@ class RowStream:
             if len(self.rows) < len(values):
                 values = values[self.rows]
             values = np.ascontiguousarray(values, self.dtype)
-            with np.errstate(all="ignore"):
-                finite = np.isfinite(np.ones(len(values), values.dtype) @ values).all()
-            if not finite:
+            if not _finite(values):
                 check_values(values, names[chosen], self.dtype)
             yield chosen, values
 
@@ -244,12 +234,15 @@ def stream(
     )  # fmt: skip
 
 
-def _checked_fields(found: Any) -> MediationData:
+def _finite(values: np.ndarray) -> bool:
+    """One product tells of any NaN or infinity; only then is every value looked at."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.ones(len(values), values.dtype) @ values).all())
+
+
+def _checked_fields(found: FrameColumns) -> MediationData:
     """The fields as one data set; a column of zeros stands where mediators are expected."""
     names = dataclasses.replace(found.names, mediators=("mediators",))
-    exposure = from_array(found.names.exposure, np.asarray(found.exposure)).values
-    data = mediation_data(
-        np.asarray(exposure, float), np.zeros((len(found.rows), 1)), found.outcome,
-        found.covariates, found.weights, names,
-    )  # fmt: skip
+    zeros = np.zeros((len(found.rows), 1))
+    data = data_of(dataclasses.replace(found, mediators=zeros, names=names))
     return dataclasses.replace(data, mediators=data.mediators[:, :0], names=found.names)
