@@ -58,8 +58,9 @@ def gahmn(
       nuisance: curves of the covariates behind "ols", "double_selection" and "refit": "splines", or
         the "generator"'s conditional means.
       n_seeds: trainings; 5 advised where the adversarial estimate is used.
-      penalty: "given" in the configuration, or "path": the best of 8 multiples by the held-out
-        conditional-mean loss, 9 trainings a seed.
+      penalty: "given" in the configuration, or "path": for either block the best of 8 multiples by
+        its held-out conditional-mean loss, 8 trainings more. Where the exposure moves mediators by
+        less than about .4 standard deviations the given one keeps none.
       holdout: share of rows, drawn with the key, that nothing is fitted to.
       arms: control and treated exposure; None for both values of a binary exposure and the
         quartiles of any other.

@@ -90,13 +90,16 @@ def mediator_panels(
             axes.set_xlabel(axis_name(unit))
         labels = ["direct effect", *(str(names[int(k)]) for k in chosen)]
         _bars(right, labels, np.concatenate([[direct], indirect[chosen]]))
-        right.set_title("Selected: direct and indirect effects")
+        right.set_title("Through those selected")
         right.set_xlabel(axis_name(outcome))
         return finish(figure)
 
 
 def _bars(axes: "Axes", labels: Sequence[str], values: np.ndarray) -> None:
     height = np.arange(len(values))
+    if not len(values):
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=MUTED)
+        axes.set_xlim(-1, 1)
     axes.barh(height, values, height=0.7, color=sign_colors(values))
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.set_yticks(height, [shorten(label, 22) for label in labels])

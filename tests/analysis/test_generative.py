@@ -20,7 +20,10 @@ from jaxmed.simulate.partially_linear import partially_linear, sample
 
 P = 6
 CONFIG = improved().with_steps(100)
-NAMES = {"exposure": "smoker", "outcome": "fev", "mediators": tuple(f"cpg{k}" for k in range(P))}
+NAMES = {
+    "exposure": "smoker", "outcome": "fev", "mediators": tuple(f"cpg{k}" for k in range(P)),
+    "covariates": ("x1", "x2"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +142,13 @@ def test_refusals(data):
         generative(data, key=1, n_seeds=0)
     few = np.zeros(200)
     few[:3] = 1
-    small = mediation_data(few, np.asarray(data.mediators), np.asarray(data.outcome), names=NAMES)
+    few_rows = (
+        few,
+        np.asarray(data.mediators),
+        np.asarray(data.outcome),
+        np.asarray(data.covariates),
+    )
+    small = mediation_data(*few_rows, names=NAMES)
     with pytest.raises(InvalidDataError, match="'smoker' has only 3 rows"):
         jaxmed.mediate(small, "gahmn", key=1)
 
@@ -162,7 +171,8 @@ def test_command_line(data, tmp_path, capsys):
     file = tmp_path / "data.csv"
     write(data, file)
     out = tmp_path / "out"
-    given = ["mediate", str(file), "--exposure", "smoker", *BASE, "--steps", "50", "--seed", "3"]
+    given = ["mediate", str(file), "--exposure", "smoker", *BASE, "--seed", "3"]
+    given += ["--steps", "100", "--trainings", "2"]  # the programs of `results`
     with pytest.warns(UserWarning, match="cpg5"):
         assert main([*given, "--out", str(out), "--no-figures"]) == 0
     shown = capsys.readouterr()

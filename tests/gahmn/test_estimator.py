@@ -112,8 +112,8 @@ def test_penalty_path_counts_its_fits():
     data = sample(jax.random.key(4), partially_linear("A", 6), 120)
     found = jax.jit(gahmn(SHORT, penalty="path"))(KEY, data)
     path = found.details.path
-    assert path.loss.shape == (8,) and np.isfinite(path.loss).all()
-    best = path.multiples[np.argmin(path.loss)]
+    assert path.loss.shape == (8, 2) and np.isfinite(path.loss).all()
+    best = path.multiples[np.argmin(path.loss[:, 0])]
     np.testing.assert_allclose(path.chosen.mediator, best * 0.1 / 6, rtol=1e-6)
     counted = np.asarray(found.details.adversarial.frequency) * 9
     np.testing.assert_allclose(counted, np.round(counted), atol=1e-6)
