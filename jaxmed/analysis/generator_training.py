@@ -35,6 +35,7 @@ from jaxmed.gahmn.fitting import (
     start_mediators,
     start_outcome,
 )
+from jaxmed.gahmn.penalty_path import MULTIPLES, PathFit, PenaltyPath, path_fit, path_of
 from jaxmed.gahmn.scaling import Arms, Scaled, scale_of, scaled
 from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
 from jaxmed.gahmn.training import BlockState, Curve, train
@@ -85,6 +86,24 @@ class _Checkpoint:
             )
         return place
 
+    def keep(self, name: str, tree: Any) -> None:
+        """Keeps a part beside the state; the folder is this fit's from now on."""
+        if self.folder is None:
+            return
+        if not (self.folder / "state.json").exists():
+            for stray in self.folder.glob("penalty-*.npz"):  # whose fit they are of, nobody knows
+                stray.unlink()
+            place = {"identity": self.identity, "stage": "", "windows": 0, "file": ""}
+            atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
+        write_tree(self.folder / f"{name}.npz", tree)
+
+    def part(self, name: str, template: Any) -> Any:
+        """A part that was kept, or None; only after `place` has accepted the folder."""
+        path = None if self.folder is None else self.folder / f"{name}.npz"
+        if path is None or not path.exists() or not self.place():
+            return None
+        return read_tree(path, template)
+
     def read(self, place: dict[str, Any], template: Any) -> Any:
         assert self.folder is not None
         return read_tree(self.folder / place["file"], template)
@@ -96,6 +115,7 @@ def train_generators(
     config: GahmnConfig,
     *,
     n_seeds: int = 1,
+    penalty: str = "given",
     arms: tuple[float, float] | None = None,
     directory: str | Path | None = None,
     say: Say | None = None,
@@ -107,6 +127,7 @@ def train_generators(
       data: concrete rows.
       config: of the fit.
       n_seeds: trainings, vectorised over seeds.
+      penalty: "given" or "path", see `gahmn`.
       arms: control and treated exposure, see `gahmn`.
       directory: of the checkpoint; a run that stopped there goes on. None keeps nothing.
       say: told of the progress after every chunk.
@@ -120,13 +141,19 @@ def train_generators(
     scale = scale_of(data, None if arms is None else Arms(*map(jnp.asarray, arms)))
     dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
     ready = scaled(data, scale, dtype)
+    weights, path, own = penalties(config, ready.mediators.shape[1]), None, None
+    if penalty == "path":
+        key, own = jax.random.split(key)
     keys = jax.random.split(key, n_seeds)
-    saved = _Checkpoint(folder, _identity(keys, ready, config))
+    saved = _Checkpoint(folder, _identity(keys, ready, config, penalty))
     programs = _programs(config, ready.mediators.shape[1] >= LARGE_FROM)
     facts = programs.facts(ready)
-    run = _Run(saved, programs, config, facts, penalties(config, ready.mediators.shape[1]), tell)
-
     place = saved.place()
+    if own is not None:
+        path = _path(own, ready, weights, saved, programs, tell)
+        weights = path.chosen
+    run = _Run(saved, programs, config, facts, weights, tell)
+
     resumed, done = place.get("stage", ""), place.get("windows", 0)
     like = jax.eval_shape(programs.start_shapes, keys, ready)
     if resumed == STAGES[1]:
@@ -154,7 +181,28 @@ def train_generators(
         STAGES[1], stage.data, second, done, second_curve, (state, curve)
     )
     fits, codes = programs.finish(keys, ready, state, stage, final, curve, second_curve, facts)
-    return programs.details(scale, fits, codes)
+    return programs.details(scale, fits, codes, path)
+
+
+def _path(
+    key: Key, ready: Scaled, base: Penalties, saved: "_Checkpoint", programs: "_Programs", tell: Say
+) -> PenaltyPath:
+    """The penalty path, fit by fit; those that the folder holds are not trained again."""
+    fits = []
+    for number, multiple in enumerate(MULTIPLES):
+        given = (key, ready, base, jnp.asarray(multiple, base.mediator.dtype))
+        like = jax.eval_shape(programs.path_shapes, *given)
+        fit = saved.part(f"penalty-{number}", like)
+        if fit is None:
+            tell(f"penalty: training {number + 1} of {len(MULTIPLES)}, times {multiple:g}")
+            fit = programs.path_fit(*given)
+            saved.keep(f"penalty-{number}", fit)
+        fits.append(fit)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
+    path = programs.path_of(key, ready, base, stacked)
+    best = [MULTIPLES[int(k)] for k in np.nanargmin(np.asarray(path.loss), axis=0)]
+    tell(f"penalty: times {best[0]:g} for the mediators, {best[1]:g} for the outcome")
+    return path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,9 +215,12 @@ class _Programs:
     between: Callable[..., Stage]
     finish: Callable[..., Any]
     details: Callable[..., GahmnDetails]
+    path_fit: Callable[..., PathFit]
+    path_of: Callable[..., PenaltyPath]
     # The functions themselves, for the shapes of what they return.
     start_shapes: Callable[..., BlockState]
     between_shapes: Callable[..., Stage]
+    path_shapes: Callable[..., PathFit]
 
 
 @functools.cache
@@ -203,11 +254,14 @@ def _programs(config: GahmnConfig, large: bool) -> _Programs:
 
         return jax.vmap(one)(keys, *parts)
 
+    def fit_of_path(key: Key, ready: Scaled, base: Penalties, multiple: Array) -> PathFit:
+        return path_fit(key, ready, config, base, multiple)
+
     return _Programs(
         quick_jit(facts_of), quick_jit(start), {stage: chunk(stage) for stage in STAGES},
         quick_jit(between, optimised=large), quick_jit(finish),
-        quick_jit(lambda scale, fits, codes: details_of(scale, config, fits, codes, None)),
-        start, between,
+        quick_jit(lambda scale, fits, codes, path: details_of(scale, config, fits, codes, path)),
+        quick_jit(fit_of_path, optimised=True), quick_jit(path_of), start, between, fit_of_path,
     )  # fmt: skip
 
 
@@ -266,10 +320,10 @@ def _curve_like(seeds: int, windows: int, dtype: Any) -> Any:
     return Curve(like, like, like, like)
 
 
-def _identity(keys: Key, data: Scaled, config: GahmnConfig) -> str:
+def _identity(keys: Key, data: Scaled, config: GahmnConfig, penalty: str) -> str:
     """A hash of everything that the weights depend on, the machine apart."""
     digest = hashlib.sha256()
-    for part in (repr(config), __version__, jax.__version__, jax.default_backend()):
+    for part in (repr(config), penalty, __version__, jax.__version__, jax.default_backend()):
         digest.update(part.encode())
     digest.update(np.asarray(jax.random.key_data(keys)).tobytes())
     for leaf in jax.tree.leaves(data):

@@ -22,7 +22,7 @@ from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
 MAIN_PROTEINS = 50
-_OF_GAHMN = ("mode", "trainings", "noise", "steps", "checkpoint")
+_OF_GAHMN = ("mode", "trainings", "noise", "penalty", "steps", "checkpoint")
 
 
 def add_commands(commands: Any) -> None:
@@ -47,6 +47,10 @@ def add_commands(commands: Any) -> None:
     run.add_argument(
         "--noise", choices=("printed", "location_scale"),
         help="with --method gahmn: noise of the mediators (default printed)",
+    )  # fmt: skip
+    run.add_argument(
+        "--penalty", choices=("given", "path"),
+        help="with --method gahmn: path chooses it by held-out rows (default given)",
     )  # fmt: skip
     run.add_argument("--steps", type=int, help="with --method gahmn: of either block")
     run.add_argument(
@@ -149,8 +153,9 @@ def _generative(
     if folder is None and options.out is not None:
         folder = options.out / "training"
     found = generative(
-        data, key=options.seed, config=config, n_seeds=options.trainings or 1, checkpoint=folder,
-        level=options.level, source=source, progress=say,
+        data, key=options.seed, config=config, n_seeds=options.trainings or 1,
+        penalty=options.penalty or "given", checkpoint=folder, level=options.level,
+        source=source, progress=say,
     )  # fmt: skip
     show_table(found, options, say)
 

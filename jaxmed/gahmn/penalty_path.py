@@ -9,7 +9,15 @@ from jaxmed.gahmn.scaling import Scaled
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Key, pytree
 
-__all__ = ["MULTIPLES", "PenaltyPath", "mediator_loss", "penalty_path"]
+__all__ = [
+    "MULTIPLES",
+    "PathFit",
+    "PenaltyPath",
+    "mediator_loss",
+    "path_fit",
+    "path_of",
+    "penalty_path",
+]
 
 MULTIPLES = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0)
 HELD_OUT = 0.2
@@ -23,6 +31,16 @@ class PenaltyPath:
     multiples: Array  # [8] of the configured penalties
     loss: Array  # [8, 2] held-out squared error of mediators and of outcome, over their variances
     kept: Array  # [8, p] bool: a_k and b_k not 0
+
+
+@pytree
+class PathFit:
+    """One fit of the path, as its held-out rows see it."""
+
+    kept: Array  # [p] bool
+    alpha: Array  # [p]
+    curve: Array  # [h, p] mediators' mean at exposure 0
+    outcome_loss: Array  # []
 
 
 def penalty_path(
@@ -41,30 +59,47 @@ def penalty_path(
       base: penalties at multiple 1.
       batch: fits vectorised at once.
     """
-    split, training, draws = jax.random.split(key, 3)
-    n = data.exposure.shape[0]
-    order = jax.random.permutation(split, n)
-    cut = n - round(HELD_OUT * n)
-    train, held = data.rows(order[:cut]), data.rows(order[cut:])
-    block = blocks_of(config, held)[0]
-
-    def one(multiple: Array) -> tuple[Array, Array, Array, Array]:
-        weights = Penalties(base.mediator * multiple, base.outcome * multiple)
-        found = fit_seed(training, train, config, weights).generators
-        nobody = jnp.zeros_like(held.exposure)
-        curve = block.generator.mean(found.mediator, found.mean_draws, nobody, held.covariates)
-        error = _outcome_loss(draws, held, config, found, curve)
-        kept = found.exposure_support & found.mediator_support
-        return kept, found.mediator["exposure"], curve, error
-
     multiples = jnp.asarray(MULTIPLES, base.mediator.dtype)
-    kept, alpha, curves, outcome = jax.lax.map(one, multiples, batch_size=batch)
-    left = held.mediators - jnp.nanmean(curves, axis=0)
-    mediators = jax.vmap(lambda a: mediator_loss(held, left, a))(alpha)
-    loss = jnp.stack([mediators, outcome], axis=1)
+    fits = jax.lax.map(
+        lambda multiple: path_fit(key, data, config, base, multiple), multiples, batch_size=batch
+    )
+    return path_of(key, data, base, fits)
+
+
+def path_fit(
+    key: Key, data: Scaled, config: GahmnConfig, base: Penalties, multiple: Array
+) -> PathFit:
+    """The fit of one multiple on four fifths of the rows; arguments as of `penalty_path`."""
+    train, held = _parts(key, data)
+    _, training, draws = jax.random.split(key, 3)
+    weights = Penalties(base.mediator * multiple, base.outcome * multiple)
+    found = fit_seed(training, train, config, weights).generators
+    nobody = jnp.zeros_like(held.exposure)
+    mediators = blocks_of(config, held)[0].generator
+    curve = mediators.mean(found.mediator, found.mean_draws, nobody, held.covariates)
+    error = _outcome_loss(draws, held, config, found, curve)
+    kept = found.exposure_support & found.mediator_support
+    return PathFit(kept, found.mediator["exposure"], curve, error)
+
+
+def path_of(key: Key, data: Scaled, base: Penalties, fits: PathFit) -> PenaltyPath:
+    """The path from its fits [8, ...]; arguments as of `penalty_path`."""
+    held = _parts(key, data)[1]
+    left = held.mediators - jnp.nanmean(fits.curve, axis=0)
+    mediators = jax.vmap(lambda a: mediator_loss(held, left, a))(fits.alpha)
+    loss = jnp.stack([mediators, fits.outcome_loss], axis=1)
+    multiples = jnp.asarray(MULTIPLES, base.mediator.dtype)
     best = multiples[jnp.nanargmin(loss, axis=0)]
     chosen = Penalties(base.mediator * best[0], base.outcome * best[1])
-    return PenaltyPath(chosen, multiples, loss, kept)
+    return PenaltyPath(chosen, multiples, loss, fits.kept)
+
+
+def _parts(key: Key, data: Scaled) -> tuple[Scaled, Scaled]:
+    """Rows to train on, and rows held out."""
+    n = data.exposure.shape[0]
+    order = jax.random.permutation(jax.random.split(key, 3)[0], n)
+    cut = n - round(HELD_OUT * n)
+    return data.rows(order[:cut]), data.rows(order[cut:])
 
 
 def mediator_loss(held: Scaled, left: Array, alpha: Array) -> Array:

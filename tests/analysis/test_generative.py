@@ -133,7 +133,37 @@ def test_saved_page_and_generators(results, tmp_path):
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
+def test_a_penalty_path_goes_on_after_its_last_training(data, tmp_path):
+    def stop(sentence):
+        if sentence.startswith("penalty: training 4"):
+            raise Stopped
+
+    given = {"key": 7, "config": CONFIG, "penalty": "path"}
+    with pytest.warns(UserWarning):
+        whole = generative(data, **given)
+    with pytest.warns(UserWarning), pytest.raises(Stopped):
+        generative(data, **given, checkpoint=tmp_path, progress=stop)
+    heard = []
+    for _ in range(2):  # the second time everything is there
+        with pytest.warns(UserWarning):
+            again = generative(data, **given, checkpoint=tmp_path, progress=heard.append)
+        pairs = zip(jax.tree.leaves(whole.details), jax.tree.leaves(again.details), strict=True)
+        assert all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    assert [s[:19] for s in heard if s.startswith("penalty: training")] == [
+        f"penalty: training {k}" for k in (4, 5, 6, 7, 8)
+    ]
+    chosen = whole.details.path
+    best = chosen.multiples[np.argmin(chosen.loss[:, 0])]
+    np.testing.assert_allclose(chosen.chosen.mediator, best * 0.1 / 5, rtol=1e-6)
+    assert whole.document["settings"]["penalty"] == "path"
+    with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="other settings"):
+        generative(data, key=7, config=CONFIG, checkpoint=tmp_path)
+
+
 def test_refusals(data):
+    with pytest.raises(ValueError, match="penalty must be"):
+        generative(data, key=1, penalty="cv")
     with pytest.raises(ValueError, match="stands alone"):
         jaxmed.mediate(data, ("gahmn", "maxie"), key=1)
     with pytest.raises(ValueError, match="interval must be"):
