@@ -102,5 +102,6 @@ def _bars(axes: "Axes", labels: Sequence[str], values: np.ndarray) -> None:
         axes.set_xlim(-1, 1)
     axes.barh(height, values, height=0.7, color=sign_colors(values))
     axes.axvline(0, color=MUTED, lw=0.8)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_yticks(height, [shorten(label, 22) for label in labels])
     axes.set_ylim(max(len(values), 1) - 0.4, -0.6)
