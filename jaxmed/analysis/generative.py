@@ -428,6 +428,12 @@ def _document(
         f"Exposure compared at {float(arms.control):.4g} (control) and {float(arms.treated):.4g} "
         "(treated); effects are per unit of exposure.",
     ]
+    if details.path is not None:
+        first, second = (float(value) for value in details.path.best)
+        sentences.append(
+            f"Penalty by held-out rows: {first:g} times the configured one for the mediators, "
+            f"{second:g} times for the outcome."
+        )
     if len(seeds) > 1:
         sentences.append(
             f"Standard deviation over {len(seeds)} trainings: direct effect "

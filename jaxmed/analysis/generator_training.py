@@ -200,8 +200,7 @@ def _path(
         fits.append(fit)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
     path = programs.path_of(key, ready, base, stacked)
-    best = [MULTIPLES[int(k)] for k in np.nanargmin(np.asarray(path.loss), axis=0)]
-    tell(f"penalty: times {best[0]:g} for the mediators, {best[1]:g} for the outcome")
+    tell(f"penalty: times {path.best[0]:g} for the mediators, {path.best[1]:g} for the outcome")
     return path
 
 

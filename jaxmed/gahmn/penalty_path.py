@@ -28,6 +28,7 @@ class PenaltyPath:
     """Eight fits on four fifths of the rows."""
 
     chosen: Penalties
+    best: Array  # [2] multiples of the mediators' and of the outcome's penalty
     multiples: Array  # [8] of the configured penalties
     loss: Array  # [8, 2] held-out squared error of mediators and of outcome, over their variances
     kept: Array  # [8, p] bool: a_k and b_k not 0
@@ -89,9 +90,11 @@ def path_of(key: Key, data: Scaled, base: Penalties, fits: PathFit) -> PenaltyPa
     mediators = jax.vmap(lambda a: mediator_loss(held, left, a))(fits.alpha)
     loss = jnp.stack([mediators, fits.outcome_loss], axis=1)
     multiples = jnp.asarray(MULTIPLES, base.mediator.dtype)
-    best = multiples[jnp.nanargmin(loss, axis=0)]
+    # Where all fits diverged the first is as good as any: the status of the last fit tells.
+    place = jnp.argmin(jnp.where(jnp.isnan(loss), jnp.inf, loss), axis=0)
+    best = multiples[place]
     chosen = Penalties(base.mediator * best[0], base.outcome * best[1])
-    return PenaltyPath(chosen, multiples, loss, fits.kept)
+    return PenaltyPath(chosen, best, multiples, loss, fits.kept)
 
 
 def _parts(key: Key, data: Scaled) -> tuple[Scaled, Scaled]:

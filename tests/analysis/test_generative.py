@@ -154,8 +154,10 @@ def test_a_penalty_path_goes_on_after_its_last_training(data, tmp_path):
         f"penalty: training {k}" for k in (4, 5, 6, 7, 8)
     ]
     chosen = whole.details.path
-    best = chosen.multiples[np.argmin(chosen.loss[:, 0])]
-    np.testing.assert_allclose(chosen.chosen.mediator, best * 0.1 / 5, rtol=1e-6)
+    assert chosen.best[0] == chosen.multiples[np.argmin(chosen.loss[:, 0])]
+    np.testing.assert_allclose(chosen.chosen.mediator, chosen.best[0] * 0.1 / 5, rtol=1e-6)
+    told = whole.document["choice"]["sentences"]
+    assert any("Penalty by held-out rows" in sentence for sentence in told)
     assert whole.document["settings"]["penalty"] == "path"
     with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="other settings"):
         generative(data, key=7, config=CONFIG, checkpoint=tmp_path)
