@@ -1,4 +1,4 @@
-"""Data, trained generators and a plain oracle for the tests of disparity, chain and policy."""
+"""Data, generators and a plain oracle for the tests of disparity, chain and policy."""
 
 import functools
 
@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmed
-from jaxmed.gahmn import improved
-from jaxmed.gahmn.generated import trained
+from jaxmed.gahmn import Fitted, improved
+from jaxmed.gahmn.fitting import Generators
+from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
+from jaxmed.gahmn.scaling import scale_of
 
 NAMES = ("ldl", "crp", "il6", "bmi", "hba1c", "egfr")
 
@@ -47,10 +49,20 @@ def single(given):
 
 @functools.cache
 def generators():
-    """One training of 100 steps a block."""
-    given = data()
-    config = improved().with_steps(100)
-    return jax.jit(lambda k: trained(k, given, config))(jax.random.key(7)).fitted
+    """Untrained generators whose linear parts are not zero: effects are identities in them."""
+    given, config, dtype = data(), improved(), jnp.dtype("float32")
+    keys = jax.random.split(jax.random.key(7), 3)
+    mediators = mediator_generator(config, len(NAMES), 2, dtype)
+    outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
+    first, second = mediators.init(keys[0]), outcome.init(keys[1])
+    first["exposure"] = jnp.asarray([0.5, 0.3, 0, 0.4, 0, -0.2], dtype)
+    second["mediators"] = jnp.asarray([0.4, 0, 0.3, 0.3, 0, 0.2], dtype)
+    second["exposure"] = jnp.asarray(0.25, dtype)
+    left = Generators(
+        first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, len(NAMES)), None,
+        None, first["exposure"] != 0, second["mediators"] != 0,
+    )  # fmt: skip
+    return Fitted(scale_of(given), jax.tree.map(lambda leaf: leaf[None], left), config)
 
 
 def regression(columns, target):
