@@ -22,7 +22,7 @@ __all__ = ["ABLATION", "VARIANTS"]
 
 COUNT = 8  # data sets of a variant at scale 1
 LEAST = 2
-SMALL = 0.2  # smaller scales take 50 mediators, 300 steps and three variants: each is compiled
+SMALL = 0.2  # smaller scales take 50 mediators, 300 steps and two variants: each is compiled
 SETTING, CORRELATION = "A", 0.5
 WHOLE, REFIT = "improved", "refit"
 
@@ -55,7 +55,7 @@ VARIANTS: Mapping[str, GahmnConfig] = {
 }
 
 
-FEW = (WHOLE, "mediators: dense critic", "outcome: no warm start")
+FEW = (WHOLE, "outcome: no warm start")
 
 
 def cells(scale: float) -> list[Cell]:
