@@ -1,5 +1,7 @@
 """Chunks equal the whole, vmap equals single runs, weights of the parts, collapse codes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,49 +23,53 @@ from jaxmed.simulate.partially_linear import partially_linear, sample
 
 
 @pytest.fixture(scope="module")
-def program(data, config):
-    """Start, one window and its block, in the networks' own precision."""
-    rows = scaled(data, scale_of(data), jnp.dtype("float32"))
-    block = blocks_of(config, rows)[0]
-    weight = penalties(config, rows.mediators.shape[1]).mediator
-    start = jax.jit(jax.vmap(lambda k: start_mediators(k, rows, config)))
-    return start, lambda s, windows: train(block, rows, weight, s, windows)
+def program(ready, config):
+    block = blocks_of(config, ready)[0]
+    weight = penalties(config, ready.mediators.shape[1]).mediator
+    run = jax.jit(lambda s: train(block, ready, weight, s, 1))
+    start = jax.jit(functools.partial(start_mediators, data=ready, config=config))
+    return start, run, block, weight
 
 
-@pytest.fixture(scope="module")
-def window(program):
-    return jax.jit(lambda s: program[1](s, 1)[0])
-
-
-def one_of(tree, i):
-    return jax.tree.map(lambda leaf: leaf[i], tree)
-
-
-def test_resumed_longer_and_chunked_runs_are_the_same_run(program, window):
-    start, run = program
-    state = one_of(start(jax.random.split(jax.random.key(1), 1)), 0)
-    whole, curve = jax.jit(lambda s: run(s, 3))(state)
+def test_resumed_longer_and_chunked_runs_are_the_same_run(program, ready):
+    start, run, block, weight = program
+    state = start(jax.random.key(1))
+    whole, curve = jax.jit(lambda s: train(block, ready, weight, s, 3))(state)
     for _ in range(3):
-        state = window(state)
+        state, _ = run(state)
     assert int(state.step) == 3 * WINDOW
-    # Every window is the same loop body: no rounding is left to differ.
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7),
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12),
         state.average, whole.average,
     )  # fmt: skip
     assert curve.critic.shape == (3,) and np.isfinite(curve.critic).all()
 
 
-def test_vectorised_trainings_equal_single_ones(program, window):
-    """100 steps in single precision: later ones of adversarial training magnify rounding."""
-    state = program[0](jax.random.split(jax.random.key(5), 8))
-    together = jax.jit(jax.vmap(window))
-    after = together(together(state))
-    for i in (0, 7):
-        alone = window(window(one_of(state, i)))
+def test_vectorised_trainings_equal_single_ones(program):
+    start, run, *_ = program
+    keys = jax.random.split(jax.random.key(5), 3)
+    together, _ = jax.jit(jax.vmap(lambda k: run(start(k))))(keys)
+    for i in range(3):
+        alone, _ = run(start(keys[i]))
         for a, b in zip(
-            jax.tree.leaves(after.generator), jax.tree.leaves(alone.generator), strict=True
+            jax.tree.leaves(together.generator), jax.tree.leaves(alone.generator), strict=True
         ):
+            np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
+
+
+def test_vectorised_trainings_in_single_precision(data, config):
+    """100 steps: later steps of adversarial training magnify rounding."""
+    ready = scaled(data, scale_of(data), jnp.dtype("float32"))
+    block = blocks_of(config, ready)[0]
+    weight = penalties(config, ready.mediators.shape[1]).mediator
+
+    def run(key):
+        return train(block, ready, weight, start_mediators(key, ready, config), 2)[0].generator
+
+    keys = jax.random.split(jax.random.key(5), 8)
+    together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)
+    for i in (0, 7):
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone(keys[i])), strict=True):
             np.testing.assert_allclose(a[i], b, atol=1e-5)
 
 

@@ -48,13 +48,12 @@ VARIANTS: Mapping[str, GahmnConfig] = {
     "outcome: no mean loss": improved(mean_loss=0.0),
     "outcome: mean loss 4": improved(mean_loss=4.0),
     "outcome: mediators as they are": improved(residualise=False),
-    # Without the lasso's support the penalty has to find one, as in the mediator block.
+    # Without the lasso's support a penalty has to find one: it, the fixing of the support and the
+    # averaging are those of the mediator block.
     "outcome: no warm start": improved(
         warm_start=False, outcome=BlockConfig(critic_rate=1e-3, average_from=0.6)
     ),
 }
-
-
 FEW = (WHOLE, "outcome: no warm start")
 
 
