@@ -93,7 +93,8 @@ class GahmnConfig:
       outcome_critic: "residual", on outcome minus linear part, or "dense", as printed.
       residualise: the outcome block sees mediators minus the generator's mean without exposure.
       warm_start: b and c start at a lasso with refit, and the support of b is fixed there.
-      mean_loss: weight of the conditional-mean loss beside the outcome generator's.
+      mean_loss: weight of the conditional-mean loss beside the outcome generator's; a heavy one
+        holds the direct effect at the regression it starts at.
       noise: of the mediator generator: "printed", through the latent features, or
         "location_scale", whose variance may depend on the exposure.
       correlation: of location-scale noise across mediators: "empirical", of standardised
@@ -113,7 +114,7 @@ class GahmnConfig:
     outcome_critic: Literal["residual", "dense"] = "residual"
     residualise: bool = True
     warm_start: bool = True
-    mean_loss: float = 0.5
+    mean_loss: float = 4.0
     noise: Noise = "printed"
     correlation: Correlation = "empirical"
     latent: int = 32

@@ -46,12 +46,12 @@ VARIANTS: Mapping[str, GahmnConfig] = {
     "outcome: saturating loss": _outcome(loss="sat"),
     "outcome: dense critic": improved(outcome_critic="dense"),
     "outcome: no mean loss": improved(mean_loss=0.0),
-    "outcome: mean loss 4": improved(mean_loss=4.0),
+    "outcome: mean loss 1/2": improved(mean_loss=0.5),
     "outcome: mediators as they are": improved(residualise=False),
-    # Without the lasso's support a penalty has to find one: it, the fixing of the support and the
-    # averaging are those of the mediator block.
+    # Without the lasso's support a penalty has to find one: it and the fixing of the support are
+    # those of the mediator block.
     "outcome: no warm start": improved(
-        warm_start=False, outcome=BlockConfig(critic_rate=1e-3, average_from=0.6)
+        warm_start=False, outcome=BlockConfig(critic_rate=1e-3, average_from=0.5)
     ),
 }
 FEW = (WHOLE, "outcome: no warm start")
