@@ -16,7 +16,7 @@ from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig, improved
-from jaxmed.gahmn.fitting import penalties
+from jaxmed.gahmn.fitting import Penalties, penalties
 from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
@@ -60,7 +60,8 @@ def gahmn(
       n_seeds: trainings; 5 advised where the adversarial estimate is used.
       penalty: "given" in the configuration, or "path": for either block the best of 8 multiples by
         its held-out conditional-mean loss, 8 trainings more. Where the exposure moves mediators by
-        less than about .4 standard deviations the given one keeps none.
+        less than about .4 standard deviations the given one keeps none. A bootstrap refits with
+        the multiples chosen once.
       holdout: share of rows, drawn with the key, that nothing is fitted to.
       arms: control and treated exposure; None for both values of a binary exposure and the
         quartiles of any other.
@@ -102,7 +103,7 @@ def _rows(data: MediationData, index: Array) -> MediationData:
 
 
 def _trained(
-    key: Key, data: MediationData, config: GahmnConfig, n_seeds: int, penalty: str,
+    key: Key, data: MediationData, config: GahmnConfig, n_seeds: int, penalty: str | Penalties,
     arms: tuple[float, float] | None, batch: int,
 ) -> GahmnDetails:  # fmt: skip
     """All seeds, their mean and what went wrong."""
@@ -110,7 +111,9 @@ def _trained(
     dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
     ready = scaled(data, scale, dtype)
     path, weights = None, penalties(config, ready.mediators.shape[1])
-    if penalty == "path":
+    if isinstance(penalty, Penalties):
+        weights = penalty
+    elif penalty == "path":
         key, own = jax.random.split(key)
         path = penalty_path(own, ready, config, weights, batch)
         weights = path.chosen
@@ -124,6 +127,8 @@ def _bootstrap(
 ) -> Estimate:  # fmt: skip
     """The generators' effects with the spread of whole fits under multinomial weights."""
     n = data.exposure.shape[0]
+    # The choice of a path is held: eight trainings more for each resample would be another price.
+    penalty = "given" if details.path is None else details.path.chosen
     given = jnp.ones(n) if data.weights is None else jnp.asarray(data.weights)
 
     def one(k: Key) -> tuple[Array, Array, Array, Array]:
@@ -131,7 +136,7 @@ def _bootstrap(
         rows = jax.random.categorical(draw, jnp.log(given), shape=(n,))
         counts = jnp.zeros(n, data.exposure.dtype).at[rows].add(1)
         again = _trained(
-            training, dataclasses.replace(data, weights=counts), config, 1, "given", arms, 1
+            training, dataclasses.replace(data, weights=counts), config, 1, penalty, arms, 1
         )
         found = again.adversarial
         return found.effects.direct, found.effects.indirect, found.alpha, found.beta

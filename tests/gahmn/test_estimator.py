@@ -120,6 +120,20 @@ def test_penalty_path_counts_its_fits():
 
 
 @pytest.mark.slow
+def test_bootstrap_refits_with_the_penalty_of_the_path():
+    """The configured penalty keeps no exposure effect: refits with it would all agree on 0."""
+    data = sample(jax.random.key(4), partially_linear("A", 6), 120)
+    config = improved().with_steps(300, 50)
+    heavy = dataclasses.replace(config.mediator, penalty=1.0)
+    config = dataclasses.replace(config, mediator=heavy)
+    plain = jax.jit(gahmn(config, interval="refit"))(KEY, data)
+    assert not np.any(plain.details.adversarial.alpha)
+    found = jax.jit(gahmn(config, interval="bootstrap", penalty="path", resamples=3))(KEY, data)
+    assert float(found.details.path.best[0]) < 1 and np.any(found.details.adversarial.alpha)
+    assert np.any(np.asarray(found.mediators.alpha_se) > 0)
+
+
+@pytest.mark.slow
 def test_single_precision_numeric_exposure_weights_and_faithful_mode():
     data = sample(jax.random.key(4), partially_linear("A", 6), 120)
     data = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), data)
