@@ -28,7 +28,7 @@ from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.typing import Key
 
 if TYPE_CHECKING:
-    from jaxmed.analysis.generative import GenerativeResult
+    from jaxmed.analysis.generative_result import GenerativeResult
 
 
 @overload

@@ -1,5 +1,6 @@
 """`mediate(..., "gahmn")`: tables, generated rows, interruption, command line."""
 
+import json
 import os
 import signal
 import subprocess
@@ -126,6 +127,9 @@ def test_saved_page_and_generators(results, tmp_path):
     paths = whole.save(tmp_path)
     names = {path.name for path in paths}
     assert {"gahmn.csv", "generators.png", "learning_curves.svg", "generators.npz"} <= names
+    files = (tmp_path / name for name in ("generators.json", "gahmn.json"))
+    trained, document = (json.loads(path.read_text()) for path in files)
+    assert document["settings"]["config"] == trained["config"]
     page = (tmp_path / "report.html").read_text()
     assert "What the generators learned" in page and "Learning curves" in page
     again = load_fitted(tmp_path)
