@@ -7,8 +7,6 @@ same programs, it ends with identical weights.
 
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import LARGE_FROM
-from jaxmed.data.atomic import atomic_write
+from jaxmed.analysis.generator_checkpoint import Checkpoint, identity_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import Facts, curve_status, facts_of, judged
@@ -36,77 +34,14 @@ from jaxmed.gahmn.fitting import (
     start_outcome,
 )
 from jaxmed.gahmn.penalty_path import MULTIPLES, PathFit, PenaltyPath, path_fit, path_of
-from jaxmed.gahmn.scaling import Arms, Scaled, scale_of, scaled
-from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
+from jaxmed.gahmn.scaling import Scaled, training_rows
 from jaxmed.gahmn.training import BlockState, Curve, train
 from jaxmed.typing import Array, Key
-from jaxmed.version import __version__
 
 __all__ = ["train_generators"]
 
 STAGES = ("mediators", "outcome")
 Say = Callable[[str], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Checkpoint:
-    """A folder with the last complete chunk: `state.json` names the file of its arrays."""
-
-    folder: Path | None
-    identity: str
-
-    def write(self, stage: str, windows: int, tree: Any) -> None:
-        if self.folder is None:
-            return
-        name = f"state-{stage}-{windows}.npz"
-        write_tree(self.folder / name, tree)
-        place = {"identity": self.identity, "stage": stage, "windows": windows, "file": name}
-        atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
-        for old in self.folder.glob("state-*.npz"):
-            if old.name != name:
-                old.unlink()
-
-    def place(self) -> dict[str, Any]:
-        """Where the last run stopped; empty at the beginning.
-
-        Raises:
-          StoredStateError: the folder belongs to another fit, or its record is damaged.
-        """
-        path = None if self.folder is None else self.folder / "state.json"
-        if path is None or not path.exists():
-            return {}
-        try:
-            place = json.loads(path.read_text())
-        except ValueError as error:
-            raise StoredStateError(f"{path} is damaged: delete the folder") from error
-        if place.get("identity") != self.identity:
-            raise StoredStateError(
-                f"{path.parent} holds the training of other data, another seed, other settings or "
-                "another version: choose another folder, or delete this one"
-            )
-        return place
-
-    def keep(self, name: str, tree: Any) -> None:
-        """Keeps a part beside the state; the folder is this fit's from now on."""
-        if self.folder is None:
-            return
-        if not (self.folder / "state.json").exists():
-            for stray in self.folder.glob("penalty-*.npz"):  # whose fit they are of, nobody knows
-                stray.unlink()
-            place = {"identity": self.identity, "stage": "", "windows": 0, "file": ""}
-            atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
-        write_tree(self.folder / f"{name}.npz", tree)
-
-    def part(self, name: str, template: Any) -> Any:
-        """A part that was kept, or None; only after `place` has accepted the folder."""
-        path = None if self.folder is None else self.folder / f"{name}.npz"
-        if path is None or not path.exists() or not self.place():
-            return None
-        return read_tree(path, template)
-
-    def read(self, place: dict[str, Any], template: Any) -> Any:
-        assert self.folder is not None
-        return read_tree(self.folder / place["file"], template)
 
 
 def train_generators(
@@ -138,14 +73,12 @@ def train_generators(
     """
     tell = say or (lambda sentence: None)
     folder = None if directory is None else Path(directory)
-    scale = scale_of(data, None if arms is None else Arms(*map(jnp.asarray, arms)))
-    dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
-    ready = scaled(data, scale, dtype)
+    scale, ready = training_rows(data, config.precision, arms)
     weights, path, own = penalties(config, ready.mediators.shape[1]), None, None
     if penalty == "path":
         key, own = jax.random.split(key)
     keys = jax.random.split(key, n_seeds)
-    saved = _Checkpoint(folder, _identity(keys, ready, config, penalty))
+    saved = Checkpoint(folder, identity_of(keys, ready, config, penalty))
     programs = _programs(config, ready.mediators.shape[1] >= LARGE_FROM)
     facts = programs.facts(ready)
     place = saved.place()
@@ -154,6 +87,7 @@ def train_generators(
         weights = path.chosen
     run = _Run(saved, programs, config, facts, weights, tell)
 
+    dtype = ready.outcome.dtype
     resumed, done = place.get("stage", ""), place.get("windows", 0)
     like = jax.eval_shape(programs.start_shapes, keys, ready)
     if resumed == STAGES[1]:
@@ -185,7 +119,7 @@ def train_generators(
 
 
 def _path(
-    key: Key, ready: Scaled, base: Penalties, saved: "_Checkpoint", programs: "_Programs", tell: Say
+    key: Key, ready: Scaled, base: Penalties, saved: Checkpoint, programs: "_Programs", tell: Say
 ) -> PenaltyPath:
     """The penalty path, fit by fit; those that the folder holds are not trained again."""
     fits = []
@@ -273,7 +207,7 @@ def chunk_of(windows: int) -> int:
 class _Run:
     """What both blocks of one training share."""
 
-    saved: _Checkpoint
+    saved: Checkpoint
     programs: _Programs
     config: GahmnConfig
     facts: Facts
@@ -317,14 +251,3 @@ def _joined(first: Curve, second: Curve) -> Curve:
 def _curve_like(seeds: int, windows: int, dtype: Any) -> Any:
     like: Any = jax.ShapeDtypeStruct((seeds, windows), dtype)
     return Curve(like, like, like, like)
-
-
-def _identity(keys: Key, data: Scaled, config: GahmnConfig, penalty: str) -> str:
-    """A hash of everything that the weights depend on, the machine apart."""
-    digest = hashlib.sha256()
-    for part in (repr(config), penalty, __version__, jax.__version__, jax.default_backend()):
-        digest.update(part.encode())
-    digest.update(np.asarray(jax.random.key_data(keys)).tobytes())
-    for leaf in jax.tree.leaves(data):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()

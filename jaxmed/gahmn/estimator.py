@@ -20,7 +20,7 @@ from jaxmed.gahmn.fitting import Penalties, penalties
 from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
-from jaxmed.gahmn.scaling import Arms, scale_of, scaled
+from jaxmed.gahmn.scaling import training_rows
 from jaxmed.typing import Array, Estimator, Interval, Key
 
 __all__ = ["gahmn"]
@@ -107,9 +107,7 @@ def _trained(
     arms: tuple[float, float] | None, batch: int,
 ) -> GahmnDetails:  # fmt: skip
     """All seeds, their mean and what went wrong."""
-    scale = scale_of(data, None if arms is None else Arms(*map(jnp.asarray, arms)))
-    dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
-    ready = scaled(data, scale, dtype)
+    scale, ready = training_rows(data, config.precision, arms)
     path, weights = None, penalties(config, ready.mediators.shape[1])
     if isinstance(penalty, Penalties):
         weights = penalty

@@ -12,7 +12,7 @@ from jaxmed.gahmn.config import GahmnConfig
 from jaxmed.gahmn.fitted import Fitted, one_seed
 from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.rows import check_rows
-from jaxmed.gahmn.scaling import scale_of, scaled
+from jaxmed.gahmn.scaling import training_rows
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["Generator", "Trained", "generated_mean", "over_seeds", "trained"]
@@ -56,11 +56,9 @@ def trained(key: Key, data: MediationData, generator: Generator, seeds: int = 1)
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, not {seeds}")
     check_rows(data)
-    config, scale = generator, scale_of(data)
-    dtype = jnp.dtype(jnp.float32) if config.precision == "float32" else scale.outcome.dtype
-    ready = scaled(data, scale, dtype)
-    fits, codes = fit_seeds(key, ready, config, penalties(config, p), seeds)
-    return Trained(Fitted(scale, fits.generators, config), jnp.max(codes))
+    scale, ready = training_rows(data, generator.precision)
+    fits, codes = fit_seeds(key, ready, generator, penalties(generator, p), seeds)
+    return Trained(Fitted(scale, fits.generators, generator), jnp.max(codes))
 
 
 def over_seeds(key: Key, found: Trained, quantity: _Mean, dtype: jnp.dtype) -> Array:

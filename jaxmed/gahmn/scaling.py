@@ -7,7 +7,16 @@ from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree
 
-__all__ = ["Arms", "Scale", "Scaled", "arms_of", "scale_of", "scaled", "weights_of"]
+__all__ = [
+    "Arms",
+    "Scale",
+    "Scaled",
+    "arms_of",
+    "scale_of",
+    "scaled",
+    "training_rows",
+    "weights_of",
+]
 
 DISTINCT = 1e-6  # of the larger of mean square and range: less spread is a constant column
 
@@ -148,3 +157,18 @@ def scaled(data: MediationData, scale: Scale, dtype: jnp.dtype) -> Scaled:
         (weights / jnp.mean(weights)).astype(dtype),
         scale.valid,
     )
+
+
+def training_rows(
+    data: MediationData, precision: str, arms: tuple[float, float] | None = None
+) -> tuple[Scale, Scaled]:
+    """The scale of a data set and its rows as the networks see them.
+
+    Args:
+      data: traced or concrete.
+      precision: of the training, see `GahmnConfig`.
+      arms: control and treated exposure; `arms_of` the data if None.
+    """
+    scale = scale_of(data, None if arms is None else Arms(*map(jnp.asarray, arms)))
+    dtype = jnp.dtype(jnp.float32) if precision == "float32" else scale.outcome.dtype
+    return scale, scaled(data, scale, dtype)

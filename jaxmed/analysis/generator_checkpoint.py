@@ -1,0 +1,93 @@
+"""The folder of a long training: its last complete chunk, and whose it is."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmed.data.atomic import atomic_write
+from jaxmed.gahmn.config import GahmnConfig
+from jaxmed.gahmn.scaling import Scaled
+from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
+from jaxmed.typing import Key
+from jaxmed.version import __version__
+
+__all__ = ["Checkpoint", "identity_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A folder with the last complete chunk: `state.json` names the file of its arrays."""
+
+    folder: Path | None
+    identity: str
+
+    def write(self, stage: str, windows: int, tree: Any) -> None:
+        """Keeps the state after so many windows of a stage, in place of the one before."""
+        if self.folder is None:
+            return
+        name = f"state-{stage}-{windows}.npz"
+        write_tree(self.folder / name, tree)
+        place = {"identity": self.identity, "stage": stage, "windows": windows, "file": name}
+        atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
+        for old in self.folder.glob("state-*.npz"):
+            if old.name != name:
+                old.unlink()
+
+    def place(self) -> dict[str, Any]:
+        """Where the last run stopped; empty at the beginning.
+
+        Raises:
+          StoredStateError: the folder belongs to another fit, or its record is damaged.
+        """
+        path = None if self.folder is None else self.folder / "state.json"
+        if path is None or not path.exists():
+            return {}
+        try:
+            place = json.loads(path.read_text())
+        except ValueError as error:
+            raise StoredStateError(f"{path} is damaged: delete the folder") from error
+        if place.get("identity") != self.identity:
+            raise StoredStateError(
+                f"{path.parent} holds the training of other data, another seed, other settings or "
+                "another version: choose another folder, or delete this one"
+            )
+        return place
+
+    def keep(self, name: str, tree: Any) -> None:
+        """Keeps a part beside the state; the folder is this fit's from now on."""
+        if self.folder is None:
+            return
+        if not (self.folder / "state.json").exists():
+            for stray in self.folder.glob("penalty-*.npz"):  # whose fit they are of, nobody knows
+                stray.unlink()
+            place = {"identity": self.identity, "stage": "", "windows": 0, "file": ""}
+            atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
+        write_tree(self.folder / f"{name}.npz", tree)
+
+    def part(self, name: str, template: Any) -> Any:
+        """A part that was kept, or None; only after `place` has accepted the folder."""
+        path = None if self.folder is None else self.folder / f"{name}.npz"
+        if path is None or not path.exists() or not self.place():
+            return None
+        return read_tree(path, template)
+
+    def read(self, place: dict[str, Any], template: Any) -> Any:
+        """The state at a place, in the form of a template."""
+        assert self.folder is not None
+        return read_tree(self.folder / place["file"], template)
+
+
+def identity_of(keys: Key, data: Scaled, config: GahmnConfig, penalty: str) -> str:
+    """A hash of all that the weights of a fit depend on, the machine apart."""
+    digest = hashlib.sha256()
+    for part in (repr(config), penalty, __version__, jax.__version__, jax.default_backend()):
+        digest.update(part.encode())
+    digest.update(np.asarray(jax.random.key_data(keys)).tobytes())
+    for leaf in jax.tree.leaves(data):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
