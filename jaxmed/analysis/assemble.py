@@ -11,6 +11,7 @@ from jaxmed import status as st
 from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
+from jaxmed.analysis.plain import plain
 from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
@@ -53,18 +54,7 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
         "mediator_summary": mediator_summary(mediators),
         "warnings": analysis.warnings,
     }
-    return Record(_plain(document), mediators, row_table(analysis))
-
-
-def _plain(value: Any) -> Any:
-    """Python scalars instead of arrays."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, jax.Array | np.ndarray | np.generic):
-        return np.asarray(value).item()
-    return value
+    return Record(plain(document), mediators, row_table(analysis))
 
 
 def _data(facts: DataFacts, source: Source | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from jaxmed.analysis.method_table import (
     mediator_columns,
     prepared,
 )
+from jaxmed.analysis.plain import plain
 from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import DataReport
@@ -202,10 +203,6 @@ def _adversarial(details: GahmnDetails, simulated: Effects) -> Estimate:
 _own = quick_jit(_adversarial)
 
 
-def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in fields}
-
-
 def _document(
     rows: Prepared, config: GahmnConfig, details: GahmnDetails, table: list[dict[str, Any]],
     source: DataReport | None, settings: dict[str, Any],
@@ -246,7 +243,7 @@ def _document(
             "mediator_steps": config.mediator.steps, "outcome_steps": config.outcome.steps,
             "exposure": given.exposure, "outcome": given.outcome,
             "covariates": list(given.covariates),
-            "config": dataclasses.asdict(config, dict_factory=_plain), **settings,
+            "config": plain(dataclasses.asdict(config)), **settings,
         },
         "data": data_block(rows, source),
         "choice": {"methods": ["gahmn"], "reason": "asked for", "sentences": sentences},

@@ -32,8 +32,7 @@ class Checkpoint:
             return
         name = f"state-{stage}-{windows}.npz"
         write_tree(self.folder / name, tree)
-        place = {"identity": self.identity, "stage": stage, "windows": windows, "file": name}
-        atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
+        self._record(self.folder, stage, windows, name)
         for old in self.folder.glob("state-*.npz"):
             if old.name != name:
                 old.unlink()
@@ -65,9 +64,12 @@ class Checkpoint:
         if not (self.folder / "state.json").exists():
             for stray in self.folder.glob("penalty-*.npz"):  # whose fit they are of, nobody knows
                 stray.unlink()
-            place = {"identity": self.identity, "stage": "", "windows": 0, "file": ""}
-            atomic_write(self.folder / "state.json", json.dumps(place) + "\n", durable=True)
+            self._record(self.folder, "", 0, "")
         write_tree(self.folder / f"{name}.npz", tree)
+
+    def _record(self, folder: Path, stage: str, windows: int, file: str) -> None:
+        place = {"identity": self.identity, "stage": stage, "windows": windows, "file": file}
+        atomic_write(folder / "state.json", json.dumps(place) + "\n", durable=True)
 
     def part(self, name: str, template: Any) -> Any:
         """A part that was kept, or None; only after `place` has accepted the folder."""

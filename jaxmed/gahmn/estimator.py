@@ -16,7 +16,7 @@ from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig, improved
-from jaxmed.gahmn.fitting import Penalties, penalties
+from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
@@ -103,15 +103,13 @@ def _rows(data: MediationData, index: Array) -> MediationData:
 
 
 def _trained(
-    key: Key, data: MediationData, config: GahmnConfig, n_seeds: int, penalty: str | Penalties,
+    key: Key, data: MediationData, config: GahmnConfig, n_seeds: int, penalty: str,
     arms: tuple[float, float] | None, batch: int,
 ) -> GahmnDetails:  # fmt: skip
     """All seeds, their mean and what went wrong."""
     scale, ready = training_rows(data, config.precision, arms)
     path, weights = None, penalties(config, ready.mediators.shape[1])
-    if isinstance(penalty, Penalties):
-        weights = penalty
-    elif penalty == "path":
+    if penalty == "path":
         key, own = jax.random.split(key)
         path = penalty_path(own, ready, config, weights, batch)
         weights = path.chosen
@@ -126,17 +124,18 @@ def _bootstrap(
     """The generators' effects with the spread of whole fits under multinomial weights."""
     n = data.exposure.shape[0]
     # The choice of a path is held: eight trainings more for each resample would be another price.
-    penalty = "given" if details.path is None else details.path.chosen
+    p, path = data.mediators.shape[1], details.path
+    weights = penalties(config, p) if path is None else path.chosen
     given = jnp.ones(n) if data.weights is None else jnp.asarray(data.weights)
 
     def one(k: Key) -> tuple[Array, Array, Array, Array]:
         draw, training = jax.random.split(k)
         rows = jax.random.categorical(draw, jnp.log(given), shape=(n,))
         counts = jnp.zeros(n, data.exposure.dtype).at[rows].add(1)
-        again = _trained(
-            training, dataclasses.replace(data, weights=counts), config, 1, penalty, arms, 1
-        )
-        found = again.adversarial
+        again = dataclasses.replace(data, weights=counts)
+        scale, ready = training_rows(again, config.precision, arms)
+        fits, codes = fit_seeds(training, ready, config, weights, 1)
+        found = details_of(scale, config, fits, codes, None).adversarial
         return found.effects.direct, found.effects.indirect, found.alpha, found.beta
 
     drawn = jax.lax.map(one, jax.random.split(key, resamples), batch_size=batch)
