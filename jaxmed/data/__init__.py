@@ -11,8 +11,8 @@ from jaxmed.data.mediation_data import (
     mediation_data,
     missing_rows,
 )
-from jaxmed.data.readers import read_npz, read_table
-from jaxmed.data.selection import UnknownColumnError
+from jaxmed.data.readers import FileOptions, open_table, read_table
+from jaxmed.data.tables import UnknownColumnError
 from jaxmed.data.transforms import (
     Kept,
     Standardisation,
@@ -26,6 +26,7 @@ from jaxmed.data.where import WhereError
 __all__ = [
     "DataReport",
     "Factor",
+    "FileOptions",
     "FrameResult",
     "InvalidDataError",
     "Kept",
@@ -43,7 +44,7 @@ __all__ = [
     "from_frame_with_report",
     "mediation_data",
     "missing_rows",
-    "read_npz",
+    "open_table",
     "read_table",
     "standardise",
 ]

@@ -13,7 +13,7 @@ __all__ = ["atomic_write", "npz_bytes"]
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An .npz archive of these arrays, without pickle; `readers.read_arrays` reads it back."""
+    """An .npz archive of these arrays, without pickle; `archive.read_arrays` reads it back."""
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
     return stream.getvalue()

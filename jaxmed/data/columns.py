@@ -1,12 +1,9 @@
-"""Columns of any table as numbers with NaN, or as a Factor of levels."""
+"""Columns of any table: numbers with NaN, dates with NaT, or a Factor of levels."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-
-from jaxmed.data import validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +12,7 @@ class Factor:
 
     codes: np.ndarray  # [n] int, index into levels; -1 where missing
     levels: tuple[str, ...]
+    declared: bool = False  # somebody said that it is one: a categorical type, or `factor=`
 
     def take(self, rows: np.ndarray) -> "Factor":
         """The rows of a mask, with the levels that are left."""
@@ -22,18 +20,44 @@ class Factor:
         used = np.unique(codes[codes >= 0])
         renumbered = np.full(len(self.levels) + 1, -1)
         renumbered[used] = np.arange(used.size)
-        return Factor(renumbered[codes], tuple(self.levels[j] for j in used))
+        levels = tuple(self.levels[j] for j in used)
+        return Factor(renumbered[codes], levels, self.declared)
+
+    def counts(self) -> dict[str, int]:
+        """Rows of each level."""
+        found = np.bincount(self.codes[self.codes >= 0], minlength=len(self.levels))
+        return dict(zip(self.levels, found.tolist(), strict=True))
 
 
+# An array holds numbers (NaN missing) or datetime64 (NaT missing).
 Column = np.ndarray | Factor
 
 
 @dataclasses.dataclass(frozen=True)
+class Cells:
+    """How cells are read that could mean more than one thing; the same for all doors."""
+
+    decimal: str = "."  # the mark of decimals in text, "." or ","
+    na: tuple[str, ...] = ()  # texts that mean missing, beside those of `text.MISSING`
+    factors: tuple[str, ...] = ()  # columns that are categories whatever they hold
+    first_row: int = 0  # what the first row of data is called in messages
+
+    def __post_init__(self) -> None:
+        """Checks the mark."""
+        if self.decimal not in (".", ","):
+            raise ValueError(f'decimal is "." or ",", not {self.decimal!r}')
+
+
+PLAIN = Cells()
+
+
+@dataclasses.dataclass(frozen=True)
 class Raw:
-    """A column as its library holds it, before missing values are judged."""
+    """A column as read, before its role is known."""
 
     values: Column
-    has_na: bool = False  # a missing marker other than NaN (pandas.NA) was turned into NaN
+    note: str = ""  # what was converted on the way, in words
+    trouble: str = ""  # why it is neither numbers nor a category; an error in most roles
 
 
 def take(column: Column, rows: np.ndarray) -> Column:
@@ -45,97 +69,55 @@ def missing(column: Column) -> np.ndarray:
     """True where the column has no value [n]."""
     if isinstance(column, Factor):
         return column.codes < 0
+    if column.dtype.kind == "M":
+        return np.isnat(column)
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(column.shape[0], bool)
 
 
-def from_array(name: str, values: Any) -> Raw:
-    """A column of a NumPy array: numbers as they are, strings as a Factor.
-
-    Raises:
-      TypeError: neither numbers nor strings (masked, longdouble, dates, mixed objects).
-      ShapeError: not one-dimensional.
-    """
-    if not isinstance(values, np.ma.MaskedArray):
-        values = np.asarray(values)
-        if values.ndim != 1:
-            raise validation.ShapeError(
-                f"{name!r} has shape {values.shape}: a column [n] is needed"
-            )
-        if values.dtype.kind == "U" or (values.dtype == object and _all_text(values)):
-            return Raw(_factor_of_text(values))
-    array = validation.host_array(values, (name,))
-    # Here, before columns are promoted to one dtype, which would hide the trouble.
-    validation.check_integers(array, (name,))
-    return Raw(array)
+def label_of(value: float | int) -> str:
+    """A number as the name of a level or of a row: 3 for 3.0."""
+    number = float(value)
+    return str(int(value)) if number.is_integer() else repr(number)
 
 
-def from_pandas(name: str, series: Any) -> Raw:
-    """A pandas column: numbers, booleans, nullable numbers, strings or categories."""
-    dtype = series.dtype
-    if hasattr(dtype, "categories"):
-        levels = tuple(str(level) for level in dtype.categories)
-        return Raw(Factor(series.cat.codes.to_numpy().astype(int), levels))
-    if isinstance(dtype, np.dtype):
-        return from_array(name, series.to_numpy())
-    if getattr(dtype, "kind", "O") in "biuf":
-        if not series.isna().any():
-            return from_array(name, series.to_numpy(dtype=dtype.numpy_dtype))
-        from_array(name, series.dropna().to_numpy(dtype=dtype.numpy_dtype))
-        return Raw(series.to_numpy(dtype=float, na_value=np.nan), has_na=True)
-    return from_array(name, series.to_numpy(dtype=object, na_value=np.nan))
+def factor_of(column: np.ndarray, *, declared: bool = True) -> Factor:
+    """Numbers or dates [n] as a category, levels in their order."""
+    gone = missing(column)
+    present, codes = np.unique(column[~gone], return_inverse=True)
+    filled = np.full(column.shape[0], -1)
+    filled[~gone] = codes
+    if column.dtype.kind == "M":
+        return Factor(filled, tuple(str(value) for value in present), declared)
+    return Factor(filled, tuple(label_of(value) for value in present.tolist()), declared)
 
 
-def from_polars(name: str, series: Any) -> Raw:
-    """A polars column; null is a missing value."""
-    kind = str(series.dtype)
-    if kind.startswith(("String", "Categorical", "Enum")):
-        return from_array(name, np.array(series.to_list(), dtype=object))
-    if kind == "Boolean" and series.null_count():
-        return Raw(np.array([np.nan if v is None else float(v) for v in series.to_list()]))
-    return from_array(name, series.to_numpy())
+@dataclasses.dataclass(frozen=True)
+class Coded:
+    """Covariates as numbers."""
+
+    columns: np.ndarray | None  # [n, q]; None if there are none
+    names: tuple[str, ...]
+    dummies: dict[str, tuple[str, ...]]  # categorical covariate -> its 0/1 columns
+    references: dict[str, str]  # categorical covariate -> the level left out
+    counts: dict[str, dict[str, int]]  # categorical covariate -> rows of each level
 
 
-def _all_text(values: np.ndarray) -> bool:
-    """True where every value is a string or missing, and one at least is a string."""
-    texts = [isinstance(value, str) for value in values]
-    return any(texts) and all(t or _is_none(v) for t, v in zip(texts, values, strict=True))
-
-
-def _is_none(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
-
-
-def _factor_of_text(values: np.ndarray) -> Factor:
-    present = np.array([isinstance(value, str) for value in values])
-    levels, codes = np.unique(values[present].astype(str), return_inverse=True)
-    filled = np.full(values.shape[0], -1)
-    filled[present] = codes
-    return Factor(filled, tuple(levels.tolist()))
-
-
-def design_matrix(
-    fields: Mapping[str, Column], covariates: Sequence[str]
-) -> tuple[np.ndarray | None, tuple[str, ...], dict[str, tuple[str, ...]], dict[str, str]]:
-    """Covariates [n, q] with categorical ones as 0/1 columns, the first level left out.
-
-    Returns:
-      The columns (None if there are none), their names, the 0/1 columns of each categorical
-      covariate, and the level of each that was left out.
-    """
+def design_matrix(fields: Mapping[str, Column], covariates: Sequence[str]) -> Coded:
+    """Covariates [n, q] with categorical ones as 0/1 columns, the first level left out."""
     parts: list[np.ndarray] = []
     names: list[str] = []
-    dummies: dict[str, tuple[str, ...]] = {}
-    references: dict[str, str] = {}
+    coded = Coded(None, (), {}, {}, {})
     for name in covariates:
         column = fields[name]
         if not isinstance(column, Factor):
             parts.append(column)
             names.append(name)
             continue
-        references[name] = column.levels[0] if column.levels else ""
-        dummies[name] = tuple(f"{name}[{level}]" for level in column.levels[1:])
+        coded.references[name] = column.levels[0] if column.levels else ""
+        coded.dummies[name] = tuple(f"{name}[{level}]" for level in column.levels[1:])
+        coded.counts[name] = column.counts()
         parts += [column.codes == j for j in range(1, len(column.levels))]
-        names += dummies[name]
+        names += coded.dummies[name]
     if not parts:
-        return None, (), dummies, references
-    return np.column_stack(parts), tuple(names), dummies, references
+        return coded
+    return dataclasses.replace(coded, columns=np.column_stack(parts), names=tuple(names))

@@ -2,16 +2,36 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxmed.data import columns, selection, where
-from jaxmed.data.columns import Column, Factor
-from jaxmed.data.data_report import DataReport
+from jaxmed.data.columns import Cells, Column, Factor
+from jaxmed.data.data_report import DataReport, listed
 from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, mediation_data, missing_rows
+from jaxmed.data.readers import DEFAULTS, FileOptions, open_table
+from jaxmed.data.roles import (
+    MOST_LEVELS,
+    check_covariate,
+    code_two_levels,
+    merge_rare,
+    numbers_of,
+    usable,
+)
 from jaxmed.data.tables import Block, Table, as_table
 from jaxmed.data.validation import InvalidDataError, ShapeError
+
+__all__ = [
+    "FrameColumns",
+    "FrameResult",
+    "columns_of",
+    "data_of",
+    "from_frame",
+    "from_frame_with_report",
+    "table_of",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,20 +66,38 @@ def from_frame(
     where: str | None = None,
     contrast: tuple[Any, Any] | None = None,
     nan_policy: NanPolicy = "error",
+    factor: str | Sequence[str] = (),
+    merge_rare: int = 0,
+    na: str | Sequence[str] = (),
+    decimal: str | None = None,
+    options: FileOptions = DEFAULTS,
 ) -> MediationData:
-    """MediationData from a pandas or polars DataFrame, AnnData, or a dict of arrays.
+    """MediationData from a data frame, AnnData, a dict of arrays, or a file.
+
+    Values decide what a column is: a column of text that holds numbers is a column of numbers,
+    TRUE/FALSE is 1/0, an outcome or exposure of two texts is coded 0/1. Text that is nearly
+    numbers is refused, with the values that are none.
 
     Args:
-      frame: the table; of AnnData, mediators come from X (var_names), other columns from obs.
-      exposure: column; a categorical one needs `contrast`.
-      outcome: numeric column.
-      mediators: name, glob, comma list, "@file" with one per line, or a sequence of them. A glob
-        never picks exposure, outcome, covariates or weights.
+      frame: pandas or polars DataFrame, pyarrow Table, AnnData, MuData (features "rna:GENE"),
+        dict of arrays (a matrix M [n, k] is M_1 to M_k), or the path of a file. Of AnnData,
+        mediators come from X, other columns from obs or, not found there, from X.
+      exposure: column; a category of more than two levels needs `contrast` (or
+        `levels_from_frame`).
+      outcome: numeric column, or a category of two levels.
+      mediators: name, glob, list as in a csv, "@file" with one per line, or a sequence of them. A
+        glob never picks exposure, outcome, covariates or weights, nor columns without a heading.
       covariates: names; categorical ones become 0/1 columns "site[b]", first level left out.
       weights: column of case weights.
       where: rows to keep, e.g. "covid == 1 and age < 80" (see data.where).
-      contrast: (reference, treated): keeps the rows of these two exposure levels, coded 0 and 1.
+      contrast: (reference, treated): keeps the rows of these two exposure levels, coded 0 and 1;
+        compared in the column's own type, so that "1" is 1.0.
       nan_policy: "error", or "drop" to leave out rows with a missing value in a column used.
+      factor: columns of numbers that are categories.
+      merge_rare: levels of categorical covariates with fewer rows are merged.
+      na: texts that mean missing, beside empty cells, NA, NaN, NULL and their like.
+      decimal: "," where text has decimal commas.
+      options: of a file: separator, encoding, layer, ... (data.readers.FileOptions).
 
     Raises:
       UnknownColumnError: with the nearest names.
@@ -67,16 +105,10 @@ def from_frame(
       WhereError: with the position in the expression.
     """
     return from_frame_with_report(
-        frame,
-        exposure=exposure,
-        outcome=outcome,
-        mediators=mediators,
-        covariates=covariates,
-        weights=weights,
-        where=where,
-        contrast=contrast,
-        nan_policy=nan_policy,
-    ).data
+        frame, exposure=exposure, outcome=outcome, mediators=mediators, covariates=covariates,
+        weights=weights, where=where, contrast=contrast, nan_policy=nan_policy, factor=factor,
+        merge_rare=merge_rare, na=na, decimal=decimal, options=options,
+    ).data  # fmt: skip
 
 
 def from_frame_with_report(
@@ -90,18 +122,48 @@ def from_frame_with_report(
     where: str | None = None,
     contrast: tuple[Any, Any] | None = None,
     nan_policy: NanPolicy = "error",
+    factor: str | Sequence[str] = (),
+    merge_rare: int = 0,
+    na: str | Sequence[str] = (),
+    decimal: str | None = None,
+    options: FileOptions = DEFAULTS,
 ) -> FrameResult:
-    """As `from_frame`, with a DataReport of rows, missing values and codings.
+    """As `from_frame`, with a DataReport of rows, missing values, conversions and codings.
 
     Returns:
       FrameResult(data, report).
     """
     found = columns_of(
-        as_table(frame), exposure=exposure, outcome=outcome, mediators=mediators,
-        covariates=covariates, weights=weights, where=where, contrast=contrast,
-        nan_policy=nan_policy,
+        table_of(frame, factor=factor, na=na, decimal=decimal, options=options),
+        exposure=exposure, outcome=outcome, mediators=mediators, covariates=covariates,
+        weights=weights, where=where, contrast=contrast, nan_policy=nan_policy,
+        merge_rare=merge_rare,
     )  # fmt: skip
     return FrameResult(data_of(found), found.report)
+
+
+def table_of(
+    frame: Any,
+    *,
+    factor: str | Sequence[str] = (),
+    na: str | Sequence[str] = (),
+    decimal: str | None = None,
+    options: FileOptions = DEFAULTS,
+) -> Table:
+    """The table behind a frame or a file; arguments as `from_frame`."""
+    factors = selection.names_of(factor, ()) if isinstance(factor, str) else tuple(factor)
+    texts = (na,) if isinstance(na, str) else tuple(na)
+    if isinstance(frame, str | Path):
+        full = dataclasses.replace(
+            options, factors=(*options.factors, *factors), na=(*options.na, *texts),
+            decimal=decimal or options.decimal,
+        )  # fmt: skip
+        table = open_table(frame, full)
+    else:
+        table = as_table(frame, Cells(decimal or ".", texts, factors))
+    for name in factors:
+        table.find(name, "factor")
+    return table
 
 
 def data_of(found: FrameColumns) -> MediationData:
@@ -123,6 +185,7 @@ def columns_of(
     where: str | None = None,
     contrast: tuple[Any, Any] | None = None,
     nan_policy: NanPolicy = "error",
+    merge_rare: int = 0,
     read_mediators: bool = True,
 ) -> FrameColumns:
     """Columns and rows that the roles name; arguments and errors as `from_frame`.
@@ -137,37 +200,44 @@ def columns_of(
       where: see there.
       contrast: see there.
       nan_policy: see there.
+      merge_rare: see there.
       read_mediators: False chooses the mediators by name and does not look at their values: they
         are streamed later.
     """
     if nan_policy not in ("error", "drop"):
         raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
-    roles = _roles(table, exposure, outcome, covariates, weights)
-    taken = [name for name in (*roles, exposure, outcome) if name is not None]
-    chosen = selection.select(mediators, table.features, taken)
-
-    rows = _where_rows(table, where)
+    adjust = selection.names_of(covariates, table.fields)
+    roles = _roles(table, exposure, outcome, adjust, weights)
+    by_name = table.hidden if table.features == table.fields else ()
+    chosen = selection.select(
+        mediators, table.features, roles, others=by_name, doubled=table.doubled
+    )
+    rows, asked = _where_rows(table, where)
     rows_where = int(rows.sum())
-    column, levels, pair, rows = _exposure(table, exposure, contrast, rows)
+    notes = _Notes({}, {}, {}, [])
+    column, levels, pair, rows = _exposure(table, exposure, contrast, rows, notes)
     rows_contrast = int(rows.sum())
 
-    fields = {exposure: columns.take(column, rows)}
-    fields |= {name: columns.take(table.read(name).values, rows) for name in roles[1:]}
+    fields: dict[str, Column] = {exposure: columns.take(column, rows)}
+    fields[outcome] = _outcome(table, outcome, rows, notes)
+    for name in adjust:
+        fields[name] = _covariate(table, name, rows, merge_rare, notes)
+    if weights is not None:
+        raw = table.read(weights)
+        notes.add(weights, raw.note)
+        fields[weights] = numbers_of(weights, raw, "weights")[rows]
     block = Block(np.zeros((rows_contrast, 0)))
     if read_mediators:
         block = table.read_features(chosen, rows)
-    _refuse_na(table, roles, block.with_na, rows, nan_policy)
-    for name in (exposure, outcome, *((weights,) if weights else ())):
-        _refuse_text(name, fields[name])
+        notes.converted.update(block.notes)
 
     counts, keep = _missing(fields, block.values, chosen)
     positions = np.flatnonzero(rows)[keep]
     if counts and nan_policy == "error":
-        raise InvalidDataError(_missing_message(counts, np.flatnonzero(rows)[~keep]))
+        raise InvalidDataError(_missing_message(table, counts, rows, keep))
     fields = {name: columns.take(values, keep) for name, values in fields.items()}
-    design, names, dummies, references = columns.design_matrix(
-        fields, [n for n in roles[2:] if n != weights]
-    )
+    coded = columns.design_matrix(fields, adjust)
+    used = {*roles, *chosen, *asked}
     report = DataReport(
         rows_read=table.rows,
         rows_where=rows_where,
@@ -177,124 +247,163 @@ def columns_of(
         contrast=pair,
         nan_policy=nan_policy,
         missing=counts,
-        dummies=dummies,
-        reference_levels=references,
+        dummies=coded.dummies,
+        reference_levels=coded.references,
         exposure_levels=levels,
+        level_counts=coded.counts,
+        coded=notes.coded,
+        converted=notes.converted,
+        merged=notes.merged,
+        without_role=tuple(
+            name for name in dict.fromkeys((*table.fields, *table.features)) if name not in used
+        ),
+        aside=table.aside,
+        questions=tuple(notes.questions),
+        origin=table.origin,
     )
     if report.rows_used < 3:
         raise ShapeError(f"at least 3 rows are needed: {'; '.join(report.lines())}")
     values = block.values[keep] if not keep.all() else block.values
     return FrameColumns(
-        fields[exposure], fields[outcome], design, None if weights is None else fields[weights],
-        Names(exposure, outcome, chosen, names), positions, report,
+        fields[exposure], fields[outcome], coded.columns,
+        None if weights is None else fields[weights],
+        Names(exposure, outcome, chosen, coded.names), positions, report,
         values if read_mediators else None,
     )  # fmt: skip
 
 
+@dataclasses.dataclass(frozen=True)
+class _Notes:
+    """What is told of the columns; filled while they are read."""
+
+    converted: dict[str, str]
+    coded: dict[str, tuple[str, str]]
+    merged: dict[str, str]
+    questions: list[str]
+
+    def add(self, name: str, note: str) -> None:
+        if note and note != "dates":
+            self.converted[name] = note
+
+
 def _roles(
-    table: Table,
-    exposure: str,
-    outcome: str,
-    covariates: str | Sequence[str],
-    weights: str | None,
+    table: Table, exposure: str, outcome: str, covariates: Sequence[str], weights: str | None
 ) -> list[str]:
     """Exposure, outcome, covariates and weights, found and different."""
-    adjust = [
-        selection.find(name, table.fields, "covariates")
-        for name in selection.names_of(covariates, table.fields)
-    ]
     roles = [
-        selection.find(exposure, table.fields, "exposure"),
-        selection.find(outcome, table.fields, "outcome"),
-        *adjust,
+        table.find(exposure, "exposure"),
+        table.find(outcome, "outcome"),
+        *(table.find(name, "covariates") for name in covariates),
     ]
     if weights is not None:
-        roles.append(selection.find(weights, table.fields, "weights"))
+        roles.append(table.find(weights, "weights"))
     for name in roles:
         if roles.count(name) > 1:
             raise InvalidDataError(f"column {name!r} has two roles")
     return roles
 
 
-def _where_rows(table: Table, text: str | None) -> np.ndarray:
+def _where_rows(table: Table, text: str | None) -> tuple[np.ndarray, set[str]]:
+    """The rows of a where expression, and the columns it names."""
     if text is None:
-        return np.ones(table.rows, bool)
+        return np.ones(table.rows, bool), set()
     conditions = where.parse(text)
     for condition in conditions:
-        selection.find(condition.column, _all_names(table), "where")
-    return where.mask(conditions, lambda name: _read_any(table, name))
-
-
-def _all_names(table: Table) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*table.fields, *table.features)))
-
-
-def _read_any(table: Table, name: str) -> Column:
-    if name in table.fields:
-        return table.read(name).values
-    return table.read_features((name,), np.ones(table.rows, bool)).values[:, 0]
+        table.find(condition.column, "where")
+    rows = where.mask(conditions, lambda name: usable(name, table.read(name)))
+    return rows, {condition.column for condition in conditions}
 
 
 def _exposure(
-    table: Table, name: str, contrast: tuple[Any, Any] | None, rows: np.ndarray
+    table: Table,
+    name: str,
+    contrast: tuple[Any, Any] | None,
+    rows: np.ndarray,
+    notes: _Notes,
 ) -> tuple[Column, tuple[str, ...], tuple[str, str] | None, np.ndarray]:
     """The exposure column, its levels if categorical, the contrast, and the rows it leaves."""
-    column = table.read(name).values
+    raw = table.read(name)
+    column = usable(name, raw)
+    notes.add(name, raw.note)
+    if contrast is not None:
+        return _contrasted(name, column, contrast, rows)
+    if not isinstance(column, Factor):
+        return numbers_of(name, raw, "exposure"), (), None, rows
+    levels = column.take(rows).levels
+    coding = code_two_levels(name, column, rows)
+    if coding is not None:
+        notes.coded[name] = (coding.reference, coding.other)
+        return coding.values, levels, None, rows
+    if len(levels) < 2:
+        only = f"{levels[0]!r}" if levels else "missing"
+        raise InvalidDataError(f"the exposure {name!r} is constant ({only}) on the rows chosen")
+    if len(levels) > MOST_LEVELS:
+        raise InvalidDataError(
+            f"the exposure {name!r} has {len(levels)} levels ({listed(levels)}): an identifier? "
+            "Two of them are compared with contrast=(reference, treated)"
+        )
+    if not column.declared or not _numeric(name, table):
+        raise InvalidDataError(
+            f"the exposure {name!r} is categorical with levels {list(levels)}: choose two with "
+            "contrast=(reference, treated), or compare each with the first by levels_from_frame"
+        )
+    return numbers_of(name, raw, "exposure"), (), None, rows
+
+
+def _numeric(name: str, table: Table) -> bool:
+    """True for a declared category of numbers that nobody here asked to be one."""
+    if name in table.cells.factors:
+        return False
+    try:
+        numbers_of(name, table.read(name), "exposure")
+    except TypeError:
+        return False
+    return True
+
+
+def _contrasted(
+    name: str, column: Column, contrast: tuple[Any, Any], rows: np.ndarray
+) -> tuple[Column, tuple[str, ...], tuple[str, str], np.ndarray]:
     levels = column.take(rows).levels if isinstance(column, Factor) else ()
-    if contrast is None:
-        if isinstance(column, Factor):
-            raise InvalidDataError(
-                f"the exposure {name!r} is categorical with levels {list(levels)}: choose two with "
-                "contrast=(reference, treated)"
-            )
-        return column, (), None, rows
     if len(contrast) != 2 or contrast[0] == contrast[1]:
         raise ValueError(f"contrast is two different levels (reference, treated), not {contrast!r}")
-    is_level = [_equals(column, level) & rows for level in contrast]
+    is_level = [where.is_level(column, level) & rows for level in contrast]
     for level, found in zip(contrast, is_level, strict=True):
         if not found.any():
-            present = list(levels) or np.unique(np.asarray(column)[rows])[:10].tolist()
+            present = list(levels) or _present(column, rows)
             raise InvalidDataError(
                 f"the exposure {name!r} has no rows with level {level!r}: levels are {present}"
             )
+    if (is_level[0] & is_level[1]).any():
+        raise ValueError(f"contrast is two different levels (reference, treated), not {contrast!r}")
     return is_level[1], levels, (str(contrast[0]), str(contrast[1])), is_level[0] | is_level[1]
 
 
-def _equals(column: Column, level: Any) -> np.ndarray:
-    if isinstance(column, Factor):
-        if str(level) not in column.levels:
-            return np.zeros(column.codes.shape[0], bool)
-        return column.codes == column.levels.index(str(level))
-    return np.asarray(column == level) & np.ones(column.shape[0], bool)
+def _present(column: Column, rows: np.ndarray) -> list[str]:
+    """The first few different values, as a command line would name them."""
+    assert isinstance(column, np.ndarray)
+    return list(columns.factor_of(column[rows]).levels[:10])
 
 
-def _refuse_na(
-    table: Table,
-    roles: Sequence[str],
-    with_na: Sequence[str],
-    rows: np.ndarray,
-    nan_policy: NanPolicy,
-) -> None:
-    """pandas.NA is an error of type unless rows with it are dropped."""
-    if nan_policy == "drop":
-        return
-    found = [
-        n
-        for n in roles
-        if (raw := table.read(n)).has_na and columns.missing(raw.values)[rows].any()
-    ]
-    for name in (*found, *with_na):
-        raise TypeError(
-            f'{name!r} holds pandas.NA: leave these rows out with nan_policy="drop", or convert it '
-            "with .astype(float)"
-        )
+def _outcome(table: Table, name: str, rows: np.ndarray, notes: _Notes) -> np.ndarray:
+    raw = table.read(name)
+    notes.add(name, raw.note)
+    coding = code_two_levels(name, usable(name, raw), rows)
+    if coding is None:
+        return numbers_of(name, raw, "outcome")[rows]
+    notes.coded[name] = (coding.reference, coding.other)
+    return coding.values[rows]
 
 
-def _refuse_text(name: str, column: Column) -> None:
-    if isinstance(column, Factor):
-        raise TypeError(
-            f"{name!r} holds text or categories {list(column.levels[:5])}: numbers are needed"
-        )
+def _covariate(table: Table, name: str, rows: np.ndarray, least: int, notes: _Notes) -> Column:
+    raw = table.read(name)
+    notes.add(name, raw.note)
+    column = columns.take(usable(name, raw), rows)
+    column, merged = merge_rare(column, least)
+    if merged:
+        notes.merged[name] = merged
+    notes.questions.extend(check_covariate(name, column))
+    return column
 
 
 def _missing(
@@ -312,10 +421,14 @@ def _missing(
     return counts, ~np.logical_or.reduce([incomplete, *flags.values()])
 
 
-def _missing_message(counts: dict[str, int], rows: np.ndarray) -> str:
-    each = ", ".join(f"{name!r} {count}" for name, count in list(counts.items())[:5])
-    more = f" and {len(counts) - 5} columns more" if len(counts) > 5 else ""
+def _missing_message(
+    table: Table, counts: dict[str, int], rows: np.ndarray, keep: np.ndarray
+) -> str:
+    each = listed([f"{name!r} {count}" for name, count in counts.items()])
+    gone = np.flatnonzero(rows)[~keep]
+    where = "file" if "file" in table.origin else "table"
     return (
-        f"NaN or missing values in {each}{more}; first in row {int(rows.min())} of the table, in "
-        f'{rows.size} rows: leave these out with nan_policy="drop", or impute them'
+        f"missing values in {each}; first in row {int(gone.min()) + table.cells.first_row} of the "
+        f"{where}, in {gone.size} rows; {int(keep.sum())} of {int(rows.sum())} rows are complete: "
+        'leave the others out with nan_policy="drop", or impute them'
     )

@@ -1,194 +1,233 @@
 """Tables from files, chosen by suffix; nothing in a file is ever executed.
 
-.csv and .csv.gz (pandas), .parquet (pandas, pyarrow), .npz (NumPy alone), .h5ad (anndata).
+Text (.csv .tsv .txt, also packed as .gz .bz2 .xz .zst .zip), .parquet, .xlsx (.xls .xlsb .ods),
+.npz, .h5ad and .h5mu. What a text file is packed with is told by its first bytes, not by its name.
 """
 
-import errno
-import importlib
-import math
-import zipfile
-import zlib
+import dataclasses
+import re
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from jaxmed.data.validation import InvalidDataError, ShapeError
+from jaxmed.data import delimited
+from jaxmed.data.annotated import annotated_table
+from jaxmed.data.archive import read_arrays
+from jaxmed.data.columns import Cells, Factor
+from jaxmed.data.library import library, parsed
+from jaxmed.data.naming import name_columns
+from jaxmed.data.spreadsheet import spreadsheet_table
+from jaxmed.data.tables import Table, arrow_table, mapping_table, of_columns
+from jaxmed.data.unpack import default_budget, digest_of, unpacked
+from jaxmed.data.validation import InvalidDataError
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz", ".h5ad")
-# A few hundred KB of zip can inflate to gigabytes: what the archive promises is summed first.
-LARGEST_NPZ_BYTES = 16 * 2**30
+__all__ = [
+    "DEFAULTS",
+    "PACKED",
+    "TEXT",
+    "FileOptions",
+    "kind_of",
+    "open_table",
+    "read_table",
+    "text_cells",
+]
+
+TEXT = (".csv", ".tsv", ".txt", ".tab")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+OTHERS = (".parquet", ".npz", ".h5ad", ".h5mu")
+KNOWN = (
+    *TEXT,
+    *(f".csv{packed}" for packed in PACKED),
+    ".parquet",
+    ".xlsx",
+    ".npz",
+    ".h5ad",
+    ".h5mu",
+)
 
 
-def read_table(path: str | Path) -> Any:
-    """A table that `from_frame` takes, read by the suffix of the file name.
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """How a file is to be read where it does not say so itself; None is found.
 
-    An .npz gives a dict of columns: a 1-d array is a column of its name, a 2-d array ``M`` of k
-    columns gives ``M_1`` to ``M_k``.
+    Attributes:
+      sep: separator of a text file.
+      decimal: mark of decimals in text, "." or ",".
+      encoding: of a text file.
+      na: texts that mean missing, beside empty cells, NA, NaN, NULL and their like.
+      factors: columns that are categories although they hold numbers.
+      layer: of AnnData: where the mediators are, instead of X.
+      obsm: of AnnData: the matrix that holds the mediators, instead of X.
+      var_names: of AnnData: the column of var that names the mediators.
+      sheet: of a spreadsheet: its name; the first one by default.
+      memory: bytes that the table may take; a quarter of the machine's by default.
+    """
 
-    Args:
-      path: a file ending in .csv, .csv.gz, .parquet, .npz or .h5ad.
+    sep: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    na: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
+    layer: str | None = None
+    obsm: str | None = None
+    var_names: str | None = None
+    sheet: str | None = None
+    memory: int | None = None
 
-    Returns:
-      A pandas DataFrame, AnnData, or a dict of NumPy arrays.
+    def cells(self, first_row: int, decimal: str | None = None) -> Cells:
+        """How cells of this file are read."""
+        return Cells(decimal or self.decimal or ".", self.na, self.factors, first_row)
+
+
+DEFAULTS = FileOptions()
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that tells the format, without that of a packed text.
+
+    Raises:
+      InvalidDataError: an unknown one, with those there are.
+    """
+    name = path.name.lower()
+    for packed in PACKED:
+        if name.endswith(packed):
+            name = name.removesuffix(packed)
+            return next((suffix for suffix in TEXT if name.endswith(suffix)), ".csv")
+    found = next((s for s in (*TEXT, *SHEETS, *OTHERS) if name.endswith(s)), None)
+    if found is None:
+        raise InvalidDataError(f"{path.name}: unknown file type; known are {', '.join(KNOWN)}")
+    return found
+
+
+def open_table(path: str | Path, options: FileOptions = DEFAULTS) -> Table:
+    """The columns of a file, read when they are asked for; its SHA-256 and dialect in `origin`.
 
     Raises:
       FileNotFoundError: no such file.
       ImportError: the extra that reads this format is not installed; it is named.
-      InvalidDataError: an unknown suffix, or a damaged or hostile file.
+      InvalidDataError: an unknown suffix, or a damaged or hostile file, with the line where it is
+        text.
     """
     path = Path(path)
-    lower = path.name.lower()
-    suffix = next((s for s in SUFFIXES if lower.endswith(s)), None)
-    if suffix is None:
-        raise InvalidDataError(f"{path.name}: unknown file type; known are {', '.join(SUFFIXES)}")
+    kind = kind_of(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    if suffix == ".npz":
-        return read_npz(path)
-    if suffix == ".h5ad":
-        anndata = library("anndata", "anndata", suffix)
-        return parsed(path, lambda: anndata.read_h5ad(path))
-    pandas = library("pandas", "io", suffix)
-    if suffix == ".parquet":
-        library("pyarrow", "io", suffix)
-        return parsed(path, lambda: pandas.read_parquet(path, engine="pyarrow"))
-    options = csv_options(path, pandas)
-    return parsed(path, lambda: pandas.read_csv(path, low_memory=False, **options))
+    _check_options(path, kind, options)
+    origin: dict[str, Any] = {"file": path.name, "sha256": digest_of(path)}
+    if kind in TEXT:
+        return _text(path, options, origin)
+    cells = options.cells(1)
+    if kind == ".npz":
+        limit = default_budget() if options.memory is None else options.memory
+        return mapping_table(read_arrays(path, limit), cells, origin)
+    if kind == ".parquet":
+        return arrow_table(_parquet(path, options), cells, origin)
+    if kind in SHEETS:
+        return spreadsheet_table(path, options.sheet, options.cells(2), origin)
+    return annotated_table(
+        _annotated(path, kind), cells, layer=options.layer, obsm=options.obsm,
+        var_names=options.var_names, origin=origin,
+    )  # fmt: skip
 
 
-def csv_options(path: Path, pandas: Any) -> dict[str, Any]:
-    """Arguments of `pandas.read_csv` that every reading of this file shares."""
-    options: dict[str, Any] = {"compression": "gzip" if path.suffix.lower() == ".gz" else None}
-    if tuple(int(part) for part in pandas.__version__.split(".")[:2]) < (3, 1):
-        # Before 3.1 the default parser of pandas loses the last bit of about a third of all floats.
-        options["float_precision"] = "round_trip"
-    return options
+def _annotated(path: Path, kind: str) -> Any:
+    module = library("mudata" if kind == ".h5mu" else "anndata", "anndata", kind)
+    read = module.read_h5mu if kind == ".h5mu" else module.read_h5ad
+    return parsed(path, lambda: read(path))
 
 
-def library(name: str, extra: str, suffix: str) -> Any:
-    """An optional library; ImportError with the extra that brings it where it is missing."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f'reading {suffix} needs {name}: pip install "jaxmed[{extra}]"'
-        ) from error
+def _check_options(path: Path, kind: str, options: FileOptions) -> None:
+    """Raises InvalidDataError for an option that this format does not have."""
+    groups = {
+        TEXT: ("sep", "encoding"),
+        SHEETS: ("sheet",),
+        (".h5ad", ".h5mu"): ("layer", "obsm", "var_names"),
+    }
+    for kinds, names in groups.items():
+        for name in names:
+            if getattr(options, name) is not None and kind not in kinds:
+                raise InvalidDataError(f"{path.name}: {name}= goes with {', '.join(kinds)} only")
 
 
-def parsed(path: Path, parse: Any) -> Any:
-    """The result of a parser; whatever it raises on a damaged file becomes InvalidDataError.
+def _text(path: Path, options: FileOptions, origin: dict[str, Any]) -> Table:
+    content = unpacked(path, options.memory)
+    found = delimited.text_table(
+        content, path.name, separator=options.sep, decimal=options.decimal,
+        encoding=options.encoding, na=options.na,
+    )  # fmt: skip
+    cells = text_cells(options, found.dialect.decimal)
 
-    Parsers of foreign formats raise errors of many types, their own and KeyError, AttributeError,
-    OverflowError alike, so that no list of them is complete.
-    """
-    try:
-        return parse()
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:
-        raise InvalidDataError(
-            f"{path.name}: cannot be read ({type(error).__name__}: {error})"
-        ) from error
+    def read_at(name: str, position: int, cells: Cells) -> Any:
+        return delimited.read_column(name, found.columns[position], cells)
 
-
-def read_npz(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, np.ndarray]:
-    """Columns of an .npz archive; see `read_arrays` for how it is read.
-
-    Raises:
-      InvalidDataError: as `read_arrays`.
-      ShapeError: arrays of different lengths, or neither 1-d nor 2-d.
-    """
-    return _as_columns(read_arrays(path, max_bytes), Path(path))
+    naming = name_columns(
+        found.names, lambda j: read_at(found.names[j] or f"Unnamed: {j}", j, cells).values
+    )
+    origin = origin | {"dialect": found.dialect.to_dict(), "lines": [found.dialect.sentence()]}
+    return of_columns(naming, found.rows, read_at, cells, origin=origin)
 
 
-def read_arrays(path: str | Path, max_bytes: int = LARGEST_NPZ_BYTES) -> dict[str, np.ndarray]:
-    """Arrays of an .npz archive, without pickle, each checked before it is allocated.
+def text_cells(options: FileOptions, decimal: str) -> Cells:
+    """How the cells of a text file in a dialect are read."""
+    return options.cells(delimited.FIRST_ROW, decimal)
+
+
+def _parquet(path: Path, options: FileOptions) -> Any:
+    parquet = library("pyarrow.parquet", "io", ".parquet")
+    limit = default_budget() if options.memory is None else options.memory
+    with parsed(path, lambda: parquet.ParquetFile(path)) as file:
+        needed = 8 * file.metadata.num_rows * file.metadata.num_columns
+        if needed > limit:
+            raise InvalidDataError(
+                f"{path.name} takes {needed:,} bytes, beyond the {limit:,} bytes of memory it may "
+                "take: allow more with memory=BYTES"
+            )
+        return parsed(path, file.read)
+
+
+def read_table(path: str | Path, options: FileOptions = DEFAULTS) -> Any:
+    """A table that `from_frame` takes, from a file of any known format.
+
+    A text file, a spreadsheet and .parquet give a pandas DataFrame, whose columns are numbers,
+    dates or texts as their values are. An .npz gives a dict of arrays, an .h5ad AnnData.
 
     Args:
-      path: the archive.
-      max_bytes: refuse archives that unpack to more.
+      path: see the head of this module.
+      options: how the file is to be read.
 
     Raises:
-      InvalidDataError: not an archive, truncated, objects inside, a header that does not fit the
-        size of its member, or more than max_bytes.
+      FileNotFoundError, ImportError, InvalidDataError: as `open_table`.
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            total = sum(member.file_size for member in members)
-            if total > max_bytes:
-                raise InvalidDataError(
-                    f"{path.name}: unpacks to {total} bytes, more than the {max_bytes} allowed"
-                )
-            arrays = {}
-            for member in members:
-                with archive.open(member) as stream:
-                    arrays[member.filename.removesuffix(".npy")] = _read_npy(stream, member, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InvalidDataError(f"{path.name}: damaged archive ({error})") from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        # The archive says that a member begins before the file does.
-        raise InvalidDataError(f"{path.name}: damaged archive ({error})") from error
-    return arrays
-
-
-def _read_npy(stream: IO[bytes], member: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    """One array, after its header was found to agree with the size of the member."""
-    where = f"{path.name}: {member.filename}"
-    try:
-        version = np.lib.format.read_magic(stream)
-        readers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        if version not in readers:
-            raise InvalidDataError(f"{where}: unsupported npy version {version}")
-        shape, fortran, dtype = readers[version](stream)
-    except InvalidDataError:
-        raise
-    except Exception as error:  # NumPy parses the header as Python text, with errors of any type
-        raise InvalidDataError(f"{where}: not a readable npy array ({error})") from error
-    if dtype.hasobject or dtype.kind not in "biufcU":
-        raise InvalidDataError(
-            f"{where}: holds {dtype}; only numbers and strings are read (objects would need pickle)"
+    kind = kind_of(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    if kind == ".npz":
+        return read_arrays(path, default_budget() if options.memory is None else options.memory)
+    if kind in (".h5ad", ".h5mu"):
+        name = "mudata" if kind == ".h5mu" else "anndata"
+        module = library(name, "anndata", kind)
+        return parsed(
+            path, lambda: (module.read_h5mu if kind == ".h5mu" else module.read_h5ad)(path)
         )
-    size = math.prod(shape) * dtype.itemsize
-    if any(length < 0 for length in shape) or size != member.file_size - stream.tell():
-        raise InvalidDataError(
-            f"{where}: the header says shape {shape} of {dtype}, the file holds "
-            f"{member.file_size - stream.tell()} bytes of data"
-        )
-    # Read in pieces: the zip's own size may lie too, and then the data end early.
-    buffer = bytearray()
-    while len(buffer) < size and (piece := stream.read(min(size - len(buffer), 1 << 24))):
-        buffer += piece
-    if len(buffer) != size or stream.read(1):
-        raise InvalidDataError(f"{where}: the data end after {len(buffer)} of {size} bytes")
-    flat = np.frombuffer(buffer, dtype)
-    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+    pandas = library("pandas", "io", kind)
+    if kind == ".parquet":
+        return parsed(path, lambda: pandas.read_parquet(path, engine="pyarrow"))
+    table = open_table(path, options)
+    return pandas.DataFrame({name: _values(table, name) for name in table.names})
 
 
-def _as_columns(arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    columns: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        if array.ndim == 1:
-            named = {name: array}
-        elif array.ndim == 2:
-            named = {f"{name}_{j + 1}": array[:, j] for j in range(array.shape[1])}
-        else:
-            raise ShapeError(
-                f"{path.name}: array {name!r} has {array.ndim} dimensions; columns [n] and "
-                "matrices [n, k] are read"
-            )
-        twice = set(named) & set(columns)
-        if twice:
-            raise InvalidDataError(f"{path.name}: two columns are called {min(twice)!r}")
-        columns |= named
-    lengths = {column.shape[0] for column in columns.values()}
-    if len(lengths) != 1:
-        raise ShapeError(f"{path.name}: arrays have different numbers of rows {sorted(lengths)}")
-    return columns
+def _values(table: Table, name: str) -> np.ndarray:
+    values = table.read(name).values
+    if isinstance(values, Factor):
+        return np.array([*values.levels, None], object)[values.codes]
+    if values.dtype.kind != "f" or table.identify is None:
+        return values
+    whole = np.isfinite(values).all() and (values == np.round(values)).all()
+    if not whole:
+        return values
+    # 1 and 1.0 are the same number, but a table shows them as its file does.
+    plain = all(re.fullmatch(r"[+-]?\d+", level) for level in table.identify(name).levels)
+    return values.astype(int) if plain else values

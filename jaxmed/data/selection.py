@@ -1,38 +1,41 @@
-"""Which columns: names, comma lists, globs and @files, with hints."""
+"""Which columns: names, lists as in a csv, globs and @files, with hints."""
 
-import difflib
+import csv
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jaxmed.data.tables import UnknownColumnError, check_single, listing, unknown
 from jaxmed.data.validation import InvalidDataError, ShapeError
 
+__all__ = ["UnknownColumnError", "listed", "names_of", "select"]
 
-class UnknownColumnError(InvalidDataError):
-    """A column that the table does not have."""
+QUOTING = (
+    "a name that holds a comma is put in double quotes, as in '\"m,1\",m2', or into a file with "
+    "one name per line, @FILE"
+)
 
 
-def find(name: str, available: Sequence[str], role: str) -> str:
-    """The name itself if the table has it.
+def listed(text: str) -> tuple[str, ...]:
+    """The entries of a list as a line of csv has them: commas between, double quotes around.
 
     Raises:
-      UnknownColumnError: with the nearest names.
+      InvalidDataError: a quote that is not closed.
     """
-    if name in available:
-        return name
-    near = difflib.get_close_matches(name, available, n=3, cutoff=0.5)
-    if not near:
-        lower = {candidate.lower(): candidate for candidate in available}
-        near = [lower[n] for n in difflib.get_close_matches(name.lower(), list(lower), n=3)]
-    hint = f"did you mean {', '.join(map(repr, near))}?" if near else _listing(available)
-    raise UnknownColumnError(f"{role}: there is no column {name!r}; {hint}")
+    try:
+        entries = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise InvalidDataError(f"the list {text!r} cannot be read ({error}): {QUOTING}") from error
+    return tuple(entry.strip() for entry in entries if entry.strip())
 
 
 def names_of(spec: str | Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
-    """The entries of a comma list, of an @file (one per line, # comments), or of a sequence.
+    """The entries of a list, of an @file (one per line, # comments), or of a sequence.
+
+    A text that is the name of a column as a whole is that name.
 
     Raises:
-      InvalidDataError: an @file that cannot be read.
+      InvalidDataError: a list or an @file that cannot be read.
     """
     if not isinstance(spec, str):
         return tuple(str(entry) for entry in spec)
@@ -46,36 +49,50 @@ def names_of(spec: str | Sequence[str], available: Sequence[str]) -> tuple[str, 
                 f"the list of columns {spec!r} cannot be read: {error}"
             ) from error
         return tuple(s for line in lines if (s := line.strip()) and not s.startswith("#"))
-    return tuple(stripped for entry in spec.split(",") if (stripped := entry.strip()))
+    return listed(spec)
 
 
 def select(
-    spec: str | Sequence[str], available: Sequence[str], taken: Sequence[str]
+    spec: str | Sequence[str],
+    available: Sequence[str],
+    taken: Sequence[str],
+    *,
+    others: Sequence[str] = (),
+    doubled: Mapping[str, tuple[int, ...]] | None = None,
 ) -> tuple[str, ...]:
     """Mediators in the order of the specification, each once.
 
     Args:
-      spec: name, glob (* ? [seq], case-sensitive), comma list, @file, or a sequence of them.
-      available: columns of the table.
+      spec: name, glob (* ? [seq], case-sensitive), list, @file, or a sequence of them. Brackets
+        that stand in the name of a column stand for themselves.
+      available: columns that a glob may pick.
       taken: exposure, outcome, covariates and weights: a glob passes over them.
+      others: columns that are found by their whole name only.
+      doubled: names that two columns have.
 
     Raises:
       UnknownColumnError: a name that does not exist, or a glob that matches nothing.
-      InvalidDataError: a taken column named as a mediator.
+      InvalidDataError: a taken column named as a mediator, or a name that two columns have.
       ShapeError: nothing selected.
     """
     chosen: dict[str, None] = {}
+    known, roles, doubled = {*available, *others}, set(taken), doubled or {}
     for entry in names_of(spec, available):
-        if entry in available or not any(sign in entry for sign in "*?["):
-            if entry in taken:
+        if entry in known or entry in doubled or not any(sign in entry for sign in "*?["):
+            check_single(entry, doubled, "mediators")
+            if entry in roles:
                 raise InvalidDataError(f"mediators: {entry!r} already has another role")
-            chosen[find(entry, available, "mediators")] = None
+            if entry not in known:
+                raise _unknown(entry, spec, available)
+            chosen[entry] = None
             continue
-        matched = [n for n in fnmatch.filter(available, entry) if n not in taken]
-        matched = [n for n in matched if fnmatch.fnmatchcase(n, entry)]
+        matched = _matched(entry, (*available, *doubled))
+        for name in matched:
+            check_single(name, doubled, f"mediators: {entry!r}")
+        matched = [name for name in matched if name not in roles]
         if not matched:
             raise UnknownColumnError(
-                f"mediators: no column matches {entry!r}; {_listing(available)}"
+                f"mediators: no column matches {entry!r}; {listing(available)}"
             )
         chosen.update(dict.fromkeys(matched))
     if not chosen:
@@ -83,6 +100,15 @@ def select(
     return tuple(chosen)
 
 
-def _listing(available: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, available[:8]))
-    return f"columns are {shown}{', ...' if len(available) > 8 else ''}"
+def _matched(pattern: str, names: Sequence[str]) -> list[str]:
+    """Names by a glob; brackets are a class only where they match nothing as they stand."""
+    literal = pattern.replace("[", "[[]")
+    found = [name for name in names if fnmatch.fnmatchcase(name, literal)]
+    return found or [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+
+
+def _unknown(entry: str, spec: str | Sequence[str], available: Sequence[str]) -> UnknownColumnError:
+    """With a word on quotes where the text is a piece of a name with a comma."""
+    error = unknown(entry, available, "mediators")
+    torn = isinstance(spec, str) and any("," in name and entry in name for name in available)
+    return UnknownColumnError(f"{error}; {QUOTING}") if torn else error

@@ -3,6 +3,8 @@
 Operators are == != < <= > >= and ``in (a, b, c)`` (or ``in [a, b, c]``). Columns are bare words, or
 in backticks or quotes; values are numbers, quoted strings, true, false, or bare words, which are
 strings. A quote inside quotes is doubled. A missing value satisfies no condition, not even !=.
+Values are compared in the column's own type: "1", 1.0 and true are 1 to a column of numbers, a date
+is written 2020-01-31.
 """
 
 import dataclasses
@@ -13,7 +15,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from jaxmed.data.columns import Factor
+from jaxmed.data.columns import Column, Factor, missing
+from jaxmed.data.text import LOGICAL, NUMBER, iso_date
 
 Value = float | str | bool
 
@@ -68,34 +71,73 @@ def parse(text: str) -> tuple[Condition, ...]:
     return _Parser(text).conditions()
 
 
-def mask(
-    conditions: tuple[Condition, ...], read: Callable[[str], np.ndarray | Factor]
-) -> np.ndarray:
+def mask(conditions: tuple[Condition, ...], read: Callable[[str], Column]) -> np.ndarray:
     """True for the rows [n] that satisfy every condition.
 
     Args:
       conditions: as from `parse`, at least one.
-      read: a column by name: numbers [n] (NaN missing) or a Factor.
+      read: a column by name.
 
     Raises:
-      WhereError: a string is compared with a numeric column, or strings by order.
+      WhereError: a value that the column cannot hold, or strings compared by order.
     """
     return np.logical_and.reduce([_holds(c, read(c.column)) for c in conditions])
 
 
-def _holds(condition: Condition, column: np.ndarray | Factor) -> np.ndarray:
+def is_level(column: Column, level: object) -> np.ndarray:
+    """True for the rows [n] that hold a level, compared in the column's own type.
+
+    "1", 1, 1.0 and "TRUE" are the same to a column of numbers; a level that the column cannot hold
+    is held by no row.
+    """
+    if isinstance(column, Factor):
+        wanted = _level(level)
+        if wanted not in column.levels:
+            return np.zeros(column.codes.shape[0], bool)
+        return column.codes == column.levels.index(wanted)
+    try:
+        value = _as_date(level) if column.dtype.kind == "M" else _as_number(level)
+    except ValueError:
+        return np.zeros(column.shape[0], bool)
+    return np.asarray(column == value)
+
+
+def _as_number(value: object) -> float:
+    """A value as a column of numbers holds it.
+
+    Raises:
+      ValueError: it cannot.
+    """
+    if not isinstance(value, str):
+        return float(value)  # pyright: ignore[reportArgumentType]
+    text = value.strip()
+    if text in LOGICAL:
+        return LOGICAL[text]
+    if NUMBER.fullmatch(text) is None:
+        raise ValueError(f"{value!r} is no number")
+    return float(text)
+
+
+def _as_date(value: object) -> np.datetime64:
+    return iso_date(value) if isinstance(value, str) else np.datetime64(value, "us")  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def _holds(condition: Condition, column: Column) -> np.ndarray:
     if isinstance(column, Factor):
         return _holds_factor(condition, column)
-    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-    for value in values:
-        if isinstance(value, str):
-            raise WhereError(
-                f"where: {condition.column!r} is numeric and cannot be compared with {value!r}"
-            )
+    given = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    dates = column.dtype.kind == "M"
+    try:
+        values = [_as_date(v) if dates else _as_number(v) for v in given]
+    except (ValueError, TypeError) as error:
+        kind = "dates, as 2020-01-31" if dates else "numeric"
+        shown = ", ".join(repr(value) for value in given)
+        raise WhereError(
+            f"where: {condition.column!r} is {kind} and cannot be compared with {shown}"
+        ) from error
     if condition.operator == "in":
-        return np.isin(column, np.asarray(values, float))
-    compared = COMPARISONS[condition.operator](column, values[0])
-    return compared & ~np.isnan(column) if column.dtype.kind == "f" else compared
+        return np.isin(column, np.asarray(values, column.dtype if dates else float))
+    return COMPARISONS[condition.operator](column, values[0]) & ~missing(column)
 
 
 def _holds_factor(condition: Condition, column: Factor) -> np.ndarray:
@@ -110,11 +152,11 @@ def _holds_factor(condition: Condition, column: Factor) -> np.ndarray:
     return ~found & (column.codes >= 0) if condition.operator == "!=" else found
 
 
-def _level(value: Value) -> str:
+def _level(value: object) -> str:
     """The text of a value as it stands among the levels: 3 for 3.0."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value).strip()
 
 
 class _Parser:

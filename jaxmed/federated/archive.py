@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.readers import read_arrays
+from jaxmed.data.archive import read_arrays
 
 __all__ = [
     "Content",

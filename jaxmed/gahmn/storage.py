@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write, npz_bytes
-from jaxmed.data.readers import read_arrays
+from jaxmed.data.archive import read_arrays
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig
 from jaxmed.gahmn.fitted import Fitted

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write, npz_bytes
-from jaxmed.data.readers import read_arrays
+from jaxmed.data.archive import read_arrays
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.states import State

@@ -9,7 +9,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxmed.data import InvalidDataError, ShapeError, from_frame, read_npz, read_table
+from jaxmed.data import (
+    FileOptions,
+    InvalidDataError,
+    ShapeError,
+    from_frame,
+    open_table,
+    read_table,
+)
 
 N = 9
 ROLES = dict(exposure="age", outcome="icu", mediators="prot_*")
@@ -74,7 +81,7 @@ def test_flipped_bytes_of_an_archive_never_go_through_unnoticed(tmp_path):
     for position in rng.integers(0, len(whole), 150):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
         try:
-            found = read_npz(path)
+            found = read_table(path)
         except (InvalidDataError, ShapeError):
             continue
         # What is not under a checksum: names and times in the directory of the archive.
@@ -118,7 +125,7 @@ def header(shape, descr="<f8"):
 )
 def test_lying_headers_are_refused_before_allocation(content, tmp_path):
     with pytest.raises(InvalidDataError, match="table.npz: x.npy"):
-        read_npz(archive(tmp_path / "table.npz", x=content))
+        read_table(archive(tmp_path / "table.npz", x=content))
 
 
 def test_object_arrays_are_never_unpickled(tmp_path):
@@ -136,40 +143,52 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
     np.save(content, np.zeros(500_000))
     path = archive(tmp_path / "table.npz", x=content.getvalue())
     assert path.stat().st_size < 10_000
-    with pytest.raises(InvalidDataError, match="unpacks to 4000128 bytes, more than the 1000000"):
-        read_npz(path, max_bytes=1_000_000)
-    assert read_npz(path)["x"].shape == (500_000,)
+    with pytest.raises(InvalidDataError, match=r"unpacks to 4,000,128 bytes, .* memory=BYTES"):
+        read_table(path, FileOptions(memory=1_000_000))
+    assert read_table(path)["x"].shape == (500_000,)
 
 
 def test_matrices_become_numbered_columns_in_either_order(tmp_path):
     matrix = np.arange(12.0).reshape(4, 3)
     np.savez(tmp_path / "t.npz", M=matrix, F=np.asfortranarray(matrix), y=np.ones(4))
-    found = read_npz(tmp_path / "t.npz")
-    assert list(found) == ["M_1", "M_2", "M_3", "F_1", "F_2", "F_3", "y"]
+    found = open_table(tmp_path / "t.npz")
+    assert found.fields == ("M_1", "M_2", "M_3", "F_1", "F_2", "F_3", "y")
     for j in range(3):
-        np.testing.assert_array_equal(found[f"M_{j + 1}"], matrix[:, j])
-        np.testing.assert_array_equal(found[f"F_{j + 1}"], matrix[:, j])
+        np.testing.assert_array_equal(found.read(f"M_{j + 1}").values, matrix[:, j])
+        np.testing.assert_array_equal(found.read(f"F_{j + 1}").values, matrix[:, j])
 
 
 @pytest.mark.parametrize(
-    "arrays, error",
+    "arrays",
     [
-        (dict(x=np.ones(3), y=np.ones(4)), ShapeError),
-        (dict(x=np.ones((2, 2, 2))), ShapeError),
-        (dict(x=np.float64(3)), ShapeError),
-        (dict(M=np.ones((3, 2)), M_1=np.ones(3)), InvalidDataError),
-        (dict(), ShapeError),
+        dict(x=np.ones(3), y=np.ones(4)),
+        dict(x=np.ones((2, 2, 2))),
+        dict(x=np.float64(3)),
     ],
 )
-def test_arrays_that_make_no_table(arrays, error, tmp_path):
+def test_arrays_that_make_no_table(arrays, tmp_path):
     np.savez(tmp_path / "t.npz", **arrays)
-    with pytest.raises(error):
-        read_npz(tmp_path / "t.npz")
+    with pytest.raises(ShapeError):
+        open_table(tmp_path / "t.npz")
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    np.savez(tmp_path / "t.npz", M=np.ones((3, 2)), M_1=np.ones(3), y=np.ones(3))
+    with pytest.raises(InvalidDataError, match=r"two columns are called 'M_1' \(columns 1 and 3\)"):
+        open_table(tmp_path / "t.npz").find("M_1", "exposure")
+    content = io.BytesIO()
+    np.save(content, np.ones(3))
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as file:
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            for _ in range(2):
+                file.writestr("x.npy", content.getvalue())
+    with pytest.raises(InvalidDataError, match="two arrays are called 'x'"):
+        open_table(tmp_path / "d.npz")
 
 
 def test_unknown_suffix_and_missing_file(tmp_path):
     with pytest.raises(InvalidDataError, match="known are .csv"):
-        read_table(tmp_path / "table.xlsx")
+        read_table(tmp_path / "table.rds")
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "table.csv")
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.readers import library, parsed
-from jaxmed.data.tables import Table, as_table
+from jaxmed.data.annotated import annotated_table, feature_names
+from jaxmed.data.library import library, parsed
+from jaxmed.data.readers import DEFAULTS, FileOptions
+from jaxmed.data.tables import Table
+from jaxmed.data.unpack import digest_of
 
 __all__ = ["AnnDataSource"]
 
@@ -15,25 +18,34 @@ __all__ = ["AnnDataSource"]
 class AnnDataSource:
     """Mediators are the columns of X (var_names), other columns come from obs."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file; X stays on disk."""
+    def __init__(self, path: Path, options: FileOptions = DEFAULTS) -> None:
+        """Opens the file; X, or the layer or obsm that is wanted, stays on disk."""
         self.path = path
         anndata = library("anndata", "anndata", ".h5ad")
         self._data: Any = parsed(path, lambda: anndata.read_h5ad(path, backed="r"))
-        self._table = as_table(self._data)
+        self._table = annotated_table(
+            self._data, options.cells(1), layer=options.layer, obsm=options.obsm,
+            var_names=options.var_names, origin={"file": path.name, "sha256": digest_of(path)},
+        )  # fmt: skip
+        self._values: Any = self._data.X
+        if options.obsm is not None:
+            self._values = self._data.obsm[options.obsm]
+        elif options.layer is not None:
+            self._values = self._data.layers[options.layer]
         self.features = self._table.features
-        self._position = {name: j for j, name in enumerate(self.features)}
+        names = feature_names(self._data, options.obsm, options.var_names)
+        self._position = {name: j for j, name in enumerate(names)}
 
     def dtype(self, names: Sequence[str] = ()) -> np.dtype:
         """See `Source`; all features have one dtype."""
         del names
-        stored = np.dtype(self._data.X.dtype)
+        stored = np.dtype(self._values.dtype)
         return np.dtype("f4") if stored.kind == "f" and stored.itemsize <= 4 else np.dtype("f8")
 
     @property
     def nbytes(self) -> int:
         """See `Source`."""
-        return 8 * self._data.n_obs * self._data.n_vars
+        return 8 * self._data.n_obs * len(self._position)
 
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""
@@ -46,7 +58,7 @@ class AnnDataSource:
         """See `Source`."""
         chosen = np.array([self._position[name] for name in names])
         for first in range(start, stop, size):
-            yield _dense(self._data.X[first : min(first + size, stop)])[:, chosen].astype(
+            yield _dense(self._values[first : min(first + size, stop)])[:, chosen].astype(
                 self.dtype(), copy=False
             )
 
@@ -55,7 +67,7 @@ class AnnDataSource:
         positions = np.array([self._position[name] for name in names])
         order = np.argsort(positions)  # HDF5 takes increasing positions only
         inverse = np.argsort(order)
-        found = _dense(self._data.X[:, positions[order]])[:, inverse]
+        found = _dense(self._values[:, positions[order]])[:, inverse]
         return found.astype(self.dtype(), copy=False)
 
 

@@ -1,13 +1,14 @@
 """A matrix of mediators in .npy, memory-mapped, beside a table with the other columns."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxmed.data.readers import read_table
-from jaxmed.data.tables import Table, as_table
+from jaxmed.data.readers import DEFAULTS, FileOptions, open_table
+from jaxmed.data.tables import Table
 from jaxmed.data.validation import InvalidDataError, ShapeError
 
 __all__ = ["NpySource"]
@@ -16,14 +17,14 @@ __all__ = ["NpySource"]
 class NpySource:
     """Mediators m1..mp are the columns of the matrix [n, p], in either memory order."""
 
-    def __init__(self, path: Path, table: Path) -> None:
+    def __init__(self, path: Path, table: Path, options: FileOptions = DEFAULTS) -> None:
         """Reads the header, which is checked against the size of the file, and the table."""
         self.path = path
         self._matrix = _mapped(path)
         rows, columns = self._matrix.shape
         self.features = tuple(f"m{j + 1}" for j in range(columns))
         self._position = {name: j for j, name in enumerate(self.features)}
-        self._table = as_table(read_table(table))
+        self._table = open_table(table, options)
         if self._table.rows != rows:
             raise ShapeError(
                 f"{path.name} has {rows} rows, {table.name} has {self._table.rows}: the rows of "
@@ -43,8 +44,7 @@ class NpySource:
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""
         del fields
-        inner = self._table
-        return Table(inner.rows, inner.fields, self.features, inner.read, inner.read_features)
+        return dataclasses.replace(self._table, features=self.features)
 
     def row_blocks(
         self, names: Sequence[str], size: int, start: int, stop: int

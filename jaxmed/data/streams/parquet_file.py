@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.readers import library, parsed
-from jaxmed.data.tables import Table, as_table
-from jaxmed.data.validation import InvalidDataError
+from jaxmed.data import column_reader
+from jaxmed.data.columns import Cells, Raw
+from jaxmed.data.library import library, parsed
+from jaxmed.data.naming import name_columns
+from jaxmed.data.readers import DEFAULTS, FileOptions
+from jaxmed.data.roles import numbers_of
+from jaxmed.data.tables import Table, of_columns
+from jaxmed.data.unpack import digest_of
 
 __all__ = ["ParquetSource"]
 
@@ -20,12 +25,12 @@ PAGE_BUFFER = 64 * 2**10
 class ParquetSource:
     """Columns are stored apart: only those asked for are read."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the schema only."""
+    def __init__(self, path: Path, options: FileOptions = DEFAULTS) -> None:
+        """Reads the schema, and columns without a heading."""
         self.path = path
+        self._cells = options.cells(1)
         self._arrow = library("pyarrow", "io", ".parquet")
         self._parquet = library("pyarrow.parquet", "io", ".parquet")
-        library("pandas", "io", ".parquet")
         with self._open() as file:
             self._schema = file.schema_arrow
             self._rows = file.metadata.num_rows
@@ -37,9 +42,18 @@ class ParquetSource:
                 for i in range(file.metadata.num_row_groups)
             )
             self._large = max(sizes, default=0) > LARGE_GROUP
-        self.features: tuple[str, ...] = tuple(self._schema.names)
-        if len(set(self.features)) < len(self.features):
-            raise InvalidDataError(f"{path.name}: two columns have the same name")
+        names = [str(name) for name in self._schema.names]
+        metadata = self._schema.pandas_metadata or {}
+        self._declared = bool(metadata)
+        index = [name for name in metadata.get("index_columns", ()) if isinstance(name, str)]
+        self._naming = name_columns(names, lambda j: self._read(names[j]), index)
+        self.features: tuple[str, ...] = self._naming.fields
+
+    def _read(self, name: str) -> Any:
+        """A column without a heading, to tell what it is."""
+        with self._open() as file:
+            found = parsed(self.path, lambda: file.read([name]))
+        return column_reader.from_arrow(name, found.column(0), self._cells).values
 
     @property
     def nbytes(self) -> int:
@@ -48,11 +62,18 @@ class ParquetSource:
 
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""
-        known = [name for name in fields if name in self.features]
+        known = [name for name in fields if name in self._naming.position]
         with self._open() as file:
-            frame = parsed(self.path, lambda: file.read(known).to_pandas())
-        inner = as_table(frame)
-        return Table(self._rows, self.features, self.features, inner.read, inner.read_features)
+            found = parsed(self.path, lambda: file.read(known))
+
+        def read_at(name: str, position: int, cells: Cells) -> Raw:
+            del position  # of the file; the table read holds the columns asked for only
+            return column_reader.from_arrow(
+                name, found.column(name), cells, declared=self._declared
+            )
+
+        origin = {"file": self.path.name, "sha256": digest_of(self.path)}
+        return of_columns(self._naming, self._rows, read_at, self._cells, origin=origin)
 
     def row_blocks(
         self, names: Sequence[str], size: int, start: int, stop: int
@@ -74,8 +95,9 @@ class ParquetSource:
                     count = min(last - first, size - filled)
                     part = batch.slice(first, count)
                     for position, j in enumerate(order):
-                        values = part.column(j).to_numpy(zero_copy_only=False)
-                        block[filled : filled + count, position] = values
+                        block[filled : filled + count, position] = self._numbers(
+                            names[position], part.column(j)
+                        )
                     first, filled = first + count, filled + count
                     if filled == size:
                         yield block
@@ -98,8 +120,16 @@ class ParquetSource:
         with self._open() as file:
             found = parsed(self.path, lambda: file.read(list(names)))
         for position, name in enumerate(names):
-            result[:, position] = found.column(name).to_numpy(zero_copy_only=False)
+            result[:, position] = self._numbers(name, found.column(name))
         return result
+
+    def _numbers(self, name: str, column: Any) -> np.ndarray:
+        """A column as numbers; plain ones without a look at single values."""
+        types = self._arrow.types
+        if types.is_floating(column.type):
+            return column.to_numpy(zero_copy_only=False)
+        raw = column_reader.from_arrow(name, column, self._cells, declared=self._declared)
+        return numbers_of(name, raw, "mediator")
 
     def _open(self) -> Any:
         buffer = PAGE_BUFFER if getattr(self, "_large", False) else 0
@@ -108,11 +138,5 @@ class ParquetSource:
 
     def dtype(self, names: Sequence[str]) -> np.dtype:
         """See `Source`."""
-        types = self._arrow.types
-        single = True
-        for name in names:
-            kind = self._schema.field(name).type
-            if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
-                raise TypeError(f"mediator {name!r} holds {kind}: mediators are numbers")
-            single &= str(kind) in ("float", "halffloat")
-        return np.dtype("f4") if single else np.dtype("f8")
+        single = (str(self._schema.field(name).type) in ("float", "halffloat") for name in names)
+        return np.dtype("f4") if all(single) else np.dtype("f8")

@@ -13,6 +13,7 @@ import numpy as np
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frames import FrameColumns, columns_of, data_of
 from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, missing_rows
+from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.selection import names_of
 from jaxmed.data.streams.prefetch import prefetch
 from jaxmed.data.streams.sources import Source, open_source
@@ -49,6 +50,7 @@ class RowStream:
     dtype: np.dtype  # in which mediators are multiplied; sums are float64
     nan_policy: NanPolicy
     report: DataReport
+    first_row: int = 0  # what the first row of data is called in messages
 
     @property
     def names(self) -> Names:
@@ -130,7 +132,8 @@ class RowStream:
         row = int(missing.argmax())
         name = self.names.mediators[int(np.isnan(values[row]).argmax())]
         raise InvalidDataError(
-            f"mediator {name!r} has no value in row {positions[row]} of {self.source.path.name}: "
+            f"mediator {name!r} has no value in row {positions[row] + self.first_row} of "
+            f"{self.source.path.name}: "
             'leave such rows out with nan_policy="drop", or impute them'
         )
 
@@ -189,6 +192,8 @@ def stream(
     where: str | None = None,
     contrast: tuple[Any, Any] | None = None,
     nan_policy: NanPolicy = "error",
+    merge_rare: int = 0,
+    options: FileOptions = DEFAULTS,
     table: str | Path | None = None,
     products: Any = None,
     block_bytes: int = BLOCK_BYTES,
@@ -199,7 +204,8 @@ def stream(
     rows and checked as `from_frame` does; mediators are read when `blocks` asks for them.
 
     Args:
-      path: .csv, .csv.gz, .parquet, .h5ad, or .npy with the matrix [n, p] of mediators m1..mp.
+      path: text (.csv, .tsv, .txt, also packed), .parquet, .h5ad, or .npy with the matrix [n, p] of
+        mediators m1..mp.
       exposure: and the next seven: see `from_frame`.
       outcome: see there.
       mediators: see there.
@@ -208,6 +214,8 @@ def stream(
       where: see there; mediators cannot be named in it.
       contrast: see there.
       nan_policy: see there.
+      merge_rare: see there.
+      options: how the file is to be read, see there.
       table: of .npy only: the file with the fields.
       products: dtype of the products within a block, "float32" or "float64"; by default that of
         the mediators in the file. Sums over blocks are float64 in either case: with float32 the
@@ -217,20 +225,21 @@ def stream(
     Raises:
       UnknownColumnError, InvalidDataError, ShapeError, TypeError: as `from_frame`.
     """
-    source = open_source(path, table)
+    source = open_source(path, table, options)
     wanted = [exposure, outcome, *names_of(covariates, source.features), *([weights] if weights else [])]  # noqa: E501  # fmt: skip
     wanted += [] if where is None else [condition.column for condition in parse(where)]
+    whole = source.table(wanted)
     found = columns_of(
-        source.table(wanted), exposure=exposure, outcome=outcome, mediators=mediators,
+        whole, exposure=exposure, outcome=outcome, mediators=mediators,
         covariates=covariates, weights=weights, where=where, contrast=contrast,
-        nan_policy=nan_policy, read_mediators=False,
+        nan_policy=nan_policy, merge_rare=merge_rare, read_mediators=False,
     )  # fmt: skip
     dtype = np.dtype(products) if products is not None else source.dtype(found.names.mediators)
     dtype = common_float(dtype)
     rows = max(LEAST_ROWS, block_bytes // (dtype.itemsize * max(len(found.names.mediators), 1)))
     return RowStream(
         source, _checked_fields(found), found.rows, found.report.rows_read, rows, dtype,
-        nan_policy, found.report,
+        nan_policy, found.report, whole.cells.first_row,
     )  # fmt: skip
 
 

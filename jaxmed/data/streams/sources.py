@@ -1,7 +1,7 @@
 """One face for files that are read in blocks: names, a few columns in memory, and the rest in turn.
 
-.csv, .csv.gz, .parquet, .h5ad (backed), and .npy: a matrix [n, p] of mediators, memory-mapped,
-beside a table with the other columns.
+Text (.csv, .tsv, .txt, packed or not), .parquet, .h5ad (backed), and .npy: a matrix [n, p] of
+mediators, memory-mapped, beside a table with the other columns.
 """
 
 import importlib
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxmed.data.readers import DEFAULTS, PACKED, TEXT, FileOptions, kind_of
 from jaxmed.data.tables import Table
 from jaxmed.data.validation import InvalidDataError
 
@@ -18,13 +19,23 @@ __all__ = ["ROW_SUFFIXES", "Source", "is_larger", "open_source"]
 
 # suffix -> (module of this package, its class)
 _READERS = {
-    ".csv": ("csv_file", "CsvSource"),
-    ".csv.gz": ("csv_file", "CsvSource"),
+    **dict.fromkeys(TEXT, ("csv_file", "CsvSource")),
     ".parquet": ("parquet_file", "ParquetSource"),
     ".npy": ("npy_file", "NpySource"),
     ".h5ad": ("anndata_file", "AnnDataSource"),
 }
-ROW_SUFFIXES = tuple(_READERS)
+ROW_SUFFIXES = (*_READERS, *(f".csv{packed}" for packed in PACKED))
+
+
+def _suffix(path: Path) -> str | None:
+    """The suffix that tells the format, of those that are read in blocks."""
+    if path.suffix.lower() == ".npy":
+        return ".npy"
+    try:
+        kind = kind_of(path)
+    except InvalidDataError:
+        return None
+    return kind if kind in _READERS else None
 
 
 class Source(Protocol):
@@ -69,12 +80,17 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: str | Path, table: str | Path | None = None) -> Source:
+def open_source(
+    path: str | Path,
+    table: str | Path | None = None,
+    options: FileOptions = DEFAULTS,
+) -> Source:
     """The file as a source, by its suffix.
 
     Args:
-      path: .csv, .csv.gz, .parquet, .h5ad or .npy.
+      path: text (.csv, .tsv, .txt, also packed), .parquet, .h5ad or .npy.
       table: of .npy only: the file with exposure, outcome and covariates, in the same row order.
+      options: how the file (of .npy: the table) is to be read.
 
     Raises:
       FileNotFoundError: no such file.
@@ -82,8 +98,7 @@ def open_source(path: str | Path, table: str | Path | None = None) -> Source:
       ImportError: the extra that reads this format is not installed.
     """
     path = Path(path)
-    lower = path.name.lower()
-    suffix = next((s for s in sorted(_READERS, key=len, reverse=True) if lower.endswith(s)), None)
+    suffix = _suffix(path)
     if suffix is None:
         raise InvalidDataError(
             f"{path.name}: cannot be read in blocks; {', '.join(ROW_SUFFIXES)} can"
@@ -97,15 +112,15 @@ def open_source(path: str | Path, table: str | Path | None = None) -> Source:
         )
     module, name = _READERS[suffix]
     reader: Any = getattr(importlib.import_module(f"jaxmed.data.streams.{module}"), name)
-    return reader(path) if table is None else reader(path, Path(table))
+    return reader(path, options) if table is None else reader(path, Path(table), options)
 
 
-def is_larger(path: str | Path, limit: int) -> bool:
+def is_larger(path: str | Path, limit: int, options: FileOptions = DEFAULTS) -> bool:
     """True where the table of a file would take more than `limit` bytes in memory.
 
     Formats that are not read in blocks are never larger.
     """
     path = Path(path)
-    if not path.name.lower().endswith(ROW_SUFFIXES) or path.suffix.lower() == ".npy":
+    if _suffix(path) in (None, ".npy"):
         return False
-    return open_source(path).nbytes > limit
+    return open_source(path, options=options).nbytes > limit

@@ -1,0 +1,281 @@
+"""One reader for the columns of every door: values decide, not how a library stores them."""
+
+import dataclasses
+import datetime
+import decimal
+import numbers
+import re
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data import validation
+from jaxmed.data.columns import PLAIN, Cells, Column, Factor, Raw, factor_of, label_of
+from jaxmed.data.text import read_codes, read_text, text_factor, too_large
+
+__all__ = ["from_arrow", "from_array", "from_pandas", "from_polars", "identifiers"]
+
+
+def from_array(name: str, values: Any, cells: Cells = PLAIN) -> Raw:
+    """A column of an array of any dtype: numbers, text, logical values, dates or Python objects.
+
+    Raises:
+      TypeError: values that are none of these, with the first of them and its row.
+      ShapeError: not one-dimensional.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        values = _filled(values)
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise validation.ShapeError(f"{name!r} has shape {array.shape}: a column [n] is needed")
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
+    if array.dtype.kind == "U":
+        return read_text(name, array.tolist(), cells)
+    if array.dtype == object:
+        return _objects(name, array, cells)
+    if array.dtype.kind == "M":
+        return _declared(name, Raw(array.astype("datetime64[us]"), "dates"), cells)
+    if array.dtype.kind == "m":
+        raise TypeError(f"{name!r} holds time spans: divide by a unit, as in hours, to get numbers")
+    array = validation.host_array(array, (name,))
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        large = (array > validation.LARGEST_EXACT_INTEGER) | (
+            array < -validation.LARGEST_EXACT_INTEGER
+        )
+        if large.any():
+            row = int(large.argmax())
+            example = f"'{array[row]}' (row {row + cells.first_row})"
+            return Raw(factor_of_integers(array), "", too_large(name, example))
+    return _declared(name, Raw(array), cells)
+
+
+def factor_of_integers(array: np.ndarray) -> Factor:
+    """Integers of any size as a category: their digits are their names."""
+    present, codes = np.unique(array, return_inverse=True)
+    return Factor(codes, tuple(str(value) for value in present.tolist()))
+
+
+def _declared(name: str, raw: Raw, cells: Cells) -> Raw:
+    """A category where `factor=` says so."""
+    if name not in cells.factors or isinstance(raw.values, Factor):
+        return raw
+    return Raw(factor_of(raw.values))
+
+
+def _filled(values: np.ma.MaskedArray) -> np.ndarray:
+    """Masked cells as missing values."""
+    hidden = np.ma.getmaskarray(values)
+    if values.dtype.kind in "biuf":
+        plain = np.asarray(values.data, float)
+        return np.where(hidden, np.nan, plain) if hidden.any() else np.asarray(values.data)
+    plain = np.asarray(values.data).astype(object)
+    plain[hidden] = None
+    return plain
+
+
+def _objects(name: str, array: np.ndarray, cells: Cells) -> Raw:
+    """Python objects: missing markers of any library, then one kind for all the others."""
+    gone = np.array([_is_none(value) for value in array], bool)
+    present = array[~gone]
+    kinds = {_kind(value) for value in present.tolist()}
+    if None in kinds:
+        row = next(j for j, v in enumerate(array) if not _is_none(v) and _kind(v) is None)
+        raise TypeError(
+            f"{name!r} has dtype object and holds {type(array[row]).__name__} {array[row]!r} in "
+            f"row {row + cells.first_row}: numbers or text are needed"
+        )
+    if not kinds:
+        return Raw(np.full(array.size, np.nan))
+    if kinds == {"date"}:
+        days = np.full(array.size, np.datetime64("NaT"), "datetime64[us]")
+        days[~gone] = [_moment(value) for value in present.tolist()]
+        return _declared(name, Raw(days, "dates"), cells)
+    if kinds <= {"number", "logical"}:
+        return _object_numbers(name, array, gone, cells)
+    # Text, perhaps among numbers: a spreadsheet's "n.d." in a column of numbers.
+    texts = [None if none else _text(value) for value, none in zip(array, gone, strict=True)]
+    return read_text(name, texts, cells)
+
+
+def _object_numbers(name: str, array: np.ndarray, gone: np.ndarray, cells: Cells) -> Raw:
+    bound = validation.LARGEST_EXACT_INTEGER
+    for row, value in enumerate(array.tolist()):
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if whole and abs(int(value)) > bound:
+            texts = [None if none else _text(v) for v, none in zip(array, gone, strict=True)]
+            example = f"'{value}' (row {row + cells.first_row})"
+            return Raw(text_factor(name, texts, cells), "", too_large(name, example))
+    values = np.full(array.size, np.nan)
+    values[~gone] = [float(value) for value in array[~gone].tolist()]
+    if not gone.any() and {type(v) for v in array.tolist()} <= {bool, np.bool_}:
+        return _declared(name, Raw(values.astype(bool)), cells)
+    return _declared(name, Raw(values), cells)
+
+
+def _is_none(value: Any) -> bool:
+    """None, NaN, NaT or pandas.NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating | decimal.Decimal) and value != value
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, bool | np.bool_):
+        return "logical"
+    if isinstance(value, numbers.Real | decimal.Decimal) and not isinstance(value, np.longdouble):
+        return "number"
+    if isinstance(value, datetime.date | np.datetime64):
+        return "date"
+    return "text" if isinstance(value, str) else None
+
+
+def _moment(value: Any) -> np.datetime64:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return np.datetime64(value, "us")
+
+
+def _text(value: Any) -> str:
+    """A cell as a csv would hold it."""
+    if isinstance(value, bool | np.bool_):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, numbers.Real | decimal.Decimal):
+        whole = isinstance(value, numbers.Integral)
+        return str(int(value)) if whole else label_of(float(value))
+    return str(value)
+
+
+def from_pandas(
+    name: str, series: Any, cells: Cells = PLAIN, *, declared_categories: bool = True
+) -> Raw:
+    """A pandas column of any dtype: NumPy, nullable, Arrow, sparse, categorical, object.
+
+    Args:
+      name: of the column, for messages.
+      series: the column.
+      cells: how ambiguous cells are read.
+      declared_categories: False where the library makes categories of all text by itself.
+    """
+    dtype = series.dtype
+    if hasattr(dtype, "categories"):
+        codes = series.cat.codes.to_numpy().astype(int)
+        return _categories(name, codes, list(dtype.categories), cells, declared_categories)
+    if hasattr(series, "sparse"):
+        series = series.sparse.to_dense()
+        dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return from_array(name, series.to_numpy(), cells)
+    kind = getattr(dtype, "kind", "O")
+    if kind in "biu":
+        gone = series.isna().to_numpy()
+        plain = series.fillna(False if kind == "b" else 0).to_numpy(dtype=dtype.numpy_dtype)
+        return _with_nulls(name, plain, gone, cells)
+    if kind == "f":
+        return from_array(name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=np.nan), cells)
+    if kind == "M":
+        moments = series.dt.tz_convert("UTC").dt.tz_localize(None) if _zoned(series) else series
+        return from_array(name, moments.to_numpy(dtype="datetime64[us]"), cells)
+    return from_array(name, series.to_numpy(dtype=object, na_value=None), cells)
+
+
+def _zoned(series: Any) -> bool:
+    return getattr(series.dt, "tz", None) is not None
+
+
+def _categories(
+    name: str, codes: np.ndarray, categories: list[Any], cells: Cells, declared: bool
+) -> Raw:
+    """A categorical type: its own order of levels is kept where somebody chose it."""
+    texts = [_text(level) for level in categories]
+    if declared or not all(isinstance(level, str) for level in categories):
+        return Raw(Factor(codes, tuple(texts), declared=True))
+    return read_codes(name, codes, texts, cells)
+
+
+def from_polars(name: str, series: Any, cells: Cells = PLAIN) -> Raw:
+    """A polars column; null is a missing value."""
+    kind = str(series.dtype)
+    if kind.startswith("Enum"):
+        levels = list(series.dtype.categories)
+        places = {level: j for j, level in enumerate(levels)}
+        codes = np.array([-1 if v is None else places[v] for v in series.to_list()], int)
+        return _categories(name, codes, levels, cells, True)
+    if kind.startswith("Float"):
+        return from_array(name, series.to_numpy(), cells)
+    if kind.startswith(("Int", "UInt", "Boolean")):
+        gone = series.is_null().to_numpy()
+        zero = False if kind == "Boolean" else 0
+        return _with_nulls(name, series.fill_null(zero).to_numpy(), gone, cells)
+    return from_array(name, _object_array(series.to_list()), cells)
+
+
+def from_arrow(name: str, column: Any, cells: Cells = PLAIN, *, declared: bool = False) -> Raw:
+    """A pyarrow column (ChunkedArray or Array) of any type.
+
+    Args:
+      name: of the column, for messages.
+      column: the column.
+      cells: how ambiguous cells are read.
+      declared: dictionaries are categories that somebody declared, in their order.
+    """
+    kind = str(column.type)
+    if kind.startswith("dictionary"):
+        whole = column.unify_dictionaries() if hasattr(column, "chunks") else column
+        chunks = whole.chunks if hasattr(whole, "chunks") else [whole]
+        levels = chunks[0].dictionary.to_pylist() if chunks else []
+        parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+        codes = np.concatenate(parts).astype(int) if parts else np.zeros(0, int)
+        return _categories(name, codes, levels, cells, declared or column.type.ordered)
+    if kind in ("float", "double", "halffloat"):
+        return from_array(name, _plain(column), cells)
+    if kind.startswith(("int", "uint", "bool")):
+        gone = _plain(column.is_null())
+        zero = False if kind == "bool" else 0
+        return _with_nulls(name, _plain(column.fill_null(zero)), gone, cells)
+    return from_array(name, _object_array(column.to_pylist()), cells)
+
+
+def _plain(column: Any) -> np.ndarray:
+    """An Arrow column as NumPy's; only Array has the argument, and copies only with it."""
+    return column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
+
+
+def _with_nulls(name: str, filled: np.ndarray, gone: np.ndarray, cells: Cells) -> Raw:
+    """Integers or logical values [n], of which some are missing [n]."""
+    raw = from_array(name, filled, cells)
+    if not gone.any():
+        return raw
+    if isinstance(raw.values, Factor):
+        return dataclasses.replace(
+            raw, values=dataclasses.replace(raw.values, codes=np.where(gone, -1, raw.values.codes))
+        )
+    return dataclasses.replace(raw, values=np.where(gone, np.nan, raw.values.astype(float)))
+
+
+def _object_array(values: list[Any]) -> np.ndarray:
+    """Without NumPy's guess at a shape, for a column of lists."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def identifiers(column: Column) -> list[str]:
+    """A column as names of rows: 17, 17.0 and "17" are one name, "017" is another.
+
+    A missing name is "".
+    """
+    if not isinstance(column, Factor):
+        column = factor_of(column, declared=False)
+    names = [_digits(level) for level in column.levels] + [""]
+    return [names[code] for code in column.codes.tolist()]
+
+
+def _digits(text: str) -> str:
+    """A number's shortest digits, where nothing that a name could mean is lost by it."""
+    if re.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", text) is None:
+        return text
+    value = float(text)
+    return label_of(value) if abs(value) <= validation.LARGEST_EXACT_INTEGER else text
