@@ -2,28 +2,45 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from jaxmed.cli import analyses, compare, launch, site, study
+from jaxmed.cli.wording import at_the_terminal, message_of
 
 __all__ = ["main"]
 
+INTERRUPTED = 130  # as shells count SIGINT
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status (2 for a problem with data or arguments)."""
+    """Runs the command line; returns the exit status.
+
+    2 is a problem with data or arguments, in one line on stderr; 1 a fault of jaxmed; 130 an
+    interruption. A traceback is shown with --traceback only.
+    """
     options = _parser().parse_args(arguments)
-    try:
-        return options.run(options) or 0
-    except (ValueError, TypeError, KeyError, ImportError, OSError) as error:
-        if options.traceback:
-            raise
-        print(f"jaxmed: {_message(error)}", file=sys.stderr)
-        return 2
 
+    def said(text: str) -> str:
+        return at_the_terminal(text, lambda name: hasattr(options, name))
 
-def _message(error: Exception) -> str:
-    # str(KeyError) quotes its message.
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    def show(message: Any, *_: Any) -> None:
+        print(f"jaxmed: warning: {said(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            return options.run(options) or 0
+        except KeyboardInterrupt:
+            print("jaxmed: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except Exception as error:
+            if options.traceback:
+                raise
+            sentence, status = message_of(error)
+            print(f"jaxmed: {said(sentence)}", file=sys.stderr)
+            return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,14 @@ from jaxmed.analysis.evaluate import evaluate
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
-from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
+from jaxmed.cli.data_file import (
+    comma,
+    common_arguments,
+    count,
+    data_arguments,
+    prepare,
+    read_data,
+)
 from jaxmed.cli.shared import Say, progress, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file, stream_arguments
 from jaxmed.data import datasets
@@ -43,7 +50,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument(
         "--mode", choices=("improved", "faithful"), help="with --method gahmn: how it is trained"
     )
-    run.add_argument("--trainings", type=int, help="with --method gahmn: seeds (default 1)")
+    run.add_argument("--trainings", type=count, help="with --method gahmn: seeds (default 1)")
     run.add_argument(
         "--noise", choices=("printed", "location_scale"),
         help="with --method gahmn: noise of the mediators (default printed)",
@@ -52,16 +59,16 @@ def add_commands(commands: Any) -> None:
         "--penalty", choices=("given", "path"),
         help="with --method gahmn: path chooses it by held-out rows (default given)",
     )  # fmt: skip
-    run.add_argument("--steps", type=int, help="with --method gahmn: of either block")
+    run.add_argument("--steps", type=count, help="with --method gahmn: of either block")
     run.add_argument(
         "--checkpoint", type=Path, metavar="PATH",
         help="long work goes on from there after an interruption: with --method gahmn a folder "
         "(default OUT/training), of a file in blocks a file .npz (default in OUT)",
     )  # fmt: skip
     stream_arguments(run)
-    run.add_argument("--permutations", type=int, default=999, help="0 for none (default 999)")
+    run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
-    run.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
+    run.add_argument("--replicates", type=count, default=4000, help="of the exact-law bootstrap")
     run.add_argument("--no-figures", action="store_true", help="tables only")
     run.set_defaults(run=_mediate)
 

@@ -6,9 +6,17 @@ from typing import Any, get_args
 
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.field_methods import FIELD_METHODS
-from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_data
+from jaxmed.cli.data_file import (
+    comma,
+    common_arguments,
+    count,
+    data_arguments,
+    prepare,
+    read_data,
+)
 from jaxmed.cli.shared import progress, show_table
 from jaxmed.data.data_report import DataReport
+from jaxmed.data.selection import listed
 from jaxmed.estimators.parts.reference import Compat
 
 __all__ = ["add_command"]
@@ -36,7 +44,7 @@ def add_command(commands: Any) -> None:
         default=DEFAULT,
         help=f"comma list of {', '.join(FIELD_METHODS)} (default {DEFAULT})",
     )
-    run.add_argument("--bootstrap", type=int, default=200, help="resamples, 0 for none")
+    run.add_argument("--bootstrap", type=count, default=200, help="resamples, 0 for none")
     run.add_argument(
         "--compat",
         choices=get_args(Compat),
@@ -50,9 +58,9 @@ def add_command(commands: Any) -> None:
 def _compare(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
-    common = comma(options.covariates)
+    common = listed(options.covariates)
     sets = [
-        None if text is None else comma(text)
+        None if text is None else listed(text)
         for text in (options.covariates_mediator, options.covariates_outcome)
     ]
     separate = any(wanted is not None for wanted in sets)

@@ -1,6 +1,7 @@
 """Options on one data file, and the data that they describe."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,34 +9,46 @@ from typing import Any
 import jax
 
 from jaxmed.cli.shared import message_arguments, use_cache
-from jaxmed.data.frames import FrameColumns, FrameResult, columns_of, data_of
-from jaxmed.data.readers import read_table
-from jaxmed.data.tables import Table, as_table
+from jaxmed.data.frames import FrameColumns, FrameResult, columns_of, data_of, table_of
+from jaxmed.data.readers import FileOptions
+from jaxmed.data.selection import listed
+from jaxmed.data.tables import Table
 from jaxmed.parallel.processes import join
 
 __all__ = [
     "comma",
     "common_arguments",
+    "count",
     "data_arguments",
+    "file_options",
+    "open_file",
     "prepare",
     "read_columns",
     "read_data",
     "roles_of",
+    "size",
 ]
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+FILES = ".csv .tsv .txt (also .gz .bz2 .xz .zst .zip), .xlsx, .parquet, .npz, .h5ad or .h5mu"
+NAMES = "names in a list as in a csv: a name that holds a comma stands in double quotes"
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
     """Which file, and which of its columns and rows."""
-    parser.add_argument("file", type=Path, help=".csv, .csv.gz, .parquet, .npz or .h5ad")
+    parser.add_argument("file", type=Path, help=FILES)
     parser.add_argument("--exposure", required=True, metavar="COL")
     parser.add_argument("--outcome", required=True, metavar="COL")
     parser.add_argument(
-        "--mediators", required=True, help="glob, comma list, or @file with one column per line"
-    )
-    parser.add_argument("--covariates", default="", metavar="COL,COL")
+        "--mediators", required=True,
+        help=f"glob, list, or @file with one column per line; {NAMES}",
+    )  # fmt: skip
+    parser.add_argument("--covariates", default="", metavar="COL,COL", help="list or @file")
     parser.add_argument("--weights", metavar="COL", help="case weights")
     parser.add_argument("--where", help="rows to keep, e.g. 'covid == 1 and age < 80'")
-    parser.add_argument("--contrast", metavar="REFERENCE,TREATED", help="of a categorical exposure")
+    parser.add_argument(
+        "--contrast", metavar="REFERENCE,TREATED", help="two levels of the exposure, as 0 and 1"
+    )
     parser.add_argument("--nan-policy", choices=("error", "drop"), default="error")
     parser.add_argument(
         "--standardise",
@@ -43,6 +56,30 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="mediators to unit standard deviation (matters where p >= n-1-q)",
     )
+    cells = parser.add_argument_group("what the cells of the file mean")
+    cells.add_argument(
+        "--factor", default="", metavar="COL,COL", help="numbers that are categories"
+    )
+    cells.add_argument(
+        "--merge-rare", type=count, default=0, metavar="K",
+        help="levels of categorical covariates with fewer rows than K are merged",
+    )  # fmt: skip
+    cells.add_argument(
+        "--na", default="", metavar="TEXT,TEXT",
+        help="texts that mean missing, beside empty cells, NA, NaN, NULL and their like",
+    )  # fmt: skip
+    cells.add_argument("--decimal", choices=(".", ","), help="of numbers in text (default: found)")
+    cells.add_argument("--sep", metavar="CHAR", help="separator of a text file (default: found)")
+    cells.add_argument("--encoding", help="of a text file, e.g. cp1252 (default: found)")
+    cells.add_argument("--sheet", metavar="NAME", help="of a spreadsheet (default: the first)")
+    cells.add_argument("--layer", metavar="NAME", help="of .h5ad: mediators from there, not X")
+    cells.add_argument("--obsm", metavar="NAME", help="of .h5ad: mediators from there, not X")
+    cells.add_argument("--var-names", metavar="COL", help="of .h5ad: names of mediators, in var")
+    cells.add_argument(
+        "--memory", type=size, metavar="SIZE",
+        help="that a table may take, e.g. 2G (default: a quarter of this machine's); a larger one "
+        "is read in blocks by `mediate` and refused elsewhere",
+    )  # fmt: skip
 
 
 def common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +92,25 @@ def common_arguments(parser: argparse.ArgumentParser) -> None:
     message_arguments(parser)
 
 
+def size(text: str) -> int:
+    """Bytes of a text like 500M."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 500M, 2G")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def count(text: str) -> int:
+    """A whole number, also as 1e4."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not value.is_integer():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text) if re.fullmatch(r"[+-]?\d+", text) else int(value)
+
+
 def prepare(options: argparse.Namespace) -> None:
     """Settings of JAX, and the peers of this process; before the first array."""
     # float64 is the analyst's default: p-values and near-singular problems need it.
@@ -65,8 +121,20 @@ def prepare(options: argparse.Namespace) -> None:
 
 
 def comma(text: str) -> tuple[str, ...]:
-    """The parts of a comma list."""
+    """The parts of a comma list of names that hold no comma."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def file_options(options: argparse.Namespace) -> FileOptions:
+    """How the file is to be read."""
+    sep = {"tab": "\t", "\\t": "\t"}.get(options.sep, options.sep)
+    return FileOptions(
+        sep=sep, decimal=options.decimal, encoding=options.encoding, na=listed(options.na),
+        factors=listed(options.factor), layer=options.layer, obsm=options.obsm,
+        var_names=options.var_names, sheet=options.sheet,
+        # 0 asks for blocks; what cannot be read in blocks has the default.
+        memory=options.memory or None,
+    )  # fmt: skip
 
 
 def roles_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -75,14 +143,21 @@ def roles_of(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
       ValueError: a contrast that is no pair.
     """
-    contrast = None if options.contrast is None else comma(options.contrast)
+    contrast = None if options.contrast is None else listed(options.contrast)
     if contrast is not None and len(contrast) != 2:
         raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
     return {
         "exposure": options.exposure, "outcome": options.outcome, "mediators": options.mediators,
-        "covariates": comma(options.covariates), "weights": options.weights,
+        "covariates": options.covariates, "weights": options.weights,
         "where": options.where, "contrast": contrast, "nan_policy": options.nan_policy,
+        "merge_rare": options.merge_rare,
     }  # fmt: skip
+
+
+def open_file(options: argparse.Namespace, say: Callable[[str], None]) -> Table:
+    """The table of the file."""
+    say(f"reading {options.file}")
+    return table_of(options.file, options=file_options(options))
 
 
 def read_data(
@@ -105,8 +180,7 @@ def read_columns(
     covariates: Sequence[str] | None = None,
 ) -> tuple[FrameColumns, Table]:
     """As `read_data`, with the positions of the rows in the table, and the table."""
-    say(f"reading {options.file}")
-    table = as_table(read_table(options.file))
+    table = open_file(options, say)
     roles = roles_of(options)
     if covariates is not None:
         roles["covariates"] = tuple(covariates)

@@ -13,9 +13,7 @@ from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import leave_one_out_test
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_columns
 from jaxmed.cli.shared import Say, message_arguments, progress
-from jaxmed.data.columns import Factor
 from jaxmed.data.frames import FrameColumns, data_of
-from jaxmed.data.selection import find
 from jaxmed.data.tables import Table
 from jaxmed.federated.archive import read_key
 from jaxmed.federated.bounds import read_bounds
@@ -164,11 +162,8 @@ def _record(
 
 
 def _identifiers(table: Table, name: str, positions: np.ndarray) -> list[str]:
-    column = table.read(find(name, table.fields, "row-id")).values
-    if isinstance(column, Factor):
-        names = np.asarray([*column.levels, ""], object)  # code -1: missing
-        return row_labels(names[column.codes[positions]])
-    return row_labels(column[positions])
+    names = table.row_names(table.find(name, "row-id"))
+    return row_labels([names[row] for row in positions.tolist()])
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -1,33 +1,23 @@
 """`jaxmed mediate` on a file that is larger than the memory it may take."""
 
 import argparse
-import os
-import re
 from pathlib import Path
 from typing import Any
 
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
-from jaxmed.cli.data_file import comma, roles_of
+from jaxmed.cli.data_file import comma, file_options, roles_of, size
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
+from jaxmed.data.unpack import default_budget
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file
 
 __all__ = ["is_streamed", "mediate_file", "stream_arguments"]
 
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-# An analysis in memory holds about four copies of the table.
-SHARE_OF_MEMORY = 4
-
 
 def stream_arguments(parser: argparse.ArgumentParser) -> None:
     """When a file is read in blocks, and how."""
-    parser.add_argument(
-        "--memory", type=_size, metavar="SIZE",
-        help="a larger table is read in blocks, e.g. 2G; 0 for any (default: a quarter of the "
-        "memory of this machine)",
-    )  # fmt: skip
     parser.add_argument(
         "--table",
         type=Path,
@@ -40,7 +30,7 @@ def stream_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a file in blocks: precision of products (default: as stored); sums are float64",
     )
     parser.add_argument(
-        "--block", type=_size, default=BLOCK_BYTES, metavar="SIZE",
+        "--block", type=size, default=BLOCK_BYTES, metavar="SIZE",
         help="of a file in blocks: mediators read at once (default 64M)",
     )  # fmt: skip
     parser.add_argument(
@@ -49,24 +39,12 @@ def stream_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 500M, 2G")
-    return int(float(match[1]) * UNITS[match[2].upper()])
-
-
 def is_streamed(options: argparse.Namespace) -> bool:
     """True where the table, as float64, would take more than --memory."""
     if options.table is not None or options.file.suffix.lower() == ".npy":
         return True
-    limit = options.memory
-    if limit is None and not hasattr(os, "sysconf"):
-        return False  # the system does not tell its memory: only --memory does
-    if limit is None:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        limit = total // SHARE_OF_MEMORY
-    return is_larger(options.file, limit)
+    limit = default_budget() if options.memory is None else options.memory
+    return is_larger(options.file, limit, file_options(options))
 
 
 def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | None:
@@ -78,7 +56,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     say(f"reading {options.file} in blocks")
     source = stream(
         options.file, table=options.table, products=options.products, block_bytes=options.block,
-        **roles_of(options),
+        options=file_options(options), **roles_of(options),
     )  # fmt: skip
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:

@@ -4,6 +4,7 @@ from jaxmed.data import datasets
 from jaxmed.data.columns import Factor
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frames import FrameResult, from_frame, from_frame_with_report
+from jaxmed.data.levels import LevelsData, levels_from_frame
 from jaxmed.data.mediation_data import (
     MediationData,
     Names,
@@ -30,6 +31,7 @@ __all__ = [
     "FrameResult",
     "InvalidDataError",
     "Kept",
+    "LevelsData",
     "MediationData",
     "Names",
     "NanPolicy",
@@ -42,6 +44,7 @@ __all__ = [
     "drop_degenerate",
     "from_frame",
     "from_frame_with_report",
+    "levels_from_frame",
     "mediation_data",
     "missing_rows",
     "open_table",

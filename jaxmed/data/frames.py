@@ -184,6 +184,7 @@ def columns_of(
     weights: str | None = None,
     where: str | None = None,
     contrast: tuple[Any, Any] | None = None,
+    levels: Sequence[Any] = (),
     nan_policy: NanPolicy = "error",
     merge_rare: int = 0,
     read_mediators: bool = True,
@@ -199,6 +200,7 @@ def columns_of(
       weights: see there.
       where: see there.
       contrast: see there.
+      levels: instead of a contrast, levels of the exposure, which becomes their number from 0.
       nan_policy: see there.
       merge_rare: see there.
       read_mediators: False chooses the mediators by name and does not look at their values: they
@@ -215,7 +217,7 @@ def columns_of(
     rows, asked = _where_rows(table, where)
     rows_where = int(rows.sum())
     notes = _Notes({}, {}, {}, [])
-    column, levels, pair, rows = _exposure(table, exposure, contrast, rows, notes)
+    column, found, pair, rows = _exposure(table, exposure, contrast, levels, rows, notes)
     rows_contrast = int(rows.sum())
 
     fields: dict[str, Column] = {exposure: columns.take(column, rows)}
@@ -249,7 +251,7 @@ def columns_of(
         missing=counts,
         dummies=coded.dummies,
         reference_levels=coded.references,
-        exposure_levels=levels,
+        exposure_levels=found,
         level_counts=coded.counts,
         coded=notes.coded,
         converted=notes.converted,
@@ -318,6 +320,7 @@ def _exposure(
     table: Table,
     name: str,
     contrast: tuple[Any, Any] | None,
+    chosen: Sequence[Any],
     rows: np.ndarray,
     notes: _Notes,
 ) -> tuple[Column, tuple[str, ...], tuple[str, str] | None, np.ndarray]:
@@ -327,6 +330,9 @@ def _exposure(
     notes.add(name, raw.note)
     if contrast is not None:
         return _contrasted(name, column, contrast, rows)
+    if chosen:
+        held = np.array([where.is_level(column, level) & rows for level in chosen])
+        return held.argmax(axis=0).astype(float), tuple(map(str, chosen)), None, held.any(axis=0)
     if not isinstance(column, Factor):
         return numbers_of(name, raw, "exposure"), (), None, rows
     levels = column.take(rows).levels

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write
 from jaxmed.data.archive import read_arrays
+from jaxmed.data.atomic import atomic_write
 
 __all__ = [
     "Content",

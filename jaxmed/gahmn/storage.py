@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.archive import read_arrays
+from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig
 from jaxmed.gahmn.fitted import Fitted

@@ -7,8 +7,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.archive import read_arrays
+from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.streams import RowStream
 from jaxmed.data.streams.threads import core_for_reading
 from jaxmed.data.validation import InvalidDataError

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.archive import read_arrays
+from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.states import State

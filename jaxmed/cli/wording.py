@@ -1,0 +1,77 @@
+"""Messages in the words of the command line: `nan_policy="drop"` is `--nan-policy drop` there."""
+
+import re
+import shlex
+from collections.abc import Callable
+
+import jax
+
+__all__ = ["at_the_terminal", "message_of"]
+
+# Settings of Python that have an option under another name; others have their own.
+OTHER_NAMES = {
+    "standardise_mediators": "standardise", "method": "method", "key": "seed",
+    "n_seeds": "trainings",
+}  # fmt: skip
+SETTING = re.compile(
+    r"\b([a-z][a-z_]*)=(\"[^\"]*\"|'[^']*'|\([a-z, ]+\)|[\w.]+(?:\([^)]*\))?|[A-Z]+)"
+)
+LEADING = re.compile(r"^([a-z_]+)(?= (?:must|is|are|has)\b)")
+PHRASES = {
+    ', or compare each with the first by levels_from_frame': "",
+    'enable float64 with jax.config.update("jax_enable_x64", True)': "use --precision float64",
+    'jax.config.update("jax_enable_x64", True)': "--precision float64",
+}  # fmt: skip
+
+
+def at_the_terminal(text: str, known: Callable[[str], bool]) -> str:
+    """A sentence of the library as the command line says it.
+
+    Args:
+      text: with settings written as Python does, name=value.
+      known: True for the name of an option (underscores for dashes) of the command that runs.
+    """
+    for phrase, other in PHRASES.items():
+        text = text.replace(phrase, other)
+
+    def option(match: re.Match[str]) -> str:
+        name = OTHER_NAMES.get(match[1], match[1])
+        if not known(name):
+            return match[0]
+        value = match[2]
+        if value[0] in "\"'":
+            value = shlex.quote(value[1:-1])
+        elif value[0] == "(":
+            value = value[1:-1].replace(", ", ",").upper()
+        return f"--{name.replace('_', '-')} {value}"
+
+    text = SETTING.sub(option, text)
+
+    def leading(match: re.Match[str]) -> str:
+        name = OTHER_NAMES.get(match[1], match[1])
+        return f"--{name.replace('_', '-')}" if known(name) else match[0]
+
+    return LEADING.sub(leading, text)
+
+
+def message_of(error: BaseException) -> tuple[str, int]:
+    """What went wrong in a sentence, and the exit status: 2 for the caller's error, 1 for ours."""
+    if isinstance(error, MemoryError):
+        detail = f" ({error})" if str(error) else ""
+        return f"out of memory{detail}: fewer resamples or columns, or a larger machine", 2
+    if isinstance(error, OverflowError):
+        return f"a number is too large ({error})", 2
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        if "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
+            first = str(error).splitlines()[0]
+            return f"out of memory ({first}): fewer resamples or columns, or a larger machine", 2
+        return f"a compiled program failed: {error}", 1
+    if isinstance(error, KeyError) and error.args:  # str(KeyError) quotes its message
+        return str(error.args[0]), 2
+    if isinstance(error, ValueError | TypeError | ImportError | OSError | KeyError):
+        return str(error), 2
+    return (
+        f"{type(error).__name__}: {error}. This is a fault of jaxmed; please report it with what "
+        "--traceback shows",
+        1,
+    )

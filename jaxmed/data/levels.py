@@ -1,0 +1,137 @@
+"""An exposure of several levels: each level against the reference, and all of them together."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data import where as conditions
+from jaxmed.data.columns import Factor
+from jaxmed.data.frames import FrameResult, columns_of, data_of, table_of
+from jaxmed.data.mediation_data import MediationData, NanPolicy
+from jaxmed.data.readers import DEFAULTS, FileOptions
+from jaxmed.data.roles import MOST_LEVELS, usable
+from jaxmed.data.tables import Table
+from jaxmed.data.validation import InvalidDataError
+
+__all__ = ["LevelsData", "levels_from_frame", "levels_of", "levels_of_exposure"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelsData:
+    """One table as several mediation problems that share their reference."""
+
+    exposure: str
+    reference: str
+    levels: dict[str, FrameResult]  # every other level -> its rows and the reference's, as 1 and 0
+    # All rows. The exposure is the number of the level, the reference 0: a name, not a quantity.
+    whole: MediationData
+
+
+def levels_from_frame(
+    frame: Any,
+    *,
+    exposure: str,
+    outcome: str,
+    mediators: str | Sequence[str],
+    covariates: str | Sequence[str] = (),
+    weights: str | None = None,
+    where: str | None = None,
+    levels: Sequence[Any] | None = None,
+    nan_policy: NanPolicy = "error",
+    factor: str | Sequence[str] = (),
+    merge_rare: int = 0,
+    na: str | Sequence[str] = (),
+    decimal: str | None = None,
+    options: FileOptions = DEFAULTS,
+) -> LevelsData:
+    """An exposure of k levels as k - 1 contrasts with a reference; `mediate` takes it whole.
+
+        found = jaxmed.mediate(jaxmed.levels_from_frame(frame, exposure="arm", ...), key=0)
+        found.levels["high"].summary(), found.joint.p_value
+
+    Args:
+      frame: and the others but `levels`, see `from_frame`.
+      exposure: see there.
+      outcome: see there.
+      mediators: see there.
+      covariates: see there.
+      weights: see there.
+      where: see there.
+      levels: those to compare, the reference first; by default all, the first in order being the
+        reference. Needed where the exposure holds numbers.
+      nan_policy: see there.
+      factor: see there.
+      merge_rare: see there.
+      na: see there.
+      decimal: see there.
+      options: see there.
+
+    Raises:
+      InvalidDataError: fewer than two levels, one without rows, or so many that they name rows.
+      Others as `from_frame`.
+    """
+    table = table_of(frame, factor=factor, na=na, decimal=decimal, options=options)
+    return levels_of(
+        table, levels, exposure=exposure, outcome=outcome, mediators=mediators,
+        covariates=covariates, weights=weights, where=where, nan_policy=nan_policy,
+        merge_rare=merge_rare,
+    )  # fmt: skip
+
+
+def levels_of(
+    table: Table,
+    levels: Sequence[Any] | None,
+    *,
+    exposure: str,
+    outcome: str,
+    mediators: str | Sequence[str],
+    covariates: str | Sequence[str] = (),
+    weights: str | None = None,
+    where: str | None = None,
+    nan_policy: NanPolicy = "error",
+    merge_rare: int = 0,
+) -> LevelsData:
+    """As `levels_from_frame`, of a table at hand."""
+    names = levels_of_exposure(table, exposure, where) if levels is None else tuple(levels)
+    if len(names) < 2 or len(set(map(str, names))) < len(names):
+        raise ValueError(f"levels are two or more different ones, the reference first, not {names}")
+    roles: dict[str, Any] = {
+        "exposure": exposure, "outcome": outcome, "mediators": mediators,
+        "covariates": covariates, "weights": weights, "where": where, "nan_policy": nan_policy,
+        "merge_rare": merge_rare,
+    }  # fmt: skip
+    found = {}
+    for level in names[1:]:
+        part = columns_of(table, contrast=(names[0], level), **roles)
+        found[str(level)] = FrameResult(data_of(part), part.report)
+    whole = columns_of(table, levels=names, **roles)
+    return LevelsData(exposure, str(names[0]), found, data_of(whole))
+
+
+def levels_of_exposure(table: Table, exposure: str, where: str | None = None) -> tuple[str, ...]:
+    """The levels of a categorical exposure on the rows chosen, in their order.
+
+    Raises:
+      InvalidDataError: a column of numbers, or so many levels that they name rows.
+    """
+    column = usable(exposure, table.read(table.find(exposure, "exposure")))
+    if not isinstance(column, Factor):
+        raise InvalidDataError(
+            f"the exposure {exposure!r} holds numbers: name the levels to compare, the reference "
+            f'first, or say that it is a category with factor="{exposure}"'
+        )
+    rows = np.ones(table.rows, bool)
+    if where is not None:
+        rows = conditions.mask(
+            conditions.parse(where),
+            lambda name: usable(name, table.read(table.find(name, "where"))),
+        )
+    levels = column.take(rows).levels
+    if len(levels) > MOST_LEVELS:
+        raise InvalidDataError(
+            f"the exposure {exposure!r} has {len(levels)} levels: an identifier? Name those to "
+            "compare, the reference first"
+        )
+    return levels
