@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data import validation
-from jaxmed.data.columns import PLAIN, Cells, Column, Factor, Raw, factor_of, label_of
-from jaxmed.data.text import read_codes, read_text, text_factor, too_large
+from jaxmed.data.columns import PLAIN, Cells, Column, Factor, Raw, date_label, factor_of, label_of
+from jaxmed.data.text import (
+    ISO_DATE,
+    LOGICAL,
+    iso_date,
+    read_codes,
+    read_text,
+    text_factor,
+    too_large,
+)
 
 __all__ = ["from_arrow", "from_array", "from_pandas", "from_polars", "identifiers"]
 
@@ -269,12 +277,19 @@ def identifiers(column: Column) -> list[str]:
     """
     if not isinstance(column, Factor):
         column = factor_of(column, declared=False)
-    names = [_digits(level) for level in column.levels] + [""]
+    names = [_name(level) for level in column.levels] + [""]
     return [names[code] for code in column.codes.tolist()]
 
 
-def _digits(text: str) -> str:
-    """A number's shortest digits, where nothing that a name could mean is lost by it."""
+def _name(text: str) -> str:
+    """One spelling for a number, a logical value or a date, where a name loses nothing by it."""
+    if text in LOGICAL:
+        return label_of(LOGICAL[text])
+    if ISO_DATE.fullmatch(text):
+        try:
+            return date_label(iso_date(text))
+        except ValueError:
+            return text
     if re.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", text) is None:
         return text
     value = float(text)

@@ -80,6 +80,12 @@ def label_of(value: float | int) -> str:
     return str(int(value)) if number.is_integer() else repr(number)
 
 
+def date_label(value: np.datetime64) -> str:
+    """A date as 2020-01-31, with its time where it has one."""
+    text = str(value.astype("datetime64[us]"))
+    return text.removesuffix("T00:00:00.000000").removesuffix(".000000")
+
+
 def factor_of(column: np.ndarray, *, declared: bool = True) -> Factor:
     """Numbers or dates [n] as a category, levels in their order."""
     gone = missing(column)
@@ -87,7 +93,7 @@ def factor_of(column: np.ndarray, *, declared: bool = True) -> Factor:
     filled = np.full(column.shape[0], -1)
     filled[~gone] = codes
     if column.dtype.kind == "M":
-        return Factor(filled, tuple(str(value) for value in present), declared)
+        return Factor(filled, tuple(date_label(value) for value in present), declared)
     return Factor(filled, tuple(label_of(value) for value in present.tolist()), declared)
 
 

@@ -274,7 +274,18 @@ def _numbers(column: Any, cells: Cells) -> Raw | None:
     numbers = found.to_numpy() if hasattr(found, "chunks") else found.to_numpy(zero_copy_only=False)
     odd = np.isnan(numbers).sum() != column.null_count  # other spellings of NaN
     large = numbers.size and np.nanmax(np.abs(numbers), initial=0) > LARGEST_EXACT_INTEGER
-    return None if odd or large else Raw(numbers, note)
+    if odd or large or _codes(compute, column, numbers):
+        return None
+    return Raw(numbers, note)
+
+
+def _codes(compute: Any, column: Any, numbers: np.ndarray) -> bool:
+    """True where a zero stands in front of digits; looked for among whole numbers only."""
+    present = numbers[~np.isnan(numbers)]
+    if not (present == np.round(present)).all():
+        return False
+    found = compute.match_substring_regex(column, r"^[+-]?0[0-9]+$")
+    return bool(compute.any(found).as_py())
 
 
 def _any(compute: Any, column: Any, mark: str) -> bool:

@@ -25,6 +25,8 @@ NUMBER = re.compile(
 COMMA = re.compile(r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:([,.' \u00a0])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]+)?")
 DOTTED_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+# Digits behind a zero are a code (a postcode, a plate well), not a number.
+CODE = re.compile(r"[+-]?0[0-9]+")
 INTEGER = re.compile(r"[+-]?[0-9]+")
 # A number with something around it: "<0.1", "12 %", "~3", "1.2*", "5 mg".
 ADORNED = re.compile(
@@ -135,7 +137,7 @@ def _logical(found: _Texts) -> Raw | None:
 
 def _number(found: _Texts) -> Raw | None:
     marks = _decimal(found)
-    if marks is None:
+    if marks is None or any(CODE.fullmatch(text) for text in found.texts):
         return None
     texts = [text.replace(",", ".") for text in found.texts] if marks == "," else found.texts
     if not all(NUMBER.fullmatch(text) for text in texts):
@@ -199,6 +201,14 @@ def iso_date(text: str) -> np.datetime64:
 def _trouble(found: _Texts) -> str:
     """Why the texts are no category, or "" where they are one."""
     name, texts = found.name, found.texts
+    codes = [text for text in texts if CODE.fullmatch(text)]
+    if codes and all(text.isdecimal() for text in texts) and len(set(map(len, texts))) == 1:
+        return ""
+    if codes and all(NUMBER.fullmatch(text) for text in texts):
+        return (
+            f"{name!r} holds numbers and codes with a zero in front, {found.examples(codes)}: as a "
+            f'category, factor="{name}"; as numbers, write them without it'
+        )
     plain = [bool(NUMBER.fullmatch(text)) for text in texts]
     dates = [bool(ISO_DATE.fullmatch(t) or OTHER_DATE.fullmatch(t)) for t in texts]
     if found.share(dates) >= NEARLY:

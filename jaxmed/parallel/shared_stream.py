@@ -49,6 +49,7 @@ def shared_moments(
     found = streamed_sums(stream, start, stop, checkpoint=path, every=every, progress=progress)
     sums = found.sums if me.count == 1 else _joint(found.sums)
     dropped = int(sum_over_processes({"dropped": np.array(float(found.dropped))})["dropped"])
+    stream.check_rows(dropped)
     return SharedMoments(sums.moments(stream.num_covariates, stream.names), dropped)
 
 

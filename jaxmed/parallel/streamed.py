@@ -52,11 +52,13 @@ def streamed_moments(
       CrossMoments of float64 NumPy arrays.
     Raises:
       InvalidDataError: a missing or infinite mediator, a damaged file, a checkpoint of other data.
+      ShapeError: fewer than 3 rows have all mediators.
     """
     found = streamed_sums(
         stream, 0, stream.num_blocks, checkpoint=checkpoint, every=every, device=device,
         progress=progress,
     )  # fmt: skip
+    stream.check_rows(found.dropped)
     return found.sums.moments(stream.num_covariates, stream.names)
 
 

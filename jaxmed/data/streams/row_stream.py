@@ -17,7 +17,12 @@ from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.selection import names_of
 from jaxmed.data.streams.prefetch import prefetch
 from jaxmed.data.streams.sources import Source, open_source
-from jaxmed.data.validation import InvalidDataError, check_values, common_float
+from jaxmed.data.validation import (
+    InvalidDataError,
+    ShapeError,
+    check_values,
+    common_float,
+)
 from jaxmed.data.where import parse
 
 __all__ = ["BLOCK_BYTES", "Block", "RowStream", "stream"]
@@ -27,6 +32,7 @@ BLOCK_BYTES = 64 * 2**20
 # Blocks read in advance: formats give them in bursts (a row group of parquet holds several).
 AHEAD = 4
 LEAST_ROWS = 256
+LEAST_USED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +133,8 @@ class RowStream:
             return None
         missing = missing_rows(values)
         if not missing.any() or self.nan_policy == "drop":
-            check_values(values[~missing], self.names.mediators, self.dtype)
+            if not missing.all():
+                check_values(values[~missing], self.names.mediators, self.dtype)
             return ~missing
         row = int(missing.argmax())
         name = self.names.mediators[int(np.isnan(values[row]).argmax())]
@@ -157,6 +164,18 @@ class RowStream:
             if not _finite(values):
                 check_values(values, names[chosen], self.dtype)
             yield chosen, values
+
+    def check_rows(self, dropped: int) -> None:
+        """Refuse a file of which too little is left, once all blocks are read.
+
+        Raises:
+          ShapeError: fewer than 3 rows.
+        """
+        if self.num_rows - dropped < LEAST_USED:
+            raise ShapeError(
+                f"at least {LEAST_USED} rows are needed: {dropped} of {self.num_rows} rows were "
+                "dropped for missing mediators"
+            )
 
     def fingerprint(self) -> str:
         """A hash of the file's identity and of all that was chosen of it.
