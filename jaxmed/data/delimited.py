@@ -88,8 +88,17 @@ def as_utf8(content: bytes, encoding: str, name: str) -> bytes:
     return decoded(content, encoding, name, whole=True).lstrip("\ufeff").encode()
 
 
-def check_quotes(content: bytes, separator: str, name: str) -> None:
+def check_quotes(
+    content: bytes, separator: str, name: str, *, width: int | None = None, line: int = 1
+) -> None:
     """Refuse quotes that do not open a field, or close it before its end.
+
+    Args:
+      content: whole rows in UTF-8.
+      separator: of fields.
+      name: of the file, for messages.
+      width: number of columns; of the header in the content where None.
+      line: what the first line is called in messages.
 
     Raises:
       InvalidDataError: with the line.
@@ -109,34 +118,42 @@ def check_quotes(content: bytes, separator: str, name: str) -> None:
     stray = np.sort(np.concatenate([wrong, late]))
     if stray.size:
         raise InvalidDataError(
-            f"{name}: line {_line(content, int(stray[0]))} holds a quote within a field: put the "
+            f"{name}: line {_line(content, int(stray[0]), line)} holds a quote within a field: put the "
             "field in quotes and double those inside, or take it out"
         )
     if len(at) % 2:
         raise InvalidDataError(
-            f"{name}: the quote opened in line {_line(content, int(at[-1]))} is never closed"
+            f"{name}: the quote opened in line {_line(content, int(at[-1]), line)} is never closed"
         )
-    _check_long_fields(content, separator, name, opening, closing)
+    if width is None:
+        width = len(header_of(content, separator, name)[0])
+    _check_long_fields(content, separator, name, opening, closing, width, line)
 
 
 def _check_long_fields(
-    content: bytes, separator: str, name: str, opening: np.ndarray, closing: np.ndarray
+    content: bytes,
+    separator: str,
+    name: str,
+    opening: np.ndarray,
+    closing: np.ndarray,
+    width: int,
+    line: int,
 ) -> None:
     """A quoted field of several lines with as many separators as a row has run rows together."""
     breaks = np.flatnonzero(np.isin(np.frombuffer(content, np.uint8), [LINE_FEED, RETURN]))
     inside = np.searchsorted(opening, breaks) > np.searchsorted(closing, breaks)
-    width = len(header_of(content, separator, name)[0])
     for field in np.unique(np.searchsorted(opening, breaks[inside]) - 1).tolist():
         first, last = int(opening[field]), int(closing[field])
         if content.count(separator.encode(), first, last) >= max(width - 1, 1):
             raise InvalidDataError(
-                f"{name}: the field quoted from line {_line(content, first)} to "
-                f"{_line(content, last)} holds as many separators as a row: a quote is missing"
+                f"{name}: the field quoted from line {_line(content, first, line)} to "
+                f"{_line(content, last, line)} holds as many separators as a row: a quote is missing"
             )
 
 
-def _line(content: bytes, position: int) -> int:
-    return content.count(b"\n", 0, position) + 1
+def _line(content: bytes, position: int, first: int) -> int:
+    ends = content.count(b"\n", 0, position) or content.count(b"\r", 0, position)
+    return ends + first
 
 
 def header_of(content: bytes, separator: str, name: str) -> tuple[tuple[str, ...], int]:

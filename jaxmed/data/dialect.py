@@ -11,13 +11,14 @@ import io
 import re
 from typing import Any
 
-from jaxmed.data.text import COMMA, NUMBER, THOUSANDS
+from jaxmed.data.text import COMMA, DOTTED_THOUSANDS, NUMBER, THOUSANDS
 from jaxmed.data.validation import InvalidDataError
 
 __all__ = ["SNIFFED", "Dialect", "dialect_of", "encoding_of"]
 
 SNIFFED = 1 << 16
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
+STRAY = 10  # of so many numbers one may be written otherwise: its column will say so
 RECORDS = 100  # compared with the header
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
@@ -181,11 +182,15 @@ def _records(text: str, separator: str) -> list[list[str]]:
 
 
 def _decimal(text: str, separator: str) -> str:
-    """A comma where numbers are seen with one that cannot be thousands, and none with a point."""
+    """A comma where numbers hold one that cannot be thousands, and hardly any holds a point."""
     if separator == ",":
         return "."  # quoted decimal commas beside points: a matter of single columns
     cells = {cell.strip() for record in _records(text, separator)[1:] for cell in record}
     commas = [cell for cell in cells if COMMA.fullmatch(cell)]
-    points = [cell for cell in cells if "." in cell and NUMBER.fullmatch(cell)]
+    points = [
+        cell
+        for cell in cells
+        if "." in cell and NUMBER.fullmatch(cell) and not DOTTED_THOUSANDS.fullmatch(cell)
+    ]
     sure = any(not THOUSANDS.fullmatch(cell) for cell in commas)
-    return "," if sure and not points else "."
+    return "," if sure and len(points) <= len(commas) / STRAY else "."

@@ -2,6 +2,7 @@
 
 import csv
 import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def listed(text: str) -> tuple[str, ...]:
     Raises:
       InvalidDataError: a quote that is not closed.
     """
+    text = re.sub(r'"\s+(?=,|$)', '"', text.strip())  # blanks behind a quoted name
     try:
         entries = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as error:

@@ -147,7 +147,7 @@ class CsvSource:
             skip_rows_after_names=start,
         )
         with opened(self.path) as file:
-            body = _Utf8(file, self._dialect, self.path.name, self._start)
+            body = _Utf8(file, self._dialect, self.path.name, self._start, len(self._names))
             try:
                 reader = self._csv.open_csv(
                     self._arrow.PythonFile(body, mode="r"), read_options=read, parse_options=parse,
@@ -187,11 +187,12 @@ def _read(file: Any, count: int) -> bytes:
 class _Utf8:
     """The rows of a text file in UTF-8, behind its header; quotes are checked on the way."""
 
-    def __init__(self, file: Any, dialect: Dialect, name: str, skipped: int) -> None:
+    def __init__(self, file: Any, dialect: Dialect, name: str, skipped: int, width: int) -> None:
         self._file, self._dialect, self._name = file, dialect, name
         self._decoder = codecs.getincrementaldecoder(dialect.encoding)()
         self._left, self._fresh = b"", True
-        self._skip = skipped
+        self._skip, self._width = skipped, width
+        self._line = 1
         self.closed = False
         self._pending = b""  # rows whose quotes are not yet checked
 
@@ -226,6 +227,7 @@ class _Utf8:
         found = text.encode()
         dropped = min(self._skip, len(found))
         self._skip -= dropped
+        self._line += found.count(b"\n", 0, dropped) or found.count(b"\r", 0, dropped)
         return found[dropped:]
 
     def _checked(self, text: bytes, *, final: bool) -> bytes:
@@ -235,5 +237,8 @@ class _Utf8:
         while not final and cut and self._pending.count(b'"', 0, cut) % 2:
             cut = self._pending.rfind(b"\n", 0, cut - 1) + 1
         rows, self._pending = self._pending[:cut], self._pending[cut:]
-        delimited.check_quotes(rows, self._dialect.separator, self._name)
+        delimited.check_quotes(
+            rows, self._dialect.separator, self._name, width=self._width, line=self._line
+        )
+        self._line += rows.count(b"\n") or rows.count(b"\r")
         return rows
