@@ -133,7 +133,7 @@ def _is_none(value: Any) -> bool:
 def _kind(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return "logical"
-    if isinstance(value, numbers.Real | decimal.Decimal) and not isinstance(value, np.longdouble):
+    if isinstance(value, numbers.Real | decimal.Decimal) and type(value) is not np.longdouble:
         return "number"
     if isinstance(value, datetime.date | np.datetime64):
         return "date"

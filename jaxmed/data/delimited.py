@@ -118,8 +118,8 @@ def check_quotes(
     stray = np.sort(np.concatenate([wrong, late]))
     if stray.size:
         raise InvalidDataError(
-            f"{name}: line {_line(content, int(stray[0]), line)} holds a quote within a field: put the "
-            "field in quotes and double those inside, or take it out"
+            f"{name}: line {_line(content, int(stray[0]), line)} holds a quote within a field: put "
+            "the field in quotes and double those inside, or take it out"
         )
     if len(at) % 2:
         raise InvalidDataError(
@@ -147,7 +147,8 @@ def _check_long_fields(
         if content.count(separator.encode(), first, last) >= max(width - 1, 1):
             raise InvalidDataError(
                 f"{name}: the field quoted from line {_line(content, first, line)} to "
-                f"{_line(content, last, line)} holds as many separators as a row: a quote is missing"
+                f"{_line(content, last, line)} holds as many separators as a row: a quote is "
+                "missing"
             )
 
 

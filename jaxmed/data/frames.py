@@ -332,7 +332,12 @@ def _exposure(
         return _contrasted(name, column, contrast, rows)
     if chosen:
         held = np.array([where.is_level(column, level) & rows for level in chosen])
-        return held.argmax(axis=0).astype(float), tuple(map(str, chosen)), None, held.any(axis=0)
+        return (
+            held.argmax(axis=0).astype(float),
+            tuple(map(str, chosen)),
+            None,
+            np.logical_or.reduce(held),
+        )
     if not isinstance(column, Factor):
         return numbers_of(name, raw, "exposure"), (), None, rows
     levels = column.take(rows).levels
