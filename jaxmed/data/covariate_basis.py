@@ -26,13 +26,15 @@ from jaxmed.data.mediation_data import MediationData, Names, complete_names
 from jaxmed.data.spline_columns import default_splines
 from jaxmed.data.validation import InvalidDataError, is_traced
 
-__all__ = ["CovariateBasis", "basis_name", "check_basis_choice", "covariate_basis"]
+__all__ = ["CovariateBasis", "basis_name", "basis_within", "check_basis_choice", "covariate_basis"]
 
 # The rung that a kind of column belongs to.
 _STAGE = {"linear": "linear", "square": "quadratic", "product": "second_degree"}
 # Rows per column of a rung: "auto" takes no more.
 _ROWS_EACH = {"quadratic": 4, "second_degree": 4, "splines": 8}
 _ROWS_EACH_DUAL = 8
+# Bytes of the columns of what "auto" takes beyond linear.
+_MOST_BYTES = 1 << 30
 # Of the residual degrees of freedom that linear covariates leave, a rung takes at most one in ...
 _SHARE = 4
 
@@ -151,7 +153,8 @@ def covariate_basis(data: MediationData, basis: Basis = "auto") -> CovariateBasi
 
     "auto" takes the richest that adds columns to those below. With p > n - 2 - q mediators the
     bound is n/8 throughout, and with p < n a basis takes at most a quarter of the residual
-    degrees of freedom that "linear" leaves. n is the sum of the case weights. A covariate is
+    degrees of freedom that "linear" leaves; its columns take at most 1 GiB. n is the sum of the
+    case weights. A covariate is
     continuous with more than two values, unless `names.groups` says that it is of a factor.
 
     Args:
@@ -169,6 +172,13 @@ def covariate_basis(data: MediationData, basis: Basis = "auto") -> CovariateBasi
     Source: specification of the covariates, ladder and bounds; measured coverage in
       docs/covariates.md.
     """
+    found = basis_within(data, basis, None)
+    assert found is not None
+    return found
+
+
+def basis_within(data: MediationData, basis: Basis, most: float | None) -> CovariateBasis | None:
+    """`covariate_basis`, or None where its rank is above `most`, found out without all columns."""
     check_basis_choice(basis)
     if is_traced(data.covariates, data.weights):
         raise ValueError(
@@ -192,8 +202,26 @@ def covariate_basis(data: MediationData, basis: Basis = "auto") -> CovariateBasi
         count = len(block.sources)
         found.take(block, [f"{name} {i + 1}" for i in range(count)] if count > 1 else [name])
     else:
-        name = _ladder(found, given, weights, full, basis, rows, p)
+        name = _ladder(found, given, weights, full, basis, _Bounds(rows, p, most))
+    if most is not None and found.rank > most:
+        return None
     return _finished(data, found, full, name, "auto" if basis == "auto" else "request", rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bounds:
+    """How many columns a rung may have."""
+
+    rows: int
+    mediators: int
+    most: float | None
+
+    def of(self, rung: str, linear: int) -> float:
+        """The largest rank of a rung that "auto" takes, where linear has the rank `linear`."""
+        spare = self.rows - linear - 1 - self.mediators
+        each = _ROWS_EACH_DUAL if spare < 1 else _ROWS_EACH[rung]
+        most = min(self.rows / each, _MOST_BYTES / (8 * self.rows))
+        return min(most, linear + spare / _SHARE) if self.mediators < self.rows else most
 
 
 class _Columns:
@@ -254,8 +282,8 @@ class _Columns:
 
 
 def _ladder(
-    found: _Columns, given: np.ndarray, weights: np.ndarray, names: Names, basis: Any, rows: int,
-    mediators: int,
+    found: _Columns, given: np.ndarray, weights: np.ndarray, names: Names, basis: Any,
+    bounds: _Bounds,
 ) -> str:  # fmt: skip
     """Takes the columns of a rung, of the richest allowed for "auto"; the name of the rung."""
     found.take(Block("linear", tuple((j,) for j in range(given.shape[1])), given))
@@ -264,14 +292,8 @@ def _ladder(
     position = {names.covariates[j]: i for i, j in enumerate(kept)}
     groups = [[position[c] for c in group if c in position] for group in names.groups]
 
-    def limit(rung: str) -> float:
-        spare = rows - linear - 1 - mediators
-        dual = spare < 1
-        most = rows / (_ROWS_EACH_DUAL if dual else _ROWS_EACH[rung])
-        return min(most, linear + spare / _SHARE) if mediators < rows else most
-
     used = "linear"
-    if basis == "linear" or (auto and found.rank + 1 > limit("quadratic")):
+    if basis == "linear" or (auto and found.rank + 1 > bounds.of("quadratic", linear)):
         return used
     rung = "splines" if auto else basis
     # Powers of what was left out as dependent would bring it back.
@@ -285,7 +307,9 @@ def _ladder(
             stage, mark = own, found.mark
         sources = tuple(tuple(kept[i] for i in source) for source in block.sources)
         found.take(dataclasses.replace(block, sources=sources))
-        if auto and found.rank > limit(stage):
+        if found.rank > (bounds.rows - 1 if bounds.most is None else bounds.most):
+            break  # saturated, or more than asked for: the other columns need not be made
+        if auto and found.rank > bounds.of(stage, linear):
             found.cut(mark)
             return used
     return _richest(found, used, stage, mark[0]) if auto else basis

@@ -9,6 +9,7 @@ from jaxmed.data.validation import ROUNDING_SPREAD
 __all__ = ["CONSTANT", "DEPENDENT", "KEPT", "IndependentColumns"]
 
 KEPT, DEPENDENT, CONSTANT = 0, 1, 2
+TOGETHER = 64  # columns projected by one matrix product
 
 
 class IndependentColumns:
@@ -33,34 +34,47 @@ class IndependentColumns:
 
     def add(self, columns: np.ndarray) -> np.ndarray:
         """Takes columns [n, k] in order; [k] of KEPT, DEPENDENT and CONSTANT."""
-        return np.asarray([self._one(columns[:, j]) for j in range(columns.shape[1])], int)
+        starts = range(0, columns.shape[1], TOGETHER)
+        found = [self._some(columns[:, start : start + TOGETHER]) for start in starts]
+        return np.concatenate([*found, np.zeros(0, int)])
 
     def drop_after(self, count: int) -> None:
         """Forgets the columns kept after the first `count`."""
         self.count = count
 
-    def _one(self, column: np.ndarray) -> int:
+    def _some(self, columns: np.ndarray) -> np.ndarray:
         # Centred first, so that a large mean costs no digits.
-        values = np.asarray(column if self._used is None else column[self._used], np.float64)
-        values = values / max(np.abs(values).max(initial=0), np.finfo("f8").tiny)
-        values = values - values.mean()
-        rows, spread = values.size, np.sqrt(values @ values)
-        if spread <= self._rounding * np.sqrt(rows):
-            return CONSTANT
-        if self.count >= rows - 1:
-            return DEPENDENT
-        if self._kept.shape[1] == self.count:
-            # Twice the room, one copy each time; columns are contiguous.
-            more = np.empty((rows, min(max(2 * self.count, 16), rows)), order="F")
-            if self.count:
-                more[:, : self.count] = self._kept
-            self._kept = more
-        kept = self._kept[:, : self.count]
+        used = columns if self._used is None else columns[self._used]
+        values = np.array(used, np.float64, order="F")
+        values /= np.maximum(np.abs(values).max(axis=0), np.finfo("f8").tiny)
+        values -= values.mean(axis=0)
+        rows = values.shape[0]
+        spread = np.sqrt(np.square(values).sum(axis=0))
+        codes = np.where(spread <= self._rounding * np.sqrt(rows), CONSTANT, DEPENDENT)
+        self._reserve(values.shape)
+        before = self._kept[:, : self.count]
         for _ in range(2):
-            values = values - kept @ (kept.T @ values)
-        left = np.sqrt(values @ values)
-        if left <= 100 * self._rounding * spread:
-            return DEPENDENT
-        self._kept[:, self.count] = values / left
-        self.count += 1
-        return KEPT
+            values -= before @ (before.T @ values)
+        first = self.count
+        for j in np.flatnonzero(codes == DEPENDENT):
+            if self.count >= rows - 1:
+                break
+            own, left = self._kept[:, first : self.count], values[:, j]
+            for _ in range(2):
+                left = left - own @ (own.T @ left)
+            size = np.sqrt(left @ left)
+            if size > 100 * self._rounding * spread[j]:
+                self._kept[:, self.count] = left / size
+                self.count += 1
+                codes[j] = KEPT
+        return codes
+
+    def _reserve(self, shape: tuple[int, int]) -> None:
+        """Room for as many columns more; at least doubled, so that few copies are made."""
+        rows, more = shape
+        if self._kept.shape[1] >= self.count + more:
+            return
+        larger = np.empty((rows, max(2 * self.count, self.count + more)), order="F")
+        if self.count:
+            larger[:, : self.count] = self._kept[:, : self.count]
+        self._kept = larger

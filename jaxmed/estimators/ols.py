@@ -41,8 +41,8 @@ def ols(
       covariates_outcome: as the last, of the outcome model.
       level: of the intervals.
     Returns:
-      Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - r - 2, r the rank of the base):
-      `double_selection` is for those data. Constant mediators are left out.
+      Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - r - 2, r the
+      rank of the base): `double_selection` is for those data. Constant mediators are left out.
     Raises:
       ValueError: an unknown option; "difference" with different covariates (while tracing).
     Source: specification of the intervals, section 1. Valid for any signal, dense or sparse,

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Literal
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmed.data import basis_columns
 from jaxmed.data.basis_columns import RUNGS, BasisFunction, blocks
@@ -88,7 +87,5 @@ def _chosen(rows: Rows, covariates: Array) -> Array:
             'jaxmed.covariate_basis(data) before jit and give its data with basis="given", or '
             'name one such as basis="splines"'
         )
-    data = MediationData(
-        rows.exposure, rows.mediators, rows.outcome, covariates, np.asarray(rows.weights)
-    )
+    data = MediationData(rows.exposure, rows.mediators, rows.outcome, covariates, rows.weights)
     return jnp.asarray(covariate_basis(data, "auto").columns, covariates.dtype)

@@ -111,34 +111,33 @@ def project_out(base: Array, weights: Array, columns: Array) -> Array:
 def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
     """Columns of unit length spanning `base` [n, r], inverse of their Gram matrix, and their rank.
 
-    The first column is the intercept. The others are centred, so that a large mean costs no
-    digits and a constant one counts as dependent.
+    The columns are taken given the first, the intercept (or root weights): a large mean then costs
+    no digits and a constant column counts as dependent.
 
     Returns:
       (columns [n, r]; pseudo-inverse [r, r] of their weighted Gram matrix; rank []).
     """
     one, rest = base[:, :1], base[:, 1:]
-    total = jnp.sum(weights)
+    length = jnp.sum(weights * one[:, 0] ** 2)
+    first = divide(one, sqrt(length))
     if base.shape[1] == 1:
-        return one / jnp.sqrt(total), jnp.ones((1, 1), base.dtype), jnp.ones((), int)
-    centred = rest - matmul(weights, rest) / total
-    size = jnp.sqrt(matmul(weights, centred * centred))
-    raw = jnp.sqrt(matmul(weights, rest * rest))
+        return first, jnp.ones((1, 1), base.dtype), jnp.ones((), base.dtype)
+    centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
+    size = sqrt(matmul(weights, centred * centred))
+    raw = sqrt(matmul(weights, rest * rest))
     left = size > 32 * jnp.finfo(base.dtype).eps * raw
-    scaled = jnp.concatenate(
-        [one / jnp.sqrt(total), divide(centred, jnp.where(left, size, 0))], axis=1
-    )
+    scaled = jnp.concatenate([first, divide(centred, jnp.where(left, size, 0))], axis=1)
     gram = matmul((scaled * weights[:, None]).T, scaled)
     values, vectors = jnp.linalg.eigh(gram)
     # The cut of `jnp.linalg.pinv`, so that rank and projection agree on what is dependent.
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
-    there = values > bound
-    inverse = matmul(vectors * divide(1.0, jnp.where(there, values, 0)), vectors.T)
+    there = (values > bound).astype(base.dtype)
+    inverse = matmul(vectors * divide(there, values), vectors.T)
     return scaled, inverse, jnp.sum(there)
 
 
 def base_rank(base: Array, weights: Array) -> Array:
-    """Rank [] of a base [n, r] whose first column is the intercept, on the rows with weight."""
+    """Rank [] of a base [n, r] on the rows with weight."""
     return base_inverse(base, weights)[2]
 
 

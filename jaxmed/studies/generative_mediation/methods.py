@@ -64,9 +64,7 @@ METHODS: Mapping[str, Estimator] = {
     "HIMA": method(hima()),
     "HIMA, as released": method(hima(compat="r")),
     "OLS, all mediators": method(ols(basis="splines_all_products")),
-    "double selection": method(
-        double_selection(basis="splines_all_products", nodewise=False)
-    ),
+    "double selection": method(double_selection(basis="splines_all_products", nodewise=False)),
     "double selection, zz": method(
         double_selection(basis="splines_all_products", penalty="zz", nodewise=False)
     ),
