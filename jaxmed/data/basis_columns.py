@@ -75,7 +75,10 @@ def blocks(
     distinct = _distinct(xp, covariates, weights)
     factor_of = {j: i for i, group in enumerate(groups) for j in group}
     own = xp.asarray([j not in factor_of for j in range(q)])
-    unit = standardised(xp, covariates, weights)
+    present = (weights > 0)[:, None]
+    largest = xp.max(xp.where(present, xp.abs(covariates), 0), axis=0)
+    # Squares of 1e160 are no numbers: the largest value is 1 before any.
+    unit = standardised(xp, covariates / xp.where(largest > 0, largest, 1), weights)
     powers = [unit, unit**2]
     if rung in _CUBIC:
         at = weighted_quantiles(xp, unit, weights, xp.asarray(QUARTILES, unit.dtype))
