@@ -4,6 +4,8 @@ import dataclasses
 import warnings
 from typing import Any
 
+import numpy as np
+
 from jaxmed.analysis.inputs import checked
 from jaxmed.data.basis_columns import Basis
 from jaxmed.data.covariate_basis import (
@@ -13,10 +15,11 @@ from jaxmed.data.covariate_basis import (
     covariate_basis,
 )
 from jaxmed.data.covariate_sentence import covariate_sentence
+from jaxmed.data.independent_columns import KEPT, left_out
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.validation import ShapeError
 
-__all__ = ["Basis", "Design", "designed", "linear_only"]
+__all__ = ["Basis", "Design", "check_linear", "designed", "linear_only"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +86,12 @@ def _check_room(data: MediationData, rank: int, linear: int) -> None:
         )
 
 
-def linear_only(names: Names, rows: int, basis: Basis, source: str) -> dict[str, Any]:
-    """The `design` block where rows are not at hand together: covariates as they are.
+def check_linear(basis: Basis, source: str) -> None:
+    """Refuses a basis that needs rows.
 
     Args:
-      names: of the columns.
-      rows: their number.
       basis: asked for: "auto" and "linear" are linear.
-      source: what there is instead of rows, for the refusal.
+      source: what there is instead of rows.
     Raises:
       ValueError: another basis.
     """
@@ -101,18 +102,39 @@ def linear_only(names: Names, rows: int, basis: Basis, source: str) -> dict[str,
             'first. Choose basis="linear", or read the table into memory for '
             f'basis="{basis_name(basis)}"'
         )
-    count = len(names.covariates)
+
+
+def linear_only(
+    names: Names, rows: int, basis: Basis, source: str, codes: np.ndarray
+) -> dict[str, Any]:
+    """The `design` block where rows are not at hand together: covariates as they are.
+
+    Args:
+      names: of the columns.
+      rows: their number.
+      basis: asked for: "auto" and "linear" are linear.
+      source: what there is instead of rows, for the refusal.
+      codes: [q], see `data.independent_columns`: what is not kept is left out, with a warning.
+    Raises:
+      ValueError: another basis.
+    """
+    check_linear(basis, source)
+    pairs = list(zip(names.covariates, codes, strict=True))
+    dropped = {name: left_out(name, int(code)) for name, code in pairs if code != KEPT}
+    for sentence in dropped.values():
+        warnings.warn(sentence, stacklevel=3)
+    kept = [j for j, code in enumerate(codes) if code == KEPT]
     chosen_by = "auto" if basis == "auto" else "request"
     sentence = covariate_sentence(
-        names.covariates, names.groups, [(j,) for j in range(count)], ["linear"] * count, [],
-        1 + count, "linear", chosen_by, rows,
+        names.covariates, names.groups, [(j,) for j in kept], ["linear"] * len(kept),
+        list(dropped), 1 + len(kept), "linear", chosen_by, rows,
     )  # fmt: skip
     return {
         "basis": "linear",
         "chosen_by": chosen_by,
-        "rank": 1 + count,
-        "columns": list(names.covariates),
-        "dropped": {},
+        "rank": 1 + len(kept),
+        "columns": [names.covariates[j] for j in kept],
+        "dropped": dropped,
         "rows": rows,
         "sentence": sentence,
         "linear": None,

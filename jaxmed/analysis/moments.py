@@ -22,6 +22,7 @@ from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import Source
+from jaxmed.data.independent_columns import KEPT
 from jaxmed.data.mediation_data import Names, complete_names
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.estimators.directions import conditional_moments
@@ -34,7 +35,9 @@ from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.statistics.moment_columns import (
     column_statistics,
+    covariate_codes,
     degenerate_mediators,
+    keep_covariates,
     keep_mediators,
     standardise_moments,
 )
@@ -97,12 +100,15 @@ def mediate_moments(
     say = progress or (lambda sentence: None)
     moments = _named(moments)
     facts = _facts(moments, columns, rows_dtype)
-    design = linear_only(facts.names, facts.rows_used, basis, "moments")
-    kept, scales = keep_mediators(moments, facts.kept), None
+    codes = covariate_codes(moments, rows_dtype)
+    design = linear_only(facts.names, facts.rows_used, basis, "moments", codes)
+    kept = keep_covariates(keep_mediators(moments, facts.kept), np.flatnonzero(codes == KEPT))
+    scales = None
     _check_primal(kept)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
+    dropped = [*design["dropped"].values(), *dropped]
     if standardise_mediators:
         kept, scales = standardise_moments(kept)
     say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")

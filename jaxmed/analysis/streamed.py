@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
-from jaxmed.analysis.design import Basis, linear_only
+from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
@@ -23,6 +23,7 @@ from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
+from jaxmed.data.independent_columns import KEPT, IndependentColumns
 from jaxmed.data.streams import RowStream
 from jaxmed.data.transforms import Standardisation
 from jaxmed.data.validation import ShapeError
@@ -80,7 +81,7 @@ def mediate_stream(
     }  # fmt: skip
     if is_dual(stream):
         return _dual(stream, method, **options)
-    linear_only(stream.names, stream.num_rows, basis, "streams")  # refused before the reading
+    check_linear(basis, "streams")  # before the reading
     found = read_moments(stream, checkpoint=checkpoint, progress=progress)
     return mediate_read(stream, found, method, **options)
 
@@ -153,7 +154,7 @@ def _dual(
     settings = Settings(
         methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
     )
-    design = linear_only(stream.names, stream.num_rows, basis, "streams")
+    stream, design = _independent(stream, basis)
     say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")
     found = kernel_sums(
         stream, standardised=standardise_mediators, progress=_now_and_then(say, "mediators")
@@ -162,6 +163,7 @@ def _dual(
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=3)
+    dropped = [*design["dropped"].values(), *dropped]
     sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
     result = fit_kernel(found.stats, sums, methods=methods, level=level)
     say("intervals")
@@ -179,6 +181,23 @@ def _dual(
         facts, design, None, scales, result, law, without_rows(result.paths), composites, dropped
     )
     return MediationResult(build_record(analysis, settings, stream.report), result)
+
+
+def _independent(stream: RowStream, basis: Basis) -> tuple[RowStream, dict[str, Any]]:
+    """The stream without covariates that are constant or dependent, and the `design` block."""
+    fields, names = stream.fields, stream.names
+    weights = None if fields.weights is None else np.asarray(fields.weights) > 0
+    covariates = np.asarray(fields.covariates)
+    codes = IndependentColumns(weights, covariates.dtype).add(covariates)
+    design = linear_only(names, stream.num_rows, basis, "streams", codes)
+    if not design["dropped"]:
+        return stream, design
+    left = tuple(design["columns"])
+    groups = tuple(tuple(c for c in group if c in left) for group in names.groups)
+    names = dataclasses.replace(names, covariates=left, groups=tuple(filter(None, groups)))
+    kept: Any = np.ascontiguousarray(covariates[:, codes == KEPT])
+    fields = dataclasses.replace(fields, covariates=kept, names=names)
+    return dataclasses.replace(stream, fields=fields), design
 
 
 def _facts(stream: RowStream, found: KernelSums) -> DataFacts:

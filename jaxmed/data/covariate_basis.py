@@ -21,7 +21,7 @@ from jaxmed.data.basis_columns import (
     blocks,
 )
 from jaxmed.data.covariate_sentence import covariate_sentence
-from jaxmed.data.independent_columns import CONSTANT, KEPT, IndependentColumns
+from jaxmed.data.independent_columns import CONSTANT, KEPT, IndependentColumns, left_out
 from jaxmed.data.mediation_data import MediationData, Names, complete_names
 from jaxmed.data.spline_columns import default_splines
 from jaxmed.data.validation import InvalidDataError, is_traced
@@ -249,10 +249,8 @@ class _Columns:
                 self.names.append(label)
                 self.sources.append(block.sources[j])
                 self.kinds.append(block.kind)
-            elif code != CONSTANT:
-                self.dropped[label] = f"{label} is a function of the others: left out"
-            elif block.kind == "linear":
-                self.dropped[label] = f"{label} is constant on the rows used: left out"
+            elif code != CONSTANT or block.kind == "linear":
+                self.dropped[label] = left_out(label, int(code))
 
     @property
     def mark(self) -> tuple[int, int]:

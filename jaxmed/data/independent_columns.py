@@ -6,10 +6,16 @@ import numpy as np
 
 from jaxmed.data.validation import ROUNDING_SPREAD
 
-__all__ = ["CONSTANT", "DEPENDENT", "KEPT", "IndependentColumns"]
+__all__ = ["CONSTANT", "DEPENDENT", "KEPT", "IndependentColumns", "left_out"]
 
 KEPT, DEPENDENT, CONSTANT = 0, 1, 2
 TOGETHER = 64  # columns projected by one matrix product
+
+
+def left_out(name: str, code: int) -> str:
+    """Why a column is left out, as it goes into `dropped` and warnings."""
+    why = "is constant on the rows used" if code == CONSTANT else "is a function of the others"
+    return f"{name} {why}: left out"
 
 
 class IndependentColumns:

@@ -288,6 +288,23 @@ def test_moments_are_linear_and_say_so():
         mediate_moments(named, **options, basis="splines")
 
 
+def test_moments_leave_dependent_covariates_out_by_name():
+    data = simulated(150, 5, 2, [3])
+    extra = np.c_[data.covariates, data.covariates[:, 0] + data.covariates[:, 2], np.full(150, 7.0)]
+    names = dataclasses.replace(data.names, covariates=(*data.names.covariates, "both", "batch"))
+    more = jaxmed.mediation_data(data.exposure, data.mediators, data.outcome, extra, names=names)
+    with pytest.warns(UserWarning, match="batch is constant"):
+        found = mediate_moments(jaxmed.cross_moments(more), key=1, replicates=100).record
+    plain = mediate_moments(jaxmed.cross_moments(data), key=1, replicates=100).record
+    assert found.document["design"]["dropped"] == covariate_basis(more).dropped
+    assert set(found.document["design"]["dropped"]) == {"both", "batch"}
+    assert set(found.document["design"]["dropped"].values()) <= set(found.document["warnings"])
+    for quantity in ("total_effect", "concordant"):
+        assert found.effect(quantity)["estimate"] == pytest.approx(
+            plain.effect(quantity)["estimate"], rel=1e-10
+        )
+
+
 def test_the_basis_matters_where_a_product_confounds():
     data = confounded(np.random.default_rng(5), 500, "product")
     with pytest.warns(UserWarning, match="basis of the covariates matters"):
