@@ -146,10 +146,12 @@ def study(p: int, *, nodewise: bool):
     from jaxmed.sweeps.task import study_task
 
     methods = {
-        "ols": ols(),
-        "double_selection": double_selection(nodewise=nodewise),
-        "double_selection_zz": double_selection(penalty="zz", nodewise=False),
-        "post_selection": post_selection(),
+        "ols": ols(basis="splines_all_products"),
+        "double_selection": double_selection(basis="splines_all_products", nodewise=nodewise),
+        "double_selection_zz": double_selection(
+            basis="splines_all_products", penalty="zz", nodewise=False
+        ),
+        "post_selection": post_selection(basis="splines_all_products"),
     }
     return study_task(lambda key, model: sample(key, model, ROWS), methods, scores_of(SHOWN))
 

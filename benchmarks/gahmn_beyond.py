@@ -124,7 +124,7 @@ def parallel(generators: bool):
         }  # fmt: skip
 
     def plug_in(data, model) -> dict:
-        legs = legs_with(data, "splines")
+        legs = legs_with(data, "splines_all_products")
         fit = structural(legs, model.beta != 0)
         both = (model.alpha != 0) & (model.beta != 0)
         member = {
@@ -185,7 +185,7 @@ def chained(generators: bool):
 
     def plug_in(data, model) -> tuple[dict, dict]:
         """Knowing the supports of b and D, and those of a as well."""
-        legs = legs_with(data, "splines")
+        legs = legs_with(data, "splines_all_products")
         beta = jnp.concatenate([model.first_beta, model.second_beta])
         fit = structural(legs, beta != 0)
         b1, b2 = fit.beta[:p1], fit.beta[p1:]

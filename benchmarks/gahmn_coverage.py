@@ -47,9 +47,13 @@ def estimator(name: str):
     from jaxmed import estimators, gahmn
 
     return {
-        "post_selection": lambda: estimators.post_selection(),
-        "double_selection": lambda: estimators.double_selection(nodewise=False),
-        "double_selection of every mediator": lambda: estimators.double_selection(),
+        "post_selection": lambda: estimators.post_selection(basis="splines_all_products"),
+        "double_selection": lambda: estimators.double_selection(
+            basis="splines_all_products", nodewise=False
+        ),
+        "double_selection of every mediator": lambda: estimators.double_selection(
+            basis="splines_all_products"
+        ),
         "double_selection, generator nuisance": lambda: gahmn.gahmn(
             interval="double_selection", nuisance="generator"
         ),

@@ -12,11 +12,13 @@ from jaxmed.analysis.streamed import mediate_stream
 from jaxmed.calibration.dact import DactResult, dact
 from jaxmed.calibration.hdmt import HdmtResult, hdmt
 from jaxmed.data import (
+    CovariateBasis,
     InvalidDataError,
     MediationData,
     Names,
     ShapeError,
     Standardisation,
+    covariate_basis,
     datasets,
     drop_degenerate,
     from_frame,
@@ -74,6 +76,7 @@ __all__ = [
     "Comparison",
     "Cell",
     "CompositeMediator",
+    "CovariateBasis",
     "CrossMoments",
     "Effects",
     "Estimate",
@@ -95,6 +98,7 @@ __all__ = [
     "bootstrap",
     "corrected_cosine_test",
     "cosine_test",
+    "covariate_basis",
     "cross_fitted_effect",
     "cross_moments",
     "datasets",

@@ -44,6 +44,7 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
             "covariates": list(analysis.facts.names.covariates),
         },
         "data": _data(analysis.facts, source),
+        "design": analysis.design,
         "paths": _paths(analysis.fit),
         "effects": _effects(analysis, settings.level),
         "composites": [

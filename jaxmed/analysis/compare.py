@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.analysis.comparison import SCHEMA, SCHEMA_VERSION, Comparison, stacked
+from jaxmed.analysis.design import Basis
 from jaxmed.analysis.field_methods import (
     FIELD_METHODS,
     LOG_ODDS,
@@ -23,17 +24,19 @@ from jaxmed.analysis.method_table import (
     STOPPED,
     MethodFit,
     Prepared,
+    covariate_names,
     data_block,
     effect_columns,
     fit_method,
     mediator_columns,
     prepared,
+    with_design,
 )
 from jaxmed.analysis.software import software
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.reference import Compat, check_compat
-from jaxmed.estimators.parts.rows import Columns, covariate_positions
+from jaxmed.estimators.parts.rows import Columns
 from jaxmed.sweeps.bootstrap_intervals import bootstrap_interval
 from jaxmed.sweeps.shared_resamples import SharedDraws, shared_resamples
 from jaxmed.sweeps.task import named_key
@@ -69,6 +72,7 @@ def compare(
     key: Key | int,
     bootstrap: int = 200,
     level: float = 0.95,
+    basis: Basis = "auto",
     compat: Compat = "correct",
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
@@ -100,8 +104,12 @@ def compare(
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       bootstrap: resamples; 0 for none.
       level: of all intervals.
-      compat: "correct", or "r" for what the released packages compute, where there is one.
-      covariates_mediator: names or positions of the covariates of the mediator models; all if None.
+      basis: what the covariates stand for in every model of every method, see
+        `jaxmed.covariate_basis`; configured estimators see its columns as covariates.
+      compat: "correct", or "r" for what the released packages compute, where there is one; these
+        have linear covariates: choose basis="linear" with it.
+      covariates_mediator: names or positions of the covariates of the mediator models, which get
+        the columns of the basis that are made of these alone; all if None.
       covariates_outcome: of the outcome model; all if None.
       standardise_mediators: divide mediators by their standard deviation first; tables are per unit
         either way. None: yes, but not with compat="r".
@@ -128,15 +136,18 @@ def compare(
         raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {bootstrap}")
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk must be positive, not {chunk}")
-    sets = {"mediator": covariates_mediator, "outcome": covariates_outcome}
+    sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}
     scaled = compat == "correct" if standardise_mediators is None else standardise_mediators
     say = progress or (lambda sentence: None)
-    rows = prepared(data, standardised=scaled)
-    positions = {
-        name: None if wanted is None else covariate_positions(rows.given, wanted)
-        for name, wanted in sets.items()
-    }
-    options = MethodOptions(level, compat, positions["mediator"], positions["outcome"])
+    rows = prepared(data, basis, standardised=scaled)
+    positions = {name: rows.positions(wanted) for name, wanted in sets.items()}
+    every = tuple(range(rows.design.chosen.rank - 1))
+    bases = {every if where is None else where for where in positions.values()}
+    design = with_design(rows, level, same=len(bases) == 1)
+    options = MethodOptions(
+        level, compat, positions["covariates_mediator"], positions["covariates_outcome"],
+        rows.design.chosen.linear,
+    )  # fmt: skip
     run = _Run(rows, options, key, bootstrap, chunk, batch, say)
     table, mediators, sentences = [], [], list(rows.warnings)
     for method in chosen:
@@ -147,10 +158,7 @@ def compare(
             sentences.append(f"{row['label']}: {row['reason']}")
             warnings.warn(sentences[-1], stacklevel=2)
     names = rows.given.names
-    covariates = {
-        f"covariates_{name}": None if where is None else [names.covariates[j] for j in where]
-        for name, where in positions.items()
-    }
+    covariates = {part: covariate_names(rows.given, wanted) for part, wanted in sets.items()}
     document = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -160,6 +168,7 @@ def compare(
             "seed": seed,
             "bootstrap": bootstrap,
             "level": level,
+            "basis": rows.design.asked,
             "compat": compat,
             "standardise": scaled,
             "exposure": names.exposure,
@@ -168,6 +177,7 @@ def compare(
             **covariates,
         },
         "data": data_block(rows, source),
+        "design": design,
         "table": table,
         "warnings": sentences,
     }

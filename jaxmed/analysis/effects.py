@@ -4,28 +4,29 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-import jax
 import numpy as np
 
 from jaxmed.analysis.comparison import MethodTable, stacked
+from jaxmed.analysis.design import Basis
 from jaxmed.analysis.field_methods import FIELD_METHODS, MethodOptions
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.method_table import (
     MethodFit,
     Prepared,
+    covariate_names,
     data_block,
     effect_columns,
     fit_method,
     mediator_columns,
     prepared,
+    with_design,
 )
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.software import software
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.parts.basis import Basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW
-from jaxmed.estimators.parts.rows import Columns, covariate_positions, rows_of
+from jaxmed.estimators.parts.rows import Columns
 from jaxmed.reports.format import number
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import ArrayLike, Key
@@ -72,7 +73,7 @@ def choose_effects(
     Args:
       n: rows.
       p: mediators.
-      q: columns of the covariates' basis, the intercept included.
+      q: rank of the covariates' basis, the intercept included.
       weights: case weights [n], which count rows: n is then their sum.
       assume: "sparse" (few mediators matter), "dense" (many may), or "unknown".
 
@@ -121,7 +122,7 @@ def effects(
     *,
     key: Key | int,
     assume: Assume = "unknown",
-    basis: Basis = "splines",
+    basis: Basis = "auto",
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     level: float = 0.95,
@@ -137,9 +138,9 @@ def effects(
       data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key, for cross-validation folds.
       assume: "sparse", "dense" or "unknown", see `choose_effects`.
-      basis: of the covariates: "splines", "linear" or a function, see
-        `estimators.parts.basis.with_basis`.
-      covariates_mediator: names or positions of the covariates of the mediator models; all if None.
+      basis: what the covariates stand for in every model, see `jaxmed.covariate_basis`.
+      covariates_mediator: names or positions of the covariates of the mediator models, which get
+        the columns of the basis that are made of these alone; all if None.
       covariates_outcome: of the outcome model; all if None.
       level: of all intervals.
       source: what happened between the file and the data, for the report.
@@ -155,22 +156,26 @@ def effects(
     seed, key = parse_key(key)
     check_level(level)
     say = progress or (lambda sentence: None)
-    rows = prepared(data, standardised=False)
+    rows = prepared(data, basis, standardised=False)
     sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}
-    positions: dict[str, Any] = {
-        name: None if wanted is None else covariate_positions(rows.given, wanted)
-        for name, wanted in sets.items()
-    }
+    positions = {name: rows.positions(wanted) for name, wanted in sets.items()}
     n, p = rows.data.mediators.shape
-    q = _basis_columns(rows.data, basis, positions)
+    every = tuple(range(rows.design.chosen.rank - 1))
+    bases = [every if where is None else where for where in positions.values()]
+    q = 1 + max(len(base) for base in bases)
     names, reason = choose_effects(n, p, q, rows.data.weights, assume=assume)
-    options = MethodOptions(level, basis=basis, **positions)
+    options = MethodOptions(
+        level,
+        covariates_mediator=positions["covariates_mediator"],
+        covariates_outcome=positions["covariates_outcome"],
+    )
     table, mediators = [], []
     for name in names:
         say(f"{FIELD_METHODS[name].label} on {p} mediators and {n} rows")
         row, columns = _one(name, rows, options, named_key(named_key(key, "method"), name))
         table.append(row)
         mediators.append(columns)
+    design = with_design(rows, level, same=bases[0] == bases[1])
     given = rows.given.names
     document = {
         "schema": SCHEMA,
@@ -181,16 +186,14 @@ def effects(
             "seed": seed,
             "level": level,
             "assume": assume,
-            "basis": basis if isinstance(basis, str) else getattr(basis, "__name__", "a function"),
+            "basis": rows.design.asked,
             "exposure": given.exposure,
             "outcome": given.outcome,
             "covariates": list(given.covariates),
         }
-        | {
-            part: None if where is None else [given.covariates[j] for j in where]
-            for part, where in positions.items()
-        },
+        | {part: covariate_names(rows.given, wanted) for part, wanted in sets.items()},
         "data": data_block(rows, source) | {"basis_columns": q},
+        "design": design,
         "choice": {
             "methods": list(names),
             "reason": reason,
@@ -217,12 +220,6 @@ def _one(
         "reason": fit.reason,
     }
     return row, mediator_columns(name, fit, rows)
-
-
-def _basis_columns(data: MediationData, basis: Basis, positions: dict[str, Any]) -> int:
-    """Columns of the larger base, by shapes alone."""
-    shapes = jax.eval_shape(lambda d: with_basis(rows_of(d, **positions), basis), data)
-    return max(shapes.mediator_base.shape[1], shapes.outcome_base.shape[1])
 
 
 def _difference(table: list[dict[str, Any]]) -> list[str]:

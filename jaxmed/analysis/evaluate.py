@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,13 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.fit import fit, label
-from jaxmed.analysis.inputs import check_level, checked, parse_key
+from jaxmed.analysis.inputs import check_level, parse_key
+from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
+from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import drop_degenerate, standardise
 from jaxmed.estimators.marginal import single_mediator_data
@@ -27,6 +32,7 @@ from jaxmed.typing import Key
 SCHEMA = "jaxmed.evaluate"
 GROUPS = 5
 MIN_PART = 10
+PARTS = ("train", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +68,7 @@ def evaluate(
     key: Key | int,
     holdout: float = 0.3,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> EvaluationResult:
@@ -78,12 +85,16 @@ def evaluate(
       holdout: share of test rows, in (0, 1); by strata of a 0/1 outcome, so that a rare outcome
         is present in both parts.
       level: of the test intervals.
+      basis: what the covariates stand for, see `jaxmed.covariate_basis`. It belongs to the data
+        set: both parts have the columns of the whole table, whose centres and knots come from the
+        covariates of all rows, and from nothing else of the test rows.
       standardise_mediators: by the training rows' means and standard deviations.
       progress: called with a sentence before each long step.
     Returns:
       EvaluationResult. For a 0/1 outcome `auc` is that of the composite score alone, and
       `group_means` is the prevalence in fifths of the composite residualised on the exposure;
-      both count case weights.
+      both count case weights. `document["data"]["total"]` is the total effect of the whole table,
+      that of every other command, beside those of the two parts.
     Raises:
       ValueError: holdout out of range or parts too small.
     Source: He (2026) section 8: its table's columns, and its figure's quintile prevalence and AUC.
@@ -92,12 +103,13 @@ def evaluate(
     check_methods(methods)
     check_level(level)
     seed, key = parse_key(key)
-    data = checked(data)
+    design = designed(data, basis)
+    given, data = design.given, design.data
     split_key, method_key = jax.random.split(key)
     train_rows, test_rows = _split(split_key, data, holdout)
     kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))
-    train = kept.data
-    test = _rows(data, test_rows)
+    train = _independent(kept.data)
+    test = _independent(_rows(data, test_rows))
     test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
     if standardise_mediators:
         train, scales = standardise(train)
@@ -119,6 +131,13 @@ def evaluate(
                 {"method": label(method, direction), "label": METHOD_LABELS[method], "part": part}
                 | judged
             )
+    every = np.arange(data.exposure.shape[0])
+    usable = drop_degenerate(data, keep_duplicates=_is_dual(data, every)).data
+    block = design_block(design, usable, level)
+    for sentence in matters_sentences(block):
+        warnings.warn(sentence, stacklevel=2)
+    whole = least_squares(data, data.covariates, least_df=every.size)
+    parts = {part: next(r["total"] for r in table if r["part"] == part) for part in PARTS}
     document = {
         "schema": SCHEMA,
         "schema_version": 1,
@@ -127,10 +146,11 @@ def evaluate(
             "seed": seed,
             "holdout": holdout,
             "level": level,
+            "basis": design.asked,
             "standardise": standardise_mediators,
-            "exposure": data.names.exposure,
-            "outcome": data.names.outcome,
-            "covariates": list(data.names.covariates),
+            "exposure": given.names.exposure,
+            "outcome": given.names.outcome,
+            "covariates": list(given.names.covariates),
         },
         "data": {
             "train_rows": len(train_rows),
@@ -138,8 +158,11 @@ def evaluate(
             "num_mediators": data.mediators.shape[1],
             "num_mediators_analysed": int(kept.kept.size),
             "regime": result.paths.regime,
+            "total": {"whole": whole.to_dict(level)["total"], **parts},
         },
+        "design": block,
         "table": table,
+        "warnings": [*design.chosen.warnings, *matters_sentences(block)],
     }
     return EvaluationResult(document)
 
@@ -173,6 +196,11 @@ def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
     if part.weights is None:
         return part
     return dataclasses.replace(part, weights=part.weights * (len(rows) / part.weights.sum()))
+
+
+def _independent(part: MediationData) -> MediationData:
+    """Without the columns that are constant or dependent in this part (a level that is absent)."""
+    return covariate_basis(part, "linear").data
 
 
 # In the order of the record.

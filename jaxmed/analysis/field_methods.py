@@ -18,7 +18,6 @@ from jaxmed.estimators.hima2 import hima2
 from jaxmed.estimators.meddic import meddic
 from jaxmed.estimators.medfix import medfix
 from jaxmed.estimators.ols import ols
-from jaxmed.estimators.parts.basis import Basis
 from jaxmed.estimators.parts.reference import Compat
 from jaxmed.estimators.pathway_lasso import pathway_lasso
 from jaxmed.estimators.pcma import pcma
@@ -62,14 +61,15 @@ class MethodOptions:
       compat: "correct" or "r".
       covariates_mediator: positions of the covariates of the mediator models; None for all.
       covariates_outcome: positions of those of the outcome model; None for all.
-      basis: of the covariates; None for the method's default.
+      raw: positions of the covariates that are no squares, products or splines of others, for
+        methods that learn curves of their own; None where they are not known.
     """
 
     level: float = 0.95
     compat: Compat = "correct"
     covariates_mediator: tuple[int, ...] | None = None
     covariates_outcome: tuple[int, ...] | None = None
-    basis: Basis | None = None
+    raw: tuple[int, ...] | None = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +120,12 @@ class FieldMethod:
             given |= dict(self.separate)
         # A method without a released package has one reading only.
         given |= {name: getattr(options, name) for name in ("level", "compat") if name in known}
-        if options.basis is not None and "basis" in known:
-            given["basis"] = options.basis
+        # The data are on their basis already: one total effect for all methods.
+        given |= {name: "given" for name in ("basis",) if name in known}
+        if "raw" in known:
+            if options.raw is None:
+                raise ValueError("needs the covariates themselves: choose a named basis")
+            given["raw"] = options.raw
         if self.family is not None:
             given["family"] = family_of(getattr(data, self.family))
         return self.factory(**given)
@@ -132,11 +136,11 @@ class FieldMethod:
         return not composite and family_of(data.outcome) == "binomial"
 
 
-def _gahmn(*, level: float = 0.95) -> Estimator:
+def _gahmn(*, raw: tuple[int, ...], level: float = 0.95) -> Estimator:
     """GAHMN; imported here, because it brings flax and optax."""
     from jaxmed.gahmn import gahmn
 
-    return gahmn(level=level)
+    return gahmn(level=level, basis="given", network_covariates=raw)
 
 
 _COMPOSITES = (

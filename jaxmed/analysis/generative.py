@@ -14,6 +14,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.comparison import stacked
 from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.design import Basis
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.generative_result import GenerativeResult, contrasts
 from jaxmed.analysis.generator_training import train_generators
@@ -25,6 +26,7 @@ from jaxmed.analysis.method_table import (
     effect_columns,
     mediator_columns,
     prepared,
+    with_design,
 )
 from jaxmed.analysis.plain import plain
 from jaxmed.analysis.software import software
@@ -71,6 +73,7 @@ def generative(
     arms: tuple[float, float] | None = None,
     min_rows: int = 50,
     level: float = 0.95,
+    basis: Basis = "auto",
     checkpoint: str | Path | None = None,
     source: DataReport | None = None,
     progress: Callable[[str], None] | None = None,
@@ -95,6 +98,9 @@ def generative(
         quartiles of any other.
       min_rows: fewer rows are refused.
       level: of all intervals.
+      basis: what the covariates stand for in the effects of record, see `jaxmed.covariate_basis`:
+        their total effect is that of every other command (but with nuisance="generator", which
+        has the generators' curves instead). The generators learn from the covariates themselves.
       checkpoint: folder that training is kept in and goes on from.
       source: what happened between the file and the data, for the report.
       progress: called with a sentence before each long step.
@@ -117,22 +123,26 @@ def generative(
     config = improved() if config is None else config
     say = progress or (lambda sentence: None)
     check_rows(data, min_rows)
-    rows = prepared(data, standardised=False)
+    rows = prepared(data, basis, standardised=False)
+    design = with_design(rows, level)
+    raw = _networks(rows)
     n, p = rows.data.mediators.shape
     say(f"training {n_seeds} pair(s) of generators on {p} mediators and {n} rows")
     details = train_generators(
-        named_key(key, "training"), rows.data, config, n_seeds=n_seeds,
+        named_key(key, "training"), raw, config, n_seeds=n_seeds,
         penalty=penalty, arms=arms, directory=checkpoint, say=say,
     )  # fmt: skip
     say("effects of record")
     program = _record(interval, nuisance, level, p >= LARGE_FROM)
-    estimate = jax.tree.map(np.asarray, program(named_key(key, "reported"), rows.data, details))
+    estimate = jax.tree.map(
+        np.asarray, program(named_key(key, "reported"), rows.data, details, raw.covariates)
+    )
     say("counterfactuals")
-    drawn = _simulation(named_key(key, "counterfactuals"), rows.data, details, level)
+    drawn = _simulation(named_key(key, "counterfactuals"), raw, details, level)
     own = _own(details, drawn)
     fits = {
         "gahmn": (
-            f"GAHMN, {RECORD[interval_of(interval, rows.data, nuisance)]}",
+            f"GAHMN, {RECORD[interval_of(interval, rows.data, nuisance, 'given')]}",
             _fit(estimate, estimate.status),
         ),
         "gahmn_adversarial": (
@@ -148,12 +158,21 @@ def generative(
     kept = [rows.given.names.mediators[j] for j in rows.kept.kept]
     settings = {
         "seed": seed, "level": level, "interval": interval, "nuisance": nuisance,
-        "n_seeds": n_seeds, "penalty": penalty,
+        "n_seeds": n_seeds, "penalty": penalty, "basis": rows.design.asked,
     }  # fmt: skip
-    document = _document(rows, config, details, table, source, settings)
+    document = _document(rows, config, details, table, source, settings) | {"design": design}
     return GenerativeResult(
-        document, stacked(mediators), details, tuple(kept), np.asarray(rows.data.covariates)
+        document, stacked(mediators), details, tuple(kept), np.asarray(raw.covariates)
     )
+
+
+def _networks(rows: Prepared) -> MediationData:
+    """The data as the generators see them: covariates as given, without those left out."""
+    lost = rows.design.chosen.dropped
+    names = rows.given.names.covariates
+    kept = [j for j, name in enumerate(names) if name not in lost]
+    covariates = jnp.asarray(np.asarray(rows.given.covariates)[:, kept])
+    return dataclasses.replace(rows.data, covariates=covariates)
 
 
 def _fit(estimate: Estimate, status: Any) -> MethodFit:
@@ -168,7 +187,9 @@ def _simulation(key: Key, data: MediationData, details: GahmnDetails, level: flo
 @functools.cache
 def _record(interval: str, nuisance: str, level: float, large: bool) -> Callable[..., Estimate]:
     return quick_jit(
-        lambda key, data, details: reported(key, data, details, interval, nuisance, level),
+        lambda key, data, details, raw: reported(
+            key, data, details, interval, nuisance, level, basis="given", raw=raw
+        ),
         optimised=large,
     )
 

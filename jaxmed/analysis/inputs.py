@@ -4,7 +4,6 @@ import jax
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, mediation_data
-from jaxmed.data.validation import ShapeError
 from jaxmed.typing import Key
 
 
@@ -36,8 +35,7 @@ def checked(data: MediationData) -> MediationData:
     """Host copy of the data with complete names, validated whatever way it was made.
 
     Raises:
-      InvalidDataError, ShapeError: as `mediation_data`; ShapeError also where covariates leave no
-        degree of freedom.
+      InvalidDataError, ShapeError: as `mediation_data`.
     """
     named = len(data.names.mediators) == data.mediators.shape[1]
     arrays = jax.tree.map(np.asarray, (data.exposure, data.mediators, data.outcome))
@@ -51,9 +49,4 @@ def checked(data: MediationData) -> MediationData:
         # Rows without weight take no part: no regime, fold, permutation or split may count them.
         used = np.flatnonzero(data.weights)
         data = jax.tree.map(lambda values: values[used], data)
-    q, n = data.covariates.shape[1], data.exposure.shape[0]
-    if n - 2 - q < 1:
-        raise ShapeError(
-            f"{n} rows with {q} covariates leave no degree of freedom: at least {q + 3} rows needed"
-        )
     return data

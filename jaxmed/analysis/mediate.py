@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Literal, overload
 import jax
 
 from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
 from jaxmed.analysis.dependence import dependent_columns
+from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
 from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
-from jaxmed.analysis.inputs import checked, parse_key
+from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
@@ -38,6 +41,7 @@ def mediate(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     assume: Assume = "unknown",
     source: DataReport | None = None,
     progress: Progress | None = None,
@@ -51,6 +55,7 @@ def mediate(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     source: DataReport | None = None,
     progress: Progress | None = None,
 ) -> "GenerativeResult": ...
@@ -63,6 +68,7 @@ def mediate(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
@@ -78,6 +84,7 @@ def mediate(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
@@ -99,6 +106,10 @@ def mediate(
         numerical, lasso_exposure, lasso_outcome; or "effects"; or "gahmn".
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       level: of all intervals, in (0, 1).
+      basis: what the covariates stand for in every model, see `jaxmed.covariate_basis`: "auto" by
+        the sizes of the data, "linear", another name, or a function. All commands on the same data
+        have the same total effect. The record's `design` says which it is, and what linear
+        covariates give.
       standardise_mediators: divide mediators by their standard deviation first. Changes nothing
         in the primal but rounding; with p >= n-1-q the weights and the cosine depend on it.
       permutations: of the exposure; 0 for none.
@@ -109,23 +120,24 @@ def mediate(
       source: what happened between the file and the data, for the report.
       progress: called with a sentence before each long step.
     Returns:
-      MediationResult; EffectsResult for "effects", which takes of the settings the level and
-      `assume` only; GenerativeResult for "gahmn", which takes the level only.
+      MediationResult; EffectsResult for "effects", which takes of the settings level, basis and
+      `assume` only; GenerativeResult for "gahmn", which takes level and basis only.
     Raises:
       ValueError: settings out of range, unknown method, one of these two beside another (its
-        subclasses ShapeError and InvalidDataError for the data).
+        subclasses ShapeError and InvalidDataError for the data; a basis that leaves too few rows
+        is a ShapeError).
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
     if methods == ("effects",):
         return effects(
-            data, key=key, assume=assume or "unknown", level=level, source=source,
+            data, key=key, assume=assume or "unknown", basis=basis, level=level, source=source,
             progress=progress,
         )  # fmt: skip
     if methods == ("gahmn",) and assume is None:
         # Brings flax and optax: only where it is asked for.
         from jaxmed.analysis.generative import generative
 
-        return generative(data, key=key, level=level, source=source, progress=progress)
+        return generative(data, key=key, level=level, basis=basis, source=source, progress=progress)
     alone = {"effects", "gahmn"} & set(methods)
     if alone and len(methods) > 1:
         raise ValueError(f'"{min(alone)}" stands alone: call mediate once more for the others')
@@ -134,16 +146,19 @@ def mediate(
     check_methods(methods)
     seed, key = parse_key(key)
     settings = Settings(
-        methods, level, standardise_mediators, seed, permutations, folds, replicates
-    )
+        methods, basis_name(basis), level, standardise_mediators, seed, permutations, folds,
+        replicates,
+    )  # fmt: skip
     say = progress or (lambda sentence: None)
-    data = checked(data)
     say("checking and standardising mediators")
-    kept, scales = _prepare(data, standardise_mediators)
-    facts = facts_of_rows(data, kept)
-    dropped = dropped_warning(data.names, kept.reasons)
+    design = designed(data, basis)
+    kept, scales = _prepare(design.data, standardise_mediators)
+    facts = facts_of_rows(design.given, kept)
+    block = design_block(design, kept.data, level)
+    dropped = [*dropped_warning(facts.names, kept.reasons), *matters_sentences(block)]
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
+    dropped = [*design.chosen.warnings, *dropped]
     folds, notes = _possible_folds(kept.data, folds)
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
@@ -158,7 +173,7 @@ def mediate(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
     )
     composites = composites_of(result, unnamed, methods, method_key, say)
-    analysis = Analysis(facts, kept.data, scales, result, law, rows, composites, notes)
+    analysis = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
 
 

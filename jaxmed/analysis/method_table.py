@@ -12,16 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
+from jaxmed.analysis.design import Basis, Design, designed
 from jaxmed.analysis.fit import LARGE_FROM
-from jaxmed.analysis.inputs import checked
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, drop_degenerate, standardise
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.reference import ReferenceWouldStop
+from jaxmed.estimators.parts.rows import Columns, covariate_positions
 from jaxmed.geometry.paths import regime_of
 from jaxmed.typing import Estimator, Key
 
@@ -30,11 +32,13 @@ __all__ = [
     "STOPPED",
     "MethodFit",
     "Prepared",
+    "covariate_names",
     "data_block",
     "effect_columns",
     "fit_method",
     "mediator_columns",
     "prepared",
+    "with_design",
 ]
 
 PARTS = ("direct", "indirect", "total")
@@ -48,11 +52,22 @@ _COLUMNS = (
 class Prepared:
     """Data as methods see them, and the way back to what was given."""
 
-    given: MediationData  # validated, every mediator
+    given: MediationData  # validated, every mediator and covariate
+    design: Design  # of the covariates
     kept: Kept
-    data: MediationData  # of kept mediators, on the device, without names
+    data: MediationData  # of kept mediators, on the basis, on the device, without names
     scale: np.ndarray  # [kept] what a mediator was divided by
     warnings: list[str]
+
+    def positions(self, wanted: Columns) -> tuple[int, ...] | None:
+        """Columns of the basis made of some covariates (names or positions); None for all.
+
+        Raises:
+          ValueError: a covariate that the data do not have, or a function as basis.
+        """
+        if wanted is None:
+            return None
+        return self.design.chosen.positions(covariate_positions(self.given, wanted))
 
     @property
     def dual(self) -> bool:
@@ -71,16 +86,17 @@ class MethodFit:
     reason: str
 
 
-def prepared(data: MediationData, *, standardised: bool) -> Prepared:
-    """Validated data without constant (and, in the primal, duplicated) mediators.
+def prepared(data: MediationData, basis: Basis, *, standardised: bool) -> Prepared:
+    """Validated data on a basis, without constant (and, in the primal, duplicated) mediators.
 
     Raises:
-      InvalidDataError, ShapeError: as `mediation_data`.
+      InvalidDataError, ShapeError, ValueError: as `designed`.
     """
-    given = checked(data)
+    design = designed(data, basis)
+    given, on_basis = design.given, design.data
     n, p = given.mediators.shape
-    dual = regime_of(n, p, given.covariates.shape[1]) == "dual"
-    kept = drop_degenerate(given, keep_duplicates=dual)
+    dual = regime_of(n, p, on_basis.covariates.shape[1]) == "dual"
+    kept = drop_degenerate(on_basis, keep_duplicates=dual)
     rows, scale = kept.data, np.ones(kept.kept.size)
     if standardised:
         rows, scales = standardise(rows)
@@ -88,8 +104,9 @@ def prepared(data: MediationData, *, standardised: bool) -> Prepared:
     sentences = dropped_warning(given.names, kept.reasons)
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=3)
+    sentences = [*design.chosen.warnings, *sentences]
     unnamed = dataclasses.replace(rows, names=Names())  # names are static: new ones recompile
-    return Prepared(given, kept, jax.tree.map(jnp.asarray, unnamed), scale, sentences)
+    return Prepared(given, design, kept, jax.tree.map(jnp.asarray, unnamed), scale, sentences)
 
 
 def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:
@@ -190,6 +207,28 @@ def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str,
         fields = [f if f["status"] != "OK" else stopped for f in fields]
     table |= numbers | {"selected": chosen}
     return table | {part: np.asarray([f[part] for f in fields]) for part in ("status", "reason")}
+
+
+def covariate_names(given: MediationData, wanted: Columns) -> list[str] | None:
+    """Names of some covariates; None for all."""
+    if wanted is None:
+        return None
+    return [given.names.covariates[j] for j in covariate_positions(given, wanted)]
+
+
+def with_design(prepared: Prepared, level: float, *, same: bool = True) -> dict[str, Any]:
+    """The `design` block; where the basis matters, the sentence joins the warnings.
+
+    Args:
+      prepared: the data.
+      level: of the intervals.
+      same: False where the two models have different covariates.
+    """
+    block = design_block(prepared.design, prepared.kept.data, level, compared=same)
+    for sentence in matters_sentences(block):
+        warnings.warn(sentence, stacklevel=3)
+        prepared.warnings.append(sentence)
+    return block
 
 
 def data_block(prepared: Prepared, source: DataReport | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import DataFacts, dropped_warning
+from jaxmed.analysis.design import Basis, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
@@ -19,7 +20,9 @@ from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import Source
+from jaxmed.data.independent_columns import KEPT
 from jaxmed.data.mediation_data import Names, complete_names
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.estimators.directions import conditional_moments
@@ -32,7 +35,9 @@ from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.statistics.moment_columns import (
     column_statistics,
+    covariate_codes,
     degenerate_mediators,
+    keep_covariates,
     keep_mediators,
     standardise_moments,
 )
@@ -49,6 +54,7 @@ def mediate_moments(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     replicates: int = 4000,
     leave_one_out: JointTest | None = None,
@@ -67,6 +73,8 @@ def mediate_moments(
       method: maxie, maxcor, reg_outcome, reg_exposure, directions.
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       level: of all intervals, in (0, 1).
+      basis: of the covariates: "auto" and "linear" are linear, which is all that moments have;
+        `mediate` with basis="linear" on the rows gives the same numbers.
       standardise_mediators: divide mediators by their standard deviation first.
       replicates: of the exact-law bootstrap.
       leave_one_out: the joint test with the variance from a second round over the rows.
@@ -81,20 +89,26 @@ def mediate_moments(
     Raises:
       ShapeError: p > n - 2 - q.
       InvalidDataError: constant exposure or outcome; no mediator left.
-      ValueError: settings out of range, a method that needs rows.
+      ValueError: settings out of range, a method or a basis that needs rows.
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
     _check_methods(methods)
     seed, key = parse_key(key)
-    settings = Settings(methods, level, standardise_mediators, seed, 0, 0, replicates)
+    settings = Settings(
+        methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
+    )
     say = progress or (lambda sentence: None)
     moments = _named(moments)
     facts = _facts(moments, columns, rows_dtype)
-    kept, scales = keep_mediators(moments, facts.kept), None
+    codes = covariate_codes(moments, rows_dtype)
+    design = linear_only(facts.names, facts.rows_used, basis, "moments", codes)
+    kept = keep_covariates(keep_mediators(moments, facts.kept), np.flatnonzero(codes == KEPT))
+    scales = None
     _check_primal(kept)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
+    dropped = [*design["dropped"].values(), *dropped]
     if standardise_mediators:
         kept, scales = standardise_moments(kept)
     say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")
@@ -105,7 +119,7 @@ def mediate_moments(
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     rows = without_rows(result.paths, leave_one_out)
     composites = _composites(result, kept, methods)
-    analysis = Analysis(facts, None, scales, result, law, rows, composites, dropped)
+    analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
     return MediationResult(build_record(analysis, settings, source), result)
 
 

@@ -1,6 +1,7 @@
 """All results of one analysis before they become a record."""
 
 import dataclasses
+from typing import Any
 
 from jaxmed.analysis.data_facts import DataFacts
 from jaxmed.analysis.fit import Fit
@@ -16,7 +17,8 @@ class Analysis:
     """All results of one run, still as arrays."""
 
     facts: DataFacts  # of the data as given, every mediator
-    data: MediationData | None  # rows analysed; None where only moments are at hand
+    design: dict[str, Any]  # what the covariates stand for, see `basis_effects.design_block`
+    data: MediationData | None  # rows analysed, covariates on the basis; None for moments alone
     scales: Standardisation | None
     fit: Fit
     law: dict[str, IndirectInterval]

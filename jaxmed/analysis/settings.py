@@ -19,6 +19,7 @@ class Settings:
     """
 
     methods: tuple[str, ...]
+    basis: str  # as asked for; what became of it is in the record's `design`
     level: float
     standardise: bool
     seed: int | None

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
+from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
@@ -21,6 +22,8 @@ from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.data.covariate_basis import basis_name
+from jaxmed.data.independent_columns import KEPT, IndependentColumns
 from jaxmed.data.streams import RowStream
 from jaxmed.data.transforms import Standardisation
 from jaxmed.data.validation import ShapeError
@@ -43,6 +46,7 @@ def mediate_stream(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     replicates: int = 4000,
     checkpoint: str | Path | None = None,
@@ -59,6 +63,8 @@ def mediate_stream(
       method: see `mediate_moments`; without directions in the dual.
       key: seed or JAX key.
       level: of all intervals, in (0, 1).
+      basis: of the covariates: "auto" and "linear" are linear, all that a stream has; `mediate`
+        with basis="linear" on the rows gives the same numbers.
       standardise_mediators: divide mediators by their standard deviation first.
       replicates: of the exact-law bootstrap.
       checkpoint: primal only: file from which an interrupted reading goes on.
@@ -70,11 +76,12 @@ def mediate_stream(
       InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
     """
     options: dict[str, Any] = {
-        "key": key, "level": level, "standardise_mediators": standardise_mediators,
+        "key": key, "level": level, "basis": basis, "standardise_mediators": standardise_mediators,
         "replicates": replicates, "progress": progress,
     }  # fmt: skip
     if is_dual(stream):
         return _dual(stream, method, **options)
+    check_linear(basis, "streams")  # before the reading
     found = read_moments(stream, checkpoint=checkpoint, progress=progress)
     return mediate_read(stream, found, method, **options)
 
@@ -111,6 +118,7 @@ def mediate_read(
     *,
     key: Key | int,
     level: float = 0.95,
+    basis: Basis = "auto",
     standardise_mediators: bool = True,
     replicates: int = 4000,
     progress: Progress | None = None,
@@ -124,7 +132,7 @@ def mediate_read(
             missing=source.missing | {"mediators": found.dropped},
         )
     return mediate_moments(
-        found.moments, method, key=key, level=level, replicates=replicates,
+        found.moments, method, key=key, level=level, basis=basis, replicates=replicates,
         standardise_mediators=standardise_mediators, columns=described(stream.fields),
         rows_dtype=stream.dtype, source=source, progress=progress,
     )  # fmt: skip
@@ -132,7 +140,7 @@ def mediate_read(
 
 def _dual(
     stream: RowStream, method: str | Sequence[str], *, key: Key | int, level: float,
-    standardise_mediators: bool, replicates: int, progress: Progress | None,
+    basis: Basis, standardise_mediators: bool, replicates: int, progress: Progress | None,
 ) -> MediationResult:  # fmt: skip
     methods = (method,) if isinstance(method, str) else tuple(method)
     unknown = [m for m in methods if m not in CLOSED]
@@ -143,7 +151,10 @@ def _dual(
         )
     say = progress or (lambda sentence: None)
     seed, key = parse_key(key)
-    settings = Settings(methods, level, standardise_mediators, seed, 0, 0, replicates)
+    settings = Settings(
+        methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
+    )
+    stream, design = _independent(stream, basis)
     say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")
     found = kernel_sums(
         stream, standardised=standardise_mediators, progress=_now_and_then(say, "mediators")
@@ -152,6 +163,7 @@ def _dual(
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=3)
+    dropped = [*design["dropped"].values(), *dropped]
     sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
     result = fit_kernel(found.stats, sums, methods=methods, level=level)
     say("intervals")
@@ -166,9 +178,26 @@ def _dual(
     for name in methods:
         composites |= closed_composites(result, name)
     analysis = Analysis(
-        facts, None, scales, result, law, without_rows(result.paths), composites, dropped
+        facts, design, None, scales, result, law, without_rows(result.paths), composites, dropped
     )
     return MediationResult(build_record(analysis, settings, stream.report), result)
+
+
+def _independent(stream: RowStream, basis: Basis) -> tuple[RowStream, dict[str, Any]]:
+    """The stream without covariates that are constant or dependent, and the `design` block."""
+    fields, names = stream.fields, stream.names
+    weights = None if fields.weights is None else np.asarray(fields.weights) > 0
+    covariates = np.asarray(fields.covariates)
+    codes = IndependentColumns(weights, covariates.dtype).add(covariates)
+    design = linear_only(names, stream.num_rows, basis, "streams", codes)
+    if not design["dropped"]:
+        return stream, design
+    left = tuple(design["columns"])
+    groups = tuple(tuple(c for c in group if c in left) for group in names.groups)
+    names = dataclasses.replace(names, covariates=left, groups=tuple(filter(None, groups)))
+    kept: Any = np.ascontiguousarray(covariates[:, codes == KEPT])
+    fields = dataclasses.replace(fields, covariates=kept, names=names)
+    return dataclasses.replace(stream, fields=fields), design
 
 
 def _facts(stream: RowStream, found: KernelSums) -> DataFacts:

@@ -2,6 +2,7 @@
 
 from jaxmed.data import datasets
 from jaxmed.data.columns import Factor
+from jaxmed.data.covariate_basis import CovariateBasis, covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frames import FrameResult, from_frame, from_frame_with_report
 from jaxmed.data.levels import LevelsData, levels_from_frame
@@ -25,6 +26,7 @@ from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.data.where import WhereError
 
 __all__ = [
+    "CovariateBasis",
     "DataReport",
     "Factor",
     "FileOptions",
@@ -40,6 +42,7 @@ __all__ = [
     "UnknownColumnError",
     "WhereError",
     "column_scales",
+    "covariate_basis",
     "datasets",
     "drop_degenerate",
     "from_frame",

@@ -23,6 +23,7 @@ class Names:
     outcome: str = "outcome"
     mediators: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()  # covariates that are the 0/1 columns of one factor
 
 
 @pytree
@@ -73,7 +74,8 @@ def mediation_data(
     Raises:
       ShapeError: lengths differ, no mediator, or fewer than 3 rows with weight.
       InvalidDataError: NaN or infinity (column, count and first row are named), a constant
-        exposure, dependent covariates, negative weights, values outside the range of the dtype.
+        exposure, negative weights, values outside the range of the dtype. Constant and dependent
+        covariates stay as given: `covariate_basis` leaves them out by name.
       TypeError: masked, object, string, longdouble or complex columns.
     """
     if nan_policy not in ("error", "drop"):
@@ -159,7 +161,6 @@ def _checked(columns: Sequence[np.ndarray | None], names: Names) -> MediationDat
         if (w > 0).sum() < 3:
             raise ShapeError(f"{(w > 0).sum()} rows have a non-zero weight: at least 3 are needed")
     validation.check_exposure(x, w, names.exposure)
-    validation.check_covariates(c, w, names.covariates)
     return MediationData(x, m, y, c, w, names)  # pyright: ignore[reportArgumentType]
 
 
@@ -195,7 +196,7 @@ def complete_names(names: Names | Mapping[str, Any] | None, p: int, q: int) -> N
 
     Raises:
       ShapeError: the number of names is not the number of columns.
-      ValueError: an unknown key, or a name used twice.
+      ValueError: an unknown key, a name used twice, or a group with another name.
     """
     if names is None:
         names = Names()
@@ -203,7 +204,7 @@ def complete_names(names: Names | Mapping[str, Any] | None, p: int, q: int) -> N
         unknown = set(names) - {field.name for field in dataclasses.fields(Names)}
         if unknown:
             raise ValueError(
-                f"names has no {sorted(unknown)}: exposure, outcome, mediators, covariates"
+                f"names has no {sorted(unknown)}: exposure, outcome, mediators, covariates, groups"
             )
         names = Names(**names)
     mediators = tuple(names.mediators) or tuple(f"m{j + 1}" for j in range(p))
@@ -213,4 +214,12 @@ def complete_names(names: Names | Mapping[str, Any] | None, p: int, q: int) -> N
             raise ShapeError(f"there are {len(given)} names for {count} {what}")
     if len(set(mediators)) < p or len(set(covariates)) < q:
         raise InvalidDataError("two mediators or two covariates have the same name")
-    return Names(str(names.exposure), str(names.outcome), mediators, covariates)
+    groups = tuple(tuple(group) for group in names.groups)
+    members = [name for group in groups for name in group]
+    strangers = sorted(set(members) - set(covariates))
+    if strangers or len(set(members)) < len(members):
+        raise InvalidDataError(
+            "groups hold names of covariates, each in one factor only; "
+            + (f"{strangers[0]!r} is none" if strangers else "one comes twice")
+        )
+    return Names(str(names.exposure), str(names.outcome), mediators, covariates, groups)

@@ -213,35 +213,6 @@ def check_exposure(exposure: np.ndarray, weights: np.ndarray | None, name: str) 
         )
 
 
-def check_covariates(
-    covariates: np.ndarray, weights: np.ndarray | None, names: Sequence[str]
-) -> None:
-    """Refuse covariates that are constant or linearly dependent, which would miscount df.
-
-    Raises:
-      InvalidDataError: the first covariate that is a linear function of those before it.
-    """
-    used = covariates if weights is None else covariates[weights > 0]
-    if used.shape[1] == 0:
-        return
-    scaled = np.asarray(used, "f8")
-    scaled = scaled / np.maximum(np.abs(scaled).max(axis=0), np.finfo("f8").tiny)
-    # Centred first, so that a large mean costs no digits; then each pivot against its column.
-    centred = scaled - scaled.mean(axis=0)
-    spread = np.sqrt(np.square(centred).sum(axis=0))
-    triangle: Any = np.linalg.qr(centred, mode="r")
-    pivots = np.zeros(used.shape[1])
-    pivots[: min(triangle.shape)] = np.abs(np.diag(triangle))
-    rounding = ROUNDING_SPREAD[covariates.dtype]
-    dependent = (pivots <= 100 * rounding * spread) | (spread <= rounding * np.sqrt(used.shape[0]))
-    if dependent.any():
-        name = names[int(dependent.argmax())]
-        raise InvalidDataError(
-            f"covariate {name!r} is constant or a linear function of the covariates before it on "
-            "the rows used: leave it out"
-        )
-
-
 def case_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:
     """Case weights scaled to sum to the number of non-zero ones.
 

@@ -33,7 +33,7 @@ class DoubleSelectionDetails:
 
 def double_selection(
     *,
-    basis: Basis = "splines",
+    basis: Basis = "given",
     penalty: sp.Penalty = "cv",
     folds: int = 5,
     fold_ids: ArrayLike | None = None,
@@ -55,8 +55,8 @@ def double_selection(
     total = direct + indirect to rounding (same covariates in both models).
 
     Args:
-      basis: of the covariates: "splines" (cubic, knots at the quartiles, products of two),
-        "linear", or a function (covariates, weights) -> [n, r].
+      basis: of the covariates: "given" (as they are, or the columns of `covariate_basis`), a
+        name of `covariate_basis`, or a function (covariates, weights) -> [n, r].
       penalty: of the lasso of the exposure: "cv", the minimum of the cross-validated loss; "zz",
         the smallest penalty whose variance factor is within `inflation` of that: wider, and right
         under denser signals.
@@ -128,7 +128,7 @@ def double_selection(
         whole = sp.moments(ready)
         parts = sp.moments_of_folds(ready, drawn, folds)
         outcome = sp.outcome_support(
-            whole, rows.count, 1 + rows.outcome_base.shape[1], patience=patience, **grid
+            whole, rows.count, 1 + legs.outcome_rank, patience=patience, **grid
         )
         exposure = sp.exposure_support(
             whole, parts, ready.alpha,

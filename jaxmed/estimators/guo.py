@@ -242,7 +242,7 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
 def _authors_variances(legs: Legs, found: Refit) -> tuple[EffectVariances, Array]:
     """Variances of the source: the path part from the difference of two residual variances."""
     rows = legs.rows
-    df = rows.count - 1 - rows.outcome_base.shape[1]
+    df = rows.count - 1 - legs.outcome_rank
     total_sigma2 = jnp.sum(rows.weights * legs.outcome**2) / df
     path_sigma2 = jnp.maximum(total_sigma2 - found.sigma2, 0)
     # sigma1^2 B / n: what both variances share, and what they lose in the total's.

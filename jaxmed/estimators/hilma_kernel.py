@@ -59,7 +59,7 @@ def moments_of(legs: Legs, *, standardise: bool, complete: bool) -> Moments:
     mediators = legs.mediators + jnp.where(legs.constant, 0, exposure[:, None] * legs.outcome_alpha)
     outcome = legs.outcome + exposure * legs.total
     columns = jnp.concatenate([mediators, exposure[:, None]], axis=1)
-    q = rows.outcome_base.shape[1] - 1
+    q = legs.outcome_rank - 1
     n = rows.count - q
 
     def deviation(x: Array) -> Array:

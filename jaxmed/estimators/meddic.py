@@ -193,7 +193,7 @@ def _assembled(legs: Legs, model: _Model, cut: float, adjust: str, level: float)
     rows, w = legs.rows, legs.rows.weights
     p = legs.constant.shape[0]
     # Influence of every row on the total and on the direct effect.
-    inflate = sqrt(divide(rows.count, rows.count - 1 - rows.outcome_base.shape[1]))
+    inflate = sqrt(divide(rows.count, rows.count - 1 - legs.outcome_rank))
     total = legs.exposure / legs.outcome_exposure_ss * legs.outcome * inflate
     direct = model.scores * model.residual
     difference = total - direct

@@ -20,7 +20,7 @@ class OlsDetails:
 
 def ols(
     *,
-    basis: Basis = "splines",
+    basis: Basis = "given",
     variance: Variance = "difference",
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
@@ -33,16 +33,16 @@ def ols(
     product-of-normals interval. Deterministic: the key may be None.
 
     Args:
-      basis: of the covariates: "splines" (cubic, knots at the quartiles, products of two),
-        "linear", or a function (covariates, weights) -> [n, r].
+      basis: of the covariates: "given" (as they are, or the columns of `covariate_basis`), a
+        name of `covariate_basis`, or a function (covariates, weights) -> [n, r].
       variance: of the noise of alpha in the indirect effect: "difference", or "path_sum", which
         is 10-35 % too wide at many mediators and is needed where the models' covariates differ.
       covariates_mediator: names or positions; all if None.
       covariates_outcome: as the last, of the outcome model.
       level: of the intervals.
     Returns:
-      Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - q - 3):
-      `double_selection` is for those data. Constant mediators are left out.
+      Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - r - 2, r the
+      rank of the base): `double_selection` is for those data. Constant mediators are left out.
     Raises:
       ValueError: an unknown option; "difference" with different covariates (while tracing).
     Source: specification of the intervals, section 1. Valid for any signal, dense or sparse,

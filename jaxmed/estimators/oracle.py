@@ -20,7 +20,7 @@ from jaxmed.typing import Array, Estimator, Key
 
 def oracle(
     support: Sequence[int],
-    basis: Basis = "linear",
+    basis: Basis = "given",
     *,
     variance: Variance = "sandwich",
     covariates_mediator: Columns = None,

@@ -36,6 +36,8 @@ from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 Tuning = Literal["bic", "ebic", "cv"]
+# "curves": the method's own splines of every covariate, see `knots` and `tensor`.
+Curves = Literal["curves"] | Basis
 
 
 @pytree
@@ -53,7 +55,7 @@ class PlsemDetails:
 
 def plsem(
     *,
-    basis: Basis = "splines",
+    basis: Curves = "curves",
     knots: int | None = None,
     tensor: bool | Literal["full"] = False,
     tuning: Tuning = "bic",
@@ -77,7 +79,9 @@ def plsem(
     gives effects and intervals.
 
     Args:
-      basis: of the covariates: "splines", "linear", or a function (covariates, weights) -> [n, r].
+      basis: of the covariates: "curves", the method's own splines with `knots` and `tensor`;
+        "given" for data of `covariate_basis`, as `jaxmed.compare` does; a name of it, or a
+        function (covariates, weights) -> [n, r].
       knots: interior knots of each covariate; ceil(n^(1/5)) if None, n the rows of the data.
       tensor: products of two covariates: True for x_j x_k, "full" for those of their splines.
       tuning: "bic", "ebic" or "cv", the last with folds drawn from the key.
@@ -104,7 +108,8 @@ def plsem(
     Source: Cai, Zhu, Huang and Ghosh (2022, CSDA 174:107501), reconstructed from the description
       in Zhang et al. (2026): no code of it is public.
     """
-    check_basis(basis)
+    if basis != "curves":
+        check_basis(basis)
     check_adjust(adjust)
     check_support_variance(variance)
     if init != "auto":
@@ -114,11 +119,12 @@ def plsem(
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         n, p = data.mediators.shape
         rows = rows_of(data, covariates_mediator, covariates_outcome)
-        curves = basis
-        if basis == "splines":
+        if basis == "curves":
             count = math.ceil(n**0.2) if knots is None else knots
             curves = functools.partial(spline_basis, knots=count, tensor=tensor, kind="bspline")
-        rows = with_basis(rows, curves)
+            rows = with_basis(rows, curves)
+        else:
+            rows = with_basis(rows, basis)
         legs = legs_of(rows)
         first = _first_stage(init, n, p + 1 + rows.outcome_base.shape[1])
         limit = min(p, n // 2, max(1, int(n / math.log(n))) if max_selected is None

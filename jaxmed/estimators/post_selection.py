@@ -22,7 +22,7 @@ class PostSelectionDetails:
 
 def post_selection(
     *,
-    basis: Basis = "splines",
+    basis: Basis = "given",
     num_penalties: int = 40,
     penalty_ratio: float = 0.02,
     patience: int = 10,
@@ -68,7 +68,7 @@ def post_selection(
         legs = legs_of(rows)
         whole = sp.moments(sp.standardised(legs))
         outcome = sp.outcome_support(
-            whole, rows.count, 1 + rows.outcome_base.shape[1],
+            whole, rows.count, 1 + legs.outcome_rank,
             num_penalties=num_penalties, ratio=penalty_ratio, patience=patience,
         )  # fmt: skip
         fit = outcome_fit(legs, outcome.selected, variance=variance)

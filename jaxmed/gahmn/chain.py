@@ -61,7 +61,7 @@ def chain(
     generator: Generator = improved(),  # noqa: B008, frozen
     seeds: int = 1,
     adjust: Adjust = "sparse",
-    basis: Basis = "splines",
+    basis: Basis = "splines_all_products",
     level: float = 0.95,
 ) -> Chain:
     """Effects through the first block only, the second only, both in turn, and the rest.

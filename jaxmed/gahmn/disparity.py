@@ -71,7 +71,7 @@ def disparity(
     seeds: int = 1,
     draws: int = 50,
     adjust: Adjust = "auto",
-    basis: Basis = "splines",
+    basis: Basis = "splines_all_products",
     level: float = 0.95,
 ) -> Disparity:
     """Parts of E[Y | G=1] - E[Y | G=0] through sets of mediators.

@@ -1,16 +1,18 @@
 """GAHMN as an estimator: trained generators, and effects with an interval that covers."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.parts.assemble import mediator_effects
+from jaxmed.estimators.parts.basis import Basis, check_basis
 from jaxmed.estimators.parts.effects_of_record import check_level
 from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
@@ -34,6 +36,8 @@ def gahmn(
     *,
     interval: IntervalKind = "auto",
     nuisance: Nuisance = "splines",
+    basis: Basis = "splines_all_products",
+    network_covariates: Sequence[int] | None = None,
     n_seeds: int = 1,
     penalty: Literal["given", "path"] = "given",
     holdout: float = 0.0,
@@ -57,6 +61,10 @@ def gahmn(
         "ols" with at least four rows per mediator and basis column, else "double_selection".
       nuisance: curves of the covariates behind "ols", "double_selection" and "refit": "splines", or
         the "generator"'s conditional means.
+      basis: of the covariates behind "splines": the splines with all products that the published
+        studies had; "given" for data of `jaxmed.covariate_basis`, or another of its names.
+      network_covariates: positions of the covariates that the generators see, which learn curves
+        of their own; all if None.
       n_seeds: trainings; 5 advised where the adversarial estimate is used.
       penalty: "given" in the configuration, or "path": for either block the best of 8 multiples by
         its held-out conditional-mean loss, 8 trainings more. Where the exposure moves mediators by
@@ -80,6 +88,7 @@ def gahmn(
     """
     config = improved() if config is None else config
     check_level(level)
+    check_basis(basis)
     _check(interval, nuisance, penalty, n_seeds, holdout, resamples, batch)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
@@ -89,10 +98,14 @@ def gahmn(
         split, training, own = jax.random.split(key, 3)
         if holdout:
             data = _rows(data, holdout_rows(split, data.exposure.shape[0], holdout)[0])
-        details = _trained(training, data, config, n_seeds, penalty, arms, batch)
+        raw = jnp.asarray(data.covariates)
+        if network_covariates is not None:
+            raw = raw[:, list(network_covariates)]
+        seen = dataclasses.replace(data, covariates=raw, names=Names())
+        details = _trained(training, seen, config, n_seeds, penalty, arms, batch)
         if interval == "bootstrap":
-            return _bootstrap(own, data, config, details, arms, resamples, batch, level)
-        return reported(own, data, details, interval, nuisance, level)
+            return _bootstrap(own, seen, config, details, arms, resamples, batch, level)
+        return reported(own, data, details, interval, nuisance, level, basis=basis, raw=raw)
 
     return estimate
 

@@ -147,7 +147,7 @@ def spline_legs(data: Scaled) -> Legs:
     plain = MediationData(
         data.exposure, data.mediators, data.outcome, data.covariates, data.weights
     )
-    return legs_of(with_basis(rows_of(plain), "splines"))
+    return legs_of(with_basis(rows_of(plain), "splines_all_products"))
 
 
 def warm_start(data: Scaled) -> tuple[Array, Array, Array, Array]:
@@ -161,7 +161,7 @@ def warm_start(data: Scaled) -> tuple[Array, Array, Array, Array]:
     legs = spline_legs(data)
     rows = legs.rows
     found = sp.outcome_support(
-        sp.moments(sp.standardised(legs)), rows.count, 1 + rows.outcome_base.shape[1], **PATH
+        sp.moments(sp.standardised(legs)), rows.count, 1 + legs.outcome_rank, **PATH
     )
     fit = outcome_fit(legs, found.selected, variance="path_sum")
     usable = jnp.isfinite(fit.direct) & jnp.all(jnp.isfinite(fit.beta) | ~found.selected)

@@ -55,7 +55,7 @@ def policy_value(
     generator: Generator = improved(),  # noqa: B008, frozen
     seeds: int = 1,
     draws: int = 50,
-    basis: Basis = "splines",
+    basis: Basis = "splines_all_products",
     level: float = 0.95,
 ) -> PolicyValue:
     """V(pi) = E[Y(pi(X), M(pi(X)))]: the mean outcome if everybody were treated by the rule.

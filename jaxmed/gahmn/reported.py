@@ -17,42 +17,45 @@ from jaxmed.estimators.parts.partially_linear import outcome_fit
 from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.gahmn.adversarial import GahmnDetails
 from jaxmed.gahmn.fitted import Fitted, one_seed
-from jaxmed.typing import Key
+from jaxmed.typing import Array, Key
 
 __all__ = ["interval_of", "reported"]
 
 
-def _curve_free(key: Key, data: MediationData, fitted: Fitted) -> MediationData:
+def _curve_free(key: Key, data: MediationData, raw: Array, fitted: Fitted) -> MediationData:
     """Mediators and outcome minus the generators' conditional means at control."""
-    covariates = jnp.asarray(data.covariates)
+    covariates = jnp.asarray(raw)
     nobody = jnp.full(covariates.shape[0], fitted.scale.arms.control)
     curve = fitted.mediator_mean(nobody, covariates)
     level = fitted.outcome_mean(key, nobody, curve, covariates)
     return dataclasses.replace(
         data, mediators=jnp.asarray(data.mediators) - curve,
-        outcome=jnp.asarray(data.outcome) - level,
+        outcome=jnp.asarray(data.outcome) - level, covariates=covariates,
     )  # fmt: skip
 
 
-def interval_of(interval: str, data: MediationData, nuisance: str) -> str:
+def interval_of(
+    interval: str, data: MediationData, nuisance: str, basis: Basis = "splines_all_products"
+) -> str:
     """The interval itself where "auto" was asked for, by the sizes of the data.
 
     Args:
       interval: see `gahmn`, all but "bootstrap".
       data: training rows; shapes are looked at.
       nuisance: see `gahmn`.
+      basis: of the covariates, but for the nuisance "generator".
     """
     if interval != "auto":
         return interval
     n, p = data.mediators.shape
-    basis: Basis = "linear" if nuisance == "generator" else "splines"
+    basis = "linear" if nuisance == "generator" else basis
     shape = jax.eval_shape(lambda d: with_basis(rows_of(d), basis).mediator_base, data)
     return "ols" if n >= FEW * (p + shape.shape[1]) else "double_selection"
 
 
 def reported(
     key: Key, data: MediationData, details: GahmnDetails, interval: str, nuisance: str,
-    level: float,
+    level: float, *, basis: Basis = "splines_all_products", raw: Array | None = None,
 ) -> Estimate:  # fmt: skip
     """The effects of record, with the generators in the details.
 
@@ -63,12 +66,15 @@ def reported(
       interval: see `gahmn`, all but "bootstrap".
       nuisance: see `gahmn`.
       level: of the intervals.
+      basis: of the covariates, but for the nuisance "generator": "given" for data of
+        `covariate_basis`.
+      raw: covariates [n, q] that the generators were trained on; those of the data if None.
     """
-    interval = interval_of(interval, data, nuisance)
-    basis: Basis = "splines"
+    interval = interval_of(interval, data, nuisance, basis)
+    raw = jnp.asarray(data.covariates) if raw is None else raw
     drawn, folds = jax.random.split(key)
     if nuisance == "generator":
-        basis, data = "linear", _curve_free(drawn, data, one_seed(details.fitted, 0))
+        basis, data = "linear", _curve_free(drawn, data, raw, one_seed(details.fitted, 0))
     if interval == "ols":
         found = ols(basis=basis, level=level)(None, data)
     elif interval == "double_selection":

@@ -48,7 +48,7 @@ def shift_value(
     seeds: int = 1,
     draws: int = 50,
     adjust: Adjust = "auto",
-    basis: Basis = "splines",
+    basis: Basis = "splines_all_products",
     level: float = 0.95,
 ) -> ShiftValue:
     """V(delta) = E[Y(T, M_S + delta)]: the mean outcome if some mediators were moved.

@@ -114,7 +114,7 @@ def on_mediators(legs: Legs, column: Array, selected: Array) -> LeastSquares:
     back = divide(back, size[:, None])
     found = matmul(back, w * column)
     count = jnp.sum(selected)
-    df = legs.rows.count - 1 - legs.rows.outcome_base.shape[1] - count
+    df = legs.rows.count - 1 - legs.outcome_rank - count
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT))
     lost = jnp.where(st.is_fatal(code), jnp.nan, 0).astype(column.dtype)
@@ -210,7 +210,7 @@ def select(
         return usable, jnp.int32(st.OK)
     ready = sp.standardised(legs)
     whole = sp.moments(ready)
-    free = 1 + legs.rows.outcome_base.shape[1]
+    free = 1 + legs.outcome_rank
     outcome = sp.outcome_support(whole, legs.rows.count, free, **GRID)
     if adjust == "sparse":
         return (outcome.selected | forced) & usable, outcome.status
@@ -249,6 +249,6 @@ def support_of(
         gram(columns), jnp.zeros(p, column.dtype), matmul(scaled, columns),
         jnp.ones((), column.dtype), jnp.sum(scaled * scaled), jnp.sum(share),
     )  # fmt: skip
-    free = 1 + legs.rows.outcome_base.shape[1]
+    free = 1 + legs.outcome_rank
     found = sp.outcome_support(moments, legs.rows.count, free, **GRID)
     return found.selected & allowed, found.status

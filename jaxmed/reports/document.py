@@ -10,6 +10,7 @@ from jaxmed.reports import access
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.captions import CAPTIONS, caption
+from jaxmed.reports.design import design_lines
 from jaxmed.reports.record import Record
 from jaxmed.reports.style import require
 from jaxmed.reports.text import regime_sentence
@@ -80,6 +81,7 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "question": question(record).replace("->", "→"),
         "headline": found.headline,
         "sentences": [fmt.typographic_numbers(text) for text in found.sentences],
+        "design": [fmt.typographic_numbers(line) for line in design_lines(document)],
         "regime": regime_sentence(record),
         "dual": access.is_dual(record),
         "keys": _key_numbers(record),

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.reports.design import design_lines
 from jaxmed.reports.format import interval, number
 from jaxmed.reports.record import strict
 from jaxmed.reports.style import ACCENT, CONCORDANT, INK, MUTED, SUPPRESSION, new_figure, style
@@ -20,6 +22,7 @@ COLUMNS = (
     ("proportion_mediated", "mediated"),
     ("auc", "AUC"),
 )
+WIDTH = 98
 COLOURS = (CONCORDANT, SUPPRESSION, ACCENT, MUTED)
 
 
@@ -27,10 +30,20 @@ def summary_of_evaluation(document: dict[str, Any]) -> str:
     """The table of both parts for a terminal, fifths of the composite below it."""
     settings, data = document["settings"], document["data"]
     lines = [
+        *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in design_lines(document)),
         f"{settings['exposure']} -> {data['num_mediators_analysed']} mediators -> "
         f"{settings['outcome']}: {data['train_rows']} training rows, {data['test_rows']} test rows "
-        f"(seed {settings['seed']})"
+        f"(seed {settings['seed']})",
     ]
+    whole = data.get("total")
+    if whole:
+        entry = whole["whole"]
+        lines.append(
+            f"total effect: {number(entry['estimate'])} "
+            f"{interval(entry['lower'], entry['upper'])} of the whole table, "
+            f"{number(whole['train'])} of the training rows, {number(whole['test'])} of the test "
+            "rows"
+        )
     head = f"{'':14s}" + "".join(f"{title:>12s}" for _, title in COLUMNS) + f"{'selected':>10s}"
     for part in ("train", "test"):
         lines += ["", f"{part} rows", head]
@@ -45,6 +58,9 @@ def summary_of_evaluation(document: dict[str, Any]) -> str:
     for row in _part(document, "test"):
         cells = "".join(f"{number(mean):>10s}" for mean in row["group_means"])
         lines.append(f"{row['label']:14s}{cells}")
+    warnings = [f"warning: {text}" for text in document.get("warnings", ())]
+    if warnings:
+        lines += ["", *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in warnings)]
     return "\n".join(lines)
 
 

@@ -9,6 +9,10 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
     data          source, rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
                   exposure / outcome / covariates (name, mean, sd, minimum, maximum),
                   dropped_mediators (name, status, reason)
+    design        basis, chosen_by, rank, columns, dropped (name -> sentence), rows, sentence;
+                  linear (total, direct, indirect under linear covariates, sentence; null where
+                  the basis is linear); matters (basis, rank, the effects under a richer basis,
+                  shifts in standard errors, moved, sentence; null where nothing is compared)
     paths         regime, route, condition, dimension, residual_df, cosine, angle_degrees,
                   exposure_r2 (of the exposure on the mediators), outcome_r2 (of the outcome on the
                   mediators

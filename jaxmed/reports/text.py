@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from jaxmed.reports import access
+from jaxmed.reports.design import design_lines
 from jaxmed.reports.format import (
     MISSING,
     count,
@@ -42,6 +43,7 @@ _SIGN = {
 def summary(record: Record) -> str:
     """A readable account of the analysis: at most about 60 lines of at most 100 columns."""
     parts = (
+        _covariates,
         _head,
         _paths,
         _effects,
@@ -54,6 +56,11 @@ def summary(record: Record) -> str:
     )
     blocks = ("\n".join(part(record)) for part in parts)
     return "\n\n".join(block for block in blocks if block)
+
+
+def _covariates(record: Record) -> Iterator[str]:
+    for line in design_lines(record.document):
+        yield from _wrap(line, "")
 
 
 def _head(record: Record) -> Iterator[str]:

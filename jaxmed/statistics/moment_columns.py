@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed import status
+from jaxmed.data.independent_columns import CONSTANT, DEPENDENT, KEPT
 from jaxmed.data.transforms import Standardisation
 from jaxmed.data.validation import ROUNDING_SPREAD, InvalidDataError
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -13,7 +14,9 @@ from jaxmed.typing import ArrayLike
 
 __all__ = [
     "column_statistics",
+    "covariate_codes",
     "degenerate_mediators",
+    "keep_covariates",
     "keep_mediators",
     "standardise_moments",
 ]
@@ -59,6 +62,52 @@ def degenerate_mediators(moments: CrossMoments, dtype: Any = None) -> np.ndarray
             if close.any():
                 reasons[j] = status.DUPLICATE_MEDIATOR
     return reasons
+
+
+def covariate_codes(moments: CrossMoments, dtype: Any = None) -> np.ndarray:
+    """Which covariates `data.independent_columns` would keep, from moments alone.
+
+    Args:
+      moments: concrete.
+      dtype: of the rows behind them; the moments' if None.
+    Returns:
+      [q] of KEPT, DEPENDENT (on those before it) and CONSTANT.
+    """
+    q = moments.num_covariates
+    rounding = ROUNDING_SPREAD[np.dtype(moments.comoment.dtype if dtype is None else dtype)]
+    mean, sd = (values[:q] for values in column_statistics(moments))
+    codes = np.where(sd <= rounding * np.abs(mean), CONSTANT, DEPENDENT)
+    square = np.asarray(moments.comoment, np.float64)[:q, :q]
+    size = np.sqrt(np.maximum(np.diagonal(square), 0))
+    size = np.where(codes == CONSTANT, 1, size)
+    left = square / size / size[:, None]
+    # Of squares: a pivot is known to some roundings of the sums only.
+    least = max((100 * rounding) ** 2, ROUNDINGS * np.finfo(moments.comoment.dtype).eps)
+    for j in np.flatnonzero(codes == DEPENDENT):
+        if left[j, j] > least:
+            codes[j] = KEPT
+            left = left - np.outer(left[:, j], left[j]) / left[j, j]
+    return codes
+
+
+def keep_covariates(moments: CrossMoments, kept: ArrayLike) -> CrossMoments:
+    """Moments of a subset of the covariates, by position."""
+    q, kept = moments.num_covariates, np.asarray(kept, int)
+    if kept.size == q:
+        return moments
+    chosen = np.concatenate([kept, np.arange(q, moments.mean.shape[0])])
+    names = moments.names
+    if names.covariates:
+        left = tuple(names.covariates[j] for j in kept)
+        groups = tuple(tuple(c for c in group if c in left) for group in names.groups)
+        names = dataclasses.replace(names, covariates=left, groups=tuple(filter(None, groups)))
+    return dataclasses.replace(
+        moments,
+        mean=np.asarray(moments.mean)[chosen],
+        comoment=np.asarray(moments.comoment)[np.ix_(chosen, chosen)],
+        num_covariates=int(kept.size),
+        names=names,
+    )
 
 
 def keep_mediators(moments: CrossMoments, kept: ArrayLike) -> CrossMoments:

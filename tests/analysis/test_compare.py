@@ -102,7 +102,7 @@ def stubs():
 def result(stubs):
     names = ["plain", "copied", "noisy", "flaky", "refusing", "reference"]
     with pytest.warns(UserWarning) as told:
-        found = compare(rows(), names, key=SEED, bootstrap=B)
+        found = compare(rows(), names, key=SEED, bootstrap=B, basis="linear")
     assert {str(w.message) for w in told} == {
         "Refusing: has no use for these data",
         "Reference: the release divides by zero",
@@ -161,7 +161,7 @@ def test_a_method_that_refuses_has_its_reason_and_stops_no_other(result):
 
 
 def test_another_method_changes_no_number(result):
-    alone = compare(rows(), ["noisy"], key=SEED, bootstrap=B, chunk=4)["noisy"]
+    alone = compare(rows(), ["noisy"], key=SEED, bootstrap=B, basis="linear", chunk=4)["noisy"]
     timed = ("seconds", "bootstrap_seconds")
     for name, value in alone.items():
         if name not in timed and isinstance(value, float):
@@ -202,7 +202,7 @@ def test_configured_estimators_by_label():
 
 def test_case_weights_take_part_in_resamples():
     weights = np.random.default_rng(0).uniform(0.2, 3, N)
-    row = compare(rows(weights=weights), ["plain"], key=SEED, bootstrap=B)["plain"]
+    row = compare(rows(weights=weights), ["plain"], key=SEED, bootstrap=B, basis="linear")["plain"]
     lower = np.quantile(oracle_draws(weights)[0], 0.025, axis=0)
     assert row["total_bootstrap_lower"] == pytest.approx(lower[2], rel=1e-8)
     assert row["indirect_bootstrap_lower"] == pytest.approx(lower[1], rel=1e-8)

@@ -172,7 +172,7 @@ def test_same_seed_same_record(primal):
 
 def test_single_mediator_is_the_baron_kenny_product():
     data = problem(np.random.default_rng(0), 80, 1, 2)
-    result = mediate(data, key=0, permutations=19, replicates=100, folds=2)
+    result = mediate(data, key=0, permutations=19, replicates=100, folds=2, basis="linear")
     first = np.column_stack([np.ones(80), data.covariates, data.exposure])
     alpha = np.linalg.lstsq(first, data.mediators[:, 0], rcond=None)[0][3]
     second = np.column_stack([first, data.mediators[:, 0]])

@@ -1,10 +1,13 @@
 """Spline bases against splines written out, and what they must do with awkward covariates."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxmed.data.basis_columns import weighted_quantiles
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts import basis as parts
 from jaxmed.estimators.parts import rows as rows_module
@@ -81,12 +84,14 @@ def test_weights_are_copies(covariates):
     where = np.repeat(np.arange(N), weights.astype(int))
     copied = jnp.asarray(covariates[where])
     probabilities = jnp.asarray([0.1, 0.5, 0.8])
-    found = jax.jit(parts.weighted_quantiles)(
+    found = jax.jit(functools.partial(weighted_quantiles, jnp))(
         jnp.asarray(covariates), jnp.asarray(weights), probabilities
     )
+    host = weighted_quantiles(np, covariates, weights, np.asarray(probabilities))
     rtol = 1e-12 if TIGHT else 1e-4
     expected = np.quantile(covariates[where], probabilities, axis=0)
     np.testing.assert_allclose(found, expected, rtol=rtol)
+    np.testing.assert_allclose(host, expected, rtol=rtol)
     for tensor in (True, "full"):
         once = spline_basis(
             jnp.asarray(covariates), jnp.asarray(weights), tensor=tensor, kind="bspline"
@@ -128,14 +133,15 @@ def data_of(covariates):
 def test_with_basis_replaces_both_bases(covariates):
     rows = rows_of(data_of(covariates))
     assert parts.with_basis(rows, "linear") is rows
-    splines = with_basis(rows, "splines")
+    assert parts.with_basis(rows, "given") is rows
+    splines = with_basis(rows, "splines_all_products")
     assert splines.mediator_base.shape == splines.outcome_base.shape == (N, 14)
     np.testing.assert_array_equal(splines.mediator_base[:, 0], 1)
-    apart = with_basis(rows_of(data_of(covariates), [0], [0, 1]), "splines")
+    apart = with_basis(rows_of(data_of(covariates), [0], [0, 1]), "splines_all_products")
     assert apart.mediator_base.shape == (N, 7) and apart.outcome_base.shape == (N, 14)
     own = with_basis(rows, lambda x, weights: jnp.sin(x))
     np.testing.assert_allclose(own.outcome_base[:, 1:], np.sin(covariates), atol=1e-4)
-    empty = with_basis(rows_of(data_of(covariates), [], []), "splines")
+    empty = with_basis(rows_of(data_of(covariates), [], []), "splines_all_products")
     assert empty.mediator_base.shape == (N, 1)
 
 

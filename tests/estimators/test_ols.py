@@ -15,7 +15,7 @@ from jaxmed.estimators.parts.basis import default_splines
 N, P, Q = 90, 7, 2
 FITTED = {
     (basis, variance): jax.jit(ols(basis=basis, variance=variance))
-    for basis in ("splines", "linear")
+    for basis in ("splines_all_products", "linear")
     for variance in ("difference", "path_sum")
 }
 X64 = jax.config.jax_enable_x64
@@ -35,13 +35,15 @@ def problem(n=N, p=P, q=Q, seed=0):
 def oracle(data, basis):
     ones = np.ones((len(data.exposure), 1))
     x = data.covariates
-    if basis == "splines":
+    if basis == "splines_all_products":
         x = np.asarray(default_splines(x, ones[:, 0]))
     return Problem(data.exposure, data.mediators, data.outcome, np.c_[ones, x])
 
 
 @pytest.mark.skipif(not X64, reason="compared in float64")
-@pytest.mark.parametrize(("basis", "variance"), [("splines", "difference"), ("linear", "path_sum")])
+@pytest.mark.parametrize(
+    ("basis", "variance"), [("splines_all_products", "difference"), ("linear", "path_sum")]
+)
 def test_against_explicit_matrices(basis, variance):
     data = problem()
     peer, found = oracle(data, basis), FITTED[basis, variance](None, data)
@@ -61,11 +63,11 @@ def test_against_explicit_matrices(basis, variance):
 @pytest.mark.slow
 def test_parts_add_up_and_the_total_is_that_without_mediators():
     data = problem()
-    found = FITTED["splines", "path_sum"](None, data)
+    found = FITTED["splines_all_products", "path_sum"](None, data)
     whole = found.effects.direct + found.effects.indirect
     np.testing.assert_allclose(found.effects.total, whole, atol=EXACT)
     np.testing.assert_allclose(np.sum(found.mediators.indirect), found.effects.indirect, atol=EXACT)
-    peer = oracle(data, "splines")
+    peer = oracle(data, "splines_all_products")
     np.testing.assert_allclose(whole, peer.total, atol=EXACT)
     # IF of the total: t r / S through the outcome noise, and the noise of alpha.
     residual = peer.fit(np.arange(P))
@@ -107,7 +109,7 @@ def test_units_and_order_of_mediators():
     moved = MediationData(
         data.exposure, (data.mediators * scale)[:, order], data.outcome, data.covariates
     )
-    fit = FITTED["splines", "difference"]
+    fit = FITTED["splines_all_products", "difference"]
     one, two = fit(None, data), fit(None, moved)
     np.testing.assert_allclose(one.effects.indirect, two.effects.indirect, rtol=CLOSE)
     np.testing.assert_allclose(

@@ -12,6 +12,7 @@ from jaxmed.simulate.partially_linear import partially_linear, sample
 from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.task import study_task
 
+BASIS = "splines_all_products"  # curves of two covariates confound
 REPLICATES, ROWS, P = 200, 800, 100
 MODEL = partially_linear("A/4", P)
 
@@ -32,9 +33,9 @@ def test_weak_signals():
     task = study_task(
         lambda key, model: sample(key, model, ROWS),
         {
-            "ols": ols(),
-            "double": double_selection(nodewise=False),
-            "refit": post_selection(),
+            "ols": ols(basis=BASIS),
+            "double": double_selection(basis=BASIS, nodewise=False),
+            "refit": post_selection(basis=BASIS),
         },
         scores,
     )

@@ -41,7 +41,7 @@ def active_plus_one(legs: Legs, index: Array, active: Array) -> tuple[Leg, Array
     residual = outcome - matmul(columns, coefficients)
     rss = jnp.sum(residual * residual)
     k = jnp.sum(active).astype(unit.dtype)
-    df = legs.rows.count - 1 - legs.rows.outcome_base.shape[1] - k
+    df = legs.rows.count - 1 - legs.outcome_rank - k
 
     # Others: what the active set leaves of column j, and its product with the residual.
     across = solve_lower(lower, matmul(columns.T, unit))

@@ -63,7 +63,7 @@ def problem_of(legs: Legs) -> tuple[Problem, Array]:
     w, count = legs.rows.weights, legs.rows.count
     scale = sqrt(matmul(w, legs.mediators**2) / count)
     columns = divide(legs.mediators, scale).T
-    fixed = jnp.asarray(1 + legs.rows.outcome_base.shape[1], scale.dtype)
+    fixed = jnp.asarray(1 + legs.outcome_rank, scale.dtype)
     return Problem(columns, legs.outcome, w / count, count, fixed), scale
 
 

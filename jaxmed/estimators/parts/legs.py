@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.distributions.tails import normal_two_sided, t_two_sided
-from jaxmed.estimators.parts.rows import Rows, is_constant, project_out
+from jaxmed.estimators.parts.rows import Rows, base_rank, is_constant, project_out
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree
@@ -56,6 +56,8 @@ class Legs:
     mediators: Array  # [n, p] mediators given b_y and the exposure
     outcome: Array  # [n] outcome given b_y and the exposure
     constant: Array  # [p] bool: nothing of the mediator is left given either base and the exposure
+    mediator_rank: Array  # [] independent columns of b_m, intercept included
+    outcome_rank: Array  # [] of b_y
     status: Array  # []
 
     @property
@@ -67,7 +69,7 @@ class Legs:
 def legs_of(rows: Rows) -> Legs:
     """All 2p single-mediator regressions: two residualisations and a few matrix-vector products.
 
-    Degrees of freedom are n - 2 - q_m for alpha and n - 3 - q_y for beta, q the covariates.
+    Degrees of freedom are n - 1 - r_m for alpha and n - 2 - r_y for beta, r the rank of the base.
     Source: least squares of M_j on [1, X, A], and of Y on [1, X, A, M_j] by Frisch-Waugh-Lovell.
     """
     w, count = rows.weights, rows.count
@@ -92,11 +94,13 @@ def legs_of(rows: Rows) -> Legs:
     constant = flat | is_constant(w, mediators, rows.mediators)
     mediators = jnp.where(constant, 0, mediators)
 
-    df = count - 1 - rows.mediator_base.shape[1]
+    first = base_rank(rows.mediator_base, w)
+    second = first if rows.same_base else base_rank(rows.outcome_base, w)
+    df = count - 1 - first
     noise_ss = jnp.where(flat, jnp.nan, matmul(w, noise * noise))
     alpha_leg = Leg(jnp.where(flat, jnp.nan, alpha), sqrt(divide(noise_ss, df * ss, jnp.nan)), df)
 
-    df = count - 2 - rows.outcome_base.shape[1]
+    df = count - 2 - second
     size = jnp.where(constant, jnp.nan, matmul(w, mediators * mediators))
     cross = matmul(w * outcome, mediators)
     beta = cross / size
@@ -107,5 +111,5 @@ def legs_of(rows: Rows) -> Legs:
     few = st.when(df <= 0, st.TOO_FEW_ROWS)
     return Legs(
         rows, alpha_leg, beta_leg, total, t, ss, noise, outcome_ss, outcome_alpha, mediators,
-        outcome, constant, st.combine(rows.status, degenerate, few),
+        outcome, constant, first, second, st.combine(rows.status, degenerate, few),
     )  # fmt: skip

@@ -163,7 +163,7 @@ def own_coefficients(
     alone = leverages(rows.outcome_base, w)
     exposure = exposure_given_outcome_base(legs)
     alone = alone + divide(exposure**2, legs.outcome_exposure_ss)
-    free = 1 + rows.outcome_base.shape[1]
+    free = 1 + legs.outcome_rank
     usable = scale > 0
 
     def model(size: int, k: Array, others: Array) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.refit import EffectVariances
-from jaxmed.estimators.parts.rows import project_out
+from jaxmed.estimators.parts.rows import base_inverse, project_out
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -43,9 +43,7 @@ class OutcomeFit:
 
 def leverages(base: Array, weights: Array) -> Array:
     """Diagonal of B (B'VB)^-1 B' for a base [n, r] under case weights, per copy of a row; [n]."""
-    size = jnp.sqrt(matmul(weights, base * base))
-    scaled = divide(base, size)
-    inverse = jnp.linalg.pinv(matmul((scaled * weights[:, None]).T, scaled), hermitian=True)
+    scaled, inverse, _ = base_inverse(base, weights)
     return jnp.sum(matmul(scaled, inverse) * scaled, axis=1)
 
 
@@ -133,7 +131,7 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         jnp.sum(on_path**2 * noise) + path_variance,
         jnp.sum(on_direct * on_path * noise),
     )
-    df = rows.count - 1 - rows.outcome_base.shape[1] - count
+    df = rows.count - 1 - legs.outcome_rank - count
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = st.combine(
         legs.status,

@@ -70,7 +70,7 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     beta = divide(jax.scipy.linalg.solve_triangular(lower.T, half[:, 0], lower=False), size)
 
     k = jnp.sum(selected).astype(beta.dtype)
-    df = legs.rows.count - 1 - legs.rows.outcome_base.shape[1] - k
+    df = legs.rows.count - 1 - legs.outcome_rank - k
     residual = legs.outcome - matmul(columns, beta)
     sigma2 = jnp.sum(w * residual * residual) / df
     inverse = solve_lower(lower, jnp.eye(d, dtype=inner.dtype))

@@ -96,17 +96,49 @@ def covariate_positions(data: MediationData, wanted: Columns) -> tuple[int, ...]
 def project_out(base: Array, weights: Array, columns: Array) -> Array:
     """Residuals of columns ([n] or [n, k]) from weighted least squares on `base` [n, r].
 
-    Directions of the base without weight (a level absent from a resample) are left out.
+    Directions of the base without weight (a level absent from a resample) and dependent columns
+    are left out.
     """
-    size = jnp.sqrt(matmul(weights, base * base))
-    scaled = divide(base, size)
-    inverse = jnp.linalg.pinv(matmul((scaled * weights[:, None]).T, scaled), hermitian=True)
+    scaled, inverse, _ = base_inverse(base, weights)
     onto = matmul(inverse, (scaled * weights[:, None]).T)
     flat = columns if columns.ndim == 2 else columns[:, None]
     # Twice: what the first pass leaves by rounding of the normal equations goes in the second.
     for _ in range(2):
         flat = flat - matmul(scaled, matmul(onto, flat))
     return flat if columns.ndim == 2 else flat[:, 0]
+
+
+def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Columns of unit length spanning `base` [n, r], inverse of their Gram matrix, and their rank.
+
+    The columns are taken given the first, the intercept (or root weights): a large mean then costs
+    no digits and a constant column counts as dependent.
+
+    Returns:
+      (columns [n, r]; pseudo-inverse [r, r] of their weighted Gram matrix; rank []).
+    """
+    one, rest = base[:, :1], base[:, 1:]
+    length = jnp.sum(weights * one[:, 0] ** 2)
+    first = divide(one, sqrt(length))
+    if base.shape[1] == 1:
+        return first, jnp.ones((1, 1), base.dtype), jnp.ones((), base.dtype)
+    centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
+    size = sqrt(matmul(weights, centred * centred))
+    raw = sqrt(matmul(weights, rest * rest))
+    left = size > 32 * jnp.finfo(base.dtype).eps * raw
+    scaled = jnp.concatenate([first, divide(centred, jnp.where(left, size, 0))], axis=1)
+    gram = matmul((scaled * weights[:, None]).T, scaled)
+    values, vectors = jnp.linalg.eigh(gram)
+    # The cut of `jnp.linalg.pinv`, so that rank and projection agree on what is dependent.
+    bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
+    there = (values > bound).astype(base.dtype)
+    inverse = matmul(vectors * divide(there, values), vectors.T)
+    return scaled, inverse, jnp.sum(there)
+
+
+def base_rank(base: Array, weights: Array) -> Array:
+    """Rank [] of a base [n, r] on the rows with weight."""
+    return base_inverse(base, weights)[2]
 
 
 def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:

@@ -99,7 +99,7 @@ class Support:
 
 
 def outcome_support(
-    whole: Moments, count: Array, free: int, *, num_penalties: int, ratio: float, patience: int
+    whole: Moments, count: Array, free: Array, *, num_penalties: int, ratio: float, patience: int
 ) -> Support:
     """Mediators that predict the outcome given exposure and basis: lasso, support by BIC.
 

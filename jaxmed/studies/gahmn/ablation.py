@@ -67,7 +67,7 @@ def cells(scale: float) -> list[Cell]:
         config = variant.with_steps(300) if small else variant
         methods: dict[str, Estimator] = {
             ORACLE: METHODS[ORACLE],
-            REFIT: method(post_selection()),
+            REFIT: method(post_selection(basis="splines_all_products")),
             "GAHMN": with_simulation(gahmn(config, interval="refit")),
         }
         cell = cell_of(

@@ -70,7 +70,7 @@ def _methods(mode: str) -> Mapping[str, Estimator]:
     interval = "auto" if mode == "improved" else "refit"
     return {
         ORACLE: METHODS[ORACLE],
-        "refit": method(post_selection()),
+        "refit": method(post_selection(basis="splines_all_products")),
         "GAHMN": with_simulation(gahmn(config, interval=interval)),
     }
 

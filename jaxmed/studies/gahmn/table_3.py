@@ -59,7 +59,7 @@ def _task(rows: int) -> StudyTask:
     def generator(key: Key, problem: Problem) -> MediationData:
         return dataclasses.replace(look_alike(key, rows, problem.alpha.shape[0]), names=Names())
 
-    methods = {"GAHMN, reported": estimators.ols(), **_rivals()}
+    methods = {"GAHMN, reported": estimators.ols(basis="splines_all_products"), **_rivals()}
     return study_task(generator, methods, _errors)
 
 

@@ -63,9 +63,11 @@ METHODS: Mapping[str, Estimator] = {
     "Guo": method(guo()),
     "HIMA": method(hima()),
     "HIMA, as released": method(hima(compat="r")),
-    "OLS, all mediators": method(ols()),
-    "double selection": method(double_selection(nodewise=False)),
-    "double selection, zz": method(double_selection(penalty="zz", nodewise=False)),
+    "OLS, all mediators": method(ols(basis="splines_all_products")),
+    "double selection": method(double_selection(basis="splines_all_products", nodewise=False)),
+    "double selection, zz": method(
+        double_selection(basis="splines_all_products", penalty="zz", nodewise=False)
+    ),
 }
 # Our method -> the printed one that it is shown beside.
 PRINTED_AS: Mapping[str, str] = {

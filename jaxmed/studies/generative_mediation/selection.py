@@ -51,7 +51,7 @@ def _nodewise() -> dict[str, Estimator]:
         "HIMA2": estimators.hima2(),
         "HDMA": estimators.hdma(),
         "MedDiC": estimators.meddic(),
-        "double selection": estimators.double_selection(),
+        "double selection": estimators.double_selection(basis="splines_all_products"),
     }
 
 
