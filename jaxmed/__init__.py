@@ -5,6 +5,7 @@ from jaxmed.analysis.compare import compare
 from jaxmed.analysis.comparison import Comparison
 from jaxmed.analysis.effects import EffectsResult, choose_effects
 from jaxmed.analysis.evaluate import EvaluationResult, evaluate
+from jaxmed.analysis.levels import LevelsResult, over_levels
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.result import MediationResult
@@ -13,7 +14,9 @@ from jaxmed.calibration.dact import DactResult, dact
 from jaxmed.calibration.hdmt import HdmtResult, hdmt
 from jaxmed.data import (
     CovariateBasis,
+    FileOptions,
     InvalidDataError,
+    LevelsData,
     MediationData,
     Names,
     ShapeError,
@@ -23,6 +26,7 @@ from jaxmed.data import (
     drop_degenerate,
     from_frame,
     from_frame_with_report,
+    levels_from_frame,
     mediation_data,
     read_table,
     standardise,
@@ -81,6 +85,11 @@ __all__ = [
     "Effects",
     "Estimate",
     "EvaluationResult",
+    "FileOptions",
+    "LevelsData",
+    "LevelsResult",
+    "levels_from_frame",
+    "over_levels",
     "Interval",
     "InvalidDataError",
     "Law",

@@ -22,6 +22,7 @@ from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.covariate_basis import covariate_basis
+from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import drop_degenerate, standardise
 from jaxmed.estimators.marginal import single_mediator_data
@@ -70,6 +71,7 @@ def evaluate(
     level: float = 0.95,
     basis: Basis = "auto",
     standardise_mediators: bool = True,
+    source: DataReport | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> EvaluationResult:
     """Learn composites on the training rows and report the same columns on both parts.
@@ -89,6 +91,7 @@ def evaluate(
         set: both parts have the columns of the whole table, whose centres and knots come from the
         covariates of all rows, and from nothing else of the test rows.
       standardise_mediators: by the training rows' means and standard deviations.
+      source: what happened between the file and the data, for the record.
       progress: called with a sentence before each long step.
     Returns:
       EvaluationResult. For a 0/1 outcome `auc` is that of the composite score alone, and
@@ -153,6 +156,8 @@ def evaluate(
             "covariates": list(given.names.covariates),
         },
         "data": {
+            "source": None if source is None else source.to_dict(),
+            "lines": [] if source is None else source.lines(),
             "train_rows": len(train_rows),
             "test_rows": len(test_rows),
             "num_mediators": data.mediators.shape[1],

@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
 
@@ -16,6 +16,7 @@ from jaxmed.analysis.effects import Assume, EffectsResult, effects
 from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
+from jaxmed.analysis.levels import LevelsResult, over_levels
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
@@ -23,6 +24,7 @@ from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
+from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.geometry.composite import CompositeMediator
@@ -32,6 +34,23 @@ from jaxmed.typing import Key
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative_result import GenerativeResult
+
+
+@overload
+def mediate(
+    data: LevelsData,
+    method: str | Sequence[str] = ("maxie", "maxcor"),
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    basis: Basis = "auto",
+    standardise_mediators: bool = True,
+    permutations: int = 999,
+    folds: int = 5,
+    replicates: int = 4000,
+    assume: Assume | None = None,
+    progress: Progress | None = None,
+) -> LevelsResult: ...
 
 
 @overload
@@ -79,7 +98,7 @@ def mediate(
 
 
 def mediate(
-    data: MediationData,
+    data: MediationData | LevelsData,
     method: str | Sequence[str] = ("maxie", "maxcor"),
     *,
     key: Key | int,
@@ -92,7 +111,7 @@ def mediate(
     assume: Assume | None = None,
     source: DataReport | None = None,
     progress: Progress | None = None,
-) -> "MediationResult | EffectsResult | GenerativeResult":
+) -> "MediationResult | EffectsResult | GenerativeResult | LevelsResult":
     """Mediation analysis of one data set.
 
     With method="effects", direct and indirect effect by the method that fits the sizes of the
@@ -101,7 +120,8 @@ def mediate(
     and returns a GenerativeResult.
 
     Args:
-      data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
+      data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete. From
+        `jaxmed.levels_from_frame`: every level of the exposure against the reference.
       method: composites to compute: maxie, maxcor, reg_outcome, reg_exposure, directions,
         numerical, lasso_exposure, lasso_outcome; or "effects"; or "gahmn".
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
@@ -127,6 +147,18 @@ def mediate(
         subclasses ShapeError and InvalidDataError for the data; a basis that leaves too few rows
         is a ShapeError).
     """
+    if isinstance(data, LevelsData):
+        again: Any = mediate  # the overloads tell results apart by a literal method
+        return over_levels(
+            data,
+            lambda part, report: again(
+                part, method, key=key, level=level, basis=basis,
+                standardise_mediators=standardise_mediators, permutations=permutations,
+                folds=folds, replicates=replicates, assume=assume, source=report,
+                progress=progress,
+            ),
+            basis=basis,
+        )  # fmt: skip
     methods = (method,) if isinstance(method, str) else tuple(method)
     if methods == ("effects",):
         return effects(

@@ -73,6 +73,6 @@ class MediationResult:
         """Figure: composite score against exposure and outcome."""
         return figures.scores(self.record)
 
-    def save(self, directory: str | Path) -> list[Path]:
+    def save(self, directory: str | Path, *, figures: bool = True) -> list[Path]:
         """Writes result.json, mediators.csv, figures and report.html; returns the paths."""
-        return save.save(self.record, directory)
+        return save.save(self.record, directory, figures=figures)

@@ -4,25 +4,32 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
+from jaxmed.analysis.comparison import MethodTable
 from jaxmed.analysis.effects import Assume
 from jaxmed.analysis.evaluate import evaluate
+from jaxmed.analysis.levels import over_levels
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
 from jaxmed.cli.data_file import (
+    basis_argument,
     comma,
     common_arguments,
     count,
     data_arguments,
+    level_arguments,
+    open_file,
     prepare,
     read_data,
+    read_levels,
+    roles_of,
 )
-from jaxmed.cli.shared import Say, progress, show_table
+from jaxmed.cli.shared import Say, progress, show_levels, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file, stream_arguments
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.frames import from_frame_with_report
+from jaxmed.data.frames import columns_of, data_of, from_frame_with_report
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.parallel.processes import this_process
 from jaxmed.reports import document, save
@@ -36,6 +43,8 @@ def add_commands(commands: Any) -> None:
     """Adds the commands to the parser of `jaxmed`."""
     run = commands.add_parser("mediate", help="one data file: estimates, tests, intervals, report")
     data_arguments(run)
+    basis_argument(run)
+    level_arguments(run)
     common_arguments(run)
     run.add_argument(
         "--method",
@@ -74,6 +83,7 @@ def add_commands(commands: Any) -> None:
 
     split = commands.add_parser("evaluate", help="learn composites on one part, judge on the other")
     data_arguments(split)
+    basis_argument(split)
     common_arguments(split)
     split.add_argument("--methods", default="maxie,maxcor,lasso_exposure,lasso_outcome")
     split.add_argument("--holdout", type=float, default=0.3, help="share of test rows")
@@ -95,27 +105,55 @@ def _mediate(options: argparse.Namespace) -> None:
             f"{options.file} fits in memory, where several processes have nothing to share: run it "
             "without `jaxmed launch`, or have it read in blocks with --memory 0"
         )
-    data, source = read_data(options, say)
-    if comma(options.method) == ("effects",):
-        effects = mediate(
-            data, "effects", key=options.seed, level=options.level,
+    methods = comma(options.method)
+    _check_settings(options, methods)
+    table = open_file(options, say)
+    levels = read_levels(options, table)
+    if levels is not None:
+        show_levels(
+            over_levels(
+                levels, lambda data, source: _analysed(options, methods, data, source, say),
+                basis=options.basis,
+            ), options, say,
+        )  # fmt: skip
+        return
+    found = columns_of(table, **roles_of(options))
+    result = _analysed(options, methods, data_of(found), found.report, say)
+    if isinstance(result, MediationResult):
+        _show(result, options, say)
+    else:
+        show_table(result, options, say)
+
+
+def _check_settings(options: argparse.Namespace, methods: tuple[str, ...]) -> None:
+    """Refuses settings of another method before anything is read."""
+    for name in _OF_GAHMN:
+        if getattr(options, name) is not None and methods != ("gahmn",):
+            raise ValueError(f"--{name} goes with --method gahmn only")
+    if options.assume is not None and methods != ("effects",):
+        raise ValueError("--assume goes with --method effects only")
+
+
+def _analysed(
+    options: argparse.Namespace,
+    methods: tuple[str, ...],
+    data: MediationData,
+    source: DataReport,
+    say: Say,
+) -> MediationResult | MethodTable:
+    if methods == ("effects",):
+        return mediate(
+            data, "effects", key=options.seed, level=options.level, basis=options.basis,
             assume=options.assume or "unknown", source=source, progress=say,
         )  # fmt: skip
-        show_table(effects, options, say)
-        return
-    if comma(options.method) == ("gahmn",):
-        _generative(options, data, source, say)
-        return
-    for name in _OF_GAHMN:
-        if getattr(options, name) is not None:
-            raise ValueError(f"--{name} goes with --method gahmn only")
-    if options.assume is not None:
-        raise ValueError("--assume goes with --method effects only")
-    result = mediate(
+    if methods == ("gahmn",):
+        return _generative(options, data, source, say)
+    return mediate(
         data,
-        comma(options.method),
+        methods,
         key=options.seed,
         level=options.level,
+        basis=options.basis,
         standardise_mediators=options.standardise,
         permutations=options.permutations,
         folds=options.folds,
@@ -123,7 +161,6 @@ def _mediate(options: argparse.Namespace) -> None:
         source=source,
         progress=say,
     )
-    _show(result, options, say)
 
 
 def _show(result: MediationResult, options: argparse.Namespace, say: Say) -> None:
@@ -144,13 +181,11 @@ def _streamed(options: argparse.Namespace, say: Say) -> None:
 
 def _generative(
     options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
-) -> None:
+) -> MethodTable:
     """Trains generators; imported here, because they bring flax and optax."""
     from jaxmed.analysis.generative import generative
     from jaxmed.gahmn import faithful, improved
 
-    if options.assume is not None:
-        raise ValueError("--assume goes with --method effects only")
     config = (faithful if options.mode == "faithful" else improved)(
         noise=options.noise or "printed"
     )
@@ -159,12 +194,11 @@ def _generative(
     folder = options.checkpoint
     if folder is None and options.out is not None:
         folder = options.out / "training"
-    found = generative(
+    return generative(
         data, key=options.seed, config=config, n_seeds=options.trainings or 1,
         penalty=options.penalty or "given", checkpoint=folder, level=options.level,
-        source=source, progress=say,
+        basis=options.basis, source=source, progress=say,
     )  # fmt: skip
-    show_table(found, options, say)
 
 
 def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool = True) -> None:
@@ -176,14 +210,16 @@ def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool 
 def _evaluate(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
-    data, _ = read_data(options, say)
+    data, source = read_data(options, say)
     result = evaluate(
         data,
         comma(options.methods),
         key=options.seed,
         holdout=options.holdout,
         level=options.level,
+        basis=options.basis,
         standardise_mediators=options.standardise,
+        source=source,
         progress=say,
     )
     print(summary_of_evaluation(result.document))
@@ -196,7 +232,7 @@ def _demo(options: argparse.Namespace) -> None:
     """The main job: age, 517 or 50 plasma proteins, and hospital-free days of COVID-19 patients."""
     prepare(options)
     say = progress(options.quiet)
-    frame = datasets.load("covid_plasma_proteome")
+    table = datasets.path("covid_plasma_proteome") / "data.csv.gz"
     features = datasets.features("covid_plasma_proteome")
     abundant = list(features["column"][features["abundance_rank"] <= MAIN_PROTEINS])
     out = options.out or Path("out")
@@ -206,7 +242,7 @@ def _demo(options: argparse.Namespace) -> None:
         ("primal", "50 most abundant proteins (primal)", abundant),
     ):
         data, source = from_frame_with_report(
-            frame,
+            table,
             exposure="age",
             outcome="hospital_free_days_45",
             mediators=mediators,
@@ -215,7 +251,8 @@ def _demo(options: argparse.Namespace) -> None:
         )
         say(title)
         result = mediate(data, key=options.seed, level=options.level, source=source, progress=say)
-        print(f"\n{'=' * 100}\n{title}\n{'=' * 100}\n{result.summary()}")
+        print(f"\n{'=' * 100}\n{title}\n{'=' * 100}")
+        print(result.summary())
         _write(result, out / name, say)
         entries.append((title, f"{name}/report.html", result.verdict()))
     index = out / "index.html"

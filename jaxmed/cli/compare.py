@@ -5,18 +5,26 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from jaxmed.analysis.compare import compare
+from jaxmed.analysis.comparison import Comparison
 from jaxmed.analysis.field_methods import FIELD_METHODS
+from jaxmed.analysis.levels import over_levels
 from jaxmed.cli.data_file import (
+    basis_argument,
     comma,
     common_arguments,
     count,
     data_arguments,
+    level_arguments,
+    open_file,
     prepare,
-    read_data,
+    read_levels,
+    roles_of,
 )
-from jaxmed.cli.shared import progress, show_table
+from jaxmed.cli.shared import progress, show_levels, show_table
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.selection import listed
+from jaxmed.data.frames import columns_of, data_of
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.selection import names_of
 from jaxmed.estimators.parts.reference import Compat
 
 __all__ = ["add_command"]
@@ -30,6 +38,8 @@ def add_command(commands: Any) -> None:
         "compare", help="one data file: effects by many methods, side by side"
     )
     data_arguments(run)
+    basis_argument(run)
+    level_arguments(run)
     # None: mediators are standardised but with --compat r.
     run.set_defaults(standardise=None)
     run.add_argument(
@@ -58,29 +68,39 @@ def add_command(commands: Any) -> None:
 def _compare(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
-    common = listed(options.covariates)
+    common = names_of(options.covariates, ())
     sets = [
-        None if text is None else listed(text)
+        None if text is None else names_of(text, ())
         for text in (options.covariates_mediator, options.covariates_outcome)
     ]
     separate = any(wanted is not None for wanted in sets)
     mediator, outcome = (common if wanted is None else wanted for wanted in sets)
-    columns = dict.fromkeys((*mediator, *outcome)) if separate else dict.fromkeys(common)
-    data, source = read_data(options, say, tuple(columns))
-    result = compare(
-        data,
-        comma(options.methods),
-        key=options.seed,
-        bootstrap=options.bootstrap,
-        level=options.level,
-        compat=options.compat,
-        covariates_mediator=_coded(mediator, source) if separate else None,
-        covariates_outcome=_coded(outcome, source) if separate else None,
-        standardise_mediators=options.standardise,
-        source=source,
-        progress=say,
-    )
-    show_table(result, options, say)
+    columns = tuple(dict.fromkeys((*mediator, *outcome)) if separate else dict.fromkeys(common))
+
+    def analysed(data: MediationData, source: DataReport) -> Comparison:
+        return compare(
+            data,
+            comma(options.methods),
+            key=options.seed,
+            bootstrap=options.bootstrap,
+            level=options.level,
+            basis=options.basis,
+            compat=options.compat,
+            covariates_mediator=_coded(mediator, source) if separate else None,
+            covariates_outcome=_coded(outcome, source) if separate else None,
+            standardise_mediators=options.standardise,
+            source=source,
+            progress=say,
+        )
+
+    table = open_file(options, say)
+    levels = read_levels(options, table, columns)
+    if levels is None:
+        roles: dict[str, Any] = roles_of(options) | {"covariates": columns}
+        found = columns_of(table, **roles)
+        show_table(analysed(data_of(found), found.report), options, say)
+        return
+    show_levels(over_levels(levels, analysed, basis=options.basis), options, say)
 
 
 def _coded(names: Sequence[str], source: DataReport) -> tuple[str, ...]:

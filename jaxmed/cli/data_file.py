@@ -9,22 +9,28 @@ from typing import Any
 import jax
 
 from jaxmed.cli.shared import message_arguments, use_cache
+from jaxmed.data.basis_columns import RUNGS
+from jaxmed.data.columns import Factor
 from jaxmed.data.frames import FrameColumns, FrameResult, columns_of, data_of, table_of
+from jaxmed.data.levels import LevelsData, levels_of, levels_of_exposure
 from jaxmed.data.readers import FileOptions
 from jaxmed.data.selection import listed
 from jaxmed.data.tables import Table
 from jaxmed.parallel.processes import join
 
 __all__ = [
+    "basis_argument",
     "comma",
     "common_arguments",
     "count",
     "data_arguments",
     "file_options",
+    "level_arguments",
     "open_file",
     "prepare",
     "read_columns",
     "read_data",
+    "read_levels",
     "roles_of",
     "size",
 ]
@@ -152,6 +158,45 @@ def roles_of(options: argparse.Namespace) -> dict[str, Any]:
         "where": options.where, "contrast": contrast, "nan_policy": options.nan_policy,
         "merge_rare": options.merge_rare,
     }  # fmt: skip
+
+
+def basis_argument(parser: argparse.ArgumentParser) -> None:
+    """What the covariates stand for."""
+    parser.add_argument(
+        "--basis", default="auto", choices=("auto", *RUNGS, "splines_all_products"),
+        help="what the covariates stand for in every model (default auto: by the sizes)",
+    )  # fmt: skip
+
+
+def level_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of commands that compare several levels of an exposure."""
+    parser.add_argument(
+        "--levels", metavar="REFERENCE,LEVEL,...",
+        help="of an exposure of several levels: those to compare with the first of them (default: "
+        "all, in their order)",
+    )  # fmt: skip
+
+
+def read_levels(
+    options: argparse.Namespace, table: Table, covariates: Sequence[str] | None = None
+) -> LevelsData | None:
+    """The exposure's levels against a reference; None where it has two values or is a number."""
+    roles = roles_of(options)
+    if covariates is not None:
+        roles["covariates"] = tuple(covariates)
+    contrast = roles.pop("contrast")
+    if options.levels is not None:
+        if contrast is not None:
+            raise ValueError("--levels and --contrast are two answers to one question: give one")
+        return levels_of(table, listed(options.levels), **roles)
+    name = table.find(options.exposure, "exposure")
+    raw = table.read(name)
+    if contrast is not None or raw.trouble or not isinstance(raw.values, Factor):
+        return None
+    if raw.values.declared and name not in table.cells.factors:
+        return None  # categories of numbers: numbers, unless asked for
+    levels = levels_of_exposure(table, name, options.where)
+    return levels_of(table, levels, **roles) if len(levels) > 2 else None
 
 
 def open_file(options: argparse.Namespace, say: Callable[[str], None]) -> Table:

@@ -9,8 +9,9 @@ from pathlib import Path
 import jax
 
 from jaxmed.analysis.comparison import MethodTable
+from jaxmed.analysis.levels import LevelsResult
 
-__all__ = ["Say", "message_arguments", "progress", "show_table", "use_cache"]
+__all__ = ["Say", "message_arguments", "progress", "show_levels", "show_table", "use_cache"]
 
 
 Say = Callable[[str], None]
@@ -42,6 +43,17 @@ def show_table(
         say(f"writing {options.out}")
         result.save(options.out, figures=not options.no_figures)
         print(f"\nReport: {options.out / 'report.html'}")
+
+
+def show_levels(
+    result: LevelsResult, options: argparse.Namespace, say: Callable[[str], None]
+) -> None:
+    """Prints the results of every level and, with --out, writes a folder for each."""
+    print(result.summary())
+    if options.out is not None:
+        say(f"writing {options.out}")
+        result.save(options.out, figures=not options.no_figures)
+        print(f"\nReports: {options.out / 'index.html'}")
 
 
 def use_cache(directory: Path) -> None:

@@ -53,6 +53,8 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     With --out the sums are kept there while the file is read, so that an interrupted run goes on.
     Of several processes the first one has the result, the others None.
     """
+    if options.levels is not None:
+        raise ValueError("--levels goes with files read in memory: choose two with --contrast")
     say(f"reading {options.file} in blocks")
     source = stream(
         options.file, table=options.table, products=options.products, block_bytes=options.block,
@@ -62,8 +64,9 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     if checkpoint is None and options.out is not None:
         checkpoint = options.out / "moments.npz"
     settings: dict[str, Any] = {
-        "key": options.seed, "level": options.level, "replicates": options.replicates,
-        "standardise_mediators": options.standardise, "progress": say,
+        "key": options.seed, "level": options.level, "basis": options.basis,
+        "replicates": options.replicates, "standardise_mediators": options.standardise,
+        "progress": say,
     }  # fmt: skip
     me, methods = this_process(), comma(options.method)
     if is_dual(source):

@@ -269,7 +269,10 @@ def columns_of(
     return FrameColumns(
         fields[exposure], fields[outcome], coded.columns,
         None if weights is None else fields[weights],
-        Names(exposure, outcome, chosen, coded.names), positions, report,
+        Names(
+            exposure, outcome, chosen, coded.names,
+            tuple(group for group in coded.dummies.values() if group),
+        ), positions, report,
         values if read_mediators else None,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from jaxmed.data.atomic import atomic_write
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
-from jaxmed.reports.design import design_lines
+from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.document import environment
 from jaxmed.reports.record import strict
 from jaxmed.reports.sections import Section, TidyTable
@@ -51,7 +51,8 @@ def flat_rows(document: Document) -> list[dict[str, Any]]:
 
 def summary_of_comparison(document: Document) -> str:
     """Effects with intervals, how each method ended, and notes, for a terminal."""
-    first = [textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in design_lines(document)]
+    said = [*design_lines(document), *data_paragraph(document)]
+    first = [textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in said]
     lines = [*first, *([""] if first else []), _head(document)]
     for part, title in EFFECTS.items():
         lines += ["", title, table_text(_effect_table(document, part))]

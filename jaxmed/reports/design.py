@@ -1,9 +1,9 @@
-"""What every summary begins with: the covariates, and the answer under linear ones."""
+"""What every summary says of its data: the covariates, the linear answer, and the table."""
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["design_lines"]
+__all__ = ["data_paragraph", "design_lines"]
 
 
 def design_lines(document: Mapping[str, Any]) -> list[str]:
@@ -16,3 +16,9 @@ def design_lines(document: Mapping[str, Any]) -> list[str]:
         return []
     linear = design["linear"]
     return [design["sentence"], *([linear["sentence"]] if linear else [])]
+
+
+def data_paragraph(document: Mapping[str, Any]) -> list[str]:
+    """What became of the table before it was analysed, in one sentence; empty where unknown."""
+    lines = document["data"].get("lines")
+    return [f"Data: {'; '.join(lines)}."] if lines else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.reports.design import design_lines
+from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.format import interval, number
 from jaxmed.reports.record import strict
 from jaxmed.reports.style import ACCENT, CONCORDANT, INK, MUTED, SUPPRESSION, new_figure, style
@@ -29,8 +29,9 @@ COLOURS = (CONCORDANT, SUPPRESSION, ACCENT, MUTED)
 def summary_of_evaluation(document: dict[str, Any]) -> str:
     """The table of both parts for a terminal, fifths of the composite below it."""
     settings, data = document["settings"], document["data"]
+    said = [*design_lines(document), *data_paragraph(document)]
     lines = [
-        *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in design_lines(document)),
+        *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in said),
         f"{settings['exposure']} -> {data['num_mediators_analysed']} mediators -> "
         f"{settings['outcome']}: {data['train_rows']} training rows, {data['test_rows']} test rows "
         f"(seed {settings['seed']})",

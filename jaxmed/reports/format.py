@@ -102,7 +102,8 @@ def names(values: Sequence[str], limit: int = 6) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Text cut to `width` characters in the middle, where names differ least."""
+    """Text in one line, cut to `width` characters in the middle, where names differ least."""
+    text = " ".join(text.split("\n"))
     if len(text) <= width:
         return text
     head = width // 2
