@@ -228,7 +228,7 @@ def dual_memory(folder: str) -> dict:
         fields["outcome"].to_numpy(), fields[["age"]].to_numpy(),
     )  # fmt: skip
     start = time.perf_counter()
-    result = jaxmed.mediate(data, key=1, permutations=0, folds=0)
+    result = jaxmed.mediate(data, key=1, permutations=0, folds=0, basis="linear")
     return {
         "cosine": float(result.fit.paths.cosine), "seconds": time.perf_counter() - start,
         "peak_mb": peak_mb(),

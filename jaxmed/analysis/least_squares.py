@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import row_blocks
 
 __all__ = ["LinearEffects", "least_squares"]
 
 MIN_DF = 2
-SINGULAR = 1e-9  # pivot of a column over its length
+SINGULAR = 1e-6  # pivot of a column over its length: what normal equations can tell from 0
 FLOOR = 1e3 * np.finfo(np.float64).eps
 
 
@@ -64,58 +65,95 @@ def least_squares(data: MediationData, covariates: Any, *, least_df: int = MIN_D
       mediators leave the total effect alone.
     Source: as `estimators.parts.partially_linear.outcome_fit`.
     """
-    a, m, y, x = (
-        np.asarray(v, np.float64) for v in (data.exposure, data.mediators, data.outcome, covariates)
-    )
-    n = a.size
+    a, y, x = (np.asarray(v, np.float64) for v in (data.exposure, data.outcome, covariates))
+    m, n = np.asarray(data.mediators), a.size
     w = np.ones(n) if data.weights is None else np.asarray(data.weights, np.float64)
-    used = w > 0
-    a, m, y, x, w = a[used], m[used], y[used], x[used], w[used]
+    if not np.all(w > 0):
+        a, m, y, x, w = (v[w > 0] for v in (a, m, y, x, w))
     root = np.sqrt(w)
     base = np.column_stack([np.ones(len(a)), x])
-    q_base = np.linalg.qr(root[:, None] * base)[0]
-
-    def given(values: np.ndarray) -> np.ndarray:
-        scaled = root * values if values.ndim == 1 else root[:, None] * values
-        scaled = scaled - q_base @ (q_base.T @ scaled)
-        return (scaled.T / root).T
-
-    t, r = given(a), given(y)
-    ss = float(np.sum(w * t * t))
-    total = float(np.sum(w * t * r) / ss)
+    q = np.linalg.qr(root[:, None] * base)[0]
+    # From here on columns are times root weights; "given" is what the base leaves.
+    t, r = (root * v - q @ (q.T @ (root * v)) for v in (a, y))
+    ss = float(t @ t)
+    total = float(t @ r / ss)
     left = r - total * t
-    slack = np.sum(q_base**2, axis=1) / w + t * t / ss
+    slack = (np.sum(q**2, axis=1) + t * t / ss) / w
     score = t / ss
     df = round(float(w.sum())) - base.shape[1] - 1 - m.shape[1]
-    alone = float(np.sqrt(np.sum(score**2 * _over(w * left**2, slack))))
+    # A row of weight w is w rows, each with its own share of the sums: hence the divisions by w.
+    alone = float(np.sqrt(np.sum(score**2 * _over(left**2, slack) / w)))
     nan = float("nan")
-    none = LinearEffects(total, nan, nan, alone, nan, nan, df)
     if df < least_df:
-        return none
-    size = np.sqrt(w @ m**2)
-    design = np.column_stack([a, m / np.where(size > 0, size, 1)])
-    rest = root[:, None] * given(design)
-    q_rest, upper = np.linalg.qr(rest)
-    if np.any(np.abs(np.diag(upper)) <= SINGULAR * np.linalg.norm(rest, axis=0)):
-        return none
-    coefficients = np.linalg.solve(upper, q_rest.T @ (root * r))
-    residual = r - q_rest @ (q_rest.T @ (root * r)) / root
-    leverage = (np.sum(q_base**2, axis=1) + np.sum(q_rest**2, axis=1)) / w
-    noise = _over(w * residual**2, leverage)
-    alpha = (score * w) @ design[:, 1:]
-    # Rows of (Z'WZ)^-1 Z' for the direct effect and for alpha'b.
-    wanted = np.column_stack([np.eye(len(upper))[0], np.concatenate([[0.0], alpha])])
-    on_direct, on_path = (q_rest @ np.linalg.solve(upper.T, wanted)).T / root
-    weight = _over(w * score**2, slack)
-    path = max(float(np.sum(weight * (_over(left**2, slack) - _over(residual**2, leverage)))), 0)
+        return LinearEffects(total, nan, nan, alone, nan, nan, df)
+    fit = _outcome_model(m, root, q, t, r)
+    if fit is None:
+        return LinearEffects(total, nan, nan, alone, nan, nan, df)
+    residual, on_direct, on_path, leverage, direct = fit
+    leverage = (np.sum(q**2, axis=1) + leverage) / w
+    noise = _over(residual**2, leverage) / w
+    gain = _over(left**2, slack) - _over(residual**2, leverage)
+    path = max(float(np.sum(_over(score**2, slack) * gain / w)), 0.0)
     direct_var = float(np.sum(on_direct**2 * noise))
     indirect_var = float(np.sum(on_path**2 * noise)) + path
     both = direct_var + indirect_var + 2 * float(np.sum(on_direct * on_path * noise))
-    direct = float(coefficients[0])
     return LinearEffects(
         total, direct, total - direct, float(np.sqrt(max(both, 0))), float(np.sqrt(direct_var)),
         float(np.sqrt(indirect_var)), df,
     )  # fmt: skip
+
+
+def _outcome_model(
+    mediators: np.ndarray, root: np.ndarray, q: np.ndarray, t: np.ndarray, r: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float] | None:
+    """Outcome on exposure and mediators, by blocks of rows: mediators are never copied as a whole.
+
+    Args:
+      mediators: [n, p].
+      root: square roots of the weights [n].
+      q: orthonormal base times root weights [n, r].
+      t: exposure given the base, times root weights [n].
+      r: outcome, likewise.
+    Returns:
+      Residual, rows of (Z'Z)^-1 Z' for the direct effect and for alpha'b, diagonal of the
+      projection on Z, all [n], and the direct effect; None where mediators are dependent.
+    """
+    parts = row_blocks(mediators)
+
+    def scaled(rows: slice) -> np.ndarray:
+        return root[rows, None] * mediators[rows].astype(np.float64)
+
+    onto = sum(q[rows].T @ scaled(rows) for rows in parts)
+
+    def given(rows: slice) -> np.ndarray:
+        return np.column_stack([t[rows], scaled(rows) - q[rows] @ onto])
+
+    gram, right, raw = 0.0, 0.0, 0.0
+    for rows in parts:
+        z = given(rows)
+        gram, right = gram + z.T @ z, right + z.T @ r[rows]
+        raw = raw + np.square(scaled(rows)).sum(axis=0)
+    size = np.sqrt(np.diagonal(gram))
+    if np.any(size[1:] <= SINGULAR * np.sqrt(raw)):
+        return None
+    gram, right = gram / size / size[:, None], right / size
+    try:
+        lower = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return None
+    if np.min(np.diagonal(lower)) <= SINGULAR:
+        return None
+    alpha = gram[0] * size / size[0]
+    alpha[0] = 0.0  # alpha_k = t'm_k / t't, in units of the scaled columns
+    wanted = np.column_stack([np.eye(len(gram))[0] / size[0], alpha / size])
+    weights = np.linalg.solve(gram, np.column_stack([right, wanted]))
+    inverse = np.linalg.inv(lower).T
+    found = []
+    for rows in parts:
+        z = given(rows) / size
+        found.append(np.column_stack([z @ weights, np.sum((z @ inverse) ** 2, axis=1)]))
+    fitted, on_direct, on_path, leverage = np.concatenate(found).T
+    return r - fitted, on_direct, on_path, leverage, float(weights[0, 0] / size[0])
 
 
 def _over(square: np.ndarray, leverage: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import MAX_BYTES, Content, digest_of, read_archive, write_archive
 from jaxmed.federated.merge import Covariates, Design, design_of, expand, pool
 from jaxmed.federated.moment_checks import (
+    NAMED,
     Complaint,
     check_counts,
     check_moments,
@@ -146,7 +147,7 @@ def _content(merged: Merged) -> Content:
     metadata = {
         "schema": SCHEMA,
         "version": VERSION,
-        "names": dataclasses.asdict(merged.moments.names),
+        "names": {field: getattr(merged.moments.names, field) for field in NAMED},
         "site_effects": design.site_effects,
         "by_site": design.by_site,
         "sites": [

@@ -9,12 +9,14 @@ from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import Content, SiteFileError
 from jaxmed.statistics.cross_moments import CrossMoments
 
-__all__ = ["Complaint", "check_counts", "check_moments", "moments_from", "names_from"]
+__all__ = ["NAMED", "Complaint", "check_counts", "check_moments", "moments_from", "names_from"]
 
 # (field, problem, remedy) -> the error to raise
 Complaint = Callable[[str, str, str], SiteFileError]
 ROUNDING = 1e-9
 _AGAIN = "ask the sender to write the file again"
+# What a file holds of the names, for every version of the library.
+NAMED = ("exposure", "outcome", "mediators", "covariates")
 # Beyond this the products of two columns leave the range of numbers.
 LARGEST = 1e150
 
@@ -22,10 +24,9 @@ LARGEST = 1e150
 def names_from(content: Content, wrong: Complaint) -> Names:
     """Names of the columns; texts, each once."""
     raw = content.metadata.get("names")
-    fields = ("exposure", "outcome", "mediators", "covariates")
-    if not isinstance(raw, dict) or set(raw) != set(fields):
-        raise wrong("names", f"are not {', '.join(fields)}", _AGAIN)
-    if not all(isinstance(raw[f], list) for f in fields[2:]):
+    if not isinstance(raw, dict) or set(raw) != set(NAMED):
+        raise wrong("names", f"are not {', '.join(NAMED)}", _AGAIN)
+    if not all(isinstance(raw[f], list) for f in NAMED[2:]):
         raise wrong("names", "mediators and covariates are no lists", _AGAIN)
     flat = [raw["exposure"], raw["outcome"], *raw["mediators"], *raw["covariates"]]
     if not all(isinstance(name, str) for name in flat):

@@ -11,6 +11,7 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.archive import Content, digest_of
+from jaxmed.federated.moment_checks import NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
 from jaxmed.federated.release import Rules, binary_columns, check_release
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
@@ -112,6 +113,7 @@ def in_float64(data: MediationData) -> MediationData:
         names,
         mediators=names.mediators or tuple(f"m{j + 1}" for j in range(p)),
         covariates=names.covariates or tuple(f"c{j + 1}" for j in range(q)),
+        groups=(),  # covariates of sites are linear: which belong to one factor has no use
     )
     fields: dict[str, Any] = {
         name: np.asarray(getattr(data, name), np.float64)
@@ -134,7 +136,7 @@ def content_of(summary: SiteSummary) -> Content:
         "schema": SCHEMA,
         "version": VERSION,
         "site": summary.site,
-        "names": dataclasses.asdict(names),
+        "names": {field: getattr(names, field) for field in NAMED},
         "names_sha256": names_hash(summary.columns, moments.num_covariates),
         "rows_dtype": summary.rows_dtype,
         "binary": list(summary.binary),

@@ -303,3 +303,10 @@ def test_labels_of_twenty_methods_do_not_overlap(result):
         ticks = [t.get_window_extent(renderer) for t in axes.get_xticklabels() if t.get_text()]
         inside = [b for b in ticks if axes.bbox.x0 - 1 <= (b.x0 + b.x1) / 2 <= axes.bbox.x1 + 1]
         assert all(a.x1 < b.x0 for a, b in zip(inside, inside[1:], strict=False))
+
+
+def test_methods_that_learn_curves_need_the_covariates_themselves():
+    options = MethodOptions(raw=None)
+    with pytest.raises(ValueError, match="named basis"):
+        FIELD_METHODS["gahmn"].make(rows(), options)
+    assert FIELD_METHODS["gahmn"].make(rows(), MethodOptions(raw=(0,)))

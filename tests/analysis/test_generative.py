@@ -246,3 +246,14 @@ def test_a_killed_process_goes_on(data, tmp_path):
     first, second = (load_fitted(tmp_path / name) for name in ("whole", "killed"))
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_the_total_effect_is_that_of_the_other_commands(data, results):
+    whole = results[0]
+    design = whole.document["design"]
+    peer = jaxmed.mediate(data, "effects", key=7)
+    assert design["basis"] != "linear" and design == peer.document["design"]
+    assert whole.rows[0]["total"] == pytest.approx(peer.rows[0]["total"], abs=1e-10)
+    assert whole.covariates.shape[1] == 2  # the generators learn from the covariates themselves
+    assert whole.summary().startswith("Covariates: x1 (cubic spline)")
+    assert whole.document["settings"]["basis"] == "auto"

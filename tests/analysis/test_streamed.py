@@ -98,6 +98,29 @@ def test_more_mediators_than_rows(tmp_path):
         mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
 
 
+@pytest.mark.parametrize(("n", "p"), [(120, 5), (60, 90)])
+def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
+    frame = table(n, p).drop(columns="m4")
+    frame["age"] = np.random.default_rng(n).gamma(3, 15, n)
+    frame["birth"] = 2020 - frame.age
+    frame.to_parquet(tmp_path / "d.parquet")
+    roles = ROLES | {"covariates": ["site", "age", "birth"]}
+    options = {"key": 3, "replicates": 100}
+    with pytest.warns(UserWarning, match="birth is a function of the others: left out"):
+        found = mediate_stream(stream(tmp_path / "d.parquet", **roles), **options)
+    with pytest.warns(UserWarning, match="birth is a function"):
+        whole = mediate(
+            from_frame(frame, **roles), permutations=0, folds=0, basis="linear", **options
+        )
+    assert_same(found, whole)
+    design = found.record.document["design"]
+    assert design["basis"] == "linear" and list(design["dropped"]) == ["birth"]
+    assert design["columns"] == whole.record.document["design"]["columns"]
+    assert found.summary().startswith("Covariates: ") and "basis linear" in found.summary()
+    with pytest.raises(ValueError, match="streams take covariates as they are"):
+        mediate_stream(stream(tmp_path / "d.parquet", **roles), basis="quadratic", **options)
+
+
 def test_misuse_of_moments(primal):
     moments = cross_moments(from_frame(primal[0], **ROLES))
     with pytest.raises(ValueError, match="need the rows"):

@@ -324,7 +324,8 @@ def test_auto_inside_an_estimator_is_for_concrete_data():
     design = covariate_basis(data)
     given = jaxmed.estimators.ols()(None, design.data)
     auto = jaxmed.estimators.ols(basis="auto")(None, data)
-    np.testing.assert_allclose(auto.effects.total, given.effects.total, rtol=1e-9)
+    rtol = 1e-9 if TIGHT else 1e-3
+    np.testing.assert_allclose(auto.effects.total, given.effects.total, rtol=rtol)
     with pytest.raises(ValueError, match="covariate_basis"):
         jax.jit(jaxmed.estimators.ols(basis="auto"))(None, data)
     assert data.names == NAMES

@@ -30,7 +30,7 @@ def plain():
     parts = sites()
     merged = merged_of(summaries(parts))
     options = {"key": 3, "replicates": 500}
-    rows = mediate(pooled(parts), METHODS, permutations=0, folds=0, **options)
+    rows = mediate(pooled(parts), METHODS, permutations=0, folds=0, basis="linear", **options)
     return rows, mediate_moments(merged.moments, METHODS, source=merged.report, **options)
 
 

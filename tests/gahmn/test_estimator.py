@@ -9,7 +9,7 @@ import pytest
 
 from jaxmed import estimators
 from jaxmed import status as st
-from jaxmed.data import InvalidDataError, ShapeError, mediation_data
+from jaxmed.data import InvalidDataError, ShapeError, covariate_basis, mediation_data
 from jaxmed.gahmn import check_rows, faithful, gahmn, holdout_rows, improved
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import small_arm
@@ -217,3 +217,16 @@ def test_estimators_has_it_without_importing_flax():
     assert estimators.gahmn is gahmn
     with pytest.raises(AttributeError, match="no attribute"):
         _ = estimators.nothing
+
+
+def test_generators_see_the_covariates_and_effects_the_basis():
+    data = sample(jax.random.key(4), partially_linear("A", 12), 300)
+    design = covariate_basis(data, "second_degree")
+    on_basis = gahmn(SHORT, basis="given", network_covariates=design.linear)
+    found = jax.jit(on_basis)(KEY, design.data)
+    plain = jax.jit(gahmn(SHORT))(KEY, data)
+    record = jax.jit(estimators.ols())(None, design.data)
+    np.testing.assert_allclose(found.effects.total, record.effects.total, rtol=1e-9)
+    first, second = (f.details.adversarial.effects.total for f in (found, plain))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+    assert abs(found.effects.total - plain.effects.total) > 1e-9

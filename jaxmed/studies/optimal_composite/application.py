@@ -138,7 +138,7 @@ def once(key: Key, scale: float) -> Mapping[str, Any]:
     del scale
     evaluate_key, folds_key = jax.random.split(key)
     data = _cohort()["icu"]
-    result = evaluate(data, tuple(METHODS), key=evaluate_key, holdout=HOLDOUT)
+    result = evaluate(data, tuple(METHODS), key=evaluate_key, holdout=HOLDOUT, basis="linear")
     age = np.asarray(data.exposure)
     return {
         "evaluation": json.loads(result.to_json()),
