@@ -33,6 +33,7 @@ from jaxmed.analysis.method_table import (
     with_design,
 )
 from jaxmed.analysis.software import software
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.reference import Compat, check_compat
@@ -134,6 +135,7 @@ def compare(
     check_compat(compat)
     if bootstrap < 0 or bootstrap == 1:
         raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {bootstrap}")
+    check_fits("bootstrap", bootstrap, BYTES_A_DRAW)
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk must be positive, not {chunk}")
     sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}

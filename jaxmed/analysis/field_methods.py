@@ -1,6 +1,7 @@
 """The methods that `compare` knows by name: how each is made from data, and how it is read."""
 
 import dataclasses
+import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -211,6 +212,12 @@ def check_field_methods(names: Sequence[str]) -> None:
     """Raises ValueError for an empty list, an unknown name or one that comes twice."""
     unknown = [name for name in names if name not in FIELD_METHODS]
     if unknown or not names:
-        raise ValueError(f"unknown methods {unknown}; choose from {', '.join(FIELD_METHODS)}")
+        near = difflib.get_close_matches(unknown[0], FIELD_METHODS, n=3) if unknown else []
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        alone = '; "effects" is a method of mediate' if "effects" in unknown else ""
+        raise ValueError(
+            f"there is no method {', '.join(map(repr, unknown)) or 'named'}: choose from "
+            f"{', '.join(FIELD_METHODS)}{hint}{alone}"
+        )
     if len(set(names)) < len(names):
         raise ValueError(f"methods come twice in {', '.join(names)}")

@@ -1,5 +1,6 @@
 """Methods by name, as the command line and `mediate` know them."""
 
+import difflib
 from collections.abc import Callable
 
 import numpy as np
@@ -31,7 +32,17 @@ def family_of(response: ArrayLike) -> Family:
 
 
 def check_methods(methods: tuple[str, ...]) -> None:
-    """Raises ValueError for an empty list or an unknown name."""
+    """Raises ValueError for an empty list or an unknown name, with where that name lives."""
     unknown = [m for m in methods if m not in METHODS]
-    if unknown or not methods:
-        raise ValueError(f"unknown methods {unknown}; choose from {', '.join(METHODS)}")
+    if not unknown and methods:
+        return
+    from jaxmed.analysis.field_methods import FIELD_METHODS  # built on this module
+
+    elsewhere = [name for name in unknown if name in FIELD_METHODS]
+    hint = f"; {', '.join(elsewhere)}: see compare" if elsewhere else ""
+    near = difflib.get_close_matches(unknown[0], METHODS, n=2) if unknown and not elsewhere else []
+    hint += f"; did you mean {', '.join(near)}?" if near else ""
+    raise ValueError(
+        f"there is no method {', '.join(map(repr, unknown)) or 'named'}: composites are "
+        f'{", ".join(METHODS)}; "effects" and "gahmn" stand alone in mediate{hint}'
+    )

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from jaxmed.analysis.inputs import check_level
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 
 __all__ = ["Progress", "Settings"]
 
@@ -33,5 +34,6 @@ class Settings:
         for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            check_fits(name, getattr(self, name), BYTES_A_DRAW)
         if self.folds == 1:
             raise ValueError("folds must be 0 (none) or at least 2, not 1")

@@ -8,8 +8,8 @@ from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
 from jaxmed.cli.data_file import comma, file_options, roles_of, size
 from jaxmed.cli.shared import Say
+from jaxmed.data.budget import default_budget
 from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
-from jaxmed.data.unpack import default_budget
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file
 

@@ -14,12 +14,13 @@ import numpy as np
 from jaxmed.data import delimited
 from jaxmed.data.annotated import annotated_table
 from jaxmed.data.archive import read_arrays
+from jaxmed.data.budget import default_budget
 from jaxmed.data.columns import Cells, Factor
 from jaxmed.data.library import library, parsed
 from jaxmed.data.naming import name_columns
 from jaxmed.data.spreadsheet import spreadsheet_table
 from jaxmed.data.tables import Table, arrow_table, mapping_table, of_columns
-from jaxmed.data.unpack import default_budget, digest_of, unpacked
+from jaxmed.data.unpack import digest_of, unpacked
 from jaxmed.data.validation import InvalidDataError
 
 __all__ = [

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import lzma
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,25 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from jaxmed.data.budget import default_budget
 from jaxmed.data.library import library
 from jaxmed.data.validation import InvalidDataError
 
-__all__ = ["SHARE_OF_MEMORY", "compression_of", "default_budget", "digest_of", "opened", "unpacked"]
+__all__ = ["compression_of", "digest_of", "opened", "unpacked"]
 
-# An analysis in memory holds about four copies of the table.
-SHARE_OF_MEMORY = 4
 PIECE = 1 << 22
 MAGIC = {
     b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst",
     b"PK\x03\x04": "zip", b"PK\x05\x06": "zip",
 }  # fmt: skip
-
-
-def default_budget() -> int:
-    """Bytes that a table may take: a quarter of the memory of this machine."""
-    if not hasattr(os, "sysconf"):  # the system does not tell its memory
-        return 16 * 2**30
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // SHARE_OF_MEMORY
 
 
 def digest_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxmed import status
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.residual import HasQuadratics, residual_variance
@@ -233,3 +234,4 @@ def _check(part: str, method: str | None, level: float, replicates: int) -> None
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
     if replicates < 2:
         raise ValueError(f"an interval needs at least 2 replicates, not {replicates}")
+    check_fits("replicates", replicates, BYTES_A_DRAW)

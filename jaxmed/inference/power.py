@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmed import status
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantile
@@ -363,3 +364,4 @@ def _check(test: str, level: float, side: str, replicates: int) -> None:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
     if replicates < 1:
         raise ValueError(f"at least one replicate is needed, not {replicates}")
+    check_fits("replicates", replicates, BYTES_A_DRAW)
