@@ -189,8 +189,8 @@ def test_a_spreadsheet_by_sheet(tmp_path):
 
 def test_options_of_another_format_are_refused(tmp_path):
     np.savez(tmp_path / "t.npz", x=np.ones(3))
-    with pytest.raises(InvalidDataError, match="sep= goes with .csv"):
+    with pytest.raises(InvalidDataError, match="sep=NAME goes with .csv"):
         open_table(tmp_path / "t.npz", FileOptions(sep=";"))
     (tmp_path / "t.csv").write_text(text())
-    with pytest.raises(InvalidDataError, match="layer= goes with .h5ad"):
+    with pytest.raises(InvalidDataError, match="layer=NAME goes with .h5ad"):
         open_table(tmp_path / "t.csv", FileOptions(layer="log"))
