@@ -1,11 +1,19 @@
 """What the basis of the covariates does to the effects: beside linear, and beside a richer one."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from jaxmed.analysis.design import Design
-from jaxmed.analysis.least_squares import LinearEffects, least_squares
-from jaxmed.data.covariate_basis import basis_within
+from jaxmed.analysis.least_squares import (
+    MIN_DF,
+    LinearEffects,
+    MediatorSums,
+    least_squares,
+    mediator_sums,
+)
+from jaxmed.data.covariate_basis import CovariateBasis, basis_within
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.reports.format import interval, number
 
@@ -56,15 +64,25 @@ def design_block(
     }
     if not compared:
         return block
+    sums = functools.cache(lambda: mediator_sums(data))
     if design.richer:
-        plain = least_squares(data, design.linear.columns)
+        plain = _fit(data, design.linear, sums)
         block["linear"] = {
             "rank": design.linear.rank,
             **plain.to_dict(level),
             "sentence": _linear_sentence(plain, level),
         }
-    block["matters"] = _matters(design, data, level)
+    block["matters"] = _matters(design, data, level, sums)
     return block
+
+
+def _fit(
+    data: MediationData, basis: CovariateBasis, sums: Callable[[], MediatorSums]
+) -> LinearEffects:
+    """The effects under a basis; products of the mediators are made once, and only if needed."""
+    n, p = data.mediators.shape
+    primal = n - 1 - basis.rank - p >= MIN_DF
+    return least_squares(data, basis.columns, sums=sums() if primal else None)
 
 
 def matters_sentences(block: dict[str, Any]) -> list[str]:
@@ -92,7 +110,9 @@ def _linear_sentence(found: LinearEffects, level: float) -> str:
     return f"with linear covariates: {shown}"
 
 
-def _matters(design: Design, data: MediationData, level: float) -> dict[str, Any] | None:
+def _matters(
+    design: Design, data: MediationData, level: float, sums: Callable[[], MediatorSums]
+) -> dict[str, Any] | None:
     chosen, (n, p) = design.chosen, data.mediators.shape
     name = "second_degree" if "function" in chosen.kinds else _BESIDE.get(chosen.basis)
     if name is None or chosen.basis == "splines_all_products" or n - 2 - p < LEAST_DF:
@@ -103,8 +123,7 @@ def _matters(design: Design, data: MediationData, level: float) -> dict[str, Any
     richer = basis_within(design.given, name, most)  # pyright: ignore[reportArgumentType]
     if richer is None or set(richer.names) <= set(chosen.names):
         return None
-    own = least_squares(data, chosen.columns)
-    other = least_squares(data, richer.columns)
+    own, other = _fit(data, chosen, sums), _fit(data, richer, sums)
     shifts = {
         part: (getattr(other, part) - getattr(own, part)) / getattr(own, f"{part}_se")
         for part in ("total", "indirect")

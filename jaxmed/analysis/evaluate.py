@@ -109,7 +109,7 @@ def evaluate(
     design = designed(data, basis)
     given, data = design.given, design.data
     split_key, method_key = jax.random.split(key)
-    train_rows, test_rows = _split(split_key, data, holdout)
+    train_rows, test_rows = _split(split_key, data, holdout, design.linear.rank - 1)
     kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))
     train = _independent(kept.data)
     test = _independent(_rows(data, test_rows))
@@ -176,8 +176,17 @@ def _is_dual(data: MediationData, rows: np.ndarray) -> bool:
     return regime_of(len(rows), data.mediators.shape[1], data.covariates.shape[1]) == "dual"
 
 
-def _split(key: Key, data: MediationData, holdout: float) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of the training and the test part, sorted."""
+def _split(
+    key: Key, data: MediationData, holdout: float, linear: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the training and the test part, sorted.
+
+    Args:
+      key: consumed.
+      data: on its basis.
+      holdout: share of the test part.
+      linear: columns that linear covariates have, for the refusal.
+    """
     if not 0 < holdout < 1:
         raise ValueError(f"holdout must be between 0 and 1, not {holdout}")
     n = data.exposure.shape[0]
@@ -189,9 +198,11 @@ def _split(key: Key, data: MediationData, holdout: float) -> tuple[np.ndarray, n
     train = np.setdiff1d(np.arange(n), test)
     least = data.covariates.shape[1] + MIN_PART
     if min(len(train), len(test)) < least:
+        fewer = linear + MIN_PART
+        remedy = f', {fewer} with basis="linear"' if fewer < least else ""
         raise ValueError(
             f"holdout {holdout} of {n} rows leaves {len(train)} training and {len(test)} test "
-            f"rows: at least {least} of each are needed"
+            f"rows: at least {least} of each are needed{remedy}"
         )
     return train, test
 

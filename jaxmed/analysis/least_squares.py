@@ -13,10 +13,11 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import row_blocks
 
-__all__ = ["LinearEffects", "least_squares"]
+__all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
 
 MIN_DF = 2
 SINGULAR = 1e-6  # pivot of a column over its length: what normal equations can tell from 0
+LEVERAGE_FLOPS = 4e10
 FLOOR = 1e3 * np.finfo(np.float64).eps
 
 
@@ -53,13 +54,47 @@ class LinearEffects:
         return found
 
 
-def least_squares(data: MediationData, covariates: Any, *, least_df: int = MIN_DF) -> LinearEffects:
+@dataclasses.dataclass(frozen=True)
+class MediatorSums:
+    """What fits of the same rows under several bases share: the expensive product of mediators."""
+
+    mean: np.ndarray  # [p] weighted
+    gram: np.ndarray  # [p, p] weighted products of the centred mediators
+
+
+def mediator_sums(data: MediationData) -> MediatorSums:
+    """Means and products of the mediators in float64, by blocks of rows."""
+    m = np.asarray(data.mediators)
+    w = np.ones(len(m)) if data.weights is None else np.asarray(data.weights, np.float64)
+    parts = row_blocks(m)
+    total = np.zeros(m.shape[1])
+    for rows in parts:
+        total += w[rows] @ m[rows].astype(np.float64)
+    mean = total / w.sum()
+    gram = np.zeros((m.shape[1], m.shape[1]))
+    for rows in parts:
+        scaled = np.sqrt(w[rows, None]) * (m[rows] - mean)
+        gram += scaled.T @ scaled
+    return MediatorSums(mean, gram)
+
+
+def least_squares(
+    data: MediationData,
+    covariates: Any,
+    *,
+    least_df: int = MIN_DF,
+    sums: MediatorSums | None = None,
+) -> LinearEffects:
     """Total, direct and indirect effect with HC2 errors ("difference" for the path part).
+
+    Beyond `LEVERAGE_FLOPS` products the leverage that mediators add is taken at its mean, as HC1
+    does.
 
     Args:
       data: concrete; its own covariates are not looked at.
       covariates: independent columns [n, q] without the intercept.
       least_df: residual degrees of freedom below which only the total effect is computed.
+      sums: of the mediators, where several bases are fitted.
     Returns:
       LinearEffects, equal to those of `estimators.ols(basis="given")` to rounding. Dependent
       mediators leave the total effect alone.
@@ -86,7 +121,8 @@ def least_squares(data: MediationData, covariates: Any, *, least_df: int = MIN_D
     nan = float("nan")
     if df < least_df:
         return LinearEffects(total, nan, nan, alone, nan, nan, df)
-    fit = _outcome_model(m, root, q, t, r)
+    sums = mediator_sums(data) if sums is None else sums
+    fit = _outcome_model(m, sums, root, q, t, r)
     if fit is None:
         return LinearEffects(total, nan, nan, alone, nan, nan, df)
     residual, on_direct, on_path, leverage, direct = fit
@@ -104,12 +140,18 @@ def least_squares(data: MediationData, covariates: Any, *, least_df: int = MIN_D
 
 
 def _outcome_model(
-    mediators: np.ndarray, root: np.ndarray, q: np.ndarray, t: np.ndarray, r: np.ndarray
+    mediators: np.ndarray,
+    sums: MediatorSums,
+    root: np.ndarray,
+    q: np.ndarray,
+    t: np.ndarray,
+    r: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float] | None:
     """Outcome on exposure and mediators, by blocks of rows: mediators are never copied as a whole.
 
     Args:
       mediators: [n, p].
+      sums: of these.
       root: square roots of the weights [n].
       q: orthonormal base times root weights [n, r].
       t: exposure given the base, times root weights [n].
@@ -121,21 +163,24 @@ def _outcome_model(
     parts = row_blocks(mediators)
 
     def scaled(rows: slice) -> np.ndarray:
-        return root[rows, None] * mediators[rows].astype(np.float64)
+        return root[rows, None] * (mediators[rows] - sums.mean)
 
-    onto = sum(q[rows].T @ scaled(rows) for rows in parts)
+    onto = np.zeros((q.shape[1], len(sums.mean)))
+    cross = np.zeros((2, len(sums.mean)))
+    for rows in parts:
+        columns = scaled(rows)
+        onto += q[rows].T @ columns
+        cross += np.stack([t[rows], r[rows]]) @ columns
+    gram = np.block([[np.sum(t * t), cross[:1]], [cross[:1].T, sums.gram - onto.T @ onto]])
+    right = np.concatenate([[t @ r], cross[1]])
+    raw = np.diagonal(sums.gram) + np.sum(root**2) * sums.mean**2
+    size = np.sqrt(np.maximum(np.diagonal(gram), 0))
+    if np.any(size[1:] <= SINGULAR * np.sqrt(raw)):
+        return None
 
     def given(rows: slice) -> np.ndarray:
         return np.column_stack([t[rows], scaled(rows) - q[rows] @ onto])
 
-    gram, right, raw = 0.0, 0.0, 0.0
-    for rows in parts:
-        z = given(rows)
-        gram, right = gram + z.T @ z, right + z.T @ r[rows]
-        raw = raw + np.square(scaled(rows)).sum(axis=0)
-    size = np.sqrt(np.diagonal(gram))
-    if np.any(size[1:] <= SINGULAR * np.sqrt(raw)):
-        return None
     gram, right = gram / size / size[:, None], right / size
     try:
         lower = np.linalg.cholesky(gram)
@@ -148,10 +193,13 @@ def _outcome_model(
     wanted = np.column_stack([np.eye(len(gram))[0] / size[0], alpha / size])
     weights = np.linalg.solve(gram, np.column_stack([right, wanted]))
     inverse = np.linalg.inv(lower).T
+    n, p = mediators.shape
+    exact = n * p * p <= LEVERAGE_FLOPS
     found = []
     for rows in parts:
         z = given(rows) / size
-        found.append(np.column_stack([z @ weights, np.sum((z @ inverse) ** 2, axis=1)]))
+        leverage = np.sum((z @ inverse) ** 2, axis=1) if exact else np.full(len(z), (p + 1) / n)
+        found.append(np.column_stack([z @ weights, leverage]))
     fitted, on_direct, on_path, leverage = np.concatenate(found).T
     return r - fitted, on_direct, on_path, leverage, float(weights[0, 0] / size[0])
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import ROUNDING_SPREAD
 from jaxmed.linalg.safe import sqrt
 from jaxmed.statistics.cross_moments import CrossMoments, is_host
 from jaxmed.typing import Array, pytree, static
@@ -56,7 +57,7 @@ def factor_moments(moments: CrossMoments) -> JointFactor:
     mean = _outcome_last(jnp.asarray(moments.mean), q)
     length = sqrt(jnp.diagonal(comoment))
     status = _column_status(moments.count, moments.weight, mean, length, q)
-    constant = _constant(moments.weight, mean, length)
+    constant = _constant(moments.weight, mean, length, q)
     divisor = jnp.where(constant, 1.0, length)
     correlation = (comoment / divisor) / divisor[:, None]
     # The last pivot would be zero for an outcome without residual and poison the whole factor:
@@ -94,7 +95,7 @@ def factor_rows(data: MediationData) -> JointFactor:
     length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
     count = jnp.asarray(xp.sum(w > 0), rows.dtype)
     status = _column_status(count, jnp.asarray(weight), jnp.asarray(mean), length, q)
-    constant = _constant(jnp.asarray(weight), jnp.asarray(mean), length)
+    constant = _constant(jnp.asarray(weight), jnp.asarray(mean), length, q)
     scaled = rows / xp.asarray(jnp.where(constant, 1.0, length), rows.dtype)
     upper = jnp.asarray(xp.linalg.qr(scaled, mode="r"))
     # QR leaves the signs of the diagonal free; a positive one makes this R the Cholesky factor.
@@ -119,13 +120,19 @@ def _outcome_last(rows: Array, q: int) -> Array:
     return jnp.concatenate([rows[: q + 1], rows[q + 2 :], rows[q + 1 : q + 2]])
 
 
-def _constant(weight: Array, mean: Array, length: Array) -> Array:
-    """True for columns whose spread is only the rounding of their mean; [d]."""
-    return length <= 8 * rounding(length.dtype) * jnp.abs(mean) * sqrt(weight)
+def _constant(weight: Array, mean: Array, length: Array, q: int) -> Array:
+    """True for columns whose spread is only the rounding of their mean; [d].
+
+    For the q covariates by the wider rule of the data layer: nothing refuses a constant one at the
+    door, and as a direction of rounding it would take a degree of freedom and say nothing.
+    """
+    d = length.shape[0]
+    rule = [ROUNDING_SPREAD[np.dtype(length.dtype)]] * q + [8 * rounding(length.dtype)] * (d - q)
+    return length <= jnp.asarray(rule, length.dtype) * jnp.abs(mean) * sqrt(weight)
 
 
 def _column_status(count: Array, weight: Array, mean: Array, length: Array, q: int) -> Array:
-    constant = _constant(weight, mean, length)
+    constant = _constant(weight, mean, length, q)
     d = length.shape[0]
     return st.combine(
         st.when(count - 2 - q < d - q - 2, st.TOO_FEW_ROWS),

@@ -245,6 +245,9 @@ def test_a_basis_without_room_names_the_one_that_has():
     ):
         with pytest.raises(ShapeError, match='85 rows are too few for 30 .* basis="linear"'):
             command()
+    small = confounded(np.random.default_rng(0), 85, "linear")
+    with pytest.raises(ValueError, match='28 of each are needed, 18 with basis="linear"'):
+        jaxmed.evaluate(small, ["maxie"], key=1)
     few = simulated(9, 2, 6, [])
     with pytest.raises(ShapeError, match="8 covariate columns.* at least 10 rows"):
         jaxmed.mediate(few, **FAST)

@@ -300,6 +300,21 @@ def test_groups_are_of_covariates():
         data_of(np.eye(30)[:, :2], ["a", "b"], (("a", "b"), ("b",)))
 
 
+@pytest.mark.parametrize(("n", "p"), [(90, 4), (40, 60)])
+@pytest.mark.parametrize("kind", ["constant", "copy", "sum"])
+def test_paths_of_dependent_covariates_are_a_status(n, p, kind):
+    data = dataclasses.replace(table(n=n, p=p), names=Names())
+    c = data.covariates
+    extra = {"constant": np.full(n, 0.1), "copy": c[:, 1], "sum": c[:, 0] - 2 * c[:, 1]}[kind]
+    more = dataclasses.replace(data, covariates=np.c_[c, extra.astype(c.dtype)])
+    for found in (jaxmed.paths(more), jax.jit(jaxmed.paths)(more)):
+        assert int(found.status) == jaxmed.status.RANK_DEFICIENT
+        assert np.isnan([found.cosine, found.total_effect, jaxmed.maxie(found).indirect]).all()
+    if p == 4:
+        found = jaxmed.paths(jaxmed.cross_moments(more))
+        assert int(found.status) == jaxmed.status.RANK_DEFICIENT
+
+
 def test_dependent_covariates_give_the_right_answer_or_a_status():
     data = table()
     twice = dataclasses.replace(

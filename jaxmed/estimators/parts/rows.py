@@ -7,9 +7,11 @@ resample with replacement is the same data under other weights.
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import ROUNDING_SPREAD
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.joint_factor import rounding
@@ -125,7 +127,7 @@ def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
     centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
     size = sqrt(matmul(weights, centred * centred))
     raw = sqrt(matmul(weights, rest * rest))
-    left = size > 32 * jnp.finfo(base.dtype).eps * raw
+    left = size > ROUNDING_SPREAD[np.dtype(base.dtype)] * raw
     scaled = jnp.concatenate([first, divide(centred, jnp.where(left, size, 0))], axis=1)
     gram = matmul((scaled * weights[:, None]).T, scaled)
     values, vectors = jnp.linalg.eigh(gram)
