@@ -38,7 +38,12 @@ _BESIDE = {
 
 
 def design_block(
-    design: Design, data: MediationData, level: float, *, compared: bool = True
+    design: Design,
+    data: MediationData,
+    level: float,
+    *,
+    compared: bool = True,
+    equal_variances: bool = False,
 ) -> dict[str, Any]:
     """The `design` block of a document.
 
@@ -48,6 +53,8 @@ def design_block(
       level: of the intervals.
       compared: False where the models of mediators and outcome have different covariates, for
         which nothing is compared.
+      equal_variances: intervals of the linear answer, see `LinearEffects.to_dict`: those of the
+        analysis beside it.
     Returns:
       `CovariateBasis.to_dict` with rows, sentence, `linear` (the effects of least squares under
       linear covariates and a sentence, None where the basis is linear) and `matters` (the same
@@ -69,8 +76,8 @@ def design_block(
         plain = _fit(data, design.linear, sums)
         block["linear"] = {
             "rank": design.linear.rank,
-            **plain.to_dict(level),
-            "sentence": _linear_sentence(plain, level),
+            **(entries := plain.to_dict(level, equal_variances=equal_variances)),
+            "sentence": _linear_sentence(entries),
         }
     block["matters"] = _matters(design, data, level, sums)
     return block
@@ -101,8 +108,7 @@ def _noise(own: LinearEffects, other: LinearEffects, part: str) -> float:
     return BEYOND_NOISE * math.sqrt(max(second**2 / first**2 - 1, 0.0))
 
 
-def _linear_sentence(found: LinearEffects, level: float) -> str:
-    entries = found.to_dict(level)
+def _linear_sentence(entries: dict[str, dict[str, float]]) -> str:
     shown = ", ".join(
         f"{part} {number(entry['estimate'])} {interval(entry['lower'], entry['upper'])}"
         for part, entry in entries.items()

@@ -136,7 +136,7 @@ def evaluate(
             )
     every = np.arange(data.exposure.shape[0])
     usable = drop_degenerate(data, keep_duplicates=_is_dual(data, every)).data
-    block = design_block(design, usable, level)
+    block = design_block(design, usable, level, equal_variances=True)
     for sentence in matters_sentences(block):
         warnings.warn(sentence, stacklevel=2)
     whole = least_squares(data, data.covariates, least_df=every.size)
@@ -163,7 +163,7 @@ def evaluate(
             "num_mediators": data.mediators.shape[1],
             "num_mediators_analysed": int(kept.kept.size),
             "regime": result.paths.regime,
-            "total": {"whole": whole.to_dict(level)["total"], **parts},
+            "total": {"whole": whole.to_dict(level, equal_variances=True)["total"], **parts},
         },
         "design": block,
         "table": table,

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import row_blocks
+from jaxmed.distributions.tails import t_quantile
 
 __all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
 
@@ -23,7 +24,11 @@ FLOOR = 1e3 * np.finfo(np.float64).eps
 
 @dataclasses.dataclass(frozen=True)
 class LinearEffects:
-    """Effects and HC2 standard errors; direct and indirect are NaN where there is no fit."""
+    """Effects and standard errors; direct and indirect are NaN where there is no fit.
+
+    Errors `_se` are HC2. Those called `_equal_se` assume equal error variances, as most software
+    and `mediate` do for total and direct effect; the indirect effect has none.
+    """
 
     total: float
     direct: float
@@ -32,6 +37,9 @@ class LinearEffects:
     direct_se: float
     indirect_se: float
     df: int  # residual degrees of freedom of the outcome model
+    total_equal_se: float
+    direct_equal_se: float
+    total_df: int  # residual degrees of freedom without mediators
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -39,19 +47,38 @@ class LinearEffects:
         fitted = np.isfinite(self.direct)
         return ("total", "direct", "indirect") if fitted else ("total",)
 
-    def to_dict(self, level: float) -> dict[str, dict[str, float]]:
-        """Estimate, standard error and normal interval of each effect that exists."""
+    def to_dict(
+        self, level: float, *, equal_variances: bool = False
+    ) -> dict[str, dict[str, float]]:
+        """Estimate, standard error and interval of each effect that exists.
+
+        Args:
+          level: of the intervals.
+          equal_variances: Student's t with the classical error for total and direct effect;
+            else, and for the indirect effect, normal with HC2.
+        """
         half = NormalDist().inv_cdf((1 + level) / 2)
-        found = {}
-        for part in self.parts:
-            value, error = getattr(self, part), getattr(self, f"{part}_se")
-            found[part] = {
-                "estimate": value,
+        errors = {part: (getattr(self, f"{part}_se"), half) for part in self.parts}
+        if equal_variances:
+            df = {"total": self.total_df, "direct": self.df}
+            parts = [part for part in self.parts if df.get(part, 0) > 0]
+            wanted = np.array([df[part] for part in parts], np.float64)
+            for part, quantile in zip(parts, _quantiles((1 + level) / 2, wanted), strict=True):
+                errors[part] = (getattr(self, f"{part}_equal_se"), float(quantile))
+        return {
+            part: {
+                "estimate": getattr(self, part),
                 "standard_error": error,
-                "lower": value - half * error,
-                "upper": value + half * error,
+                "lower": getattr(self, part) - width * error,
+                "upper": getattr(self, part) + width * error,
             }
-        return found
+            for part, (error, width) in errors.items()
+        }
+
+
+def _quantiles(probability: float, df: np.ndarray) -> np.ndarray:
+    """Of Student's t."""
+    return np.asarray(t_quantile(np.full_like(df, probability), df))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,12 +146,15 @@ def least_squares(
     # A row of weight w is w rows, each with its own share of the sums: hence the divisions by w.
     alone = float(np.sqrt(np.sum(score**2 * _over(left**2, slack) / w)))
     nan = float("nan")
+    total_df = df + m.shape[1]
+    equal = float(np.sqrt(left @ left / total_df / ss)) if total_df > 0 else nan
+    without = LinearEffects(total, nan, nan, alone, nan, nan, df, equal, nan, total_df)
     if df < least_df:
-        return LinearEffects(total, nan, nan, alone, nan, nan, df)
+        return without
     sums = mediator_sums(data) if sums is None else sums
     fit = _outcome_model(m, sums, root, q, t, r)
     if fit is None:
-        return LinearEffects(total, nan, nan, alone, nan, nan, df)
+        return without
     residual, on_direct, on_path, leverage, direct = fit
     leverage = (np.sum(q**2, axis=1) + leverage) / w
     noise = _over(residual**2, leverage) / w
@@ -135,7 +165,8 @@ def least_squares(
     both = direct_var + indirect_var + 2 * float(np.sum(on_direct * on_path * noise))
     return LinearEffects(
         total, direct, total - direct, float(np.sqrt(max(both, 0))), float(np.sqrt(direct_var)),
-        float(np.sqrt(indirect_var)), df,
+        float(np.sqrt(indirect_var)), df, equal,
+        float(np.sqrt(residual @ residual / df * np.sum(on_direct**2))), total_df,
     )  # fmt: skip
 
 

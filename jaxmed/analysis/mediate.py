@@ -186,7 +186,7 @@ def mediate(
     design = designed(data, basis)
     kept, scales = _prepare(design.data, standardise_mediators)
     facts = facts_of_rows(design.given, kept)
-    block = design_block(design, kept.data, level)
+    block = design_block(design, kept.data, level, equal_variances=True)
     dropped = [*dropped_warning(facts.names, kept.reasons), *matters_sentences(block)]
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)

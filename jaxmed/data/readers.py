@@ -149,7 +149,9 @@ def _check_options(path: Path, kind: str, options: FileOptions) -> None:
     for kinds, names in groups.items():
         for name in names:
             if getattr(options, name) is not None and kind not in kinds:
-                raise InvalidDataError(f"{path.name}: {name}=NAME goes with {', '.join(kinds)} only")
+                raise InvalidDataError(
+                    f"{path.name}: {name}=NAME goes with {', '.join(kinds)} only"
+                )
 
 
 def _text(path: Path, options: FileOptions, origin: dict[str, Any]) -> Table:

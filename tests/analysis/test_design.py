@@ -174,6 +174,20 @@ def test_least_squares_on_the_host_is_the_estimator(weighted):
     np.testing.assert_allclose(found.df, peer.details.df)
 
 
+def test_the_linear_line_of_mediate_is_what_mediate_says_of_linear_covariates():
+    """Intervals included: equal error variances, as most software has them."""
+    data = confounded(np.random.default_rng(3), 150, "curved")
+    fast = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
+    line = jaxmed.mediate(data, **fast).record.document["design"]["linear"]
+    plain = jaxmed.mediate(data, basis="linear", **fast).record
+    for part in ("total", "direct"):
+        expected = plain.effect(f"{part}_effect")
+        for key in ("estimate", "standard_error", "lower", "upper"):
+            np.testing.assert_allclose(line[part][key], expected[key], rtol=1e-8)
+    indirect = plain.effect("total_indirect")["estimate"]
+    np.testing.assert_allclose(line["indirect"]["estimate"], indirect, rtol=1e-8)
+
+
 def test_least_squares_without_room_or_rank_has_the_total_alone():
     data = simulated(60, 70, 1, [])
     found = least_squares(data, data.covariates)
