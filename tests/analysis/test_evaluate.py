@@ -37,7 +37,7 @@ def test_one_row_per_method_and_part(result):
 
 def test_split_is_a_partition_by_strata():
     data = rare()
-    train, test = module._split(module.jax.random.key(0), data, 0.3)
+    train, test = module._split(module.jax.random.key(0), data, 0.3, data.covariates.shape[1])
     assert sorted([*train, *test]) == list(range(240))
     assert len(test) == 72
     assert data.outcome[test].sum() == round(0.3 * data.outcome.sum())
@@ -49,7 +49,7 @@ def test_test_columns_are_plain_regressions_on_the_test_rows():
         data, "maxie,maxcor".split(","), key=3, standardise_mediators=False, basis="linear"
     )
     split = module.jax.random.split(module.jax.random.key(3))[0]
-    train, test = module._split(split, data, 0.3)
+    train, test = module._split(split, data, 0.3, data.covariates.shape[1])
     from jaxmed.geometry.bisector import maxie
     from jaxmed.geometry.paths import paths
 
