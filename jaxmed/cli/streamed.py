@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
 from jaxmed.cli.data_file import comma, file_options, roles_of, size
@@ -55,6 +56,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     """
     if options.levels is not None:
         raise ValueError("--levels goes with files read in memory: choose two with --contrast")
+    check_linear(options.basis, "streams")  # before the reading
     say(f"reading {options.file} in blocks")
     source = stream(
         options.file, table=options.table, products=options.products, block_bytes=options.block,

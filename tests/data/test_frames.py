@@ -11,6 +11,7 @@ from jaxmed.data import (
     ShapeError,
     UnknownColumnError,
     WhereError,
+    covariate_basis,
     from_frame,
     from_frame_with_report,
 )
@@ -77,6 +78,7 @@ def test_every_kind_of_table_gives_the_same_data(kind):
         "icu",
         ("prot_a", "prot_b", "prot_c", "prot_sum"),
         ("male", "site[b]", "site[c]"),
+        groups=(("site[b]", "site[c]"),),
     )
     np.testing.assert_array_equal(data.mediators[:, 1], table["prot_b"])
     np.testing.assert_array_equal(data.exposure, table["age"])
@@ -212,15 +214,9 @@ def test_an_empty_or_constant_selection(kind):
         from_frame(frame, **ROLES, where="age > 1000")
     with pytest.raises(InvalidDataError, match="exposure 'icu' is constant"):
         from_frame(frame, exposure="icu", outcome="age", mediators="prot_*", where="icu == 1")
-    with pytest.raises(InvalidDataError, match="covariate 'icu'"):
-        from_frame(
-            frame,
-            exposure="age",
-            outcome="w",
-            mediators="prot_*",
-            covariates="icu",
-            where="icu == 1",
-        )
+    constant = dict(exposure="age", outcome="w", mediators="prot_*", where="icu == 1")
+    kept = from_frame(frame, **constant, covariates="icu")
+    assert covariate_basis(kept).dropped == {"icu": "icu is constant on the rows used: left out"}
     with pytest.raises(WhereError, match="character 5"):
         from_frame(frame, **ROLES, where="age ~ 3")
 
