@@ -29,7 +29,8 @@ from jaxmed.cli.streamed import is_streamed, mediate_file, stream_arguments
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.frames import columns_of, data_of, from_frame_with_report
+from jaxmed.data.frame_columns import columns_of
+from jaxmed.data.frames import data_of, from_frame_with_report
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.parallel.processes import this_process
 from jaxmed.reports import document, save

@@ -22,7 +22,8 @@ from jaxmed.cli.data_file import (
 )
 from jaxmed.cli.shared import progress, show_levels, show_table
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.frames import columns_of, data_of
+from jaxmed.data.frame_columns import columns_of
+from jaxmed.data.frames import data_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.selection import names_of
 from jaxmed.estimators.parts.reference import Compat

@@ -11,7 +11,8 @@ import jax
 from jaxmed.cli.shared import message_arguments, use_cache
 from jaxmed.data.basis_columns import RUNGS
 from jaxmed.data.columns import Factor
-from jaxmed.data.frames import FrameColumns, FrameResult, columns_of, data_of, table_of
+from jaxmed.data.frame_columns import FrameColumns, columns_of
+from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.levels import LevelsData, levels_of, levels_of_exposure
 from jaxmed.data.readers import FileOptions
 from jaxmed.data.selection import listed

@@ -13,7 +13,8 @@ from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import leave_one_out_test
 from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_columns
 from jaxmed.cli.shared import Say, message_arguments, progress
-from jaxmed.data.frames import FrameColumns, data_of
+from jaxmed.data.frame_columns import FrameColumns
+from jaxmed.data.frames import data_of
 from jaxmed.data.tables import Table
 from jaxmed.federated.archive import read_key
 from jaxmed.federated.bounds import read_bounds

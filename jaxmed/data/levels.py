@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxmed.data import where as conditions
 from jaxmed.data.columns import Factor
-from jaxmed.data.frames import FrameResult, columns_of, data_of, table_of
+from jaxmed.data.frame_columns import columns_of
+from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy
 from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.roles import MOST_LEVELS, usable

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data import validation
+from jaxmed.data.sparse import from_sparse
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.typing import Array, ArrayLike, pytree, static
 
@@ -61,7 +62,7 @@ def mediation_data(
 
     Args:
       exposure: treatment or exposure [n].
-      mediators: candidate mediators [n, p].
+      mediators: candidate mediators [n, p]; a scipy.sparse matrix is made dense.
       outcome: outcome [n].
       covariates: adjustment covariates [n, q] without intercept.
       weights: case weights [n] >= 0; scaled to sum to the number of non-zero ones.
@@ -80,6 +81,7 @@ def mediation_data(
     """
     if nan_policy not in ("error", "drop"):
         raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
+    mediators, covariates = from_sparse(mediators), from_sparse(covariates)
     arrays = (exposure, mediators, outcome, covariates, weights)
     if validation.is_traced(*arrays):
         return _traced(*arrays, names=names, nan_policy=nan_policy)

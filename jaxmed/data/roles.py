@@ -13,6 +13,7 @@ __all__ = ["Coding", "code_two_levels", "merge_rare", "numbers_of", "usable"]
 # A factor of more levels than this, or than a tenth of the rows, names rows rather than groups.
 MOST_LEVELS = 20
 ROWS_PER_LEVEL = 10
+MANY_LEVELS = 30  # told of
 SHOWN = 5
 
 
@@ -91,13 +92,22 @@ def check_covariate(name: str, values: Column) -> list[str]:
             f"covariate {name!r} has {count} levels in {n} rows: an identifier? Leave it out; rare "
             f"levels of a category are merged with merge_rare={ROWS_PER_LEVEL}"
         )
+    many = (
+        [
+            f"{name!r} has {count} levels, each a column of its own: rare ones are merged with "
+            f"merge_rare={ROWS_PER_LEVEL}"
+        ]
+        if count > MANY_LEVELS
+        else []
+    )
     few = [f"{level!r} ({k})" for level, k in values.counts().items() if k < 3]
     if not few:
-        return []
+        return many
     more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
     return [
+        *many,
         f"{name!r} has levels with fewer than 3 rows: {', '.join(few[:SHOWN])}{more}; they are "
-        "merged with merge_rare=5"
+        "merged with merge_rare=5",
     ]
 
 

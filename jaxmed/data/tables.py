@@ -15,6 +15,7 @@ from jaxmed.data import column_reader, columns, validation
 from jaxmed.data.columns import PLAIN, Cells, Factor, Raw
 from jaxmed.data.naming import Naming, name_columns
 from jaxmed.data.roles import numbers_of
+from jaxmed.data.sparse import from_sparse
 
 __all__ = ["Block", "Table", "UnknownColumnError", "as_table", "dense", "stacked"]
 
@@ -260,8 +261,8 @@ def mapping_table(
 
 def dense(values: Any) -> Any:
     """A scipy.sparse matrix as a NumPy array, one column of it as [n]; others as they are."""
-    if type(values).__module__.split(".")[0] == "scipy" and hasattr(values, "toarray"):
-        full = values.toarray()
+    full = from_sparse(values)
+    if full is not values:
         return full[:, 0] if full.ndim == 2 and full.shape[1] == 1 else full
     if isinstance(values, list | tuple) and not any(isinstance(v, list | tuple) for v in values):
         array = np.empty(len(values), object)  # without NumPy's guess at a common type

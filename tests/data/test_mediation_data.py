@@ -246,3 +246,13 @@ def test_under_jit_and_vmap_only_shapes_are_checked():
         jax.jit(build)(exposure[1:], mediators, outcome, weights)
     with pytest.raises(ValueError, match="under jit"):
         jax.jit(lambda x: mediation_data(x, mediators, outcome, nan_policy="drop"))(exposure)
+
+
+def test_sparse_mediators_are_made_dense():
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    block = sparse.random(20, 4, 0.4, format="csc", random_state=1)
+    x, y = rng.normal(size=(2, 20))
+    found = mediation_data(x, block, y, covariates=block[:, :2])
+    np.testing.assert_array_equal(found.mediators, block.toarray())
+    np.testing.assert_array_equal(found.covariates, block.toarray()[:, :2])

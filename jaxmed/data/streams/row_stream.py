@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from jaxmed.data.data_report import DataReport
-from jaxmed.data.frames import FrameColumns, columns_of, data_of
+from jaxmed.data.frame_columns import FrameColumns, columns_of
+from jaxmed.data.frames import data_of
 from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, missing_rows
 from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.selection import names_of

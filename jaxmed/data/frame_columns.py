@@ -1,0 +1,312 @@
+"""Columns of a table in their roles: read, coded, and rows with missing values left out."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxmed.data import columns, selection, where
+from jaxmed.data.columns import Column, Factor
+from jaxmed.data.data_report import DataReport, listed
+from jaxmed.data.mediation_data import Names, NanPolicy, missing_rows
+from jaxmed.data.roles import (
+    MOST_LEVELS,
+    check_covariate,
+    code_two_levels,
+    merge_rare,
+    numbers_of,
+    usable,
+)
+from jaxmed.data.tables import Block, Table
+from jaxmed.data.validation import InvalidDataError, ShapeError
+
+__all__ = ["FrameColumns", "columns_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameColumns:
+    """Columns of a table in their roles, before they are checked as one data set."""
+
+    exposure: Any  # [n]
+    outcome: Any  # [n]
+    covariates: np.ndarray | None  # [n, q], categorical ones as 0/1 columns
+    weights: Any  # [n] or None
+    names: Names
+    rows: np.ndarray  # [n] positions in the table
+    report: DataReport
+    mediators: np.ndarray | None  # [n, p]; None where they were not to be read
+
+
+def columns_of(
+    table: Table,
+    *,
+    exposure: str,
+    outcome: str,
+    mediators: str | Sequence[str],
+    covariates: str | Sequence[str] = (),
+    weights: str | None = None,
+    where: str | None = None,
+    contrast: tuple[Any, Any] | None = None,
+    levels: Sequence[Any] = (),
+    nan_policy: NanPolicy = "error",
+    merge_rare: int = 0,
+    read_mediators: bool = True,
+) -> FrameColumns:
+    """Columns and rows that the roles name; arguments and errors as `from_frame`.
+
+    Args:
+      table: see `as_table`.
+      exposure: and the others, see `from_frame`.
+      outcome: see there.
+      mediators: see there.
+      covariates: see there.
+      weights: see there.
+      where: see there.
+      contrast: see there.
+      levels: instead of a contrast, levels of the exposure, which becomes their number from 0.
+      nan_policy: see there.
+      merge_rare: see there.
+      read_mediators: False chooses the mediators by name and does not look at their values: they
+        are streamed later.
+    """
+    if nan_policy not in ("error", "drop"):
+        raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
+    adjust = selection.names_of(covariates, table.fields)
+    roles = _roles(table, exposure, outcome, adjust, weights)
+    by_name = table.hidden if table.features == table.fields else ()
+    chosen = selection.select(
+        mediators, table.features, roles, others=by_name, doubled=table.doubled
+    )
+    rows, asked = _where_rows(table, where)
+    rows_where = int(rows.sum())
+    notes = _Notes({}, {}, {}, [])
+    column, found, pair, rows = _exposure(table, exposure, contrast, levels, rows, notes)
+    rows_contrast = int(rows.sum())
+
+    fields: dict[str, Column] = {exposure: columns.take(column, rows)}
+    fields[outcome] = _outcome(table, outcome, rows, notes)
+    for name in adjust:
+        fields[name] = _covariate(table, name, rows, merge_rare, notes)
+    if weights is not None:
+        raw = table.read(weights)
+        notes.add(weights, raw.note)
+        fields[weights] = numbers_of(weights, raw, "weights")[rows]
+    block = Block(np.zeros((rows_contrast, 0)))
+    if read_mediators:
+        block = table.read_features(chosen, rows)
+        notes.converted.update(block.notes)
+
+    counts, keep = _missing(fields, block.values, chosen)
+    positions = np.flatnonzero(rows)[keep]
+    if counts and nan_policy == "error":
+        raise InvalidDataError(_missing_message(table, counts, rows, keep))
+    fields = {name: columns.take(values, keep) for name, values in fields.items()}
+    coded = columns.design_matrix(fields, adjust)
+    used = {*roles, *chosen, *asked}
+    report = DataReport(
+        rows_read=table.rows,
+        rows_where=rows_where,
+        rows_contrast=rows_contrast,
+        rows_used=int(keep.sum()),
+        where=where,
+        contrast=pair,
+        nan_policy=nan_policy,
+        missing=counts,
+        dummies=coded.dummies,
+        reference_levels=coded.references,
+        exposure_levels=found,
+        level_counts=coded.counts,
+        coded=notes.coded,
+        converted=notes.converted,
+        merged=notes.merged,
+        without_role=tuple(
+            name for name in dict.fromkeys((*table.fields, *table.features)) if name not in used
+        ),
+        aside=table.aside,
+        questions=tuple(notes.questions),
+        origin=table.origin,
+    )
+    if report.rows_used < 3:
+        raise ShapeError(f"at least 3 rows are needed: {'; '.join(report.lines())}")
+    values = block.values[keep] if not keep.all() else block.values
+    return FrameColumns(
+        fields[exposure], fields[outcome], coded.columns,
+        None if weights is None else fields[weights],
+        Names(
+            exposure, outcome, chosen, coded.names,
+            tuple(group for group in coded.dummies.values() if group),
+        ), positions, report,
+        values if read_mediators else None,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Notes:
+    """What is told of the columns; filled while they are read."""
+
+    converted: dict[str, str]
+    coded: dict[str, tuple[str, str]]
+    merged: dict[str, str]
+    questions: list[str]
+
+    def add(self, name: str, note: str) -> None:
+        if note and note != "dates":
+            self.converted[name] = note
+
+
+def _roles(
+    table: Table, exposure: str, outcome: str, covariates: Sequence[str], weights: str | None
+) -> list[str]:
+    """Exposure, outcome, covariates and weights, found and different."""
+    roles = [
+        table.find(exposure, "exposure"),
+        table.find(outcome, "outcome"),
+        *(table.find(name, "covariates") for name in covariates),
+    ]
+    if weights is not None:
+        roles.append(table.find(weights, "weights"))
+    for name in roles:
+        if roles.count(name) > 1:
+            raise InvalidDataError(f"column {name!r} has two roles")
+    return roles
+
+
+def _where_rows(table: Table, text: str | None) -> tuple[np.ndarray, set[str]]:
+    """The rows of a where expression, and the columns it names."""
+    if text is None:
+        return np.ones(table.rows, bool), set()
+    conditions = where.parse(text)
+    for condition in conditions:
+        table.find(condition.column, "where")
+    rows = where.mask(conditions, lambda name: usable(name, table.read(name)))
+    return rows, {condition.column for condition in conditions}
+
+
+def _exposure(
+    table: Table,
+    name: str,
+    contrast: tuple[Any, Any] | None,
+    chosen: Sequence[Any],
+    rows: np.ndarray,
+    notes: _Notes,
+) -> tuple[Column, tuple[str, ...], tuple[str, str] | None, np.ndarray]:
+    """The exposure column, its levels if categorical, the contrast, and the rows it leaves."""
+    raw = table.read(name)
+    column = usable(name, raw)
+    notes.add(name, raw.note)
+    if contrast is not None:
+        return _contrasted(name, column, contrast, rows)
+    if chosen:
+        held = np.array([where.is_level(column, level) & rows for level in chosen])
+        return (
+            held.argmax(axis=0).astype(float),
+            tuple(map(str, chosen)),
+            None,
+            np.logical_or.reduce(held),
+        )
+    if not isinstance(column, Factor):
+        return numbers_of(name, raw, "exposure"), (), None, rows
+    levels = column.take(rows).levels
+    coding = code_two_levels(name, column, rows)
+    if coding is not None:
+        notes.coded[name] = (coding.reference, coding.other)
+        return coding.values, levels, None, rows
+    if len(levels) < 2:
+        only = f"{levels[0]!r}" if levels else "missing"
+        raise InvalidDataError(f"the exposure {name!r} is constant ({only}) on the rows chosen")
+    if len(levels) > MOST_LEVELS:
+        raise InvalidDataError(
+            f"the exposure {name!r} has {len(levels)} levels ({listed(levels)}): an identifier? "
+            "Two of them are compared with contrast=(reference, treated)"
+        )
+    if not column.declared or not _numeric(name, table):
+        raise InvalidDataError(
+            f"the exposure {name!r} is categorical with levels {list(levels)}: choose two with "
+            "contrast=(reference, treated), or compare each with the first by levels_from_frame"
+        )
+    return numbers_of(name, raw, "exposure"), (), None, rows
+
+
+def _numeric(name: str, table: Table) -> bool:
+    """True for a declared category of numbers that nobody here asked to be one."""
+    if name in table.cells.factors:
+        return False
+    try:
+        numbers_of(name, table.read(name), "exposure")
+    except TypeError:
+        return False
+    return True
+
+
+def _contrasted(
+    name: str, column: Column, contrast: tuple[Any, Any], rows: np.ndarray
+) -> tuple[Column, tuple[str, ...], tuple[str, str], np.ndarray]:
+    levels = column.take(rows).levels if isinstance(column, Factor) else ()
+    if len(contrast) != 2 or contrast[0] == contrast[1]:
+        raise ValueError(f"contrast is two different levels (reference, treated), not {contrast!r}")
+    is_level = [where.is_level(column, level) & rows for level in contrast]
+    for level, found in zip(contrast, is_level, strict=True):
+        if not found.any():
+            present = list(levels) or _present(column, rows)
+            raise InvalidDataError(
+                f"the exposure {name!r} has no rows with level {level!r}: levels are {present}"
+            )
+    if (is_level[0] & is_level[1]).any():
+        raise ValueError(f"contrast is two different levels (reference, treated), not {contrast!r}")
+    return is_level[1], levels, (str(contrast[0]), str(contrast[1])), is_level[0] | is_level[1]
+
+
+def _present(column: Column, rows: np.ndarray) -> list[str]:
+    """The first few different values, as a command line would name them."""
+    assert isinstance(column, np.ndarray)
+    return list(columns.factor_of(column[rows]).levels[:10])
+
+
+def _outcome(table: Table, name: str, rows: np.ndarray, notes: _Notes) -> np.ndarray:
+    raw = table.read(name)
+    notes.add(name, raw.note)
+    coding = code_two_levels(name, usable(name, raw), rows)
+    if coding is None:
+        return numbers_of(name, raw, "outcome")[rows]
+    notes.coded[name] = (coding.reference, coding.other)
+    return coding.values[rows]
+
+
+def _covariate(table: Table, name: str, rows: np.ndarray, least: int, notes: _Notes) -> Column:
+    raw = table.read(name)
+    notes.add(name, raw.note)
+    column = columns.take(usable(name, raw), rows)
+    column, merged = merge_rare(column, least)
+    if merged:
+        notes.merged[name] = merged
+    notes.questions.extend(check_covariate(name, column))
+    return column
+
+
+def _missing(
+    fields: dict[str, Column], block: np.ndarray, mediators: Sequence[str]
+) -> tuple[dict[str, int], np.ndarray]:
+    """Missing values per column, and the rows without any."""
+    flags = {name: columns.missing(column) for name, column in fields.items()}
+    counts = {name: int(flag.sum()) for name, flag in flags.items() if flag.any()}
+    incomplete = missing_rows(block)
+    if incomplete.any():
+        per_mediator = np.isnan(block).sum(axis=0)
+        counts |= {
+            mediators[j]: int(per_mediator[j]) for j in np.flatnonzero(per_mediator).tolist()
+        }
+    return counts, ~np.logical_or.reduce([incomplete, *flags.values()])
+
+
+def _missing_message(
+    table: Table, counts: dict[str, int], rows: np.ndarray, keep: np.ndarray
+) -> str:
+    each = listed([f"{name!r} {count}" for name, count in counts.items()])
+    gone = np.flatnonzero(rows)[~keep]
+    where = "file" if "file" in table.origin else "table"
+    return (
+        f"missing values in {each}; first in row {int(gone.min()) + table.cells.first_row} of the "
+        f"{where}, in {gone.size} rows; {int(keep.sum())} of {int(rows.sum())} rows are complete: "
+        'leave the others out with nan_policy="drop", or impute them'
+    )
