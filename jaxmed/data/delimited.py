@@ -26,6 +26,7 @@ QUOTE, LINE_FEED, RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 LEAST_BLOCK = 1 << 24
 # A row has to fit in a block: rows are at most so much longer than the header.
 HEADERS_IN_BLOCK = 32
+_ANY_ROW = re.compile(rb"[^\r\n]")
 FIRST_ROW = 2  # of the data, as a spreadsheet counts: the header is row 1
 
 
@@ -206,7 +207,7 @@ def _columns(
 ) -> tuple[tuple[Any, ...], int]:
     arrow, arrow_csv = library("pyarrow", "io", ".csv"), library("pyarrow.csv", "io", ".csv")
     parse, convert = parse_options(arrow_csv, separator, names, na)
-    if not content[start:].strip(b"\r\n"):
+    if _ANY_ROW.search(content, start) is None:
         empty = arrow.chunked_array([], arrow.string())
         return tuple(empty for _ in names), 0
     read = arrow_csv.ReadOptions(

@@ -162,7 +162,8 @@ def of_columns(
         found = None if fast is None else fast([naming.position[name] for name in wanted], mask)
         return Block(found) if found is not None else stacked(read, wanted, mask)
 
-    hidden = tuple(name for name in naming.position if name not in naming.fields)
+    shown = set(naming.fields)
+    hidden = tuple(name for name in naming.position if name not in shown)
     return Table(
         rows, naming.fields, naming.fields, read, read_features, hidden, naming.doubled,
         naming.aside, cells, origin or {}, identify,

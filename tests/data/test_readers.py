@@ -44,6 +44,10 @@ def write(path, table):
         )
         adata.var_names = ["prot_1", "prot_2"]
         adata.write_h5ad(path)
+    elif path.name.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
+        pytest.importorskip("python_calamine")
+        frame.to_excel(path, index=False)
     else:
         frame.to_csv(path, index=False)
 
@@ -59,7 +63,7 @@ def test_every_format_gives_the_same_bits(suffix, tmp_path):
     assert data.names.covariates == ("site[b]", "site[c]")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".npz", ".h5ad"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".npz", ".h5ad", ".xlsx"])
 def test_damaged_files_give_typed_errors(suffix, tmp_path):
     path = tmp_path / f"table{suffix}"
     write(path, columns())
