@@ -1,6 +1,7 @@
 """The `jaxmed` command: analyses of a data file, and simulation studies."""
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from jaxmed.cli.wording import at_the_terminal, message_of
 
 __all__ = ["main"]
 
+SIGNED = ("--contrast", "--levels", "--na")
 INTERRUPTED = 130  # as shells count SIGINT
 
 
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2 is a problem with data or arguments, in one line on stderr; 1 a fault of jaxmed; 130 an
     interruption. A traceback is shown with --traceback only.
     """
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(_joined(given))
 
     def said(text: str) -> str:
         return at_the_terminal(text, lambda name: hasattr(options, name))
@@ -41,6 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sentence, status = message_of(error)
             print(f"jaxmed: {said(sentence)}", file=sys.stderr)
             return status
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Values that begin with a minus sign tied to their option: --contrast -1,1, --na -9."""
+    found: list[str] = []
+    for argument in arguments:
+        value = re.match(r"-\.?\d", argument) and found and found[-1] in SIGNED
+        if value:
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:

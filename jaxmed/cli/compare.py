@@ -69,9 +69,10 @@ def add_command(commands: Any) -> None:
 def _compare(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
-    common = names_of(options.covariates, ())
+    table = open_file(options, say)
+    common = names_of(options.covariates, table.names)
     sets = [
-        None if text is None else names_of(text, ())
+        None if text is None else names_of(text, table.names)
         for text in (options.covariates_mediator, options.covariates_outcome)
     ]
     separate = any(wanted is not None for wanted in sets)
@@ -94,7 +95,6 @@ def _compare(options: argparse.Namespace) -> None:
             progress=say,
         )
 
-    table = open_file(options, say)
     levels = read_levels(options, table, columns)
     if levels is None:
         roles: dict[str, Any] = roles_of(options) | {"covariates": columns}

@@ -15,6 +15,7 @@ from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.levels import LevelsData, levels_of, levels_of_exposure
 from jaxmed.data.readers import FileOptions
+from jaxmed.data.roles import is_numeric
 from jaxmed.data.selection import listed
 from jaxmed.data.tables import Table
 from jaxmed.parallel.processes import join
@@ -104,7 +105,10 @@ def size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: 500M, 2G")
-    return int(float(match[1]) * UNITS[match[2].upper()])
+    try:
+        return int(float(match[1]) * UNITS[match[2].upper()])
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is no size") from error
 
 
 def count(text: str) -> int:
@@ -194,7 +198,7 @@ def read_levels(
     raw = table.read(name)
     if contrast is not None or raw.trouble or not isinstance(raw.values, Factor):
         return None
-    if raw.values.declared and name not in table.cells.factors:
+    if raw.values.declared and name not in table.cells.factors and is_numeric(raw.values):
         return None  # categories of numbers: numbers, unless asked for
     levels = levels_of_exposure(table, name, options.where)
     return levels_of(table, levels, **roles) if len(levels) > 2 else None

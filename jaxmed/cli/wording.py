@@ -13,6 +13,7 @@ OTHER_NAMES = {
     "standardise_mediators": "standardise", "method": "method", "key": "seed",
     "n_seeds": "trainings",
 }  # fmt: skip
+LISTS = ("na", "factor", "levels")
 SETTING = re.compile(
     r"\b([a-z][a-z_]*)=(\"[^\"]*\"|'[^']*'|\([a-z, ]+\)|[\w.]+(?:\([^)]*\))?|[A-Z]+)"
 )
@@ -40,7 +41,10 @@ def at_the_terminal(text: str, known: Callable[[str], bool]) -> str:
             return match[0]
         value = match[2]
         if value[0] in "\"'":
-            value = shlex.quote(value[1:-1])
+            value = value[1:-1]
+            if name in LISTS and len(value) > 1 and "," in value:  # as in a csv
+                value = '"' + value.replace('"', '""') + '"'
+            value = shlex.quote(value)
         elif value[0] == "(":
             value = value[1:-1].replace(", ", ",").upper()
         return f"--{name.replace('_', '-')} {value}"

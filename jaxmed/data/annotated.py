@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data import column_reader, validation
-from jaxmed.data.columns import Cells, Factor, Raw, factor_of
-from jaxmed.data.naming import name_columns
+from jaxmed.data.columns import Cells, Factor, Raw, factor_of, unmark
+from jaxmed.data.naming import doubled_sentences, name_columns
 from jaxmed.data.tables import Block, Table, of_columns
 
 __all__ = ["annotated_table", "feature_names"]
@@ -43,7 +43,12 @@ def annotated_table(
         parts = [
             _Matrix(part, f"{name}:", layer, obsm, var_names, _rows_of(data, part))
             for name, part in data.mod.items()
+            if (layer is None or layer in part.layers) and (obsm is None or obsm in part.obsm)
         ]
+        if not parts:
+            raise validation.InvalidDataError(
+                f"no modality has the {'layer' if layer else 'obsm'} {layer or obsm!r}"
+            )
     else:
         parts = [_Matrix(data, "", layer, obsm, var_names, None)]
     names = [name for part in parts for name in part.names]
@@ -85,14 +90,14 @@ def annotated_table(
         # Columns come by modality; back to the order asked for.
         order = [k for part in parts for k, (owner, _) in enumerate(chosen) if owner is part]
         block = block if order == sorted(order) else block[:, np.argsort(order)]
-        block = validation.host_array(block, wanted)
+        block = unmark(validation.host_array(block, wanted), cells)
         validation.check_integers(block, wanted)
         return Block(block)
 
     said = dict(origin or {})
     chosen = f"layer {layer!r}" if layer else f"obsm {obsm!r}" if obsm else "X"
     said["lines"] = [*said.get("lines", []), f"features from {chosen}"]
-    aside = tuple(f"the feature {name!r} comes twice: left out" for name in doubled)
+    aside = doubled_sentences(doubled)
     return Table(
         len(obs), naming.fields, features, read, read_features, inner.hidden,
         dict(naming.doubled) | doubled, (*naming.aside, *aside), cells, said, identify,

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data import validation
-from jaxmed.data.columns import PLAIN, Cells, Column, Factor, Raw, date_label, factor_of, label_of
+from jaxmed.data.columns import (
+    PLAIN,
+    Cells,
+    Column,
+    Factor,
+    Raw,
+    date_label,
+    factor_of,
+    label_of,
+    unmark,
+)
+from jaxmed.data.library import library
 from jaxmed.data.text import (
     ISO_DATE,
     LOGICAL,
@@ -33,11 +44,17 @@ def from_array(name: str, values: Any, cells: Cells = PLAIN) -> Raw:
     """
     if isinstance(values, np.ma.MaskedArray):
         values = _filled(values)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise validation.ShapeError(f"{name!r} has rows of different lengths") from error
     if array.ndim != 1:
         raise validation.ShapeError(f"{name!r} has shape {array.shape}: a column [n] is needed")
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError as error:
+            raise TypeError(f"{name!r} holds bytes that are no UTF-8: decode them") from error
     if array.dtype.kind == "U":
         return read_text(name, array.tolist(), cells)
     if array.dtype == object:
@@ -55,7 +72,7 @@ def from_array(name: str, values: Any, cells: Cells = PLAIN) -> Raw:
             row = int(large.argmax())
             example = f"'{array[row]}' (row {row + cells.first_row})"
             return Raw(factor_of_integers(array), "", too_large(name, example))
-    return _declared(name, Raw(array), cells)
+    return _declared(name, Raw(unmark(array, cells)), cells)
 
 
 def factor_of_integers(array: np.ndarray) -> Factor:
@@ -118,7 +135,7 @@ def _object_numbers(name: str, array: np.ndarray, gone: np.ndarray, cells: Cells
     values[~gone] = [float(value) for value in array[~gone].tolist()]
     if not gone.any() and {type(v) for v in array.tolist()} <= {bool, np.bool_}:
         return _declared(name, Raw(values.astype(bool)), cells)
-    return _declared(name, Raw(values), cells)
+    return _declared(name, Raw(unmark(values, cells)), cells)
 
 
 def _is_none(value: Any) -> bool:
@@ -153,6 +170,8 @@ def _text(value: Any) -> str:
     if isinstance(value, numbers.Real | decimal.Decimal):
         whole = isinstance(value, numbers.Integral)
         return str(int(value)) if whole else label_of(float(value))
+    if isinstance(value, datetime.date | np.datetime64):
+        return date_label(_moment(value))
     return str(value)
 
 
@@ -165,12 +184,16 @@ def from_pandas(
       name: of the column, for messages.
       series: the column.
       cells: how ambiguous cells are read.
-      declared_categories: False where the library makes categories of all text by itself.
+      declared_categories: False where the library makes categories of all text by itself: then
+        only an order that is not the alphabet's was somebody's choice.
     """
     dtype = series.dtype
     if hasattr(dtype, "categories"):
-        codes = series.cat.codes.to_numpy().astype(int)
-        return _categories(name, codes, list(dtype.categories), cells, declared_categories)
+        codes, levels = series.cat.codes.to_numpy().astype(int), list(dtype.categories)
+        chosen = declared_categories or dtype.ordered or not _by_itself(levels)
+        return _categories(name, codes, levels, cells, chosen)
+    if type(dtype).__name__ == "ArrowDtype":
+        return from_arrow(name, series.array.__arrow_array__(), cells)
     if hasattr(series, "sparse"):
         series = series.sparse.to_dense()
         dtype = series.dtype
@@ -193,10 +216,22 @@ def _zoned(series: Any) -> bool:
     return getattr(series.dt, "tz", None) is not None
 
 
+def _by_itself(levels: list[Any]) -> bool:
+    """True for an order that AnnData gives to categories which it makes of text."""
+    natsort = library("natsort", "anndata", ".h5ad")
+    return levels in (sorted(levels, key=str), natsort.natsorted(levels))
+
+
 def _categories(
     name: str, codes: np.ndarray, categories: list[Any], cells: Cells, declared: bool
 ) -> Raw:
     """A categorical type: its own order of levels is kept where somebody chose it."""
+    gone = [j for j, level in enumerate(categories) if _is_none(level)]
+    if gone:
+        kept = [j for j in range(len(categories)) if j not in gone]
+        moved = np.full(len(categories) + 1, -1)
+        moved[kept] = np.arange(len(kept))
+        codes, categories = moved[codes], [categories[j] for j in kept]
     texts = [_text(level) for level in categories]
     if declared or not all(isinstance(level, str) for level in categories):
         return Raw(Factor(codes, tuple(texts), declared=True))
@@ -213,7 +248,7 @@ def from_polars(name: str, series: Any, cells: Cells = PLAIN) -> Raw:
         return _categories(name, codes, levels, cells, True)
     if kind.startswith("Float"):
         return from_array(name, series.to_numpy(), cells)
-    if kind.startswith(("Int", "UInt", "Boolean")):
+    if kind.startswith(("Int", "UInt", "Boolean")) and not kind.endswith("128"):
         gone = series.is_null().to_numpy()
         zero = False if kind == "Boolean" else 0
         return _with_nulls(name, series.fill_null(zero).to_numpy(), gone, cells)

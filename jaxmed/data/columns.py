@@ -1,6 +1,7 @@
 """Columns of any table: numbers with NaN, dates with NaT, or a Factor of levels."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,6 +30,7 @@ class Factor:
         return dict(zip(self.levels, found.tolist(), strict=True))
 
 
+_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 # An array holds numbers (NaN missing) or datetime64 (NaT missing).
 Column = np.ndarray | Factor
 
@@ -46,6 +48,11 @@ class Cells:
         """Checks the mark."""
         if self.decimal not in (".", ","):
             raise ValueError(f'decimal is "." or ",", not {self.decimal!r}')
+
+    @property
+    def na_numbers(self) -> tuple[float, ...]:
+        """Numbers that mean missing: -9 also where it is written -9.0 or stored as a number."""
+        return tuple(float(text) for text in self.na if _PLAIN.fullmatch(text))
 
 
 PLAIN = Cells()
@@ -72,6 +79,17 @@ def missing(column: Column) -> np.ndarray:
     if column.dtype.kind == "M":
         return np.isnat(column)
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(column.shape[0], bool)
+
+
+def unmark(values: np.ndarray, cells: Cells) -> np.ndarray:
+    """Numbers [n] or [n, k] with those that mean missing as NaN."""
+    marks = cells.na_numbers
+    if not marks or values.dtype.kind not in "iuf":
+        return values
+    marked = np.isin(values, np.asarray(marks, values.dtype if values.dtype.kind == "f" else float))
+    if not marked.any():
+        return values
+    return np.where(marked, np.nan, values if values.dtype.kind == "f" else values.astype(float))
 
 
 def label_of(value: float | int) -> str:

@@ -14,18 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.columns import Cells, Raw
-from jaxmed.data.dialect import SNIFFED, Dialect, decoded, dialect_of, encoding_of
+from jaxmed.data.columns import Cells, Raw, unmark
+from jaxmed.data.dialect import Dialect, decoded, dialect_of, encoding_of, sample_of
 from jaxmed.data.library import library
 from jaxmed.data.text import MISSING, read_codes
 from jaxmed.data.validation import LARGEST_EXACT_INTEGER, InvalidDataError
 
-__all__ = ["TextTable", "check_quotes", "header_of", "parse_options", "read_column", "text_table"]
+__all__ = [
+    "TextTable",
+    "check_quotes",
+    "header_of",
+    "named_separator",
+    "parse_options",
+    "read_column",
+    "text_table",
+    "without_blank_end",
+]
 
 QUOTE, LINE_FEED, RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 LEAST_BLOCK = 1 << 24
 # A row has to fit in a block: rows are at most so much longer than the header.
 HEADERS_IN_BLOCK = 32
+_NAMED_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=([\x09\x20-\x7e])\"?\r?\n")
+_LAST_LINES = re.compile(rb"(?:\r?\n[ \x1a]+)+\Z|(?<=\n)\x1a\Z")
 _ANY_ROW = re.compile(rb"[^\r\n]")
 FIRST_ROW = 2  # of the data, as a spreadsheet counts: the header is row 1
 
@@ -67,8 +78,11 @@ def text_table(
         encoding, asked = encoding_of(content, name, whole=True), False
     else:
         asked = True
+    skipped, named = named_separator(content)
+    content, separator = without_blank_end(content)[skipped:], separator or named
+    sample = sample_of(content)
     dialect = dialect_of(
-        content[:SNIFFED], name, whole=len(content) <= SNIFFED, separator=separator,
+        sample, name, whole=len(content) <= len(sample), separator=separator,
         decimal=decimal, encoding=encoding,
     )  # fmt: skip
     if not asked:
@@ -79,6 +93,19 @@ def text_table(
     names, start = header_of(plain, dialect.separator, name)
     columns, rows = _columns(plain, start, names, dialect.separator, na, name)
     return TextTable(names, columns, rows, dialect)
+
+
+def named_separator(content: bytes) -> tuple[int, str | None]:
+    """Excel's first line "sep=;": its length, and the separator that it names; 0 and None."""
+    named = _NAMED_SEPARATOR.match(content)
+    return (0, None) if named is None else (named.end(), named[1].decode())
+
+
+def without_blank_end(content: bytes) -> bytes:
+    """The text without last lines that hold blanks, or the Ctrl-Z of old systems, only."""
+    tail = content[-4096:]
+    blank = _LAST_LINES.search(tail)
+    return content if blank is None else content[: len(content) - len(tail) + blank.start()] + b"\n"
 
 
 def as_utf8(content: bytes, encoding: str, name: str) -> bytes:
@@ -142,10 +169,13 @@ def _check_long_fields(
 ) -> None:
     """A quoted field of several lines with as many separators as a row has run rows together."""
     breaks = np.flatnonzero(np.isin(np.frombuffer(content, np.uint8), [LINE_FEED, RETURN]))
-    inside = np.searchsorted(opening, breaks) > np.searchsorted(closing, breaks)
-    for field in np.unique(np.searchsorted(opening, breaks[inside]) - 1).tolist():
+    within = np.searchsorted(opening, breaks) > np.searchsorted(closing, breaks)
+    for field in np.unique(np.searchsorted(opening, breaks[within]) - 1).tolist():
         first, last = int(opening[field]), int(closing[field])
-        if content.count(separator.encode(), first, last) >= max(width - 1, 1):
+        # As many separators as whole rows have: so the row that is left still fits the header.
+        inside = content[first:last]
+        lines = inside.count(b"\n") + inside.count(b"\r") - inside.count(b"\r\n")
+        if width > 1 and inside.count(separator.encode()) == lines * (width - 1):
             raise InvalidDataError(
                 f"{name}: the field quoted from line {_line(content, first, line)} to "
                 f"{_line(content, last, line)} holds as many separators as a row: a quote is "
@@ -295,7 +325,7 @@ def _numbers(column: Any, cells: Cells) -> Raw | None:
     large = numbers.size and np.nanmax(np.abs(numbers), initial=0) > LARGEST_EXACT_INTEGER
     if odd or large or _codes(compute, column, numbers):
         return None
-    return Raw(numbers, note)
+    return Raw(unmark(numbers, cells), note)
 
 
 def _codes(compute: Any, column: Any, numbers: np.ndarray) -> bool:

@@ -14,9 +14,11 @@ from typing import Any
 from jaxmed.data.text import COMMA, DOTTED_THOUSANDS, NUMBER, THOUSANDS
 from jaxmed.data.validation import InvalidDataError
 
-__all__ = ["SNIFFED", "Dialect", "dialect_of", "encoding_of"]
+__all__ = ["SNIFFED", "Dialect", "dialect_of", "encoding_of", "sample_of"]
 
 SNIFFED = 1 << 16
+SAMPLED_LINES = 20
+LARGEST_SAMPLE = 1 << 24
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
 STRAY = 10  # of so many numbers one may be written otherwise: its column will say so
 RECORDS = 100  # compared with the header
@@ -114,13 +116,24 @@ def dialect_of(
         raise InvalidDataError(f"{name}: holds no line of text")
     if separator is None:
         separator = _separator(lines, name)
-    if len(separator) != 1:
-        raise InvalidDataError(f"{name}: a separator is one character, not {separator!r}")
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+        raise InvalidDataError(f"{name}: a separator is one ASCII character, not {separator!r}")
     if decimal is None:
         decimal = _decimal(lines, separator)
     if decimal not in (".", ","):
         raise InvalidDataError(f'{name}: decimal is "." or ",", not {decimal!r}')
     return Dialect(encoding, separator, decimal, asked)
+
+
+def sample_of(content: bytes) -> bytes:
+    """The first 64 KiB, or more where the first rows are longer."""
+    end = 0
+    for _ in range(SAMPLED_LINES):
+        found = content.find(b"\n", end)
+        if found < 0 or found > LARGEST_SAMPLE:
+            break
+        end = found + 1
+    return content[: max(SNIFFED, end)]
 
 
 def decoded(content: bytes, encoding: str, name: str, *, whole: bool) -> str:
@@ -142,8 +155,9 @@ def decoded(content: bytes, encoding: str, name: str, *, whole: bool) -> str:
 
 def _known(encoding: str) -> str:
     try:
+        "".encode(encoding)  # refuses what is no encoding of text, such as zlib
         return codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise InvalidDataError(f"there is no encoding {encoding!r}: utf-8, cp1252, ...") from error
 
 

@@ -14,6 +14,7 @@ from jaxmed.data.roles import (
     MOST_LEVELS,
     check_covariate,
     code_two_levels,
+    is_numeric,
     merge_rare,
     numbers_of,
     usable,
@@ -72,15 +73,16 @@ def columns_of(
     """
     if nan_policy not in ("error", "drop"):
         raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
-    adjust = selection.names_of(covariates, table.fields)
+    exposure, outcome = str(exposure), str(outcome)
+    adjust = selection.names_of(covariates, table.names)
     roles = _roles(table, exposure, outcome, adjust, weights)
     by_name = table.hidden if table.features == table.fields else ()
     chosen = selection.select(
         mediators, table.features, roles, others=by_name, doubled=table.doubled
     )
-    rows, asked = _where_rows(table, where)
-    rows_where = int(rows.sum())
     notes = _Notes({}, {}, {}, [])
+    rows, asked = _where_rows(table, where, notes)
+    rows_where = int(rows.sum())
     column, found, pair, rows = _exposure(table, exposure, contrast, levels, rows, notes)
     rows_contrast = int(rows.sum())
 
@@ -92,6 +94,7 @@ def columns_of(
         raw = table.read(weights)
         notes.add(weights, raw.note)
         fields[weights] = numbers_of(weights, raw, "weights")[rows]
+        _check_weights(table, weights, fields[weights], rows)
     block = Block(np.zeros((rows_contrast, 0)))
     if read_mediators:
         block = table.read_features(chosen, rows)
@@ -102,6 +105,7 @@ def columns_of(
     if counts and nan_policy == "error":
         raise InvalidDataError(_missing_message(table, counts, rows, keep))
     fields = {name: columns.take(values, keep) for name, values in fields.items()}
+    _check_finite(table, fields, positions)
     coded = columns.design_matrix(fields, adjust)
     used = {*roles, *chosen, *asked}
     report = DataReport(
@@ -130,6 +134,7 @@ def columns_of(
     if report.rows_used < 3:
         raise ShapeError(f"at least 3 rows are needed: {'; '.join(report.lines())}")
     values = block.values[keep] if not keep.all() else block.values
+    _check_finite_block(table, values, chosen, positions)
     return FrameColumns(
         fields[exposure], fields[outcome], coded.columns,
         None if weights is None else fields[weights],
@@ -172,14 +177,16 @@ def _roles(
     return roles
 
 
-def _where_rows(table: Table, text: str | None) -> tuple[np.ndarray, set[str]]:
+def _where_rows(table: Table, text: str | None, notes: _Notes) -> tuple[np.ndarray, set[str]]:
     """The rows of a where expression, and the columns it names."""
     if text is None:
         return np.ones(table.rows, bool), set()
     conditions = where.parse(text)
     for condition in conditions:
         table.find(condition.column, "where")
-    rows = where.mask(conditions, lambda name: usable(name, table.read(name)))
+    read = {c.column: usable(c.column, table.read(c.column)) for c in conditions}
+    rows = where.mask(conditions, read.__getitem__)
+    notes.questions.extend(where.unknown_levels(conditions, read.__getitem__))
     return rows, {condition.column for condition in conditions}
 
 
@@ -199,6 +206,8 @@ def _exposure(
         return _contrasted(name, column, contrast, rows)
     if chosen:
         held = np.array([where.is_level(column, level) & rows for level in chosen])
+        if (held.sum(axis=0) > 1).any():
+            raise ValueError(f"two of the levels {list(chosen)} are the same one")
         return (
             held.argmax(axis=0).astype(float),
             tuple(map(str, chosen)),
@@ -220,23 +229,12 @@ def _exposure(
             f"the exposure {name!r} has {len(levels)} levels ({listed(levels)}): an identifier? "
             "Two of them are compared with contrast=(reference, treated)"
         )
-    if not column.declared or not _numeric(name, table):
+    if not column.declared or name in table.cells.factors or not is_numeric(column):
         raise InvalidDataError(
             f"the exposure {name!r} is categorical with levels {list(levels)}: choose two with "
             "contrast=(reference, treated), or compare each with the first by levels_from_frame"
         )
     return numbers_of(name, raw, "exposure"), (), None, rows
-
-
-def _numeric(name: str, table: Table) -> bool:
-    """True for a declared category of numbers that nobody here asked to be one."""
-    if name in table.cells.factors:
-        return False
-    try:
-        numbers_of(name, table.read(name), "exposure")
-    except TypeError:
-        return False
-    return True
 
 
 def _contrasted(
@@ -299,14 +297,54 @@ def _missing(
     return counts, ~np.logical_or.reduce([incomplete, *flags.values()])
 
 
+def _place(table: Table, row: int) -> str:
+    """A row as the reader of a message finds it."""
+    where = "file" if "file" in table.origin else "table"
+    return f"row {row + table.cells.first_row} of the {where}"
+
+
+def _check_weights(table: Table, name: str, values: Any, rows: np.ndarray) -> None:
+    negative = values < 0
+    if negative.any():
+        place = _place(table, int(np.flatnonzero(rows)[negative][0]))
+        raise InvalidDataError(
+            f"the weights {name!r} hold a negative one in {place}: case weights are zero or "
+            "positive"
+        )
+
+
+def _check_finite(table: Table, fields: dict[str, Column], positions: np.ndarray) -> None:
+    """Refuse infinite values, with the row where the first of them stands."""
+    for name, column in fields.items():
+        if isinstance(column, Factor) or column.dtype.kind != "f":
+            continue
+        infinite = np.isinf(column)
+        if infinite.any():
+            count, place = int(infinite.sum()), _place(table, int(positions[infinite][0]))
+            raise InvalidDataError(
+                f"{name!r} holds {count} infinite value{'s' if count > 1 else ''} (first in "
+                f"{place}): correct or remove them"
+            )
+
+
+def _check_finite_block(
+    table: Table, values: np.ndarray, names: Sequence[str], positions: np.ndarray
+) -> None:
+    """The same of mediators [n, p]: one product clears nearly all tables."""
+    with np.errstate(all="ignore"):
+        if values.dtype.kind != "f" or np.isfinite(np.ones(len(values)) @ values).all():
+            return
+    for j in np.flatnonzero(np.isinf(values).any(axis=0)).tolist():
+        _check_finite(table, {names[j]: values[:, j]}, positions)
+
+
 def _missing_message(
     table: Table, counts: dict[str, int], rows: np.ndarray, keep: np.ndarray
 ) -> str:
     each = listed([f"{name!r} {count}" for name, count in counts.items()])
     gone = np.flatnonzero(rows)[~keep]
-    where = "file" if "file" in table.origin else "table"
     return (
-        f"missing values in {each}; first in row {int(gone.min()) + table.cells.first_row} of the "
-        f"{where}, in {gone.size} rows; {int(keep.sum())} of {int(rows.sum())} rows are complete: "
+        f"missing values in {each}; first in {_place(table, int(gone.min()))}, in {gone.size} "
+        f"rows; {int(keep.sum())} of {int(rows.sum())} rows are complete: "
         'leave the others out with nan_policy="drop", or impute them'
     )

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxmed.data import selection
-from jaxmed.data.columns import Cells
+from jaxmed.data.annotated import annotated_table
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy, mediation_data
 from jaxmed.data.readers import DEFAULTS, FileOptions, open_table
 from jaxmed.data.tables import Table, as_table
+from jaxmed.data.validation import InvalidDataError
 
 __all__ = [
     "FrameResult",
@@ -126,18 +127,39 @@ def table_of(
 ) -> Table:
     """The table behind a frame or a file; arguments as `from_frame`."""
     factors = selection.names_of(factor, ()) if isinstance(factor, str) else tuple(factor)
-    texts = (na,) if isinstance(na, str) else tuple(na)
+    texts = (na,) if isinstance(na, str | int | float) else tuple(na)
+    full = dataclasses.replace(
+        options, factors=(*options.factors, *map(str, factors)),
+        na=(*options.na, *map(str, texts)), decimal=decimal or options.decimal,
+    )  # fmt: skip
     if isinstance(frame, str | Path):
-        full = dataclasses.replace(
-            options, factors=(*options.factors, *factors), na=(*options.na, *texts),
-            decimal=decimal or options.decimal,
-        )  # fmt: skip
         table = open_table(frame, full)
     else:
-        table = as_table(frame, Cells(decimal or ".", texts, factors))
-    for name in factors:
+        table = _in_memory(frame, full)
+    for name in full.factors:
         table.find(name, "factor")
     return table
+
+
+def _in_memory(frame: Any, options: FileOptions) -> Table:
+    """The table behind an object, read as the options say.
+
+    Raises:
+      InvalidDataError: an option that only files have, or only AnnData.
+    """
+    of_files = ("sep", "encoding", "sheet", "memory")
+    annotated = type(frame).__module__.split(".")[0] in ("anndata", "mudata")
+    of_annotated = () if annotated else ("layer", "obsm", "var_names")
+    for name in (*of_files, *of_annotated):
+        if getattr(options, name) is not None:
+            kind = "a file" if name in of_files else "AnnData"
+            raise InvalidDataError(f"{name}=NAME says how {kind} is read: this is none")
+    cells = options.cells(0)
+    if not annotated:
+        return as_table(frame, cells)
+    return annotated_table(
+        frame, cells, layer=options.layer, obsm=options.obsm, var_names=options.var_names
+    )
 
 
 def data_of(found: FrameColumns) -> MediationData:

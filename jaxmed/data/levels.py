@@ -13,8 +13,9 @@ from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy
 from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.roles import MOST_LEVELS, usable
+from jaxmed.data.selection import listed
 from jaxmed.data.tables import Table
-from jaxmed.data.validation import InvalidDataError
+from jaxmed.data.validation import InvalidDataError, ShapeError
 
 __all__ = ["LevelsData", "levels_from_frame", "levels_of", "levels_of_exposure"]
 
@@ -95,6 +96,8 @@ def levels_of(
     merge_rare: int = 0,
 ) -> LevelsData:
     """As `levels_from_frame`, of a table at hand."""
+    if isinstance(levels, str):
+        levels = listed(levels)
     names = levels_of_exposure(table, exposure, where) if levels is None else tuple(levels)
     if len(names) < 2 or len(set(map(str, names))) < len(names):
         raise ValueError(f"levels are two or more different ones, the reference first, not {names}")
@@ -105,8 +108,11 @@ def levels_of(
     }  # fmt: skip
     found = {}
     for level in names[1:]:
-        part = columns_of(table, contrast=(names[0], level), **roles)
-        found[str(level)] = FrameResult(data_of(part), part.report)
+        try:
+            part = columns_of(table, contrast=(names[0], level), **roles)
+            found[str(level)] = FrameResult(data_of(part), part.report)
+        except (InvalidDataError, ShapeError) as error:
+            raise type(error)(f"level {level!r} against {names[0]!r}: {error}") from error
     whole = columns_of(table, levels=names, **roles)
     return LevelsData(exposure, str(names[0]), found, data_of(whole))
 

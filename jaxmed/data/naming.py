@@ -8,10 +8,13 @@ import numpy as np
 
 from jaxmed.data.columns import Column, Factor, missing
 
-__all__ = ["Naming", "name_columns"]
+__all__ = ["Naming", "doubled_sentences", "name_columns"]
 
 # What pandas and readr call a column whose heading is empty.
-UNNAMED = re.compile(r"Unnamed: \d+|\.\.\.\d+|__index_level_\d+__|")
+UNNAMED = re.compile(r"Unnamed: \d+(?:\.\d+)?|\.\.\.\d+|__index_level_\d+__|")
+
+
+SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +57,25 @@ def name_columns(
                 fields.append(name)
         position.setdefault(name, j)
     doubled = {name: tuple(where) for name, where in places.items() if len(where) > 1}
-    for name, where in doubled.items():
-        aside.append(f"{name!r} is the heading of columns {_and(where)}: left out")
+    aside += doubled_sentences(doubled)
+    for name in doubled:
         position.pop(name)
     fields = [name for name in dict.fromkeys(fields) if name not in doubled]
     return Naming(position, tuple(fields), doubled, tuple(aside))
+
+
+def doubled_sentences(doubled: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """A sentence for each of a few names that two columns have, one for many."""
+    if len(doubled) > SHOWN:
+        names = ", ".join(map(repr, list(doubled)[:SHOWN]))
+        return [
+            f"{len(doubled)} names are the heading of two columns or more: {names} and "
+            f"{len(doubled) - SHOWN} others are left out"
+        ]
+    return [
+        f"{name!r} is the heading of columns {_and(where)}: left out"
+        for name, where in doubled.items()
+    ]
 
 
 def _and(where: Sequence[int]) -> str:

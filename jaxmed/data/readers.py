@@ -20,7 +20,7 @@ from jaxmed.data.library import library, parsed
 from jaxmed.data.naming import name_columns
 from jaxmed.data.spreadsheet import spreadsheet_table
 from jaxmed.data.tables import Table, arrow_table, mapping_table, of_columns
-from jaxmed.data.unpack import digest_of, unpacked
+from jaxmed.data.unpack import digest_of, unpacked, zip_size
 from jaxmed.data.validation import InvalidDataError
 
 __all__ = [
@@ -113,8 +113,7 @@ def open_table(path: str | Path, options: FileOptions = DEFAULTS) -> Table:
     """
     path = Path(path)
     kind = kind_of(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
+    _check_there(path)
     _check_options(path, kind, options)
     origin: dict[str, Any] = {"file": path.name, "sha256": digest_of(path)}
     if kind in TEXT:
@@ -126,14 +125,37 @@ def open_table(path: str | Path, options: FileOptions = DEFAULTS) -> Table:
     if kind == ".parquet":
         return arrow_table(_parquet(path, options), cells, origin)
     if kind in SHEETS:
+        _check_size(path, zip_size(path), options)
         return spreadsheet_table(path, options.sheet, options.cells(2), origin)
     return annotated_table(
-        _annotated(path, kind), cells, layer=options.layer, obsm=options.obsm,
+        _annotated(path, kind, options), cells, layer=options.layer, obsm=options.obsm,
         var_names=options.var_names, origin=origin,
     )  # fmt: skip
 
 
-def _annotated(path: Path, kind: str) -> Any:
+def _check_there(path: Path) -> None:
+    if path.is_dir():
+        raise InvalidDataError(f"{path} is a folder: name the file")
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+
+
+def _check_size(path: Path, size: int, options: FileOptions) -> None:
+    """Refuses a table that takes more than its budget, before it is read."""
+    limit = default_budget() if options.memory is None else options.memory
+    if size > limit:
+        raise InvalidDataError(
+            f"{path.name} takes {size:,} bytes, beyond the {limit:,} bytes of memory it may take: "
+            "allow more with memory=BYTES"
+        )
+
+
+def _annotated(path: Path, kind: str, options: FileOptions = DEFAULTS) -> Any:
+    if kind == ".h5ad":
+        anndata = library("anndata", "anndata", kind)
+        closed = parsed(path, lambda: anndata.read_h5ad(path, backed="r"))
+        _check_size(path, 8 * closed.n_obs * closed.n_vars, options)
+        closed.file.close()
     module = library("mudata" if kind == ".h5mu" else "anndata", "anndata", kind)
     read = module.read_h5mu if kind == ".h5mu" else module.read_h5ad
     return parsed(path, lambda: read(path))
@@ -179,14 +201,8 @@ def text_cells(options: FileOptions, decimal: str) -> Cells:
 
 def _parquet(path: Path, options: FileOptions) -> Any:
     parquet = library("pyarrow.parquet", "io", ".parquet")
-    limit = default_budget() if options.memory is None else options.memory
     with parsed(path, lambda: parquet.ParquetFile(path)) as file:
-        needed = 8 * file.metadata.num_rows * file.metadata.num_columns
-        if needed > limit:
-            raise InvalidDataError(
-                f"{path.name} takes {needed:,} bytes, beyond the {limit:,} bytes of memory it may "
-                "take: allow more with memory=BYTES"
-            )
+        _check_size(path, 8 * file.metadata.num_rows * file.metadata.num_columns, options)
         return parsed(path, file.read)
 
 
@@ -205,8 +221,7 @@ def read_table(path: str | Path, options: FileOptions = DEFAULTS) -> Any:
     """
     path = Path(path)
     kind = kind_of(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
+    _check_there(path)
     if kind == ".npz":
         return read_arrays(path, default_budget() if options.memory is None else options.memory)
     if kind in (".h5ad", ".h5mu"):

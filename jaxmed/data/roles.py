@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from jaxmed.data.columns import Column, Factor, Raw
-from jaxmed.data.text import NUMBER
+from jaxmed.data.text import LOGICAL, NUMBER
 from jaxmed.data.validation import InvalidDataError
 
-__all__ = ["Coding", "code_two_levels", "merge_rare", "numbers_of", "usable"]
+__all__ = ["Coding", "code_two_levels", "is_numeric", "merge_rare", "numbers_of", "usable"]
 
 # A factor of more levels than this, or than a tenth of the rows, names rows rather than groups.
 MOST_LEVELS = 20
@@ -37,6 +37,13 @@ def usable(name: str, raw: Raw) -> Column:
     return raw.values
 
 
+def is_numeric(column: Factor) -> bool:
+    """True for a category whose levels are all numbers, or TRUE and FALSE."""
+    return bool(column.levels) and all(
+        level in LOGICAL or NUMBER.fullmatch(level) for level in column.levels
+    )
+
+
 def numbers_of(name: str, raw: Raw, role: str) -> np.ndarray:
     """The column as numbers [n], NaN where missing.
 
@@ -46,8 +53,9 @@ def numbers_of(name: str, raw: Raw, role: str) -> np.ndarray:
     """
     values = usable(name, raw)
     if isinstance(values, Factor):
-        if values.declared and values.levels and all(map(NUMBER.fullmatch, values.levels)):
-            return np.array([*map(float, values.levels), np.nan])[values.codes]
+        if values.declared and is_numeric(values):
+            numbers = [LOGICAL.get(level, level) for level in values.levels]
+            return np.array([*map(float, numbers), np.nan])[values.codes]
         shown = ", ".join(map(repr, values.levels[:SHOWN]))
         more = ", ..." if len(values.levels) > SHOWN else ""
         what = f"{role} {name!r}" if role == "mediator" else f"the {role} {name!r}"
@@ -65,7 +73,7 @@ def code_two_levels(name: str, values: Column, rows: np.ndarray) -> Coding | Non
     if not isinstance(values, Factor):
         return None
     used = values.take(rows)
-    if len(used.levels) != 2 or (used.declared and all(map(NUMBER.fullmatch, used.levels))):
+    if len(used.levels) != 2 or (used.declared and is_numeric(used)):
         return None
     reference, other = used.levels
     codes = np.full(len(values.levels) + 1, np.nan)
@@ -140,7 +148,7 @@ def merge_rare(values: Column, least: int) -> tuple[Column, str]:
     rare: list[str] = []
     for level in rarest:
         together = sum(counts[name] for name in rare)
-        if counts[level] < least or 0 < together < least:
+        if (counts[level] < least or 0 < together < least) and len(rare) + 2 <= len(rarest):
             rare.append(level)
     if len(rare) < 2:
         return values, ""

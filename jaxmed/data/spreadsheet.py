@@ -1,5 +1,8 @@
 """Spreadsheets (.xlsx, .xls, .xlsb, .ods) by python-calamine: values as stored, never formulas."""
 
+import dataclasses
+import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,9 @@ from jaxmed.data.tables import Table, of_columns
 from jaxmed.data.validation import InvalidDataError
 
 __all__ = ["spreadsheet_table"]
+
+SHOWN = 5
+_ERROR = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*\bt="e"')
 
 
 def spreadsheet_table(
@@ -34,7 +40,9 @@ def spreadsheet_table(
     if name not in sheets:
         raise InvalidDataError(f"{path.name}: there is no sheet {name!r}; sheets are {sheets}")
     grid = parsed(path, lambda: book.get_sheet_by_name(name).to_python(skip_empty_area=False))
-    grid = [row for row in grid if any(cell != "" for cell in row)]
+    empty = next((i for i, row in enumerate(grid) if any(c != "" for c in row)), len(grid))
+    grid = [row for row in grid[empty:] if any(cell != "" for cell in row)]
+    cells = dataclasses.replace(cells, first_row=cells.first_row + empty)
     if not grid:
         raise InvalidDataError(f"{path.name}: sheet {name!r} is empty")
     heading = [_heading(cell) for cell in grid[0]]
@@ -49,10 +57,24 @@ def spreadsheet_table(
         heading, lambda j: read_at(heading[j] or f"Unnamed: {j}", j, cells).values
     )
     others = f"; {len(sheets) - 1} other sheets are not read" if len(sheets) > 1 else ""
-    lines = [f"sheet {name!r}{others}"]
+    lines = [f"sheet {name!r}{others}", *_error_cells(path)]
     return of_columns(
         naming, len(grid) - 1, read_at, cells, origin={**origin, "sheet": name, "lines": lines}
     )
+
+
+def _error_cells(path: Path) -> list[str]:
+    """A sentence on cells such as #DIV/0!, which are read as missing."""
+    if path.suffix.lower() not in (".xlsx", ".xlsm"):
+        return []
+    with zipfile.ZipFile(path) as book:
+        sheets = [n for n in book.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", n)]
+        found = [cell for n in sheets for cell in _ERROR.findall(book.read(n))]
+    if not found:
+        return []
+    shown = ", ".join(cell.decode() for cell in found[:SHOWN])
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"cells with an error (#DIV/0! and the like) are read as missing: {shown}{more}"]
 
 
 def _heading(cell: Any) -> str:

@@ -60,10 +60,11 @@ class Table:
           UnknownColumnError: with the nearest names.
           InvalidDataError: two columns have this name.
         """
+        name = str(name)
         check_single(name, self.doubled, role)
         if name in self.names:
             return name
-        raise unknown(name, (*self.fields, *self.features), role)
+        raise unknown(name, tuple(dict.fromkeys((*self.fields, *self.features))), role)
 
     def row_names(self, name: str) -> list[str]:
         """A column as identifiers of rows, "" where missing."""
@@ -159,7 +160,9 @@ def of_columns(
         return found if isinstance(found, Factor) else columns.factor_of(found)
 
     def read_features(wanted: Sequence[str], mask: np.ndarray) -> Block:
-        found = None if fast is None else fast([naming.position[name] for name in wanted], mask)
+        found = None
+        if fast is not None and not cells.na:
+            found = fast([naming.position[name] for name in wanted], mask)
         return Block(found) if found is not None else stacked(read, wanted, mask)
 
     shown = set(naming.fields)
@@ -247,7 +250,9 @@ def mapping_table(
         else:
             names.append(str(key))
             arrays.append(array)
-    rows = np.shape(arrays[0])[:1] if arrays else (0,)
+    shapes = [np.shape(array) for array in arrays]
+    lengths = [shape for shape in shapes if len(shape) == 1]
+    rows = max(dict.fromkeys(lengths), key=lengths.count) if lengths else (0,)
     for name, array in zip(names, arrays, strict=True):
         shape = np.shape(array)
         if len(shape) != 1 or shape != rows:

@@ -12,31 +12,42 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxmed.data.columns import Cells, Factor, Raw
+from jaxmed.data.columns import Cells, Factor, Raw, factor_of, unmark
 from jaxmed.data.validation import LARGEST_EXACT_INTEGER
 
 __all__ = ["MISSING", "NUMBER", "is_missing", "read_text", "text_factor"]
 
 # Empty cells, and what R, pandas, SQL and Excel write for a missing value.
-MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null"))
+MISSING = frozenset(
+    ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "NaT")
+)
 NUMBER = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
 )
 COMMA = re.compile(r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
-THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:([,.' \u00a0])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]+)?")
+THOUSANDS = re.compile(
+    r"[+-]?[0-9]{1,3}(?:([,.' \u00a0\u2009\u202f])[0-9]{3})(?:\1[0-9]{3})*(?:[.,][0-9]+)?"
+)
 DOTTED_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 # Digits behind a zero are a code (a postcode, a plate well), not a number.
 CODE = re.compile(r"[+-]?0[0-9]+")
 INTEGER = re.compile(r"[+-]?[0-9]+")
-# A number with something around it: "<0.1", "12 %", "~3", "1.2*", "5 mg".
+# A number with something around it: "<0.1", "12 %", "~3", "1.2*", "1.5 H".
 ADORNED = re.compile(
-    r"[<>=~\u2264\u2265\u00b1$\u20ac\u00a3 ]*[+-]?[0-9]+(?:[.,][0-9]+)?\s*[%*+\u2030$\u20ac\u00a3]?"
+    r"[<>=~\u2264\u2265\u00b1$\u20ac\u00a3 ]*[+\u2212-]?[0-9]+(?:[.,][0-9]+)?"
+    r"\s*(?:[%*+\u2030$\u20ac\u00a3]|[HL])?"
 )
+UNIT = re.compile(r"[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)\s*([^\W\d_][^\d\s]*)")
 ISO_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T]\d{1,2}:\d{2}.*)?")
-OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?:[ T]\d{1,2}:\d{2}.*)?")
+OTHER_DATE = re.compile(
+    r"(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|\d{1,2}[ -]?[A-Za-z]{3,9}[ -]?(?:\d{4}|\d{2})"
+    r"|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]\d{1,2}:\d{2}.*)?"
+)
 LOGICAL = {"TRUE": 1.0, "True": 1.0, "true": 1.0, "FALSE": 0.0, "False": 0.0, "false": 0.0}
-# A column of which at least this share of cells are numbers is a damaged column of numbers.
+# A column of which at least this share of cells, or of different texts, are numbers is a damaged
+# column of numbers.
 NEARLY = 0.5
+LONGEST_DIGITS = 300  # Python refuses to read integers of some thousand digits
 SHOWN = 3
 
 
@@ -51,15 +62,17 @@ class _Texts:
     note: str
 
     def share(self, flags: Sequence[bool]) -> float:
-        """Share of the cells with a value whose text is flagged."""
+        """Share of the cells with a value, or of the texts, that are flagged: the larger one."""
         counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
-        return float(counts[np.asarray(flags, bool)].sum() / max(counts.sum(), 1))
+        rows = counts[np.asarray(flags, bool)].sum() / max(counts.sum(), 1)
+        return float(max(rows, np.mean(flags)))
 
     def examples(self, texts: Sequence[str]) -> str:
         """Up to three of the texts with the rows where they stand first, in the order of rows."""
-        found = {}
-        for text in texts:
-            found[int(np.argmax(self.codes == self.texts.index(text)))] = text
+        first = np.zeros(len(self.texts) + 1, int)
+        first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
+        wanted = set(texts)
+        found = {int(first[j]): text for j, text in enumerate(self.texts) if text in wanted}
         shown = [f"{found[row]!r} (row {row + self.cells.first_row})" for row in sorted(found)]
         more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
         return ", ".join(shown[:SHOWN]) + more
@@ -93,7 +106,7 @@ def read_codes(name: str, codes: np.ndarray, texts: Sequence[str], cells: Cells)
     """As `read_text`, of a column stored as codes [n] (-1 missing) of texts in any order."""
     found = _stripped(name, codes, texts, cells)
     if name in cells.factors:
-        return Raw(dataclasses.replace(found.factor(), declared=True))
+        return Raw(_category(found))
     if not found.texts:
         return Raw(np.full(len(codes), np.nan), found.note)
     for attempt in (_logical, _number, _date):
@@ -101,6 +114,15 @@ def read_codes(name: str, codes: np.ndarray, texts: Sequence[str], cells: Cells)
         if read is not None:
             return read
     return Raw(found.factor(), found.note, _trouble(found))
+
+
+def _category(found: _Texts) -> Factor:
+    """The column as a category that was asked for: numbers in their order, as in any door."""
+    for attempt in (_logical, _number, _date):
+        read = attempt(found) if found.texts else None
+        if read is not None and not read.trouble and isinstance(read.values, np.ndarray):
+            return factor_of(read.values)
+    return dataclasses.replace(found.factor(), declared=True)
 
 
 def text_factor(name: str, values: Sequence[str | None] | np.ndarray, cells: Cells) -> Factor:
@@ -142,11 +164,16 @@ def _number(found: _Texts) -> Raw | None:
     texts = [text.replace(",", ".") for text in found.texts] if marks == "," else found.texts
     if not all(NUMBER.fullmatch(text) for text in texts):
         return None
-    large = [t for t in found.texts if INTEGER.fullmatch(t) and abs(int(t)) > LARGEST_EXACT_INTEGER]
+    large = [text for text in found.texts if INTEGER.fullmatch(text) and _beyond(text)]
     if large:
         return Raw(found.factor(), found.note, too_large(found.name, found.examples(large[:1])))
     note = 'decimal commas read as "."' if marks == "," else found.note
-    return Raw(found.numbers([float(text) for text in texts]), note)
+    return Raw(unmark(found.numbers([float(text) for text in texts]), found.cells), note)
+
+
+def _beyond(digits: str) -> bool:
+    """True for an integer that a float64 cannot hold exactly."""
+    return len(digits) > LONGEST_DIGITS or abs(int(digits)) > LARGEST_EXACT_INTEGER
 
 
 def too_large(name: str, example: str) -> str:
@@ -198,6 +225,14 @@ def iso_date(text: str) -> np.datetime64:
     return np.datetime64(moment, "us")
 
 
+def _is_date(text: str) -> bool:
+    try:
+        iso_date(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _trouble(found: _Texts) -> str:
     """Why the texts are no category, or "" where they are one."""
     name, texts = found.name, found.texts
@@ -212,7 +247,7 @@ def _trouble(found: _Texts) -> str:
     plain = [bool(NUMBER.fullmatch(text)) for text in texts]
     dates = [bool(ISO_DATE.fullmatch(t) or OTHER_DATE.fullmatch(t)) for t in texts]
     if found.share(dates) >= NEARLY:
-        odd = [t for t in texts if not ISO_DATE.fullmatch(t)] or list(texts)
+        odd = [t for t in texts if not _is_date(t)]
         return (
             f"{name!r} looks like dates, but {found.examples(odd)} cannot be read as one: write "
             f'dates as 2020-01-31; if it is a category, factor="{name}"'
@@ -222,6 +257,12 @@ def _trouble(found: _Texts) -> str:
         return (
             f"{name!r} holds {found.examples(dotted)}, and decimals are commas: thousands or "
             f'decimals? Write thousands without ".", or read the file with decimal="."'
+        )
+    units = {match[1] if (match := UNIT.fullmatch(text)) else "" for text in texts}
+    if len(texts) > 1 and len(units) == 1 and units != {""}:
+        return (
+            f"{name!r} holds numbers with a unit, {found.examples(texts)}: write bare numbers; if "
+            f'it is a category, factor="{name}"'
         )
     commas = [bool(COMMA.fullmatch(text)) for text in texts]
     thousands = [bool(THOUSANDS.fullmatch(text)) for text in texts]

@@ -17,7 +17,7 @@ from jaxmed.data.budget import default_budget
 from jaxmed.data.library import library
 from jaxmed.data.validation import InvalidDataError
 
-__all__ = ["compression_of", "digest_of", "opened", "unpacked"]
+__all__ = ["compression_of", "digest_of", "opened", "unpacked", "zip_size"]
 
 PIECE = 1 << 22
 MAGIC = {
@@ -71,7 +71,12 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _only_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
-    members = [m for m in archive.infolist() if not m.is_dir() and "__MACOSX" not in m.filename]
+    members = [
+        m
+        for m in archive.infolist()
+        if not m.is_dir()
+        and not any(part.startswith((".", "__MACOSX")) for part in m.filename.split("/"))
+    ]
     if len(members) != 1:
         names = ", ".join(repr(m.filename) for m in members[:5]) or "nothing"
         raise InvalidDataError(
@@ -112,8 +117,16 @@ def unpacked(path: Path, budget: int | None = None) -> bytes:
         while piece := stream.read(PIECE):
             content.write(piece)
             if content.tell() > limit:
-                raise too_large(path, f"more than {content.tell() - len(piece):,} bytes", limit)
+                raise too_large(path, f"{content.tell():,} bytes or more", limit)
     return content.getvalue()
+
+
+def zip_size(path: Path) -> int:
+    """Bytes that the members of a zip (a spreadsheet is one) unpack to; 0 where it is none."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    with _errors(path), zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())
 
 
 def too_large(path: Path, size: str, limit: int) -> InvalidDataError:

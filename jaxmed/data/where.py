@@ -20,6 +20,7 @@ from jaxmed.data.text import LOGICAL, NUMBER, iso_date
 
 Value = float | str | bool
 
+SHOWN = 5
 COMPARISONS = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -68,6 +69,8 @@ def parse(text: str) -> tuple[Condition, ...]:
     Raises:
       WhereError: with the position of what was not understood.
     """
+    if not isinstance(text, str):
+        raise WhereError(f"where is a text such as 'age < 80', not {text!r}")
     return _Parser(text).conditions()
 
 
@@ -84,6 +87,18 @@ def mask(conditions: tuple[Condition, ...], read: Callable[[str], Column]) -> np
     return np.logical_and.reduce([_holds(c, read(c.column)) for c in conditions])
 
 
+class Literal(float):
+    """A number, or true and false as 1 and 0, that remembers how it was written."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> "Literal":
+        """The number, and its text."""
+        made = super().__new__(cls, value)
+        made.text = text
+        return made
+
+
 def is_level(column: Column, level: object) -> np.ndarray:
     """True for the rows [n] that hold a level, compared in the column's own type.
 
@@ -91,22 +106,44 @@ def is_level(column: Column, level: object) -> np.ndarray:
     is held by no row.
     """
     if isinstance(column, Factor):
-        wanted = _level(level)
-        if wanted not in column.levels:
-            return np.zeros(column.codes.shape[0], bool)
-        return column.codes == column.levels.index(wanted)
+        place = level_place(column, level)
+        return np.zeros(column.codes.shape[0], bool) if place is None else column.codes == place
     try:
         value = _as_date(level) if column.dtype.kind == "M" else _as_number(level)
-    except ValueError:
+    except (ValueError, TypeError):
         return np.zeros(column.shape[0], bool)
-    return np.asarray(column == value)
+    return (
+        np.asarray(column == np.asarray(value).astype(column.dtype, copy=False))
+        if (column.dtype.kind in "fM")
+        else np.asarray(column == value)
+    )
+
+
+def level_place(column: Factor, level: object) -> int | None:
+    """The level of a category that a value names: by its text, else by its number or truth."""
+    text = level.text if isinstance(level, Literal) else level
+    if isinstance(text, str) and text.strip() in column.levels:
+        return column.levels.index(text.strip())
+    try:
+        number = _as_number(level)
+    except (ValueError, TypeError):
+        return None
+    alike = [j for j, name in enumerate(column.levels) if _same_number(name, number)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _same_number(text: str, number: float) -> bool:
+    try:
+        return _as_number(text) == number
+    except ValueError:
+        return False
 
 
 def _as_number(value: object) -> float:
     """A value as a column of numbers holds it.
 
     Raises:
-      ValueError: it cannot.
+      ValueError, TypeError: it cannot.
     """
     if not isinstance(value, str):
         return float(value)  # pyright: ignore[reportArgumentType]
@@ -119,7 +156,28 @@ def _as_number(value: object) -> float:
 
 
 def _as_date(value: object) -> np.datetime64:
+    if isinstance(value, Literal):
+        raise ValueError(f"{value.text} is no date: 2020-01-31")
     return iso_date(value) if isinstance(value, str) else np.datetime64(value, "us")  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def unknown_levels(conditions: tuple[Condition, ...], read: Callable[[str], Column]) -> list[str]:
+    """Sentences on levels that a condition names and its category does not have."""
+    found = []
+    for condition in conditions:
+        column = read(condition.column)
+        if not isinstance(column, Factor) or condition.operator not in ("==", "!=", "in"):
+            continue
+        given = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        for value in given:
+            if level_place(column, value) is None:
+                shown = value.text if isinstance(value, Literal) else value
+                levels = ", ".join(map(repr, column.levels[:SHOWN]))
+                more = ", ..." if len(column.levels) > SHOWN else ""
+                found.append(
+                    f"where: {condition.column!r} has no level {shown!r}; levels are {levels}{more}"
+                )
+    return found
 
 
 def _holds(condition: Condition, column: Column) -> np.ndarray:
@@ -131,13 +189,15 @@ def _holds(condition: Condition, column: Column) -> np.ndarray:
         values = [_as_date(v) if dates else _as_number(v) for v in given]
     except (ValueError, TypeError) as error:
         kind = "dates, as 2020-01-31" if dates else "numeric"
-        shown = ", ".join(repr(value) for value in given)
+        shown = ", ".join(repr(v.text if isinstance(v, Literal) else v) for v in given)
         raise WhereError(
             f"where: {condition.column!r} is {kind} and cannot be compared with {shown}"
         ) from error
+    # In the column's own precision: .1 is .1 to float32 too.
+    wanted = np.asarray(values, column.dtype if column.dtype.kind in "fM" else float)
     if condition.operator == "in":
-        return np.isin(column, np.asarray(values, column.dtype if dates else float))
-    return COMPARISONS[condition.operator](column, values[0]) & ~missing(column)
+        return np.isin(column, wanted)
+    return COMPARISONS[condition.operator](column, wanted[0]) & ~missing(column)
 
 
 def _holds_factor(condition: Condition, column: Factor) -> np.ndarray:
@@ -147,16 +207,9 @@ def _holds_factor(condition: Condition, column: Factor) -> np.ndarray:
             f"not {condition.operator}"
         )
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-    wanted = {_level(value) for value in values}
-    found = np.array([level in wanted for level in column.levels] + [False])[column.codes]
+    wanted = [place for value in values if (place := level_place(column, value)) is not None]
+    found = np.isin(column.codes, wanted)
     return ~found & (column.codes >= 0) if condition.operator == "!=" else found
-
-
-def _level(value: object) -> str:
-    """The text of a value as it stands among the levels: 3 for 3.0."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
 
 
 class _Parser:
@@ -204,10 +257,10 @@ class _Parser:
     def _value(self) -> Value:
         token = self._next()
         if token.kind == "number":
-            return float(token.text)
+            return Literal(float(token.text), token.text)
         word = token.text.lower() if token.kind == "word" else ""
         if word in ("true", "false"):
-            return word == "true"
+            return Literal(word == "true", token.text)
         if token.kind not in ("word", "quoted") or word in ("and", "in"):
             self._fail(token, "a number, a quoted string or a word")
         return token.text

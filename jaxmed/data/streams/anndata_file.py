@@ -29,7 +29,8 @@ class AnnDataSource:
         )  # fmt: skip
         self._values: Any = self._data.X
         if options.obsm is not None:
-            self._values = self._data.obsm[options.obsm]
+            values = self._data.obsm[options.obsm]
+            self._values = values.to_numpy() if hasattr(values, "to_numpy") else values
         elif options.layer is not None:
             self._values = self._data.layers[options.layer]
         self.features = self._table.features

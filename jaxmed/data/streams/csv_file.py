@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxmed.data import delimited
 from jaxmed.data.columns import Raw
-from jaxmed.data.dialect import SNIFFED, Dialect, dialect_of
+from jaxmed.data.dialect import LARGEST_SAMPLE, SAMPLED_LINES, SNIFFED, Dialect, dialect_of
 from jaxmed.data.library import library
 from jaxmed.data.naming import Naming, name_columns
 from jaxmed.data.readers import DEFAULTS, FileOptions, text_cells
@@ -23,7 +23,9 @@ __all__ = ["CsvSource"]
 
 # Text packs to about a quarter.
 PACKED = 4
-HEADER_BYTES = 1 << 24
+LONGEST_ROW = 64 << 20
+HELD_BACK = 4096  # bytes at the end of what is read: they may be blank last lines
+LINE_FEED, RETURN, QUOTE = b'\n\r"'
 FIRST_ROWS = 1000  # looked at to tell an index from a column without a heading
 
 
@@ -36,17 +38,19 @@ class CsvSource:
         self._options = options
         self._arrow = library("pyarrow", "io", ".csv")
         self._csv = library("pyarrow.csv", "io", ".csv")
-        with opened(path) as file:
-            start = _read(file, SNIFFED)
-            whole = len(start) < SNIFFED
-            self._dialect: Dialect = dialect_of(
-                start, path.name, whole=whole, separator=options.sep, decimal=options.decimal,
-                encoding=options.encoding,
-            )  # fmt: skip
-            start += b"" if whole else _read(file, HEADER_BYTES)
+        start, whole = _head(path)
+        skipped, named = delimited.named_separator(start)
+        self._dialect: Dialect = dialect_of(
+            start[skipped:], path.name, whole=whole, separator=options.sep or named,
+            decimal=options.decimal, encoding=options.encoding,
+        )  # fmt: skip
         plain = codecs.getincrementaldecoder(self._dialect.encoding)("replace").decode(start)
         text = plain.lstrip("\ufeff").encode()
-        self._names, self._start = delimited.header_of(text, self._dialect.separator, path.name)
+        skipped = delimited.named_separator(text)[0]
+        self._names, header = delimited.header_of(
+            text[skipped:], self._dialect.separator, path.name
+        )
+        self._start = skipped + header  # of the text in UTF-8
         self._cells = text_cells(options, self._dialect.decimal)
         self._naming: Naming = name_columns(self._names, self._first_rows)
         self.features: tuple[str, ...] = self._naming.fields
@@ -144,7 +148,6 @@ class CsvSource:
         read = self._csv.ReadOptions(
             column_names=[f"f{j}" for j in range(len(self._names))],
             block_size=int(min(max(size, min(rows, 1 << 16) * width), 2**30)),
-            skip_rows_after_names=start,
         )
         with opened(self.path) as file:
             body = _Utf8(file, self._dialect, self.path.name, self._start, len(self._names))
@@ -157,10 +160,16 @@ class CsvSource:
                 if "Empty CSV" in str(error):
                     return
                 raise self._refusal(error) from error
+            # Rows before the start are parsed and let go: pyarrow counts empty lines when it skips.
+            left = start
             with reader:
                 while True:
                     try:
-                        yield reader.read_next_batch()
+                        batch = reader.read_next_batch()
+                        skipped = min(left, batch.num_rows)
+                        left -= skipped
+                        if skipped < batch.num_rows:
+                            yield batch.slice(skipped)
                     except StopIteration:
                         return
                     except self._arrow.ArrowInvalid as error:
@@ -173,6 +182,28 @@ class CsvSource:
             return delimited.ragged(
                 lines, self._names, self._dialect.separator, self.path.name, error
             )
+
+
+def _head(path: Path) -> tuple[bytes, bool]:
+    """The first 64 KiB, or more where the first rows are longer; True where that is all."""
+    with opened(path) as file:
+        start = _read(file, SNIFFED)
+        whole = len(start) < SNIFFED
+        while not whole and start.count(b"\n") < SAMPLED_LINES and len(start) < LARGEST_SAMPLE:
+            more = _read(file, SNIFFED)
+            start, whole = start + more, len(more) < SNIFFED
+    return start, whole
+
+
+def _whole_rows(text: bytes) -> int:
+    """Where the last row ends that is whole: at a line end outside of quotes."""
+    plain = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(plain == LINE_FEED)
+    if not ends.size:  # line ends of old Macs
+        ends = np.flatnonzero(plain == RETURN)[:-1]
+    quotes = np.flatnonzero(plain == QUOTE)
+    outside = ends[np.searchsorted(quotes, ends) % 2 == 0]
+    return int(outside[-1]) + 1 if outside.size else 0
 
 
 def _read(file: Any, count: int) -> bytes:
@@ -233,10 +264,14 @@ class _Utf8:
     def _checked(self, text: bytes, *, final: bool) -> bytes:
         """Whole rows whose quotes are in order; the rest waits for its end."""
         self._pending += text
-        cut = len(self._pending) if final else self._pending.rfind(b"\n") + 1
-        while not final and cut and self._pending.count(b'"', 0, cut) % 2:
-            cut = self._pending.rfind(b"\n", 0, cut - 1) + 1
+        cut = len(self._pending) if final else _whole_rows(self._pending[:-HELD_BACK])
+        if not cut and len(self._pending) > LONGEST_ROW:
+            raise InvalidDataError(
+                f"{self._name}: a quote opened near line {self._line} is not closed within "
+                f"{LONGEST_ROW >> 20} MiB: is a quote missing?"
+            )
         rows, self._pending = self._pending[:cut], self._pending[cut:]
+        rows = delimited.without_blank_end(rows) if final else rows
         delimited.check_quotes(
             rows, self._dialect.separator, self._name, width=self._width, line=self._line
         )

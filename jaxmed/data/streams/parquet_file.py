@@ -1,5 +1,6 @@
 """Parquet in blocks of rows or of columns (pyarrow)."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data import column_reader
-from jaxmed.data.columns import Cells, Raw
+from jaxmed.data.columns import Cells, Raw, unmark
 from jaxmed.data.library import library, parsed
 from jaxmed.data.naming import name_columns
 from jaxmed.data.readers import DEFAULTS, FileOptions
@@ -96,7 +97,7 @@ class ParquetSource:
                     part = batch.slice(first, count)
                     for position, j in enumerate(order):
                         block[filled : filled + count, position] = self._numbers(
-                            names[position], part.column(j)
+                            names[position], part.column(j), at - batch.num_rows + first
                         )
                     first, filled = first + count, filled + count
                     if filled == size:
@@ -123,12 +124,13 @@ class ParquetSource:
             result[:, position] = self._numbers(name, found.column(name))
         return result
 
-    def _numbers(self, name: str, column: Any) -> np.ndarray:
-        """A column as numbers; plain ones without a look at single values."""
+    def _numbers(self, name: str, column: Any, row: int = 0) -> np.ndarray:
+        """A column from a row on as numbers; plain ones without a look at single values."""
         types = self._arrow.types
         if types.is_floating(column.type):
-            return column.to_numpy(zero_copy_only=False)
-        raw = column_reader.from_arrow(name, column, self._cells, declared=self._declared)
+            return unmark(column.to_numpy(zero_copy_only=False), self._cells)
+        cells = dataclasses.replace(self._cells, first_row=self._cells.first_row + row)
+        raw = column_reader.from_arrow(name, column, cells, declared=self._declared)
         return numbers_of(name, raw, "mediator")
 
     def _open(self) -> Any:

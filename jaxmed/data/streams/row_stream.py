@@ -135,7 +135,7 @@ class RowStream:
         missing = missing_rows(values)
         if not missing.any() or self.nan_policy == "drop":
             if not missing.all():
-                check_values(values[~missing], self.names.mediators, self.dtype)
+                self._check(values[~missing], positions[~missing])
             return ~missing
         row = int(missing.argmax())
         name = self.names.mediators[int(np.isnan(values[row]).argmax())]
@@ -144,6 +144,19 @@ class RowStream:
             f"{self.source.path.name}: "
             'leave such rows out with nan_policy="drop", or impute them'
         )
+
+    def _check(self, values: np.ndarray, positions: np.ndarray) -> None:
+        """Refuse infinite values by their row, and scales that the precision cannot hold."""
+        infinite = np.isinf(values)
+        if infinite.any():
+            j = int(infinite.any(axis=0).argmax())
+            count, row = int(infinite[:, j].sum()), int(positions[infinite[:, j]][0])
+            raise InvalidDataError(
+                f"{self.names.mediators[j]!r} holds {count} infinite value"
+                f"{'s' if count > 1 else ''} (first in row {row + self.first_row} of the file): "
+                "correct or remove them"
+            )
+        check_values(values, self.names.mediators, self.dtype)
 
     def column_blocks(self, columns: int) -> Iterator[tuple[slice, np.ndarray]]:
         """All rows used of consecutive mediators [n, k], the next block being read meanwhile.
@@ -249,6 +262,8 @@ def stream(
     wanted = [exposure, outcome, *names_of(covariates, source.features), *([weights] if weights else [])]  # noqa: E501  # fmt: skip
     wanted += [] if where is None else [condition.column for condition in parse(where)]
     whole = source.table(wanted)
+    for name in options.factors:
+        whole.find(name, "factor")
     found = columns_of(
         whole, exposure=exposure, outcome=outcome, mediators=mediators,
         covariates=covariates, weights=weights, where=where, contrast=contrast,
