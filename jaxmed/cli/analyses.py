@@ -110,6 +110,12 @@ def _mediate(options: argparse.Namespace) -> None:
     _check_settings(options, methods)
     table = open_file(options, say)
     levels = read_levels(options, table)
+    if levels is not None and methods == ("gahmn",):
+        raise ValueError(
+            f"the exposure {levels.exposure!r} has the levels {levels.reference}, "
+            f"{', '.join(levels.levels)}: generators are trained for two at a time, chosen with "
+            "--contrast REFERENCE,TREATED"
+        )
     if levels is not None:
         show_levels(
             over_levels(

@@ -36,7 +36,7 @@ LEAST_BLOCK = 1 << 24
 # A row has to fit in a block: rows are at most so much longer than the header.
 HEADERS_IN_BLOCK = 32
 _NAMED_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=([\x09\x20-\x7e])\"?\r?\n")
-_LAST_LINES = re.compile(rb"(?:\r?\n[ \x1a]+)+\Z|(?<=\n)\x1a\Z")
+_LAST_LINES = re.compile(rb"(?:\r?\n[ \x1a]+)+(?:\r?\n)*\Z|(?<=\n)\x1a\Z")
 _ANY_ROW = re.compile(rb"[^\r\n]")
 FIRST_ROW = 2  # of the data, as a spreadsheet counts: the header is row 1
 
