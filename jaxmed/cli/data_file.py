@@ -76,7 +76,10 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
         "--na", default="", metavar="TEXT,TEXT",
         help="texts that mean missing, beside empty cells, NA, NaN, NULL and their like",
     )  # fmt: skip
-    cells.add_argument("--decimal", choices=(".", ","), help="of numbers in text (default: found)")
+    cells.add_argument(
+        "--decimal", choices=(".", ","), metavar="MARK",
+        help="of numbers in text, . or , (default: found)",
+    )  # fmt: skip
     cells.add_argument("--sep", metavar="CHAR", help="separator of a text file (default: found)")
     cells.add_argument("--encoding", help="of a text file, e.g. cp1252 (default: found)")
     cells.add_argument("--sheet", metavar="NAME", help="of a spreadsheet (default: the first)")

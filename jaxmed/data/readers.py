@@ -6,6 +6,7 @@ Text (.csv .tsv .txt, also packed as .gz .bz2 .xz .zst .zip), .parquet, .xlsx (.
 
 import dataclasses
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,10 @@ def read_table(path: str | Path, options: FileOptions = DEFAULTS) -> Any:
     if kind == ".parquet":
         return parsed(path, lambda: pandas.read_parquet(path, engine="pyarrow"))
     table = open_table(path, options)
+    for name in table.doubled:
+        warnings.warn(
+            f"{path.name}: {name!r} is the heading of two columns: left out", stacklevel=2
+        )
     return pandas.DataFrame({name: _values(table, name) for name in table.names})
 
 

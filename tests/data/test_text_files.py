@@ -165,6 +165,12 @@ def test_a_frame_read_by_itself_holds_what_the_file_says(tmp_path):
     assert frame["day"].dtype.kind == "M" and frame["site"].tolist() == ["a, b", "c"]
 
 
+def test_a_frame_warns_of_doubled_headings(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,a\n1,2,3\n4,5,6\n")
+    with pytest.warns(UserWarning, match="'a' is the heading of two columns"):
+        assert list(read_table(tmp_path / "t.csv")) == ["b"]
+
+
 def test_a_spreadsheet_by_sheet(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     pytest.importorskip("python_calamine")
