@@ -167,15 +167,19 @@ def _check_long_fields(
     width: int,
     line: int,
 ) -> None:
-    """A quoted field of several lines with as many separators as a row has run rows together."""
+    """Refuse rows that a lost quote has run together to one field of several lines.
+
+    Such a field holds the separators of a row, and where it meets the quote of the next field, that
+    quote stands behind a separator or a line end. Notes of several lines hardly ever do both.
+    """
+    marks = re.escape(separator.encode()) + rb"\r\n"
+    met = re.compile(rb'[%s](?:""|\Z)' % marks)
     breaks = np.flatnonzero(np.isin(np.frombuffer(content, np.uint8), [LINE_FEED, RETURN]))
     within = np.searchsorted(opening, breaks) > np.searchsorted(closing, breaks)
     for field in np.unique(np.searchsorted(opening, breaks[within]) - 1).tolist():
         first, last = int(opening[field]), int(closing[field])
-        # As many separators as whole rows have: so the row that is left still fits the header.
-        inside = content[first:last]
-        lines = inside.count(b"\n") + inside.count(b"\r") - inside.count(b"\r\n")
-        if width > 1 and inside.count(separator.encode()) == lines * (width - 1):
+        inside = content[first + 1 : last]
+        if width > 1 and inside.count(separator.encode()) >= width - 1 and met.search(inside):
             raise InvalidDataError(
                 f"{name}: the field quoted from line {_line(content, first, line)} to "
                 f"{_line(content, last, line)} holds as many separators as a row: a quote is "

@@ -33,10 +33,21 @@ def digest_of(path: Path) -> str:
 
 
 def compression_of(path: Path) -> str | None:
-    """How a file is packed, by its first bytes; None where it is not."""
+    """How a file is packed, by its first bytes; None where it is not.
+
+    Raises:
+      InvalidDataError: the name says that it is packed, and it does not begin so.
+    """
     with path.open("rb") as file:
         start = file.read(8)
-    return next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
+    named = path.suffix.lower().removeprefix(".")
+    if kind is None and named in MAGIC.values():
+        raise InvalidDataError(
+            f"{path.name}: damaged archive (it does not begin as .{named} does; text that is not "
+            "packed is called .csv)"
+        )
+    return kind
 
 
 @contextmanager

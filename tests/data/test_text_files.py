@@ -109,7 +109,7 @@ def test_a_bomb_is_refused_before_it_is_held(tmp_path, pack):
         ('a,b\n1,"2\n3,4\n', "line 2 is never closed"),
         ('a,b\n1,5" x\n3,4\n', "line 2 holds a quote within a field"),
         ('a,b\n1,"5" x\n3,4\n', "line 2 holds a quote within a field"),
-        ('a,b,c\n1,2,"3\n4,5,6"\n', "a quote is missing"),
+        ('a,b,c\n1,2,"3\n4,5,"\n7,8,9\n', "line 2 to 3 holds as many.*a quote is missing"),
         ("", "no line of text"),
         ("a,größe\n1,2\n\udcff,4\n", "line 3 holds a byte that is no UTF-8"),
     ],
@@ -122,6 +122,12 @@ def test_rows_that_do_not_fit_are_refused_with_their_line(tmp_path, content, mes
     if "UTF-8" not in message and content:
         with pytest.raises(InvalidDataError, match=message.replace("row names", "")):
             open_source(path).table(["a", "b"])
+
+
+def test_notes_of_several_lines_are_read(tmp_path):
+    (tmp_path / "t.csv").write_text('a,b,c\n1,2,"x, y\nand z, ""w"""\n3,4,plain\n')
+    values = open_table(tmp_path / "t.csv").read("c").values
+    assert sorted(values.levels) == ["plain", 'x, y\nand z, "w"']
 
 
 def test_what_is_asked_for_is_not_looked_for(tmp_path):

@@ -51,6 +51,10 @@ class CsvSource:
             text[skipped:], self._dialect.separator, path.name
         )
         self._start = skipped + header  # of the text in UTF-8
+        delimited.check_quotes(
+            text[skipped : self._start], self._dialect.separator, path.name,
+            width=len(self._names),
+        )  # fmt: skip
         self._cells = text_cells(options, self._dialect.decimal)
         self._naming: Naming = name_columns(self._names, self._first_rows)
         self.features: tuple[str, ...] = self._naming.fields
