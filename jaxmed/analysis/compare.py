@@ -107,8 +107,8 @@ def compare(
       level: of all intervals.
       basis: what the covariates stand for in every model of every method, see
         `jaxmed.covariate_basis`; configured estimators see its columns as covariates.
-      compat: "correct", or "r" for what the released packages compute, where there is one; these
-        have linear covariates: choose basis="linear" with it.
+      compat: "correct", or "r" for what the released packages compute, where there is one; their
+        covariates are linear, and so is basis="auto" then.
       covariates_mediator: names or positions of the covariates of the mediator models, which get
         the columns of the basis that are made of these alone; all if None.
       covariates_outcome: of the outcome model; all if None.
@@ -141,6 +141,8 @@ def compare(
     sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}
     scaled = compat == "correct" if standardise_mediators is None else standardise_mediators
     say = progress or (lambda sentence: None)
+    if compat == "r" and basis == "auto":
+        basis = "linear"  # all that the released packages know
     rows = prepared(data, basis, standardised=scaled)
     positions = {name: rows.positions(wanted) for name, wanted in sets.items()}
     every = tuple(range(rows.design.chosen.rank - 1))

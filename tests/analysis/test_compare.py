@@ -13,6 +13,7 @@ from problems import problem
 from jaxmed import status as st
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.field_methods import FIELD_METHODS, FieldMethod, MethodOptions
+from jaxmed.data.mediation_data import Names
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
 from jaxmed.estimators.parts.reference import stops
 from jaxmed.reports.comparison_figure import comparison_figure
@@ -242,6 +243,16 @@ def test_separate_covariates_reach_the_method_or_its_row():
     assert seen == {"m": (), "y": (0,), "compat": "r"}
     with pytest.raises(ValueError, match="one set of covariates"):
         FIELD_METHODS["maxie"].make(rows(), options)
+
+
+def test_released_packages_have_linear_covariates(stubs):
+    data = rows()
+    curved = np.random.default_rng(1).normal(size=(len(data.exposure), 2))
+    data = dataclasses.replace(data, covariates=curved, names=Names())
+    kept = compare(data, {"one": least_squares(select=1)}, key=1, bootstrap=0, compat="r")
+    assert kept.document["design"]["basis"] == "linear"
+    own = compare(data, {"one": least_squares(select=1)}, key=1, bootstrap=0)
+    assert own.document["design"]["basis"] != "linear"
 
 
 def test_registry_makes_every_estimator():
