@@ -245,7 +245,7 @@ def read_table(path: str | Path, options: FileOptions = DEFAULTS) -> Any:
 def _values(table: Table, name: str) -> np.ndarray:
     values = table.read(name).values
     if isinstance(values, Factor):
-        return np.array([*values.levels, None], object)[values.codes]
+        return np.array([*values.levels, np.nan], object)[values.codes]
     if values.dtype.kind != "f" or table.identify is None:
         return values
     whole = np.isfinite(values).all() and (values == np.round(values)).all()
