@@ -213,28 +213,19 @@ def open_file(options: argparse.Namespace, say: Callable[[str], None]) -> Table:
     return table_of(options.file, options=file_options(options))
 
 
-def read_data(
-    options: argparse.Namespace,
-    say: Callable[[str], None],
-    covariates: Sequence[str] | None = None,
-) -> FrameResult:
-    """The data of the options; `covariates` instead of theirs.
+def read_data(options: argparse.Namespace, say: Callable[[str], None]) -> FrameResult:
+    """The data of the options.
 
     Raises:
       ValueError: a contrast that is no pair, or whatever the data are refused for.
     """
-    found, _ = read_columns(options, say, covariates)
+    found, _ = read_columns(options, say)
     return FrameResult(data_of(found), found.report)
 
 
 def read_columns(
-    options: argparse.Namespace,
-    say: Callable[[str], None],
-    covariates: Sequence[str] | None = None,
+    options: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[FrameColumns, Table]:
     """As `read_data`, with the positions of the rows in the table, and the table."""
     table = open_file(options, say)
-    roles = roles_of(options)
-    if covariates is not None:
-        roles["covariates"] = tuple(covariates)
-    return columns_of(table, **roles), table
+    return columns_of(table, **roles_of(options)), table

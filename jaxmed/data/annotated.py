@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxmed.data import column_reader, validation
 from jaxmed.data.columns import Cells, Factor, Raw, factor_of, unmark
-from jaxmed.data.naming import doubled_sentences, name_columns
+from jaxmed.data.naming import doubled_names, doubled_sentences, name_columns
 from jaxmed.data.tables import Block, Table, of_columns
 
 __all__ = ["annotated_table", "feature_names"]
@@ -53,7 +53,7 @@ def annotated_table(
         parts = [_Matrix(data, "", layer, obsm, var_names, None)]
     names = [name for part in parts for name in part.names]
     place = {name: (part, j) for part in parts for j, name in enumerate(part.names)}
-    doubled = _doubled(names)
+    doubled = doubled_names(names)
     features = tuple(name for name in dict.fromkeys(names) if name not in doubled)
     obs = data.obs
 
@@ -104,13 +104,6 @@ def annotated_table(
     )  # fmt: skip
 
 
-def _doubled(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    places: dict[str, list[int]] = {}
-    for j, name in enumerate(names):
-        places.setdefault(name, []).append(j + 1)
-    return {name: tuple(where) for name, where in places.items() if len(where) > 1}
-
-
 def _rows_of(whole: Any, part: Any) -> np.ndarray:
     """The row of a modality that belongs to each row of all; -1 where it has none."""
     return part.obs_names.get_indexer(whole.obs_names)
@@ -140,6 +133,11 @@ def feature_names(data: Any, obsm: str | None = None, var_names: str | None = No
     return [str(name) for name in data.var[var_names]]
 
 
+def feature_values(data: Any, layer: str | None = None, obsm: str | None = None) -> Any:
+    """The matrix of the features: X, a layer or one of obsm, in memory or on disk."""
+    return data.obsm[obsm] if obsm else data.layers[layer] if layer else data.X
+
+
 class _Matrix:
     """The features of one AnnData."""
 
@@ -160,7 +158,7 @@ class _Matrix:
             )
         self._names = feature_names(data, obsm, var_names)
         self.names = [f"{prefix}{name}" for name in self._names]
-        self._values = data.obsm[obsm] if obsm else data.layers[layer] if layer else data.X
+        self._values = feature_values(data, layer, obsm)
         if self._values is None:
             raise validation.InvalidDataError(
                 "the AnnData has no X: name a layer or obsm from which its features are read"

@@ -32,7 +32,15 @@ from jaxmed.data.text import (
     too_large,
 )
 
-__all__ = ["from_arrow", "from_array", "from_pandas", "from_polars", "identifiers"]
+__all__ = [
+    "arrow_codes",
+    "arrow_values",
+    "from_arrow",
+    "from_array",
+    "from_pandas",
+    "from_polars",
+    "identifiers",
+]
 
 
 def from_array(name: str, values: Any, cells: Cells = PLAIN) -> Raw:
@@ -266,22 +274,27 @@ def from_arrow(name: str, column: Any, cells: Cells = PLAIN, *, declared: bool =
     """
     kind = str(column.type)
     if kind.startswith("dictionary"):
-        whole = column.unify_dictionaries() if hasattr(column, "chunks") else column
-        chunks = whole.chunks if hasattr(whole, "chunks") else [whole]
-        levels = chunks[0].dictionary.to_pylist() if chunks else []
-        parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
-        codes = np.concatenate(parts).astype(int) if parts else np.zeros(0, int)
+        codes, levels = arrow_codes(column)
         return _categories(name, codes, levels, cells, declared or column.type.ordered)
     if kind in ("float", "double", "halffloat"):
-        return from_array(name, _plain(column), cells)
+        return from_array(name, arrow_values(column), cells)
     if kind.startswith(("int", "uint", "bool")):
-        gone = _plain(column.is_null())
+        gone = arrow_values(column.is_null())
         zero = False if kind == "bool" else 0
-        return _with_nulls(name, _plain(column.fill_null(zero)), gone, cells)
+        return _with_nulls(name, arrow_values(column.fill_null(zero)), gone, cells)
     return from_array(name, _object_array(column.to_pylist()), cells)
 
 
-def _plain(column: Any) -> np.ndarray:
+def arrow_codes(column: Any) -> tuple[np.ndarray, list[Any]]:
+    """A dictionary column of pyarrow as codes [n] (-1 missing) and its values."""
+    whole = column.unify_dictionaries() if hasattr(column, "chunks") else column
+    chunks = whole.chunks if hasattr(whole, "chunks") else [whole]
+    levels = chunks[0].dictionary.to_pylist() if chunks else []
+    parts = [arrow_values(chunk.indices.fill_null(-1)) for chunk in chunks]
+    return (np.concatenate(parts).astype(int) if parts else np.zeros(0, int)), levels
+
+
+def arrow_values(column: Any) -> np.ndarray:
     """An Arrow column as NumPy's; only Array has the argument, and copies only with it."""
     return column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.data.column_reader import arrow_codes, arrow_values
 from jaxmed.data.columns import Cells, Raw, unmark
 from jaxmed.data.dialect import Dialect, decoded, dialect_of, encoding_of, sample_of
 from jaxmed.data.library import library
@@ -301,13 +302,7 @@ def read_column(name: str, column: Any, cells: Cells) -> Raw:
         numbers = _numbers(column, cells)
         if numbers is not None:
             return numbers
-    coded = column.dictionary_encode()
-    if hasattr(coded, "chunks"):
-        coded = coded.unify_dictionaries()
-    chunks = coded.chunks if hasattr(coded, "chunks") else [coded]
-    texts = chunks[0].dictionary.to_pylist() if chunks else []
-    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
-    codes = np.concatenate(parts).astype(int) if parts else np.zeros(0, int)
+    codes, texts = arrow_codes(column.dictionary_encode())
     return read_codes(name, codes, texts, cells)
 
 
@@ -324,7 +319,7 @@ def _numbers(column: Any, cells: Cells) -> Raw | None:
         found = compute.cast(column, arrow.float64())
     except arrow.ArrowInvalid:
         return None
-    numbers = found.to_numpy() if hasattr(found, "chunks") else found.to_numpy(zero_copy_only=False)
+    numbers = arrow_values(found)
     odd = np.isnan(numbers).sum() != column.null_count  # other spellings of NaN
     large = numbers.size and np.nanmax(np.abs(numbers), initial=0) > LARGEST_EXACT_INTEGER
     if odd or large or _codes(compute, column, numbers):

@@ -20,9 +20,9 @@ from jaxmed.data.roles import (
     usable,
 )
 from jaxmed.data.tables import Block, Table
-from jaxmed.data.validation import InvalidDataError, ShapeError
+from jaxmed.data.validation import InvalidDataError, ShapeError, all_finite, infinite_values
 
-__all__ = ["FrameColumns", "columns_of"]
+__all__ = ["FrameColumns", "columns_of", "rows_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,12 +182,14 @@ def _where_rows(table: Table, text: str | None, notes: _Notes) -> tuple[np.ndarr
     if text is None:
         return np.ones(table.rows, bool), set()
     conditions = where.parse(text)
-    for condition in conditions:
-        table.find(condition.column, "where")
-    read = {c.column: usable(c.column, table.read(c.column)) for c in conditions}
-    rows = where.mask(conditions, read.__getitem__)
+    read = {c.column: usable(table.read(table.find(c.column, "where"))) for c in conditions}
     notes.questions.extend(where.unknown_levels(conditions, read.__getitem__))
-    return rows, {condition.column for condition in conditions}
+    return where.mask(conditions, read.__getitem__), set(read)
+
+
+def rows_of(table: Table, text: str | None) -> np.ndarray:
+    """True for the rows [n] that a where expression keeps."""
+    return _where_rows(table, text, _Notes({}, {}, {}, []))[0]
 
 
 def _exposure(
@@ -200,7 +202,7 @@ def _exposure(
 ) -> tuple[Column, tuple[str, ...], tuple[str, str] | None, np.ndarray]:
     """The exposure column, its levels if categorical, the contrast, and the rows it leaves."""
     raw = table.read(name)
-    column = usable(name, raw)
+    column = usable(raw)
     notes.add(name, raw.note)
     if contrast is not None:
         return _contrasted(name, column, contrast, rows)
@@ -264,7 +266,7 @@ def _present(column: Column, rows: np.ndarray) -> list[str]:
 def _outcome(table: Table, name: str, rows: np.ndarray, notes: _Notes) -> np.ndarray:
     raw = table.read(name)
     notes.add(name, raw.note)
-    coding = code_two_levels(name, usable(name, raw), rows)
+    coding = code_two_levels(name, usable(raw), rows)
     if coding is None:
         return numbers_of(name, raw, "outcome")[rows]
     notes.coded[name] = (coding.reference, coding.other)
@@ -274,7 +276,7 @@ def _outcome(table: Table, name: str, rows: np.ndarray, notes: _Notes) -> np.nda
 def _covariate(table: Table, name: str, rows: np.ndarray, least: int, notes: _Notes) -> Column:
     raw = table.read(name)
     notes.add(name, raw.note)
-    column = columns.take(usable(name, raw), rows)
+    column = columns.take(usable(raw), rows)
     column, merged = merge_rare(column, least)
     if merged:
         notes.merged[name] = merged
@@ -321,19 +323,15 @@ def _check_finite(table: Table, fields: dict[str, Column], positions: np.ndarray
         infinite = np.isinf(column)
         if infinite.any():
             count, place = int(infinite.sum()), _place(table, int(positions[infinite][0]))
-            raise InvalidDataError(
-                f"{name!r} holds {count} infinite value{'s' if count > 1 else ''} (first in "
-                f"{place}): correct or remove them"
-            )
+            raise infinite_values(name, count, place)
 
 
 def _check_finite_block(
     table: Table, values: np.ndarray, names: Sequence[str], positions: np.ndarray
 ) -> None:
     """The same of mediators [n, p]: one product clears nearly all tables."""
-    with np.errstate(all="ignore"):
-        if values.dtype.kind != "f" or np.isfinite(np.ones(len(values)) @ values).all():
-            return
+    if values.dtype.kind != "f" or all_finite(values):
+        return
     for j in np.flatnonzero(np.isinf(values).any(axis=0)).tolist():
         _check_finite(table, {names[j]: values[:, j]}, positions)
 

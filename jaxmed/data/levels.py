@@ -4,11 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from jaxmed.data import where as conditions
 from jaxmed.data.columns import Factor
-from jaxmed.data.frame_columns import columns_of
+from jaxmed.data.frame_columns import columns_of, rows_of
 from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy
 from jaxmed.data.readers import DEFAULTS, FileOptions
@@ -123,19 +120,13 @@ def levels_of_exposure(table: Table, exposure: str, where: str | None = None) ->
     Raises:
       InvalidDataError: a column of numbers, or so many levels that they name rows.
     """
-    column = usable(exposure, table.read(table.find(exposure, "exposure")))
+    column = usable(table.read(table.find(exposure, "exposure")))
     if not isinstance(column, Factor):
         raise InvalidDataError(
             f"the exposure {exposure!r} holds numbers: name the levels to compare, the reference "
             f'first, or say that it is a category with factor="{exposure}"'
         )
-    rows = np.ones(table.rows, bool)
-    if where is not None:
-        rows = conditions.mask(
-            conditions.parse(where),
-            lambda name: usable(name, table.read(table.find(name, "where"))),
-        )
-    levels = column.take(rows).levels
+    levels = column.take(rows_of(table, where)).levels
     if len(levels) > MOST_LEVELS:
         raise InvalidDataError(
             f"the exposure {exposure!r} has {len(levels)} levels: an identifier? Name those to "

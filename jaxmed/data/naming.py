@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmed.data.columns import Column, Factor, missing
 
-__all__ = ["Naming", "doubled_sentences", "name_columns"]
+__all__ = ["Naming", "doubled_names", "doubled_sentences", "name_columns"]
 
 # What pandas and readr call a column whose heading is empty.
 UNNAMED = re.compile(r"Unnamed: \d+(?:\.\d+)?|\.\.\.\d+|__index_level_\d+__|")
@@ -41,7 +41,6 @@ def name_columns(
       hidden: names that the file itself calls row names.
     """
     position: dict[str, int] = {}
-    places: dict[str, list[int]] = {}
     fields: list[str] = []
     aside: list[str] = []
     for j, heading in enumerate(names):
@@ -50,18 +49,27 @@ def name_columns(
             aside.append(_without_name(j, name, column(j)))
         else:
             name = heading
-            places.setdefault(name, []).append(j + 1)
             if name in hidden:
                 aside.append(f"{name!r} is the table's index: left out unless named")
             else:
                 fields.append(name)
         position.setdefault(name, j)
-    doubled = {name: tuple(where) for name, where in places.items() if len(where) > 1}
+    doubled = {
+        name: where for name, where in doubled_names(names).items() if not UNNAMED.fullmatch(name)
+    }
     aside += doubled_sentences(doubled)
     for name in doubled:
         position.pop(name)
     fields = [name for name in dict.fromkeys(fields) if name not in doubled]
     return Naming(position, tuple(fields), doubled, tuple(aside))
+
+
+def doubled_names(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Names that stand more than once, with their places counted from 1."""
+    places: dict[str, list[int]] = {}
+    for j, name in enumerate(names):
+        places.setdefault(name, []).append(j + 1)
+    return {name: tuple(where) for name, where in places.items() if len(where) > 1}
 
 
 def doubled_sentences(doubled: Mapping[str, tuple[int, ...]]) -> list[str]:

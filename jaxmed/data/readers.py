@@ -78,6 +78,11 @@ class FileOptions:
     sheet: str | None = None
     memory: int | None = None
 
+    @property
+    def budget(self) -> int:
+        """Bytes that the table may take."""
+        return default_budget() if self.memory is None else self.memory
+
     def cells(self, first_row: int, decimal: str | None = None) -> Cells:
         """How cells of this file are read."""
         return Cells(decimal or self.decimal or ".", self.na, self.factors, first_row)
@@ -121,8 +126,7 @@ def open_table(path: str | Path, options: FileOptions = DEFAULTS) -> Table:
         return _text(path, options, origin)
     cells = options.cells(1)
     if kind == ".npz":
-        limit = default_budget() if options.memory is None else options.memory
-        return mapping_table(read_arrays(path, limit), cells, origin)
+        return mapping_table(read_arrays(path, options.budget), cells, origin)
     if kind == ".parquet":
         return arrow_table(_parquet(path, options), cells, origin)
     if kind in SHEETS:
@@ -143,7 +147,7 @@ def _check_there(path: Path) -> None:
 
 def _check_size(path: Path, size: int, options: FileOptions) -> None:
     """Refuses a table that takes more than its budget, before it is read."""
-    limit = default_budget() if options.memory is None else options.memory
+    limit = options.budget
     if size > limit:
         raise InvalidDataError(
             f"{path.name} takes {size:,} bytes, beyond the {limit:,} bytes of memory it may take: "
@@ -178,7 +182,7 @@ def _check_options(path: Path, kind: str, options: FileOptions) -> None:
 
 
 def _text(path: Path, options: FileOptions, origin: dict[str, Any]) -> Table:
-    content = unpacked(path, options.memory)
+    content = unpacked(path, options.budget)
     found = delimited.text_table(
         content, path.name, separator=options.sep, decimal=options.decimal,
         encoding=options.encoding, na=options.na,
@@ -224,7 +228,7 @@ def read_table(path: str | Path, options: FileOptions = DEFAULTS) -> Any:
     kind = kind_of(path)
     _check_there(path)
     if kind == ".npz":
-        return read_arrays(path, default_budget() if options.memory is None else options.memory)
+        return read_arrays(path, options.budget)
     if kind in (".h5ad", ".h5mu"):
         name = "mudata" if kind == ".h5mu" else "anndata"
         module = library(name, "anndata", kind)

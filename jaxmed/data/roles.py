@@ -26,7 +26,7 @@ class Coding:
     other: str  # the level coded 1
 
 
-def usable(name: str, raw: Raw) -> Column:
+def usable(raw: Raw) -> Column:
     """The column, unless it is a damaged column of numbers.
 
     Raises:
@@ -51,7 +51,7 @@ def numbers_of(name: str, raw: Raw, role: str) -> np.ndarray:
       InvalidDataError: text that is nearly numbers, with the values that are none.
       TypeError: categories or dates.
     """
-    values = usable(name, raw)
+    values = usable(raw)
     if isinstance(values, Factor):
         if values.declared and is_numeric(values):
             numbers = [LOGICAL.get(level, level) for level in values.levels]

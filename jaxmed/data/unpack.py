@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from jaxmed.data.budget import default_budget
 from jaxmed.data.library import library
 from jaxmed.data.validation import InvalidDataError
 
@@ -112,17 +111,16 @@ def _errors(path: Path) -> Iterator[None]:
         raise InvalidDataError(f"{path.name}: damaged archive ({error})") from error
 
 
-def unpacked(path: Path, budget: int | None = None) -> bytes:
+def unpacked(path: Path, limit: int) -> bytes:
     """The whole content of a file.
 
     Args:
       path: the file.
-      budget: largest content in bytes; by default a quarter of the memory.
+      limit: largest content in bytes.
 
     Raises:
-      InvalidDataError: a damaged archive, or more than the budget (seen before it is held).
+      InvalidDataError: a damaged archive, or more than the limit (seen before it is held).
     """
-    limit = default_budget() if budget is None else budget
     content = io.BytesIO()
     with opened(path) as stream:
         while piece := stream.read(PIECE):

@@ -150,6 +150,23 @@ def check_values(array: np.ndarray, names: Sequence[str], dtype: np.dtype) -> No
         _check_column(columns[:, position].astype("f8"), names[int(position)], dtype)
 
 
+def all_finite(matrix: np.ndarray) -> bool:
+    """True where no value [n, k] is NaN or infinite: one product tells, but for sums that overflow.
+
+    A False is to be looked into; a True is certain.
+    """
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.ones(len(matrix), matrix.dtype) @ matrix).all())
+
+
+def infinite_values(name: str, count: int, place: str) -> InvalidDataError:
+    """The refusal of infinite values, with the row where the first of them stands."""
+    plural = "s" if count > 1 else ""
+    return InvalidDataError(
+        f"{name!r} holds {count} infinite value{plural} (first in {place}): correct or remove them"
+    )
+
+
 def check_squares(squares: np.ndarray, rows: int, names: Sequence[str], dtype: np.dtype) -> None:
     """The check of scale of `check_values` where sums of squares [k] are at hand already.
 
@@ -175,16 +192,14 @@ def _suspects(squares: np.ndarray, rows: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _check_column(column: np.ndarray, name: str, dtype: np.dtype) -> None:
-    for flags, what, remedy in (
-        (np.isnan(column), "NaN", 'drop these rows with nan_policy="drop", or impute them'),
-        (np.isinf(column), "infinite value", "correct or remove them"),
-    ):
-        if flags.any():
-            count, first = int(flags.sum()), int(flags.argmax())
-            plural = "s" if what != "NaN" and count > 1 else ""
-            raise InvalidDataError(
-                f"{name!r} holds {count} {what}{plural} (first in row {first}): {remedy}"
-            )
+    missing, unbounded = np.isnan(column), np.isinf(column)
+    if missing.any():
+        raise InvalidDataError(
+            f"{name!r} holds {int(missing.sum())} NaN (first in row {int(missing.argmax())}): drop "
+            'these rows with nan_policy="drop", or impute them'
+        )
+    if unbounded.any():
+        raise infinite_values(name, int(unbounded.sum()), f"row {int(unbounded.argmax())}")
     if dtype != np.float32:
         return
     used = np.abs(column[column != 0])

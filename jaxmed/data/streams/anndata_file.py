@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.annotated import annotated_table, feature_names
+from jaxmed.data.annotated import annotated_table, feature_names, feature_values
 from jaxmed.data.library import library, parsed
 from jaxmed.data.readers import DEFAULTS, FileOptions
 from jaxmed.data.tables import Table
@@ -27,12 +27,8 @@ class AnnDataSource:
             self._data, options.cells(1), layer=options.layer, obsm=options.obsm,
             var_names=options.var_names, origin={"file": path.name, "sha256": digest_of(path)},
         )  # fmt: skip
-        self._values: Any = self._data.X
-        if options.obsm is not None:
-            values = self._data.obsm[options.obsm]
-            self._values = values.to_numpy() if hasattr(values, "to_numpy") else values
-        elif options.layer is not None:
-            self._values = self._data.layers[options.layer]
+        values: Any = feature_values(self._data, options.layer, options.obsm)
+        self._values: Any = values.to_numpy() if hasattr(values, "to_numpy") else values
         self.features = self._table.features
         names = feature_names(self._data, options.obsm, options.var_names)
         self._position = {name: j for j, name in enumerate(names)}

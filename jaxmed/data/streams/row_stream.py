@@ -21,8 +21,10 @@ from jaxmed.data.streams.sources import Source, open_source
 from jaxmed.data.validation import (
     InvalidDataError,
     ShapeError,
+    all_finite,
     check_values,
     common_float,
+    infinite_values,
 )
 from jaxmed.data.where import parse
 
@@ -130,7 +132,7 @@ class RowStream:
 
     def _complete(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
         """Rows without a missing value, or None where that is all of them."""
-        if _finite(values):
+        if all_finite(values):
             return None
         missing = missing_rows(values)
         if not missing.any() or self.nan_policy == "drop":
@@ -151,11 +153,8 @@ class RowStream:
         if infinite.any():
             j = int(infinite.any(axis=0).argmax())
             count, row = int(infinite[:, j].sum()), int(positions[infinite[:, j]][0])
-            raise InvalidDataError(
-                f"{self.names.mediators[j]!r} holds {count} infinite value"
-                f"{'s' if count > 1 else ''} (first in row {row + self.first_row} of the file): "
-                "correct or remove them"
-            )
+            place = f"row {row + self.first_row} of the file"
+            raise infinite_values(self.names.mediators[j], count, place)
         check_values(values, self.names.mediators, self.dtype)
 
     def column_blocks(self, columns: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -175,7 +174,7 @@ class RowStream:
             if len(self.rows) < len(values):
                 values = values[self.rows]
             values = np.ascontiguousarray(values, self.dtype)
-            if not _finite(values):
+            if not all_finite(values):
                 check_values(values, names[chosen], self.dtype)
             yield chosen, values
 
@@ -276,12 +275,6 @@ def stream(
         source, _checked_fields(found), found.rows, found.report.rows_read, rows, dtype,
         nan_policy, found.report, whole.cells.first_row,
     )  # fmt: skip
-
-
-def _finite(values: np.ndarray) -> bool:
-    """One product tells of any NaN or infinity; only then is every value looked at."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(np.ones(len(values), values.dtype) @ values).all())
 
 
 def _checked_fields(found: FrameColumns) -> MediationData:
