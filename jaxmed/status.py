@@ -1,9 +1,15 @@
-"""Status codes: numerical trouble as an int32 that survives jit and vmap.
+"""Status codes and notes: numerical trouble, and what qualifies a number, under jit and vmap.
 
-Codes are ordered by severity, so that several are combined by their maximum
+A status is an int32. Codes are ordered by severity, so that several are combined by their maximum
 (`combine`), over steps of one computation as well as over a batch. Codes below
 `FIRST_FATAL` qualify a number that exists; from `FIRST_FATAL` on the number is NaN.
+
+Notes are bits of a uint32 beside the status (`Note`), combined by OR (`combine_notes`): what
+qualifies an answer without being trouble, so that nothing hides it. `describe` has the sentences
+of both.
 """
+
+import enum
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +18,7 @@ from jax.typing import ArrayLike
 
 OK = 0
 # The number exists; the code says how to read it.
+NOT_ADDITIVE = 8
 LOG_ODDS = 9
 WEIGHTED = 10
 RESTRICTED = 11
@@ -42,6 +49,7 @@ DUPLICATE_MEDIATOR = 42
 RANK_DEFICIENT = 43
 SEPARATED = 44
 REFERENCE_STOPS = 45
+CONSTANT_OUTCOME = 49
 NONFINITE = 50
 
 MESSAGES: dict[int, str] = {
@@ -68,6 +76,8 @@ MESSAGES: dict[int, str] = {
     NOISE_COLLAPSE: "adversarial training: the generator's noise has less than a quarter of the "
     "residual variance: its draws are no conditional distribution",
     DIVERGED: "adversarial training ended in NaN or infinite values: the generator has no effects",
+    NOT_ADDITIVE: "direct and indirect effect of this method do not add up to the total effect of "
+    "least squares: details.gap is the difference",
     LOG_ODDS: "effects are log odds ratios: odds do not collapse, so that direct and indirect "
     "effect do not add up to the total",
     NOT_ESTIMATED: "this method does not estimate this quantity",
@@ -81,12 +91,58 @@ MESSAGES: dict[int, str] = {
     DEGENERATE_EXPOSURE: "the exposure is constant, or an exact linear function of the covariates",
     CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of the covariates",
     DUPLICATE_MEDIATOR: "the mediator duplicates an earlier column",
-    RANK_DEFICIENT: "mediators (with covariates and exposure) are linearly dependent: drop the "
-    "dependent columns",
+    RANK_DEFICIENT: "the columns of the model are linearly dependent, and what is asked for is not "
+    "determined by their span: drop the dependent columns",
     SEPARATED: "the binary outcome is separated by the columns of the model: there is no finite "
     "estimate",
     REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
+    CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: there "
+    "is no effect to estimate",
     NONFINITE: "the data contain NaN or infinite values",
+}
+
+
+class Note(enum.IntFlag):
+    """Bits of `notes`, a uint32 beside a status. A stored bit never changes its meaning."""
+
+    SPAN_ONLY = 1 << 0
+    NO_STANDARD_ERRORS = 1 << 1
+    BASIS_MATTERS = 1 << 2
+    WEIGHTED = 1 << 3
+    RESTRICTED = 1 << 4
+    LOG_ODDS = 1 << 5
+    NO_PARTS = 1 << 6
+    WEAK_TOTAL = 1 << 7
+    CLUSTERED = 1 << 8
+    POOLED = 1 << 9
+    WEAK_EXPOSURE_PATH = 1 << 10
+    NEGATIVE_HAZARD = 1 << 11
+    SCREEN_ONLY = 1 << 12
+    CONFOUNDED_SCREEN = 1 << 13
+    APPROXIMATE = 1 << 14
+    SEPARATED_PENALISED = 1 << 15
+    FEW_CLUSTERS = 1 << 16
+    EM_MOMENTS = 1 << 17
+    WEAK_CALIBRATION = 1 << 18
+
+
+NO_NOTES = np.uint32(0)
+# Sentences of the notes that something sets today.
+NOTES: dict[Note, str] = {
+    Note.SPAN_ONLY: "mediators are linearly dependent given exposure and covariates: joint effects "
+    "and tests are those of their span, which does not depend on the columns chosen; weights and "
+    "coefficients of single mediators in the joint model are not unique (weights: smallest norm "
+    "in standardised mediators)",
+    Note.NO_STANDARD_ERRORS: "the method has no standard errors of direct and indirect effect "
+    "(weights that were optimised or selected on the same rows, or none known)",
+    Note.BASIS_MATTERS: "a richer basis of the covariates moves the effects",
+    Note.WEIGHTED: MESSAGES[WEIGHTED],
+    Note.RESTRICTED: MESSAGES[RESTRICTED],
+    Note.LOG_ODDS: MESSAGES[LOG_ODDS],
+    Note.NO_PARTS: "a single mediator has no concordant and suppression part: one of them is the "
+    "indirect effect and the other is 0",
+    Note.WEAK_TOTAL: "the total effect is not clearly away from zero (three standard errors): "
+    "shares of it say little",
 }
 NAMES: dict[int, str] = {
     value: name
@@ -111,6 +167,33 @@ def when(condition: ArrayLike, code: int) -> Array:
 def is_fatal(code: ArrayLike) -> Array:
     """True where the code says that the number does not exist."""
     return jnp.asarray(code) >= FIRST_FATAL
+
+
+def combine_notes(*notes: ArrayLike) -> Array:
+    """All the bits of several notes, elementwise, as uint32."""
+    result = jnp.asarray(notes[0], jnp.uint32)
+    for more in notes[1:]:
+        result = result | jnp.asarray(more, jnp.uint32)
+    return result
+
+
+def note_when(condition: ArrayLike, note: Note) -> Array:
+    """The note's bit where the condition holds and none elsewhere, as uint32."""
+    return jnp.where(condition, jnp.uint32(note.value), jnp.uint32(0))
+
+
+def notes_of(notes: ArrayLike) -> list[Note]:
+    """The notes of one concrete bit set, lowest bit first."""
+    found = int(np.asarray(notes))
+    return [note for note in Note if found & note.value]
+
+
+def describe(code: ArrayLike, notes: ArrayLike = NO_NOTES) -> list[str]:
+    """Sentences of one concrete status and its notes, trouble first; none for OK without notes."""
+    trouble = int(np.asarray(code))
+    sentences = [] if trouble == OK else [MESSAGES[trouble]]
+    sentences += [NOTES[note] for note in notes_of(notes)]
+    return list(dict.fromkeys(sentences))
 
 
 def name(code: ArrayLike) -> str:
