@@ -96,8 +96,8 @@ MESSAGES: dict[int, str] = {
     SEPARATED: "the binary outcome is separated by the columns of the model: there is no finite "
     "estimate",
     REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
-    CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: there "
-    "is no effect to estimate",
+    CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: "
+    "there is no effect to estimate",
     NONFINITE: "the data contain NaN or infinite values",
 }
 

@@ -13,7 +13,7 @@ from jaxmed.geometry.paths import Paths
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
 from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
-from jaxmed.status import NEEDS_ROWS
+from jaxmed.status import NEEDS_ROWS, NO_NOTES
 from jaxmed.typing import Key, pytree
 
 BOTH_SIGNS = (maxie, functools.partial(maxie, sign=-1))
@@ -79,8 +79,8 @@ def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsIn
     nan: Any = np.asarray(np.nan)
     code: Any = np.asarray(max(int(paths.status), NEEDS_ROWS), np.int32)
     fields: dict[str, Any] = dict.fromkeys(JointTest.__dataclass_fields__, nan)
-    missing = JointTest(**fields | {"status": code})
-    permutation = PermutationTest(paths.cosine, nan, code, 0)
+    missing = JointTest(**fields | {"status": code, "notes": NO_NOTES})
+    permutation = PermutationTest(paths.cosine, nan, code)
     if paths.regime == "dual":  # no residual, with or without rows
         return RowsInference(permutation, None, None, None)
     return RowsInference(permutation, leave_one_out or missing, None, None)

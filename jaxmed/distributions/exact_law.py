@@ -248,4 +248,5 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
         residual_df=jnp.broadcast_to(m, (count,)),
         dimension=jnp.broadcast_to(jnp.minimum(p, m), (count,)),
         status=jnp.broadcast_to(code, (count,)),
+        notes=jnp.zeros(count, jnp.uint32),
     )

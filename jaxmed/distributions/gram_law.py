@@ -139,4 +139,5 @@ def sample_gram_quadratics(key: Key, law: Law, num_mediators: int) -> PathQuadra
         residual_df=m,
         dimension=lax.min(jnp.asarray(num_mediators, m.dtype), m),
         status=code,
+        notes=jnp.zeros_like(code, jnp.uint32),
     )

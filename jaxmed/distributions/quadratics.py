@@ -1,8 +1,10 @@
 """The four sufficient quadratics of the two paths, and what is a function of them alone."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.linalg.safe import divide
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 
@@ -27,6 +29,7 @@ class PathQuadratics:
     residual_df: Array  # m = n - 2 - q
     dimension: Array  # r = min(p, m); r = p in the primal
     status: Array  # int32
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
     @property
     def quadratics(self) -> "PathQuadratics":

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.distributions.tails import normal_quantile, normal_two_sided
@@ -60,6 +61,7 @@ class Estimate:
     selected: Array  # [p] bool: mediators with a non-zero weight
     status: Array  # int32
     details: Any  # what only this method knows
+    notes: Array | np.uint32 = st.NO_NOTES  # uint32 bits beside the status, see `status.Note`
 
     @property
     def p_values(self) -> Effects:

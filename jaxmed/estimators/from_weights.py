@@ -59,6 +59,6 @@ def with_status(composite: CompositeMediator, code: Array) -> CompositeMediator:
     arrays: dict[str, Any] = {
         name: jnp.where(fatal, jnp.nan, value)
         for name, value in vars(composite).items()
-        if name not in ("status", "total")
+        if name not in ("status", "total", "notes")
     }
-    return CompositeMediator(**arrays, total=composite.total, status=status)
+    return CompositeMediator(**arrays, total=composite.total, status=status, notes=composite.notes)

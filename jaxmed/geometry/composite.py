@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.geometry.paths import Paths
@@ -30,6 +31,7 @@ class CompositeMediator:
     exposure_correlation: Array  # cor(A, M) given the covariates
     outcome_correlation: Array  # semi-partial cor(M given A, Y)
     status: Array  # int32; RESTRICTED for an optimum in the dual
+    notes: Array | np.uint32 = st.NO_NOTES  # uint32 bits, see `status.Note`
 
     @property
     def proportion_mediated(self) -> Array:

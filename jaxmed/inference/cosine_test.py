@@ -4,6 +4,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
@@ -30,6 +31,7 @@ class CosineTest:
     p_concordant: Array  # one-sided, against a positive cosine
     p_suppression: Array  # one-sided, against a negative cosine
     status: Array  # int32
+    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def cosine_test(paths: HasQuadratics, *, df: Literal["exact", "printed"] = "exact") -> CosineTest:

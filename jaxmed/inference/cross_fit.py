@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
@@ -33,6 +34,7 @@ class CrossFit:
     fold_exposure_effect: Array  # [K] alpha_f: sd of the training composite per unit of exposure
     fold_outcome_effect: Array  # [K] beta_f
     status: Array  # int32
+    notes: Array | np.uint32 = st.NO_NOTES  # uint32 bits, see `status.Note`
     folds: int = static(default=5)
 
 
@@ -109,7 +111,9 @@ def cross_fitted_effects(
         interval, error = _interval(draw_key, *coefficients, df, level)
         effect = jnp.mean(alpha[:, i] * beta[:, i])
         results.append(
-            CrossFit(effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds)
+            CrossFit(
+                effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds=folds
+            )
         )
     return results
 

@@ -1,6 +1,7 @@
 """Existence of both paths: the correct partial F tests and their maximum."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status
 from jaxmed.distributions.tails import f_upper
@@ -24,6 +25,7 @@ class IntersectionUnionTest:
     p_outcome: Array
     p_value: Array  # max(p_exposure, p_outcome)
     status: Array  # int32
+    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def intersection_union_test(paths: HasQuadratics) -> IntersectionUnionTest:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status
 from jaxmed.data.budget import BYTES_A_DRAW, check_fits
@@ -60,6 +61,7 @@ class IndirectInterval:
     interval: Interval
     standard_error: Array  # sd of the bootstrap estimates
     status: Array  # int32
+    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def naive_indirect(quadratics: PathQuadratics, part: Part) -> Array:

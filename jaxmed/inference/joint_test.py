@@ -3,6 +3,7 @@
 from typing import Any, Literal, cast
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
@@ -28,6 +29,7 @@ class JointTest:
     p_concordant: Array  # the same with one-sided p-values, against a positive effect
     p_suppression: Array  # against a negative effect
     status: Array  # int32
+    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def joint_test(

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
@@ -23,6 +24,7 @@ class PermutationTest:
     cosine: Array
     p_value: Array
     status: Array
+    notes: Array | np.uint32 = st.NO_NOTES  # uint32 bits, see `status.Note`
     count: int = static(default=0)
 
 
@@ -76,7 +78,9 @@ def exposure_permutation_test(
     slack = 1 - 64 * float(jnp.finfo(values.dtype).eps)
     exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
     p_value = jnp.where(st.is_fatal(observed.status), jnp.nan, (1.0 + exceed) / (count + 1.0))
-    return PermutationTest(observed.cosine, p_value.astype(values.dtype), observed.status, count)
+    return PermutationTest(
+        observed.cosine, p_value.astype(values.dtype), observed.status, count=count
+    )
 
 
 def _shuffle(key: Key, values: Array, weights: Array | None) -> Array:
