@@ -195,7 +195,10 @@ def mediate(
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
-    notes = [*dropped, *notes, *dependent_columns(kept.data, result)]
+    dependent = dependent_columns(kept.data.names, result.paths)
+    for sentence in dependent:
+        warnings.warn(sentence, stacklevel=2)
+    notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
