@@ -70,8 +70,9 @@ def indirect_interval(
     whatever `method` is; the parts have neither, with the note NO_PARTS. With r > 1 the path
     quadratics are redrawn from the exact law at the debiased estimates and the estimator is
     applied to each replicate; no data are resampled. Coverage of the total's 95% interval is .93
-    to .99 (p = 2 to 500). That of the parts is .91 to .99, but for few mediators whose smaller part
-    is small beside its error, where it falls to .80 (p = 2, n = 60): see docs/intervals.md.
+    to .99 (p = 2 to 500). That of the parts is .91 to .99 for p up to 20, but for few mediators
+    whose smaller part is small beside its error (down to .80 at p = 2, n = 60); with one path null
+    it falls to .87 at p = 500: see docs/intervals.md.
 
     Args:
       key: PRNG key; consumed.
