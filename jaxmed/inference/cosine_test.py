@@ -11,6 +11,7 @@ from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
 from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
 from jaxmed.linalg.safe import divide
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 __all__ = ["CosineTest", "TooFewDimensionsError", "corrected_cosine_test", "cosine_test"]
@@ -31,7 +32,7 @@ class CosineTest:
     p_concordant: Array  # one-sided, against a positive cosine
     p_suppression: Array  # one-sided, against a negative cosine
     status: Array  # int32
-    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def cosine_test(paths: HasQuadratics, *, df: Literal["exact", "printed"] = "exact") -> CosineTest:

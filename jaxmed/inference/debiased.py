@@ -9,9 +9,9 @@ from jaxmed import status
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.residual import HasQuadratics, residual_variance
-from jaxmed.inference.single_mediator import no_parts
+from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.status import NO_NOTES
+from jaxmed.status import NO_NOTES, Note
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = [
@@ -109,7 +109,7 @@ def indirect_estimates(paths: HasQuadratics) -> IndirectEstimates:
         alignment=finish(alignment),
         residual_sd=finish(sqrt(variance)),
         status=code,
-        notes=jnp.where(exists, no_parts(q), jnp.uint32(0)),
+        notes=status.note_when(exists & is_single(q), Note.NO_PARTS),
     )
 
 

@@ -122,9 +122,10 @@ def interval_from_draws(
     several = law_interval(paths, draws, level=level, part=part, method=method)
     alone = single_interval(paths, level=level, part=part)
     single = is_single(paths.quadratics)
-    if not isinstance(single, jax.core.Tracer):
+    try:
         return alone if bool(single) else several
-    return _mix(single, alone, several)
+    except jax.errors.ConcretizationTypeError:
+        return _mix(single, alone, several)
 
 
 def _mix(single: Array, alone: IndirectInterval, several: IndirectInterval) -> IndirectInterval:

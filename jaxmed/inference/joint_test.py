@@ -11,6 +11,7 @@ from jaxmed.distributions.tails import t_tails
 from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
 from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 __all__ = ["JointTest", "joint_test", "joint_test_from"]
@@ -30,7 +31,7 @@ class JointTest:
     p_concordant: Array  # the same with one-sided p-values, against a positive effect
     p_suppression: Array  # against a negative effect
     status: Array  # int32
-    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def joint_test(

@@ -2,14 +2,12 @@
 
 import jax.numpy as jnp
 
-from jaxmed import status
 from jaxmed.distributions.product_normal import product_normal_quantile
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.status import Note
 from jaxmed.typing import Array, pytree
 
-__all__ = ["SingleMediator", "is_single", "no_parts", "single_mediator", "single_mediator_limits"]
+__all__ = ["SingleMediator", "is_single", "single_mediator", "single_mediator_limits"]
 
 
 @pytree
@@ -33,11 +31,6 @@ class SingleMediator:
 def is_single(quadratics: PathQuadratics) -> Array:
     """True where the mediators have one dimension: the only composite is the mediator itself."""
     return quadratics.dimension == 1
-
-
-def no_parts(quadratics: PathQuadratics) -> Array:
-    """The note NO_PARTS where there are none, uint32."""
-    return status.note_when(is_single(quadratics), Note.NO_PARTS)
 
 
 def single_mediator(quadratics: PathQuadratics, variance: Array) -> SingleMediator:
@@ -71,5 +64,8 @@ def single_mediator_limits(mediator: SingleMediator, level: float) -> tuple[Arra
     lower, upper = product_normal_quantile(
         tails, mediator.alpha, mediator.alpha_se, mediator.beta, mediator.beta_se
     )
-    width = upper > lower
-    return jnp.where(width, lower, jnp.nan), jnp.where(width, upper, jnp.nan)
+
+    def with_width(limit: Array) -> Array:
+        return jnp.where(upper > lower, limit, jnp.nan)
+
+    return with_width(lower), with_width(upper)
