@@ -12,6 +12,7 @@ from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.plain import plain
+from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
 from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
@@ -29,7 +30,8 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
     host = {f: jax.tree.map(np.asarray, getattr(analysis, f)) for f in ARRAYS}
     # One by one: as a pytree the dict would come back sorted by method, not as asked for.
     host["composites"] = {
-        name: jax.tree.map(np.asarray, composite) for name, composite in analysis.composites.items()
+        name: jax.tree.map(np.asarray, composite)
+        for name, composite in existing_composites(analysis).items()
     }
     analysis = dataclasses.replace(analysis, **host)
     mediators = mediator_table(analysis)
@@ -117,7 +119,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         entries.append(
             _effect(
                 quantity, unit, level, law.estimate, law.standard_error, law.interval,
-                int(law.status), naive=law.naive,
+                int(law.status), naive=law.naive, notes=law.notes,
             )
         )  # fmt: skip
     for quantity, cross in (
@@ -131,7 +133,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
                     cross.interval, int(cross.status),
                 )
             )  # fmt: skip
-    return entries
+    return [single_effect(entry) for entry in entries] if is_single(fit) else entries
 
 
 def _effect(
@@ -143,6 +145,7 @@ def _effect(
     interval: Any,
     code: int,
     naive: Any = math.nan,
+    notes: Any = st.NO_NOTES,
 ) -> dict[str, Any]:
     name, estimand = EFFECTS[quantity]
     return {
@@ -157,7 +160,7 @@ def _effect(
         "level": level,
         "interval": interval.method,
         "unit": unit,
-    } | status_fields(code)
+    } | status_fields(code, notes)
 
 
 def _composite(
@@ -236,7 +239,7 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             _test("permutation", test.cosine, math.nan, test.p_value, code=int(test.status))
             | {"count": test.count}
         )
-    return entries
+    return [single_test(entry) for entry in entries] if is_single(fit) else entries
 
 
 def _test(

@@ -23,6 +23,7 @@ from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.analysis.single import is_single
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
@@ -193,12 +194,13 @@ def mediate(
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
     dropped = [*design.chosen.warnings, *dropped]
-    folds, notes = _possible_folds(kept.data, folds)
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     units = units_of(kept.data)
     safe = rescaled(kept.data, units)
     result = fit(safe, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    # Nothing is learned of a single mediator: its effect on other rows is the same effect.
+    folds, notes = (0, []) if is_single(result) else _possible_folds(kept.data, folds)
     dependent = dependent_columns(kept.data.names, result.paths)
     for sentence in dependent:
         warnings.warn(sentence, stacklevel=2)
