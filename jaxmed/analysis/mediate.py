@@ -47,6 +47,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     assume: Assume | None = None,
     progress: Progress | None = None,
@@ -91,6 +92,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     source: DataReport | None = None,
     progress: Progress | None = None,
@@ -107,6 +109,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     assume: Assume | None = None,
     source: DataReport | None = None,
@@ -135,6 +138,7 @@ def mediate(
       permutations: of the exposure; 0 for none.
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
+      splits: of the rows into these folds; the cross-fitted effect is the median over them.
       replicates: of the exact-law bootstrap.
       assume: of "effects" alone: "unknown" (the default), "sparse" or "dense".
       source: what happened between the file and the data, for the report.
@@ -154,7 +158,7 @@ def mediate(
             lambda part, report: again(
                 part, method, key=key, level=level, basis=basis,
                 standardise_mediators=standardise_mediators, permutations=permutations,
-                folds=folds, replicates=replicates, assume=assume, source=report,
+                folds=folds, splits=splits, replicates=replicates, assume=assume, source=report,
                 progress=progress,
             ),
             basis=basis,
@@ -179,7 +183,7 @@ def mediate(
     seed, key = parse_key(key)
     settings = Settings(
         methods, basis_name(basis), level, standardise_mediators, seed, permutations, folds,
-        replicates,
+        replicates, splits,
     )  # fmt: skip
     say = progress or (lambda sentence: None)
     say("checking and standardising mediators")
@@ -199,11 +203,12 @@ def mediate(
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
-    say(f"{permutations} permutations, {folds}-fold cross-fitting")
+    say(f"{permutations} permutations, {folds}-fold cross-fitting of {splits} splits")
     unnamed = dataclasses.replace(kept.data, names=Names())  # names are static: new ones recompile
     rows = rows_inference(
-        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
-    )
+        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
+        level=level,
+    )  # fmt: skip
     composites = composites_of(result, unnamed, methods, method_key, say)
     analysis = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
