@@ -14,7 +14,7 @@ from jaxmed.inference.fold_learning import Composite, learner
 from jaxmed.inference.fold_rows import fold_rows, take
 from jaxmed.inference.row_order import canonical_order
 from jaxmed.inference.rows import weighted_first
-from jaxmed.inference.split_intervals import SplitEstimate, median_of_splits, split_estimate
+from jaxmed.inference.split_median import SplitEstimate, mean_of_products, median_of_splits
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
@@ -65,7 +65,7 @@ def cross_fitted_effect(
     nothing.
 
     Args:
-      key: consumed (folds and interval draws); split k takes fold_in(key, k).
+      key: consumed (folds); split k takes fold_in(key, k).
       data: rows; both regimes. Rows of weight zero are in no held-out set and without influence
         on the weights. They count in the array length that decides between primal and dual: where
         a training part is primal with them only, the answer is NaN with TOO_FEW_ROWS.
@@ -79,7 +79,7 @@ def cross_fitted_effect(
     Returns:
       CrossFit. The target is the mean population effect of the S K learned composites, which is
       below that of the full-data weights (they learn from more rows) and far below the in-sample
-      effect. For the interval see `split_intervals.median_of_splits`.
+      effect. For standard error and interval see `split_median.median_of_splits`.
     Raises:
       ValueError: folds < 2, folds too small, or splits < 1.
     Source: sample splitting; a split is unbiased for its target under the linear model. Median and
@@ -115,8 +115,8 @@ def cross_fitted_effects(
     learn = learner(data, composites, folds, route)
 
     def one_split(number: Array) -> tuple[SplitEstimate, Array, Array]:
-        order_key, draw_key = jax.random.split(jax.random.fold_in(key, number))
-        order = weighted_first(jax.random.permutation(order_key, n), data.weights)
+        order = jax.random.permutation(jax.random.fold_in(key, number), n)
+        order = weighted_first(order, data.weights)
         rows = fold_rows(order, count, folds)
         scores, status = learn(rows)
 
@@ -126,10 +126,7 @@ def cross_fitted_effects(
 
         found = jax.lax.map(one_fold, (rows.test, rows.present, scores, status))
         alpha, alpha_se, beta, beta_se, status = (value.T for value in found)  # [c, K]
-        df = jnp.sum(rows.present, axis=1).astype(alpha.dtype) - 2 - q
-        answers = jax.vmap(lambda *c: split_estimate(draw_key, *c, df, level))(
-            alpha, alpha_se, beta, beta_se
-        )
+        answers = mean_of_products(alpha, alpha_se, beta, beta_se)
         return SplitEstimate(*answers, jnp.max(status, axis=1)), alpha, beta
 
     found = jax.lax.map(one_split, jnp.arange(splits))  # [S, c, ...]

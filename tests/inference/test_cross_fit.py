@@ -32,8 +32,7 @@ REGIMES = pytest.mark.parametrize("shape", [(45, 6, 1), (45, 60, 1)], ids=["prim
 def drawn(data, split):
     """The rows in the order that the fit takes them, and the order of one split."""
     data = jax.tree.map(np.asarray, take(data, jax.jit(canonical_order)(data)))
-    order_key = jax.random.split(jax.random.fold_in(KEY, split))[0]
-    order = jax.random.permutation(order_key, len(data.exposure))
+    order = jax.random.permutation(jax.random.fold_in(KEY, split), len(data.exposure))
     return data, weighted_first(order, data.weights)
 
 
@@ -241,8 +240,8 @@ def simulated(signal, *, n, p, sets, folds, splits):
         data = take(data, canonical_order(data))
 
         def target(split):
-            order_key = jax.random.split(jax.random.fold_in(keys[3], split))[0]
-            rows = fold_rows(jax.random.permutation(order_key, n), n, folds)
+            order = jax.random.permutation(jax.random.fold_in(keys[3], split), n)
+            rows = fold_rows(order, n, folds)
 
             def learned(train):
                 return maxie(paths(take(data, train), route="gram")).weights
