@@ -86,7 +86,7 @@ def cross_fitted_effect(
       standard error over splits: Chernozhukov et al. (2018), definition 3.3. Coverage of the 95%
       interval over 10 splits, 400 data sets each: .950 to .968 at (n, p) = (100, 5), (100, 20),
       (200, 5), (200, 20) with both effects .4; .995 with .2 at (100, 5); .998 and more with one or
-      both null at n = 100, and at n of 30 and 40 with p = 3; bias below a tenth of a standard error.
+      both null at n = 100, and at n of 30 and 40 with p = 3; bias below a tenth of its error.
     """
     return cross_fitted_effects(
         key, data, (composite,), folds=folds, splits=splits, route=route, level=level
