@@ -132,6 +132,13 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
                     quantity, unit, level, cross.indirect, cross.standard_error,
                     cross.interval, int(cross.status),
                 )
+                | {
+                    "splits": cross.splits,
+                    "splits_used": cross.splits_used,
+                    "split_sd": cross.spread,
+                    "split_lower": cross.lowest,
+                    "split_upper": cross.highest,
+                }
             )  # fmt: skip
     return [single_effect(entry) for entry in entries] if is_single(fit) else entries
 

@@ -12,6 +12,7 @@ from jaxmed.reports import format as fmt
 from jaxmed.reports.captions import CAPTIONS, caption
 from jaxmed.reports.design import design_lines
 from jaxmed.reports.record import Record
+from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
 from jaxmed.reports.text import ONE_COMPOSITE, regime_sentence
 from jaxmed.reports.verdict import missing_parts, question, verdict
@@ -88,6 +89,7 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "figures": [_figure(record, name, image) for name, image in images.items()],
         "level": access.level(record),
         "mediators": _top_mediators(record),
+        "splits": [fmt.typographic_numbers(line) for line in split_lines(record)],
         "missing": missing_parts(record),
         **{field: document[field] for field in ("data", "paths", "mediator_summary")},
         "effects": access.effects_shown(record),

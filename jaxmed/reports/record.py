@@ -22,7 +22,8 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
                   from the
                   exposure path); status, notes, reason
     effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
-                  level, interval, unit, status, notes, reason
+                  level, interval, unit, status, notes, reason; the cross-fitted ones also: splits,
+                  splits_used, split_sd, split_lower, split_upper (estimates over splits)
     composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
     direct,
                   total, proportion_mediated, index, exposure_correlation, outcome_correlation, top

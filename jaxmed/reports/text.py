@@ -18,6 +18,7 @@ from jaxmed.reports.format import (
     shorten,
 )
 from jaxmed.reports.record import Record
+from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.verdict import missing_parts, question, verdict
 
 WIDTH = 98
@@ -122,6 +123,8 @@ def _effects(record: Record) -> Iterator[str]:
             f"  {shorten(label + entry['label'], 33):<34}{number(entry['estimate']):>10}  "
             f"{limits:<24}{note}"
         ).rstrip()
+    for line in split_lines(record):
+        yield from _wrap(line, "  ")
 
 
 def _tests(record: Record) -> Iterator[str]:
