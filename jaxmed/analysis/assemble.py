@@ -92,7 +92,7 @@ def _paths(fit: Fit) -> dict[str, Any]:
             "concordant": concordant,
             "suppression": suppression,
         },
-    } | status_fields(int(paths.status))
+    } | status_fields(int(paths.status), paths.notes)
 
 
 def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
@@ -103,13 +103,16 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
     code = int(fit.paths.status)
     entries = []
     for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
-        missing = quantity == "direct_effect" and (dual or no_residual)
+        own = code
+        if quantity == "direct_effect":
+            own = max(code, st.NOT_IN_DUAL) if dual or no_residual else code
+        elif math.isfinite(effect.estimate) and code >= st.FIRST_FATAL:
+            own = st.OK  # the trouble is the mediators'
         entries.append(
             _effect(
-                quantity, unit, level, effect.estimate, effect.standard_error,
-                effect.interval, max(code, st.NOT_IN_DUAL) if missing else code,
+                quantity, unit, level, effect.estimate, effect.standard_error, effect.interval, own
             )
-        )  # fmt: skip
+        )
     for part, quantity in (
         ("total", "total_indirect"),
         ("concordant", "concordant"),
@@ -197,7 +200,7 @@ def _composite(
         "exposure_correlation": composite.exposure_correlation,
         "outcome_correlation": composite.outcome_correlation,
         "top": top,
-    } | status_fields(int(composite.status))
+    } | status_fields(int(composite.status), composite.notes)
 
 
 def _tests(analysis: Analysis) -> list[dict[str, Any]]:

@@ -119,6 +119,7 @@ def _student(q: PathQuadratics, variance: Array, df: Array, code: Array) -> Cosi
         p_concordant=finish(p_concordant, 1.0),
         p_suppression=finish(p_suppression, 1.0),
         status=code,
+        notes=q.notes,
     )
 
 

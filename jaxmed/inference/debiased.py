@@ -109,7 +109,7 @@ def indirect_estimates(paths: HasQuadratics) -> IndirectEstimates:
         alignment=finish(alignment),
         residual_sd=finish(sqrt(variance)),
         status=code,
-        notes=status.note_when(exists & is_single(q), Note.NO_PARTS),
+        notes=status.combine_notes(q.notes, status.note_when(exists & is_single(q), Note.NO_PARTS)),
     )
 
 

@@ -72,4 +72,5 @@ def intersection_union_test(paths: HasQuadratics) -> IntersectionUnionTest:
         p_outcome=finish(p_outcome),
         p_value=finish(jnp.maximum(p_exposure, p_outcome)),
         status=code,
+        notes=q.notes,
     )

@@ -162,7 +162,7 @@ def single_interval(
         interval=interval,
         standard_error=error,
         status=estimates.status,
-        notes=jnp.zeros_like(estimates.notes) if part == "total" else estimates.notes,
+        notes=status.combine_notes(q.notes) if part == "total" else estimates.notes,
     )
 
 
@@ -195,7 +195,7 @@ def law_interval(
         interval=Interval(lower, upper, level, f"exact-law {method} bootstrap"),
         standard_error=jnp.std(values, ddof=1),
         status=estimates.status,
-        notes=jnp.zeros_like(estimates.notes) if part == "total" else estimates.notes,
+        notes=status.combine_notes(q.notes) if part == "total" else estimates.notes,
     )
 
 

@@ -8,7 +8,12 @@ import numpy as np
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
-from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
+from jaxmed.inference.residual import (
+    HasQuadratics,
+    cotangent_variance,
+    null_path,
+    residual_variance,
+)
 from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.status import NO_NOTES
@@ -97,7 +102,7 @@ def joint_test_from(
     """
     q = quadratics
     residual, code = residual_variance(q)
-    null = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    null = null_path(q)
     code = status.combine(code, variance_status, status.when(null, status.NULL_PATH))
     defined = null & ~status.is_fatal(q.status) & (q.residual_df > q.dimension)
     exists = ~status.is_fatal(code) & (defined | ~jnp.isnan(residual))
@@ -127,4 +132,5 @@ def joint_test_from(
         p_concordant=finish(jnp.max(upper, axis=0), 1.0),
         p_suppression=finish(jnp.max(lower, axis=0), 1.0),
         status=code,
+        notes=q.notes,
     )

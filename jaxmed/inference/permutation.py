@@ -81,7 +81,9 @@ def exposure_permutation_test(
     single = st.when(observed.quadratics.dimension < 2, st.NOT_APPLICABLE)
     code = st.combine(observed.status, single)
     p_value = jnp.where(st.is_fatal(code), jnp.nan, (1.0 + exceed) / (count + 1.0))
-    return PermutationTest(observed.cosine, p_value.astype(values.dtype), code, count=count)
+    return PermutationTest(
+        observed.cosine, p_value.astype(values.dtype), code, observed.notes, count
+    )
 
 
 def _shuffle(key: Key, values: Array, weights: Array | None) -> Array:
