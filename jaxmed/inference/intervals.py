@@ -20,7 +20,7 @@ from jaxmed.inference.debiased import (
 )
 from jaxmed.inference.residual import HasQuadratics
 from jaxmed.inference.single_mediator import is_single, single_mediator, single_mediator_limits
-from jaxmed.status import NO_NOTES
+from jaxmed.status import NO_NOTES, combine_notes
 from jaxmed.typing import Array, Interval, Key, pytree
 
 __all__ = [
@@ -162,7 +162,7 @@ def single_interval(
         interval=interval,
         standard_error=error,
         status=estimates.status,
-        notes=status.combine_notes(q.notes) if part == "total" else estimates.notes,
+        notes=combine_notes(q.notes) if part == "total" else estimates.notes,
     )
 
 
@@ -195,7 +195,7 @@ def law_interval(
         interval=Interval(lower, upper, level, f"exact-law {method} bootstrap"),
         standard_error=jnp.std(values, ddof=1),
         status=estimates.status,
-        notes=status.combine_notes(q.notes) if part == "total" else estimates.notes,
+        notes=combine_notes(q.notes) if part == "total" else estimates.notes,
     )
 
 
