@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.analysis.inputs import checked
+from jaxmed.analysis.no_variation import check_basis_leaves
 from jaxmed.data.basis_columns import Basis
 from jaxmed.data.covariate_basis import (
     CovariateBasis,
@@ -54,8 +55,9 @@ def designed(data: MediationData, basis: Basis) -> Design:
 
     Raises:
       ValueError: an unknown basis.
-      InvalidDataError, ShapeError: as `mediation_data`; ShapeError also where the basis leaves no
-        degree of freedom, or too few for the mediators that linear covariates have room for.
+      InvalidDataError, ShapeError: as `mediation_data`; InvalidDataError also where the basis
+        leaves nothing of exposure or outcome; ShapeError where it leaves no degree of freedom, or
+        too few for the mediators that linear covariates have room for.
     """
     check_basis_choice(basis)
     given = checked(data)
@@ -63,6 +65,7 @@ def designed(data: MediationData, basis: Basis) -> Design:
     plain = all(kind == "linear" for kind in chosen.kinds)
     linear = chosen if plain else covariate_basis(given, "linear")
     _check_room(given, chosen.rank, linear.rank)
+    check_basis_leaves(chosen, linear)
     for sentence in chosen.warnings:
         warnings.warn(sentence, stacklevel=4)
     return Design(given, chosen, basis_name(basis), linear)
