@@ -135,7 +135,8 @@ def test_pingouin_on_its_mediation_data(door):
 
 
 # REG procedure and effects of a SAS macro, as printed in regmedint's reference results, for 0 and 3
-# covariates: (alpha, se), (beta, se), (direct, se), covariance of direct and beta, then effects of the contrast 1.1 -> 2.3.
+# covariates: coefficients with errors, effects of the contrast 1.1 -> 2.3 with errors, and the
+# covariance of direct effect and beta.
 SAS = {
     0: {
         "alpha": (0.74338, 0.55315), "beta": (64.58406, 27.64243),
