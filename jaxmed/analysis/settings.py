@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from jaxmed.analysis.inputs import check_level
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
 
 __all__ = ["Progress", "Settings"]
 
@@ -30,6 +30,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        for name in ("permutations", "folds", "replicates"):
+            check_whole(name, getattr(self, name))
         check_level(self.level)
         for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
             if getattr(self, name) < least:
