@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from jaxmed.analysis.inputs import checked
-from jaxmed.analysis.no_variation import check_basis_leaves
 from jaxmed.data.basis_columns import Basis
 from jaxmed.data.covariate_basis import (
     CovariateBasis,
@@ -18,6 +17,7 @@ from jaxmed.data.covariate_basis import (
 from jaxmed.data.covariate_sentence import covariate_sentence
 from jaxmed.data.independent_columns import KEPT, left_out
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.no_variation import check_basis_leaves
 from jaxmed.data.validation import ShapeError
 
 __all__ = ["Basis", "Design", "check_linear", "designed", "linear_only"]

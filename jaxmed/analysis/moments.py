@@ -16,7 +16,6 @@ from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_in
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED
-from jaxmed.analysis.no_variation import check_moments_leave
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
@@ -42,6 +41,7 @@ from jaxmed.statistics.moment_columns import (
     keep_mediators,
     standardise_moments,
 )
+from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Key
 
 __all__ = ["METHODS", "mediate_moments"]

@@ -18,13 +18,13 @@ from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.methods import CLOSED
 from jaxmed.analysis.moments import mediate_moments
-from jaxmed.analysis.no_variation import check_covariates_leave
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.independent_columns import KEPT, IndependentColumns
+from jaxmed.data.no_variation import check_covariates_leave
 from jaxmed.data.streams import RowStream
 from jaxmed.data.transforms import Standardisation
 from jaxmed.data.validation import ShapeError

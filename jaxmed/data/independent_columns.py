@@ -89,38 +89,41 @@ class IndependentColumns:
 
 
 def explained_by(
-    target: np.ndarray, columns: np.ndarray, used: np.ndarray | None, dtype: Any
-) -> np.ndarray | None:
+    targets: np.ndarray, columns: np.ndarray, used: np.ndarray | None, dtype: Any
+) -> list[np.ndarray | None]:
     """Columns of which a target is an exact linear function, beside the intercept.
 
     Args:
-      target: [n].
+      targets: [n, t].
       columns: independent ones [n, k], as `IndependentColumns` keeps.
       used: True for the rows [n] that count; None for all.
-      dtype: of target and columns at their source.
+      dtype: of targets and columns at their source.
 
     Returns:
-      Positions of the columns whose coefficient is more than rounding, none of them where the
-      target is constant; None where the columns leave something of the target.
+      For each target the positions of the columns whose coefficient is more than rounding, none
+      of them where the target is constant; None where the columns leave something of it.
     """
-    given = (target[:, None], columns) if used is None else (target[used, None], columns[used])
-    goal, base = (_centred(values) for values in given)
-    left, rows = goal[:, 0], len(goal)
-    spread = float(np.sqrt(left @ left))
-    if spread <= ROUNDING_SPREAD[np.dtype(dtype)] * np.sqrt(rows):
-        return np.zeros(0, int)
+    given = (targets, columns) if used is None else (targets[used], columns[used])
+    goals, base = (_centred(values) for values in given)
     base /= np.sqrt(np.square(base).sum(axis=0))
     orthogonal, upper = np.linalg.qr(base)
-    fitted = orthogonal.T @ left
-    for _ in range(2):
-        left = left - orthogonal @ (orthogonal.T @ left)
-    nothing = _nothing(spread, rows, dtype)
-    if np.sqrt(left @ left) > nothing:
-        return None
-    inverse = np.linalg.inv(upper)
-    # An error of size `nothing` in the target is one of so much in each coefficient.
-    error = nothing * np.sqrt(np.square(inverse).sum(axis=1))
-    return np.flatnonzero(np.abs(inverse @ fitted) > error)
+    fitted = orthogonal.T @ goals
+    left = goals - orthogonal @ fitted
+    left -= orthogonal @ (orthogonal.T @ left)  # once more: what is left of the above is rounding
+    rows, found = len(goals), []
+    for j in range(goals.shape[1]):
+        spread = float(np.linalg.norm(goals[:, j]))
+        nothing = _nothing(spread, rows, dtype)
+        if spread <= ROUNDING_SPREAD[np.dtype(dtype)] * np.sqrt(rows):
+            found.append(np.zeros(0, int))
+        elif np.linalg.norm(left[:, j]) > nothing:
+            found.append(None)
+        else:
+            inverse = np.linalg.inv(upper)
+            # An error of size `nothing` in the target is one of so much in each coefficient.
+            error = nothing * np.sqrt(np.square(inverse).sum(axis=1))
+            found.append(np.flatnonzero(np.abs(inverse @ fitted[:, j]) > error))
+    return found
 
 
 def _centred(columns: np.ndarray) -> np.ndarray:
