@@ -143,7 +143,8 @@ def least_squares(
     total_df = df + m.shape[1]
     spread = float(np.linalg.norm(root * (a - np.average(a, weights=w))))
     if np.sqrt(ss) <= LEFT * ROUNDING_SPREAD[np.dtype(data.exposure.dtype)] * spread:
-        return LinearEffects(*[nan] * 6, df, nan, nan, total_df)  # the covariates leave nothing
+        # The covariates leave nothing of the exposure.
+        return LinearEffects(nan, nan, nan, nan, nan, nan, df, nan, nan, total_df)
     total = float(t @ r / ss)
     left = r - total * t
     slack = (np.sum(q**2, axis=1) + t * t / ss) / w

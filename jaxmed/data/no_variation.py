@@ -69,10 +69,10 @@ def _explained(
     columns = np.asarray(data.covariates)
     targets = np.column_stack([np.asarray(getattr(data, role)) for role in _ROLES])
     found = explained_by(targets, columns, used, columns.dtype)
-    return {
-        role: None if where is None else [names[j] for j in where]
-        for role, where in zip(_ROLES, found, strict=True)
-    }
+    named: dict[str, list[str] | None] = {}
+    for role, where in zip(_ROLES, found, strict=True):
+        named[role] = None if where is None else [names[int(j)] for j in where]
+    return named
 
 
 def no_variation(role: str, name: str, sources: Sequence[str]) -> InvalidDataError:
