@@ -83,6 +83,15 @@ def csv(frame, folder):
     return folder / "t.csv"
 
 
+def wide(frame, folder):
+    """A file of more mediators than rows."""
+    names = [f"m{j}" for j in range(4, 160)]
+    values = np.random.default_rng(1).normal(size=(len(frame), len(names)))
+    more = pandas.DataFrame(values, columns=names)
+    pandas.concat([frame, more], axis=1).to_parquet(folder / "t.parquet")
+    return folder / "t.parquet"
+
+
 PYTHON = {
     "mediate": lambda frame, folder: jaxmed.mediate(rows(frame), key=0),
     "effects": lambda frame, folder: jaxmed.mediate(rows(frame), "effects", key=0),
@@ -97,6 +106,9 @@ LINEAR = {
     ),
     "stream": lambda frame, folder: mediate_stream(
         stream(csv(frame, folder), **ROLES), key=0, replicates=100
+    ),
+    "dual stream": lambda frame, folder: mediate_stream(
+        stream(wide(frame, folder), **(ROLES | {"mediators": "m*"})), key=0, replicates=100
     ),
 }
 TERMINAL = {
