@@ -9,12 +9,12 @@ import json
 import math
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
 import jaxmed
 from jaxmed import Names, mediation_data
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.effects import effects
 from jaxmed.analysis.moments import mediate_moments
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -218,7 +218,7 @@ def test_case_weights_are_weighted_least_squares():
     direct, beta = fitted[0], fitted[1:4]
     alpha = np.array([solved(raw, m[:, j], a, c)[0] for j in range(3)])
     unnamed = dataclasses.replace(data, names=Names())
-    peer = jax.jit(lambda d: jaxmed.estimators.ols(basis="linear")(None, d))(unnamed)
+    peer = quick_jit(lambda d: jaxmed.estimators.ols(basis="linear")(None, d))(unnamed)
     close(float(peer.effects.total), total)
     close(float(peer.effects.direct), direct)
     close(float(peer.effects.indirect), float(alpha @ beta))
