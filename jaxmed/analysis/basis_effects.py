@@ -76,11 +76,12 @@ def design_block(
     sums = functools.cache(lambda: mediator_sums(data))
     if design.richer:
         plain = _fit(data, design.linear, sums)
-        block["linear"] = {
-            "rank": design.linear.rank,
-            **(entries := plain.to_dict(level, equal_variances=equal_variances)),
-            "sentence": _linear_sentence(entries),
-        }
+        if math.isfinite(plain.total):  # else a function as basis lacks what linear ones have
+            block["linear"] = {
+                "rank": design.linear.rank,
+                **(entries := plain.to_dict(level, equal_variances=equal_variances)),
+                "sentence": _linear_sentence(entries),
+            }
     block["matters"] = found = _matters(design, data, level, sums)
     if found and found["moved"]:
         block["notes"] = [Note.BASIS_MATTERS.name]
@@ -134,6 +135,8 @@ def _matters(
     if richer is None or set(richer.names) <= set(chosen.names):
         return None
     own, other = _fit(data, chosen, sums), _fit(data, richer, sums)
+    if not math.isfinite(other.total):
+        return None  # the richer basis determines the exposure
     shifts = {
         part: (getattr(other, part) - getattr(own, part)) / getattr(own, f"{part}_se")
         for part in ("total", "indirect")

@@ -33,7 +33,7 @@ from jaxmed.analysis.method_table import (
     with_design,
 )
 from jaxmed.analysis.software import software
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.reference import Compat, check_compat
@@ -133,6 +133,10 @@ def compare(
     seed, key = parse_key(key)
     check_level(level)
     check_compat(compat)
+    check_whole("bootstrap", bootstrap)
+    for name, value in (("chunk", chunk), ("batch", batch)):
+        if value is not None:
+            check_whole(name, value)
     if bootstrap < 0 or bootstrap == 1:
         raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {bootstrap}")
     check_fits("bootstrap", bootstrap, BYTES_A_DRAW)

@@ -17,6 +17,7 @@ from jaxmed.data.covariate_basis import (
 from jaxmed.data.covariate_sentence import covariate_sentence
 from jaxmed.data.independent_columns import KEPT, left_out
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.no_variation import check_basis_leaves
 from jaxmed.data.validation import ShapeError
 
 __all__ = ["Basis", "Design", "check_linear", "designed", "linear_only"]
@@ -54,8 +55,9 @@ def designed(data: MediationData, basis: Basis) -> Design:
 
     Raises:
       ValueError: an unknown basis.
-      InvalidDataError, ShapeError: as `mediation_data`; ShapeError also where the basis leaves no
-        degree of freedom, or too few for the mediators that linear covariates have room for.
+      InvalidDataError, ShapeError: as `mediation_data`; InvalidDataError also where the basis
+        leaves nothing of exposure or outcome; ShapeError where it leaves no degree of freedom, or
+        too few for the mediators that linear covariates have room for.
     """
     check_basis_choice(basis)
     given = checked(data)
@@ -63,6 +65,7 @@ def designed(data: MediationData, basis: Basis) -> Design:
     plain = all(kind == "linear" for kind in chosen.kinds)
     linear = chosen if plain else covariate_basis(given, "linear")
     _check_room(given, chosen.rank, linear.rank)
+    check_basis_leaves(chosen, linear)
     for sentence in chosen.warnings:
         warnings.warn(sentence, stacklevel=4)
     return Design(given, chosen, basis_name(basis), linear)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.data.independent_columns import LEFT
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.data.validation import row_blocks
+from jaxmed.data.validation import ROUNDING_SPREAD, row_blocks
 from jaxmed.distributions.tails import t_quantile
 
 __all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
@@ -124,7 +125,7 @@ def least_squares(
       sums: of the mediators, where several bases are fitted.
     Returns:
       LinearEffects, equal to those of `estimators.ols(basis="given")` to rounding. Dependent
-      mediators leave the total effect alone.
+      mediators leave the total effect alone; all are NaN where covariates determine the exposure.
     Source: as `estimators.parts.partially_linear.outcome_fit`.
     """
     a, y, x = (np.asarray(v, np.float64) for v in (data.exposure, data.outcome, covariates))
@@ -137,16 +138,19 @@ def least_squares(
     q = np.linalg.qr(root[:, None] * base)[0]
     # From here on columns are times root weights; "given" is what the base leaves.
     t, r = (root * v - q @ (q.T @ (root * v)) for v in (a, y))
-    ss = float(t @ t)
+    ss, nan = float(t @ t), float("nan")
+    df = round(float(w.sum())) - base.shape[1] - 1 - m.shape[1]
+    total_df = df + m.shape[1]
+    spread = float(np.linalg.norm(root * (a - np.average(a, weights=w))))
+    if np.sqrt(ss) <= LEFT * ROUNDING_SPREAD[np.dtype(data.exposure.dtype)] * spread:
+        # The covariates leave nothing of the exposure.
+        return LinearEffects(nan, nan, nan, nan, nan, nan, df, nan, nan, total_df)
     total = float(t @ r / ss)
     left = r - total * t
     slack = (np.sum(q**2, axis=1) + t * t / ss) / w
     score = t / ss
-    df = round(float(w.sum())) - base.shape[1] - 1 - m.shape[1]
     # A row of weight w is w rows, each with its own share of the sums: hence the divisions by w.
     alone = float(np.sqrt(np.sum(score**2 * _over(left**2, slack) / w)))
-    nan = float("nan")
-    total_df = df + m.shape[1]
     equal = float(np.sqrt(left @ left / total_df / ss)) if total_df > 0 else nan
     without = LinearEffects(total, nan, nan, alone, nan, nan, df, equal, nan, total_df)
     if df < least_df:

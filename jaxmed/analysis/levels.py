@@ -14,6 +14,7 @@ from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.distributions.tails import f_upper
 from jaxmed.reports.document import index_html
 from jaxmed.reports.format import degrees_of_freedom, number, p_value
@@ -130,8 +131,17 @@ def over_levels(
       data: from `levels_from_frame`.
       analyse: called with the data of one contrast and what happened on the way to them.
       basis: of the covariates in the joint test, see `covariate_basis`.
+
+    Raises:
+      InvalidDataError, ShapeError: of the analysis of a level, which is named.
     """
-    found = {level: analyse(part.data, part.report) for level, part in data.levels.items()}
+    found = {}
+    for level, part in data.levels.items():
+        try:
+            found[level] = analyse(part.data, part.report)
+        except (InvalidDataError, ShapeError) as error:
+            said = f"level {level!r} against {data.reference!r}: {error}"
+            raise type(error)(said) from error
     return LevelsResult(
         data.exposure, data.reference, found, joint_test_of_levels(data, basis=basis)
     )

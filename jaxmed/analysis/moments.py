@@ -25,7 +25,7 @@ from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import Source
 from jaxmed.data.independent_columns import KEPT
 from jaxmed.data.mediation_data import Names, complete_names
-from jaxmed.data.validation import InvalidDataError, ShapeError
+from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.directions import conditional_moments
 from jaxmed.estimators.directions_kernel import direction_chen2018
 from jaxmed.estimators.from_weights import with_status
@@ -42,6 +42,7 @@ from jaxmed.statistics.moment_columns import (
     keep_mediators,
     standardise_moments,
 )
+from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Key
 
 __all__ = ["METHODS", "mediate_moments"]
@@ -89,7 +90,8 @@ def mediate_moments(
       MediationResult.
     Raises:
       ShapeError: p > n - 2 - q.
-      InvalidDataError: constant exposure or outcome; no mediator left.
+      InvalidDataError: exposure or outcome is constant, or an exact linear function of covariates;
+        no mediator left.
       ValueError: settings out of range, a method or a basis that needs rows.
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
@@ -106,6 +108,7 @@ def mediate_moments(
     kept = keep_covariates(keep_mediators(moments, facts.kept), np.flatnonzero(codes == KEPT))
     scales = None
     _check_primal(kept)
+    check_moments_leave(moments, codes, rows_dtype)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
@@ -160,12 +163,6 @@ def _facts(
         name: _describe(moments, j, name, float(mean[j]), float(sd[j]))
         for j, name in enumerate(labels)
     }
-    exposure = described[names.exposure]
-    if exposure["sd"] == 0:
-        raise InvalidDataError(
-            f"the exposure {names.exposure!r} is constant ({exposure['mean']:g}): there is no "
-            "effect to estimate"
-        )
     reasons = degenerate_mediators(moments, rows_dtype)
     weighted = float(moments.weight_square) > float(moments.weight) * (1 + 1e-5)
     return DataFacts(

@@ -12,6 +12,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.law_inference import law_inference
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merge import Covariates, design_of, expand, pool
 from jaxmed.federated.noise import redraw
@@ -86,8 +87,10 @@ def noisy_intervals(
     Returns:
       NoisyIntervals; NaN where the merged moments are not positive definite, with the sentence.
     Raises:
-      ValueError: fewer than 20 draws; or as `merge_sites`.
+      ValueError: fewer than 20 draws, or more than memory holds; or as `merge_sites`.
     """
+    check_fits("draws", draws, BYTES_A_DRAW)
+    check_fits("replicates", replicates, BYTES_A_DRAW)
     if draws < 20:
         raise ValueError(f"at least 20 draws of the noise are needed, not {draws}")
     design = design_of(summaries, site_effects=site_effects, covariates=covariates)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from jaxmed.analysis.inputs import check_level
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
 
 __all__ = ["Progress", "Settings"]
 
@@ -31,6 +31,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        for name in ("permutations", "folds", "replicates"):
+            check_whole(name, getattr(self, name))
         check_level(self.level)
         ranges = {"permutations": 0, "folds": 0, "replicates": 100, "splits": min(self.folds, 1)}
         for name, least in ranges.items():

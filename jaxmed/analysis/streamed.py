@@ -24,6 +24,7 @@ from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.independent_columns import KEPT, IndependentColumns
+from jaxmed.data.no_variation import check_covariates_leave
 from jaxmed.data.streams import RowStream
 from jaxmed.data.transforms import Standardisation
 from jaxmed.data.validation import ShapeError
@@ -100,6 +101,7 @@ def read_moments(
     progress: Progress | None = None,
 ) -> SharedMoments:
     """`parallel.shared_stream.shared_moments` with sentences for progress."""
+    check_covariates_leave(stream.fields, _codes(stream))  # before the reading
     say = progress or (lambda sentence: None)
     start, stop = this_process().share(stream.num_blocks)
     say(
@@ -185,11 +187,10 @@ def _dual(
 
 def _independent(stream: RowStream, basis: Basis) -> tuple[RowStream, dict[str, Any]]:
     """The stream without covariates that are constant or dependent, and the `design` block."""
-    fields, names = stream.fields, stream.names
-    weights = None if fields.weights is None else np.asarray(fields.weights) > 0
+    fields, names, codes = stream.fields, stream.names, _codes(stream)
     covariates = np.asarray(fields.covariates)
-    codes = IndependentColumns(weights, covariates.dtype).add(covariates)
     design = linear_only(names, stream.num_rows, basis, "streams", codes)
+    check_covariates_leave(fields, codes)
     if not design["dropped"]:
         return stream, design
     left = tuple(design["columns"])
@@ -198,6 +199,14 @@ def _independent(stream: RowStream, basis: Basis) -> tuple[RowStream, dict[str, 
     kept: Any = np.ascontiguousarray(covariates[:, codes == KEPT])
     fields = dataclasses.replace(fields, covariates=kept, names=names)
     return dataclasses.replace(stream, fields=fields), design
+
+
+def _codes(stream: RowStream) -> np.ndarray:
+    """Which covariates [q] are kept, see `data.independent_columns`."""
+    fields = stream.fields
+    used = None if fields.weights is None else np.asarray(fields.weights) > 0
+    covariates = np.asarray(fields.covariates)
+    return IndependentColumns(used, covariates.dtype).add(covariates)
 
 
 def _facts(stream: RowStream, found: KernelSums) -> DataFacts:

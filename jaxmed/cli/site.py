@@ -11,7 +11,14 @@ import numpy as np
 from jaxmed.analysis.moments import METHODS, mediate_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import leave_one_out_test
-from jaxmed.cli.data_file import comma, common_arguments, data_arguments, prepare, read_columns
+from jaxmed.cli.data_file import (
+    comma,
+    common_arguments,
+    count,
+    data_arguments,
+    prepare,
+    read_columns,
+)
 from jaxmed.cli.shared import Say, message_arguments, progress
 from jaxmed.data.frame_columns import FrameColumns
 from jaxmed.data.frames import data_of
@@ -67,7 +74,9 @@ def add_command(commands: Any) -> None:
     mediate.add_argument(
         "--method", default="maxie,maxcor", help=f"comma list of {', '.join(METHODS)}"
     )
-    mediate.add_argument("--replicates", type=int, default=4000, help="of the exact-law bootstrap")
+    mediate.add_argument(
+        "--replicates", type=count, default=4000, help="of the exact-law bootstrap"
+    )
     mediate.add_argument(
         "--standardise", action=argparse.BooleanOptionalAction, default=True,
         help="mediators to unit standard deviation",
@@ -177,9 +186,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _described(summary: SiteSummary) -> list[str]:
     moments, rules = summary.moments, summary.rules
-    count = float(moments.count)
     lines = [
-        f"site {summary.site}: {count:.0f} rows, {moments.num_mediators} mediators, "
+        f"site {summary.site}: {float(moments.count):.0f} rows, {moments.num_mediators} mediators, "
         f"{moments.num_covariates} covariates",
         f"exposure {moments.names.exposure}, outcome {moments.names.outcome}",
         f"rules: {rules.min_rows} rows, {rules.max_ratio} columns per row, cells of "

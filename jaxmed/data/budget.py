@@ -1,8 +1,11 @@
 """Memory that one request may take, so that what cannot fit is refused before it is allocated."""
 
 import os
+from typing import Any
 
-__all__ = ["BYTES_A_DRAW", "check_fits", "default_budget"]
+import numpy as np
+
+__all__ = ["BYTES_A_DRAW", "check_fits", "check_whole", "default_budget"]
 
 # An analysis in memory holds about four copies of the table.
 SHARE_OF_MEMORY = 4
@@ -18,6 +21,20 @@ def default_budget() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // SHARE_OF_MEMORY
 
 
+def check_whole(name: str, count: Any) -> None:
+    """Refuses what is no whole number.
+
+    Args:
+      name: of the setting, for the message.
+      count: what was given for it.
+
+    Raises:
+      ValueError: a fraction, a truth value, or no number at all.
+    """
+    if isinstance(count, bool | np.bool_) or not isinstance(count, int | np.integer):
+        raise ValueError(f"{name} must be a whole number, not {count!r}")
+
+
 def check_fits(name: str, count: int, bytes_each: int) -> None:
     """Refuse a number of draws that memory cannot hold.
 
@@ -27,8 +44,9 @@ def check_fits(name: str, count: int, bytes_each: int) -> None:
       bytes_each: that each of them takes while all are held.
 
     Raises:
-      ValueError: more than the budget.
+      ValueError: more than the budget, or no whole number.
     """
+    check_whole(name, count)
     limit = default_budget()
     if count * bytes_each > limit:
         raise ValueError(

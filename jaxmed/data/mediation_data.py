@@ -75,8 +75,8 @@ def mediation_data(
     Raises:
       ShapeError: lengths differ, no mediator, or fewer than 3 rows with weight.
       InvalidDataError: NaN or infinity (column, count and first row are named), a constant
-        exposure, negative weights, values outside the range of the dtype. Constant and dependent
-        covariates stay as given: `covariate_basis` leaves them out by name.
+        exposure or outcome, negative weights, values outside the range of the dtype. Constant and
+        dependent covariates stay as given: `covariate_basis` leaves them out by name.
       TypeError: masked, object, string, longdouble or complex columns.
     """
     if nan_policy not in ("error", "drop"):
@@ -163,6 +163,7 @@ def _checked(columns: Sequence[np.ndarray | None], names: Names) -> MediationDat
         if (w > 0).sum() < 3:
             raise ShapeError(f"{(w > 0).sum()} rows have a non-zero weight: at least 3 are needed")
     validation.check_exposure(x, w, names.exposure)
+    validation.check_outcome(y, w, names.outcome)
     return MediationData(x, m, y, c, w, names)  # pyright: ignore[reportArgumentType]
 
 

@@ -218,14 +218,51 @@ def check_exposure(exposure: np.ndarray, weights: np.ndarray | None, name: str) 
     """Refuse a constant exposure (on the rows with non-zero weight).
 
     Raises:
-      InvalidDataError: all values are equal.
+      InvalidDataError: all values are equal up to rounding.
     """
-    used = exposure if weights is None else exposure[weights > 0]
-    if used.min() == used.max():
-        raise InvalidDataError(
-            f"the exposure {name!r} is constant ({used[0]:g}) on the rows used: there is no effect "
-            "to estimate"
-        )
+    value = _constant(exposure, weights)
+    if value is not None:
+        raise constant_exposure(name, value)
+
+
+def check_outcome(outcome: np.ndarray, weights: np.ndarray | None, name: str) -> None:
+    """Refuse a constant outcome (on the rows with non-zero weight).
+
+    Raises:
+      InvalidDataError: all values are equal up to rounding.
+    """
+    value = _constant(outcome, weights)
+    if value is not None:
+        raise constant_outcome(name, value)
+
+
+def constant_exposure(name: str, value: float) -> InvalidDataError:
+    """The refusal of an exposure that has this value throughout."""
+    return InvalidDataError(
+        f"the exposure {name!r} is constant ({value:g}) on the rows used: there is no effect to "
+        "estimate"
+    )
+
+
+def constant_outcome(name: str, value: float) -> InvalidDataError:
+    """The refusal of an outcome that has this value throughout."""
+    return InvalidDataError(
+        f"the outcome {name!r} is constant ({value:g}) on the rows used: there is no effect to "
+        "estimate; choose another outcome, or rows on which it varies"
+    )
+
+
+def _constant(column: np.ndarray, weights: np.ndarray | None) -> float | None:
+    """The value of a column [n] that is constant up to rounding, else None."""
+    used = column if weights is None else column[weights > 0]
+    lowest, highest = float(used.min()), float(used.max())
+    largest = max(abs(lowest), abs(highest))
+    rounding = ROUNDING_SPREAD[used.dtype]
+    # The spread is at least the range over sqrt(2 n): computed only where that does not settle it.
+    if highest - lowest > rounding * largest * 2 * np.sqrt(used.size):
+        return None
+    scaled = used.astype(np.float64) / (largest or 1.0)
+    return float(used[0]) if scaled.std() <= rounding else None
 
 
 def case_weights(weights: np.ndarray, name: str = "weights") -> np.ndarray:

@@ -54,9 +54,9 @@ def check_release(data: MediationData, rules: Rules) -> None:
       data: complete names; rows of weight zero do not count.
       rules: thresholds.
     Raises:
-      ReleaseRefused: too few rows, too many columns for them, a constant exposure, or a small
-        class: of a column of two or three values, of a pair of two-valued columns, or of the
-        level left out of a categorical covariate, alone and with a two-valued column.
+      ReleaseRefused: too few rows, too many columns for them, a constant exposure or outcome,
+        or a small class: of a column of two or three values, of a pair of two-valued columns, or
+        of the level left out of a categorical covariate, alone and with a two-valued column.
     """
     columns = _columns(data)
     n, d = columns.shape
@@ -72,6 +72,11 @@ def check_release(data: MediationData, rules: Rules) -> None:
         raise ReleaseRefused(
             f"the exposure {data.names.exposure!r} is constant: its value would be known of "
             "every person, and this site alone says nothing about its effect"
+        )
+    if np.ptp(columns[:, data.covariates.shape[1] + 1]) == 0:
+        raise ReleaseRefused(
+            f"the outcome {data.names.outcome!r} is constant: its value would be known of every "
+            "person"
         )
     names = column_names(data)
     two = []

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.validation import ShapeError
+from jaxmed.data.validation import ShapeError, is_traced
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.marginal import single_regressions, sums_from_factor
 from jaxmed.estimators.parts.screening import screen_size, smallest
@@ -12,6 +12,7 @@ from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import JointFactor, factor_moments
+from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Array, pytree
 
 __all__ = ["ComponentEffects", "components", "guo_screen", "hima_screen", "marginal"]
@@ -24,6 +25,9 @@ def marginal(moments: CrossMoments) -> MediatorEffects:
       moments: merged, p <= n - 2 - q.
     Returns:
       MediatorEffects without intervals.
+    Raises:
+      InvalidDataError: exposure or outcome is constant, or an exact linear function of covariates;
+        this and the others here alike.
     """
     return single_regressions(sums_from_factor(_factor(moments)))
 
@@ -127,6 +131,8 @@ def _factor(moments: CrossMoments) -> JointFactor:
     p, q = moments.num_mediators, moments.num_covariates
     if p > float(moments.count) - 2 - q:
         raise ShapeError(f"{p} mediators on {float(moments.count):g} rows need the rows")
+    if not is_traced(moments.comoment):
+        check_moments_leave(moments)
     return factor_moments(moments)
 
 

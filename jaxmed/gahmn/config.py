@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal, get_args
 
+from jaxmed.data.budget import check_fits, check_whole
+
 __all__ = ["BlockConfig", "GahmnConfig", "Mode", "faithful", "improved"]
 
 Mode = Literal["improved", "faithful"]
@@ -11,6 +13,7 @@ Metric = Literal["adam", "plain"]
 Noise = Literal["printed", "location_scale"]
 Correlation = Literal["empirical", "neighbour", "none"]
 WINDOW = 50  # steps of one entry of a learning curve
+BYTES_A_STEP = 1  # of the learning curves
 CHUNK = 10  # windows between two looks at the training (collapse, checkpoint)
 
 
@@ -58,6 +61,8 @@ class BlockConfig:
 
     def __post_init__(self) -> None:
         """Raises ValueError for values outside their range."""
+        check_fits("steps", self.steps, BYTES_A_STEP)
+        check_whole("batch", self.batch)
         if self.steps < WINDOW or self.steps % WINDOW:
             raise ValueError(f"steps must be a positive multiple of {WINDOW}, not {self.steps}")
         if self.batch < 2:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate
@@ -183,6 +184,8 @@ def _check(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
+    for name, value in (("n_seeds", n_seeds), ("resamples", resamples), ("batch", batch)):
+        check_fits(name, value, BYTES_A_DRAW)
     if n_seeds < 1 or batch < 1:
         raise ValueError("n_seeds and batch must be at least 1")
     if not 0 <= holdout <= 0.9:

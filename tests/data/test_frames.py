@@ -115,7 +115,8 @@ def test_rows_are_named_as_in_the_table_and_only_where_they_matter():
     with pytest.raises(InvalidDataError, match="first in row 6 of the table, in 1 rows"):
         from_frame(table, **ROLES, where="icu == 0")
     table["prot_b"][6] = 0
-    assert from_frame(table, **ROLES, where="icu == 0 ", covariates="male").exposure.size == N // 2
+    roles = ROLES | {"outcome": "prot_sum", "mediators": "prot_?"}
+    assert from_frame(table, **roles, where="icu == 0 ", covariates="male").exposure.size == N // 2
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,9 @@ def test_an_empty_or_constant_selection(kind):
         from_frame(frame, **ROLES, where="age > 1000")
     with pytest.raises(InvalidDataError, match="exposure 'icu' is constant"):
         from_frame(frame, exposure="icu", outcome="age", mediators="prot_*", where="icu == 1")
-    constant = dict(exposure="age", outcome="w", mediators="prot_*", where="icu == 1")
+    with pytest.raises(InvalidDataError, match=r"outcome 'w' is constant \(1\).*choose another"):
+        from_frame(frame, exposure="age", outcome="w", mediators="prot_*", where="icu == 1")
+    constant = dict(exposure="age", outcome="prot_sum", mediators="prot_?", where="icu == 1")
     kept = from_frame(frame, **constant, covariates="icu")
     assert covariate_basis(kept).dropped == {"icu": "icu is constant on the rows used: left out"}
     with pytest.raises(WhereError, match="character 5"):

@@ -11,6 +11,7 @@ from site_problems import SITES, indicators, pooled, sites
 from jaxmed.analysis.fit import fit, fit_moments
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.moments import METHODS, mediate_moments
+from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.merge import MergeError, merge_sites
 from jaxmed.federated.merged import merged_of
 from jaxmed.federated.summary import summarise
@@ -163,3 +164,25 @@ def test_a_covariate_of_the_site_cannot_stand_beside_site_effects():
         merge_sites(summaries(parts), site_effects=True)
     # Its slopes by site do not exist and are left out.
     assert merge_sites(summaries(parts), covariates="by_site").num_covariates == 5
+
+
+@pytest.mark.parametrize(
+    ("shift", "slope", "options", "named"),
+    [
+        (0, 0, {}, "'age':"),
+        (3, 0, {"site_effects": True}, r"'age', 'site\[south\]', 'site\[west\]':"),
+        (
+            3, 1, {"covariates": "by_site"},
+            r"'site\[south\]', 'site\[west\]', 'site\[north\]:age', 'site\[south\]:age', "
+            r"'site\[west\]:age':",
+        ),
+    ],
+)  # fmt: skip
+def test_an_exposure_that_covariates_and_sites_determine(shift, slope, options, named):
+    told = [
+        dataclasses.replace(d, exposure=(1 + slope * k) * d.covariates[:, 0] + shift * k)
+        for k, d in enumerate(sites())
+    ]
+    merged = merge_sites(summaries(told), **options)
+    with pytest.raises(InvalidDataError, match=f"exposure 'dose' has no variation .* {named}"):
+        mediate_moments(merged, key=0, replicates=100)

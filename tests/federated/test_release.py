@@ -51,9 +51,10 @@ def test_too_many_columns_for_the_rows():
     summarise(rows(sites()[0], 28), site="a")
 
 
-def test_a_constant_exposure():
-    data = dataclasses.replace(sites()[0], exposure=np.ones(60))
-    with pytest.raises(ReleaseRefused, match="the exposure 'dose' is constant"):
+@pytest.mark.parametrize(("role", "name"), [("exposure", "dose"), ("outcome", "score")])
+def test_a_constant_exposure_or_outcome(role, name):
+    data = dataclasses.replace(sites()[0], **{role: np.ones(60)})
+    with pytest.raises(ReleaseRefused, match=f"the {role} '{name}' is constant"):
         summarise(data, site="a")
 
 

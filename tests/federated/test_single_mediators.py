@@ -1,11 +1,13 @@
 """Screening orders and components from merged moments equal those of the pooled rows."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 from site_problems import SITES, pooled, sites
 
-from jaxmed.data.validation import ShapeError
+from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.estimators.guo import _candidates
 from jaxmed.estimators.hima_stages import candidates_of
 from jaxmed.estimators.parts.component_bootstrap import row_products, score_effects
@@ -95,3 +97,14 @@ def test_more_mediators_than_rows_need_the_rows():
         components(few)
     with pytest.raises(ValueError, match="components must be at least 1"):
         components(small, 0)
+
+
+@pytest.mark.parametrize("call", [marginal, hima_screen, guo_screen, components])
+@pytest.mark.parametrize("role", ["exposure", "outcome"])
+def test_what_covariates_determine_is_refused_by_name(call, role):
+    parts = sites()
+    told = [dataclasses.replace(d, **{role: 2 * d.covariates[:, 0] + 1}) for d in parts]
+    merged = merge_sites([summarise(d, site=s) for d, s in zip(told, SITES, strict=True)])
+    name = getattr(merged.names, role)
+    with pytest.raises(InvalidDataError, match=f"the {role} '{name}' has no .* given 'age':"):
+        call(merged)

@@ -108,8 +108,10 @@ def legs_of(rows: Rows) -> Legs:
     beta_leg = Leg(beta, sqrt(left / (df * size)), df)
 
     degenerate = st.when((ss == 0) | (outcome_ss == 0), st.DEGENERATE_EXPOSURE)
+    given = project_out(rows.outcome_base, w, rows.outcome)[:, None]
+    level = st.when(is_constant(w, given, rows.outcome[:, None])[0], st.CONSTANT_OUTCOME)
     few = st.when(df <= 0, st.TOO_FEW_ROWS)
     return Legs(
         rows, alpha_leg, beta_leg, total, t, ss, noise, outcome_ss, outcome_alpha, mediators,
-        outcome, constant, first, second, st.combine(rows.status, degenerate, few),
+        outcome, constant, first, second, st.combine(rows.status, degenerate, level, few),
     )  # fmt: skip
