@@ -102,10 +102,11 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
     entries = []
     for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
         missing = quantity == "direct_effect" and (dual or no_residual)
+        exact = st.ZERO_RESIDUAL if effect.standard_error == 0 else st.OK
         entries.append(
             _effect(
                 quantity, unit, level, effect.estimate, effect.standard_error,
-                effect.interval, max(code, st.NOT_IN_DUAL) if missing else code,
+                effect.interval, max(code, st.NOT_IN_DUAL if missing else exact),
             )
         )  # fmt: skip
     for part, quantity in (

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
+from jaxmed.estimators.parts.exact import without_width
 from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry import bisector, index, single_path
 from jaxmed.geometry.composite import CompositeMediator
@@ -79,6 +81,9 @@ def composite_estimate(
     effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
     errors = no_effects(chosen.indirect)
     total, _ = total_and_direct(result, level=level)
+    code = st.combine(
+        chosen.status, without_width(total.standard_error[None], total.interval.lower[None])
+    )
     nan = errors.direct
     none = Interval(nan, nan, level, "none: weights are optimised on the same rows")
     return Estimate(
@@ -87,6 +92,7 @@ def composite_estimate(
         intervals=Effects(none, none, total.interval),
         mediators=mediators,
         selected=(chosen.weights != 0) & ~jnp.isnan(chosen.weights),
-        status=chosen.status,
+        status=code,
         details=chosen if details is None else details,
+        notes=jnp.uint32(st.Note.NO_STANDARD_ERRORS.value),
     )

@@ -65,12 +65,18 @@ class Estimate:
 
     @property
     def p_values(self) -> Effects:
-        """Two-sided normal p-values of the three effects being zero; NaN without an error."""
-        pairs = (
-            (getattr(self.effects, part), getattr(self.standard_errors, part))
-            for part in ("direct", "indirect", "total")
-        )
-        return Effects(*(normal_two_sided(divide(value, error)) for value, error in pairs))
+        """Two-sided normal p-values of the three effects being zero.
+
+        NaN without an error. Where the error is exactly 0, i.e. the fit leaves nothing: 0 for an
+        effect, NaN for one that is exactly 0.
+        """
+
+        def p_value(part: str) -> Array:
+            value, error = getattr(self.effects, part), getattr(self.standard_errors, part)
+            exact = jnp.where(value == 0, jnp.nan, jnp.sign(value) * jnp.inf)
+            return normal_two_sided(divide(value, error, exact))
+
+        return Effects(*(p_value(part) for part in ("direct", "indirect", "total")))
 
     def proportion_interval(self, level: float = 0.95) -> Interval:
         """Interval of indirect / total by the delta method; NaN where the total is 0.

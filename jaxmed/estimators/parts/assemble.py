@@ -6,13 +6,14 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import adjusted
-from jaxmed.distributions.product_normal import product_normal_quantile
+from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
+from jaxmed.estimators.parts.exact import interval_with_width, without_width
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.linalg.safe import sqrt
-from jaxmed.typing import Array, Interval
+from jaxmed.typing import Array
 
 
 def spread(index: Array, values: Array, p: int, fill: float = float("nan")) -> Array:
@@ -58,10 +59,11 @@ def mediator_effects(
     if p_adjusted is None:
         p_adjusted, quality = adjusted(adjust, p_alpha, p_beta, p_value)
         reason = jnp.where(jnp.isnan(p_adjusted), reason, st.combine(reason, quality))
-    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], alpha.estimate.dtype)
-    lower, upper = product_normal_quantile(
-        tails, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
+    lower, upper = product_normal_interval(
+        level, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
     )
+    # The error of beta is exactly 0 where the outcome model leaves nothing.
+    reason = st.combine(reason, st.when(beta.standard_error == 0, st.ZERO_RESIDUAL))
     return MediatorEffects(
         alpha=alpha.estimate,
         alpha_se=alpha.standard_error,
@@ -140,17 +142,16 @@ def assemble(
             Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(whole)), status
         )
     half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
-
-    def interval(estimate: Array, error: Array) -> Interval:
-        return Interval(estimate - half * error, estimate + half * error, level, method)
-
-    intervals = Effects(
-        *(
-            interval(getattr(effects, part), getattr(errors, part))
-            for part in ("direct", "indirect", "total")
-        )
-    )
+    parts = ("direct", "indirect", "total")
+    found = [
+        interval_with_width(getattr(effects, part), getattr(errors, part), half, level, method)
+        for part in parts
+    ]
+    intervals = Effects(*found)
+    given = jnp.stack([jnp.asarray(getattr(errors, part)) for part in parts], axis=-1)
+    lost = without_width(given, jnp.stack([interval.lower for interval in found], axis=-1))
     fatal = st.is_fatal(status)
+    status = st.combine(status, lost)
     return Estimate(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
         details,

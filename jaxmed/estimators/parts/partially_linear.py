@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.estimators.parts.exact import no_residual, unless_rounding
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import base_inverse, project_out
@@ -105,6 +106,9 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     leverage = leverage + divide(exposure**2, legs.outcome_exposure_ss)
     fitted = matmul(half, w * legs.outcome)
     residual = legs.outcome - matmul(fitted, half)
+    whole = jnp.sum(w * legs.outcome**2)
+    exact = no_residual(jnp.sum(w * residual**2), whole)
+    residual = jnp.where(exact, 0, residual)
     noise = over_slack(w * residual**2, leverage)
 
     back = jax.scipy.linalg.solve_triangular(
@@ -112,11 +116,16 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     )
     back = divide(back, size[:, None])
     beta, beta_se = back[:, 0], sqrt(matmul(back[:, 1:] ** 2, noise))
+    beta = unless_rounding(beta, exact, sqrt(matmul(back[:, 1:] ** 2, w)), sqrt(whole))
 
     alpha = jnp.where(inside, legs.alpha.estimate[index], 0)
     outcome_alpha = jnp.where(inside, legs.outcome_alpha[index], 0)
     on_path, on_direct = matmul(jnp.stack([alpha, outcome_alpha]), back[:, 1:])
     on_direct = divide(exposure, legs.outcome_exposure_ss) - on_direct
+    direct = unless_rounding(
+        legs.total - jnp.sum(outcome_alpha * beta), exact, sqrt(jnp.sum(w * on_direct**2)),
+        sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
+    )  # fmt: skip
 
     slack = leverages(rows.mediator_base, w) + divide(legs.exposure**2, legs.exposure_ss)
     weight = over_slack(w * divide(legs.exposure, legs.exposure_ss) ** 2, slack)
@@ -145,8 +154,7 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         return nowhere.at[index].set(jnp.where(absent, jnp.nan, values))
 
     return OutcomeFit(
-        place(beta), place(beta_se), legs.total - jnp.sum(outcome_alpha * beta),
-        jnp.sum(alpha * beta), variances, leverage, df, code,
+        place(beta), place(beta_se), direct, jnp.sum(alpha * beta), variances, leverage, df, code,
     )  # fmt: skip
 
 
