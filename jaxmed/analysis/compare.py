@@ -258,9 +258,11 @@ def _bootstrap(method: FieldMethod, estimator: Estimator | None, run: _Run) -> d
             values[np.isfinite(values)], 0.0, kind="percentile", level=run.options.level,
             method="percentile",
         )  # fmt: skip
+        # Nothing selected in nearly all resamples: two limits of 0 are no interval.
+        width = found.upper > found.lower
         row |= {
-            f"{part}_bootstrap_lower": found.lower,
-            f"{part}_bootstrap_upper": found.upper,
+            f"{part}_bootstrap_lower": found.lower if width else math.nan,
+            f"{part}_bootstrap_upper": found.upper if width else math.nan,
         }
     return row | {
         "resampling": resampling,

@@ -83,7 +83,10 @@ def product_normal_interval(
 
     Args:
       level: coverage.
-      mean_a: as `product_normal_quantile`, and so are the others.
+      mean_a: as in `product_normal_quantile`, like the next three.
+      sd_a: >= 0.
+      mean_b: of one shape with the others.
+      sd_b: >= 0.
     """
     tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], mean_a.dtype)
     lower, upper = product_normal_quantile(tails, mean_a, sd_a, mean_b, sd_b)

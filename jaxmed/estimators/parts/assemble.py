@@ -118,6 +118,9 @@ def assemble(
 ) -> Estimate:
     """The estimate with total = direct + indirect and normal intervals.
 
+    An interval without width is none: its limits are NaN, with ZERO_RESIDUAL. Where nothing is
+    selected the indirect effect is 0 without error and interval, with EMPTY_SELECTION.
+
     Args:
       direct: scalar, as the next.
       indirect: scalar.
@@ -134,13 +137,16 @@ def assemble(
     total = direct + indirect if total is None else total
     effects = poison(Effects(direct, indirect, total), status)
     nan = jnp.full_like(jnp.asarray(direct), jnp.nan)
+    notes = st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS)
     if variances is None:
         errors = Effects(nan, nan, nan)
     else:
         whole = variances.total if total_variance is None else total_variance
-        errors = poison(
-            Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(whole)), status
-        )
+        # A sum over no mediator is 0 by decision, not by measurement: it has no error.
+        empty = (indirect == 0) & ~jnp.any(selected)
+        through = jnp.where(empty, jnp.nan, sqrt(variances.indirect))
+        errors = poison(Effects(sqrt(variances.direct), through, sqrt(whole)), status)
+        status = st.combine(status, st.when(empty, st.EMPTY_SELECTION))
     half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
     parts = ("direct", "indirect", "total")
     found = [
@@ -154,5 +160,5 @@ def assemble(
     status = st.combine(status, lost)
     return Estimate(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
-        details,
+        details, notes,
     )  # fmt: skip

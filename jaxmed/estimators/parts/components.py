@@ -181,7 +181,8 @@ def component_estimate(
         method="normal",
     )
     fatal = st.is_fatal(result.status)
-    lower, upper = (jnp.where(fatal, jnp.nan, x) for x in (whole.lower, whole.upper))
+    absent = fatal | ~(whole.upper > whole.lower)
+    lower, upper = (jnp.where(absent, jnp.nan, x) for x in (whole.lower, whole.upper))
     method = f"bootstrap, {interval}, given the loadings"
     intervals = Effects(*(Interval(lower[i], upper[i], level, method) for i in range(3)))
     return dataclasses.replace(result, intervals=intervals)
