@@ -172,8 +172,7 @@ def _fit(
         indirect, variances = jnp.sum(jnp.where(selected, parts, 0)), None
         direct = legs.total - indirect
     else:
-        indirect, variances = debiased_effects(legs, index, fit)
-        direct = fit.direct
+        direct, indirect, variances = debiased_effects(legs, index, fit)
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(
