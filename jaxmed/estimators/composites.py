@@ -6,7 +6,14 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
+from jaxmed.estimators.estimate import (
+    Effects,
+    Estimate,
+    MediatorEffects,
+    no_effects,
+    poison,
+    weak_total,
+)
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
 from jaxmed.estimators.parts.exact import without_width
 from jaxmed.estimators.regression import total_and_direct
@@ -94,5 +101,8 @@ def composite_estimate(
         selected=(chosen.weights != 0) & ~jnp.isnan(chosen.weights),
         status=code,
         details=chosen if details is None else details,
-        notes=jnp.uint32(st.Note.NO_STANDARD_ERRORS.value),
+        notes=st.combine_notes(
+            jnp.uint32(st.Note.NO_STANDARD_ERRORS.value),
+            weak_total(effects.total, total.standard_error),
+        ),
     )

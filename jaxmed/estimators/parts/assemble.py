@@ -8,7 +8,7 @@ from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import adjusted
 from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import normal_quantile
-from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
+from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison, weak_total
 from jaxmed.estimators.parts.exact import interval_with_width, without_width
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.refit import EffectVariances
@@ -137,7 +137,6 @@ def assemble(
     total = direct + indirect if total is None else total
     effects = poison(Effects(direct, indirect, total), status)
     nan = jnp.full_like(jnp.asarray(direct), jnp.nan)
-    notes = st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS)
     if variances is None:
         errors = Effects(nan, nan, nan)
     else:
@@ -157,6 +156,10 @@ def assemble(
     given = jnp.stack([jnp.asarray(getattr(errors, part)) for part in parts], axis=-1)
     lost = without_width(given, jnp.stack([interval.lower for interval in found], axis=-1))
     fatal = st.is_fatal(status)
+    notes = st.combine_notes(
+        st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS),
+        weak_total(effects.total, errors.total),
+    )
     status = st.combine(status, lost)
     return Estimate(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
