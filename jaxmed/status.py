@@ -89,7 +89,8 @@ MESSAGES: dict[int, str] = {
     "outcome model",
     NOT_SELECTED: "the mediator was not selected and has no coefficient of the outcome model",
     DEGENERATE_EXPOSURE: "the exposure is constant, or an exact linear function of the covariates",
-    CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of the covariates",
+    CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of exposure and "
+    "covariates",
     DUPLICATE_MEDIATOR: "the mediator duplicates an earlier column",
     RANK_DEFICIENT: "the columns of the model are linearly dependent, and what is asked for is not "
     "determined by their span: drop the dependent columns",

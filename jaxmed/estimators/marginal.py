@@ -35,10 +35,8 @@ class MarginalSums:
 
 def sums_from_factor(factor: JointFactor) -> MarginalSums:
     """From the joint triangular factor: O(p^2), no second pass over rows."""
-    q = factor.num_covariates
-    p = factor.upper.shape[0] - q - 2
-    mediators = slice(q + 1, q + 1 + p)
-    upper, length = factor.upper[mediators, mediators], factor.length[mediators]
+    q, mediators = factor.num_covariates, factor.mediators
+    upper, length = factor.columns[mediators, mediators], factor.length[mediators]
     exposure, outcome = factor.length[q], factor.length[-1]
     path = factor.upper[mediators, -1]
     # A column of covariates and exposure only leaves rounding, which is no mediator.

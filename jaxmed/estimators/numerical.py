@@ -11,7 +11,6 @@ from jaxmed.estimators.from_weights import from_weights
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.lbfgs import Minimum, minimise
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.linalg.triangular import solve_upper
 from jaxmed.typing import Array, Estimator, Key
 
 
@@ -56,7 +55,7 @@ def numerical(
         starts = jax.random.normal(key, (restarts, p), data.mediators.dtype)
         minimum = minimise(lambda u: -sign * function(u), starts, max_iterations=max_iterations)
         frame = result.frame
-        weights = solve_upper(frame.upper, minimum.point[:, None])[:, 0] / frame.length  # type: ignore[union-attr]
+        weights = frame.weights(minimum.point[:, None])[:, 0]  # type: ignore[union-attr]
         # On paths that do not exist the reason is theirs, not the optimiser's NaN.
         code = jnp.where(st.is_fatal(result.status), st.OK, minimum.status)
         return weights, code, minimum

@@ -132,9 +132,8 @@ def _factor(moments: CrossMoments) -> JointFactor:
 
 def _residual_products(factor: JointFactor) -> Array:
     """[p, p] sums of products of the mediators given covariates and exposure."""
-    q = factor.num_covariates
-    mediators = slice(q + 1, factor.upper.shape[0] - 1)
-    columns = factor.upper[mediators, mediators] * factor.length[mediators]
+    mediators = factor.mediators
+    columns = factor.columns[mediators, mediators] * factor.length[mediators]
     return matmul(columns.T, columns)
 
 

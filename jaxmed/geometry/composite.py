@@ -60,7 +60,11 @@ def plane_composite(paths: Paths, along_exposure: Array, along_outcome: Array) -
     if paths.regime == "primal":
         return composite
     # In the dual an optimum over the plane is one over the row space, not over all weights.
-    return dataclasses.replace(composite, status=st.combine(composite.status, st.RESTRICTED))
+    return dataclasses.replace(
+        composite,
+        status=st.combine(composite.status, st.RESTRICTED),
+        notes=st.combine_notes(composite.notes, jnp.uint32(st.Note.RESTRICTED.value)),
+    )
 
 
 def evaluate_weights(paths: Paths, weights: Array) -> CompositeMediator:
@@ -109,4 +113,5 @@ def _composite(paths: Paths, direction: Array, weights: Array) -> CompositeMedia
         exposure_correlation=exposure_correlation,
         outcome_correlation=outcome_correlation,
         status=paths.status,
+        notes=paths.notes,
     )

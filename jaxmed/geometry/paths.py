@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import is_traced
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.linalg.dependent import null_free
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, norm, sqrt, unit
 from jaxmed.linalg.triangular import (
@@ -29,6 +31,8 @@ from jaxmed.typing import Array, Regime, pytree, static
 
 # The Gram route loses eps * cond(S) of relative accuracy; above this loss the QR route is taken.
 WORST_LOSS = {"float64": 1e-6, "float32": 1e-3}
+# What a Gram matrix says that the rows know better, as does a dependent mediator.
+UNSURE = (st.ILL_CONDITIONED, st.RANK_DEFICIENT, st.DEGENERATE_EXPOSURE, st.CONSTANT_OUTCOME)
 
 
 @pytree
@@ -37,10 +41,22 @@ class PrimalFrame:
 
     upper: Array  # [p, p] L' of unit-length mediators
     length: Array  # [p] their lengths
+    # [p] bool, False for a mediator that depends linearly on exposure, covariates and those before
+    kept: Array
 
     def coordinates(self, weights: Array) -> Array:
-        """Z w in p whitened coordinates: |coordinates|^2 = w'Sw."""
-        return matmul(self.upper, self.length * weights)
+        """Z w in p whitened coordinates, 0 for mediators not kept: |coordinates|^2 = w'Sw."""
+        return jnp.where(self.kept, matmul(self.upper, self.length * weights), 0)
+
+    def whitened(self, products: Array) -> Array:
+        """L^-1 Z'V [p, k] from products Z'V [p, k] of the mediators with k columns."""
+        scaled = divide(products, self.length[:, None])
+        return jnp.where(self.kept[:, None], solve_upper_transposed(self.upper, scaled), 0)
+
+    def weights(self, coordinates: Array) -> Array:
+        """Weights [p, k] of coordinates [p, k], of smallest norm in standardised mediators."""
+        basic = solve_upper(self.upper, jnp.where(self.kept[:, None], coordinates, 0))
+        return divide(matmul(null_free(self.upper, self.kept), basic), self.length[:, None])
 
 
 @pytree
@@ -89,6 +105,11 @@ class Paths:
         return self.quadratics.status
 
     @property
+    def notes(self) -> Array | np.uint32:
+        """Uint32 notes of the paths themselves."""
+        return self.quadratics.notes
+
+    @property
     def cosine(self) -> Array:
         """Cosine of the angle between the paths."""
         return self.quadratics.cosine
@@ -134,7 +155,9 @@ def paths(data: MediationData | CrossMoments, *, route: str = "auto") -> Paths:
         unreliable. The choice needs a concrete number, so that under jit "auto" is "gram" with
         status ILL_CONDITIONED where QR would have been taken. In the dual there is one route.
     Returns:
-      Paths; fatal trouble is NaN with the reason in `status`.
+      Paths; fatal trouble is NaN with the reason in `status`. Linearly dependent mediators are
+      computed on their span in the primal (note SPAN_ONLY, r their rank); `total_effect` exists
+      wherever exposure, outcome and covariates allow it.
     Raises:
       ValueError: moments with p > n-2-q (from a concrete count), or an unknown route.
     Source: He (2026) eqs. 6-9, 21-23, with rank n-2-q instead of n-1 in the dual. Exact algebra.
@@ -163,10 +186,12 @@ def primal(data: MediationData, route: str = "auto") -> tuple[JointFactor, Paths
 
 
 def needs_rows(result: Paths) -> bool:
-    """True where a concrete Gram result is too ill-conditioned for its precision."""
+    """True where a concrete Gram result is too near to dependence for its precision."""
     if is_traced(result.status):
         return False
-    return int(result.status) in (st.ILL_CONDITIONED, st.RANK_DEFICIENT)
+    return result.route == "gram" and (
+        int(result.status) in UNSURE or bool(int(result.quadratics.notes) & st.Note.SPAN_ONLY)
+    )
 
 
 def _require_primal(moments: CrossMoments) -> None:
@@ -183,52 +208,62 @@ def _require_primal(moments: CrossMoments) -> None:
 
 def primal_paths(factor: JointFactor) -> Paths:
     """Paths from one joint triangular factor (statistics.joint_factor)."""
-    q = factor.num_covariates
-    p = factor.upper.shape[0] - q - 2
-    mediators = slice(q + 1, q + 1 + p)
+    q, mediators = factor.num_covariates, factor.mediators
     exposure_unit, outcome_unit = factor.length[q], factor.length[-1]
-    upper = factor.upper[mediators, mediators]
+    length, kept = factor.length[mediators], factor.kept[mediators]
+    frame = PrimalFrame(factor.upper[mediators, mediators], length, kept)
+    upper = frame.upper
+    rank = jnp.sum(kept).astype(upper.dtype)
     covector = factor.upper[q, q] * factor.upper[q, mediators]
-    both = jnp.stack([covector, signs(p, upper.dtype)], axis=1)
-    forward = solve_upper_transposed(upper, both)
-    a, y = forward[:, 0], factor.upper[mediators, -1]
-    back = solve_upper(upper, jnp.stack([a, y, forward[:, 1]], axis=1))
-    condition = condition_estimate(upper, forward[:, 1], back[:, 2])
+    both = jnp.stack([covector, signs(length.shape[0], upper.dtype)], axis=1)
+    forward = jnp.where(kept[:, None], solve_upper_transposed(upper, both), 0)
+    a, y = forward[:, 0], jnp.where(kept, factor.upper[mediators, -1], 0)
+    probe = solve_upper(upper, forward[:, 1:])[:, 0]
+    alone = jnp.where(kept, upper, jnp.eye(length.shape[0], dtype=upper.dtype))
+    condition = condition_estimate(alone, forward[:, 1], probe)
     tau, cross, outcome_ss = conditional_outcome(factor)
     residual_ss = factor.upper[-1, -1] ** 2
     given_exposure = jnp.sum(y * y) + residual_ss
     tolerance = 100 * rounding(upper.dtype)
     no_outcome = given_exposure <= tolerance * outcome_ss
-    residual_df = jnp.asarray(factor.count - 2 - q - p, upper.dtype)
+    residual_df = jnp.asarray(factor.count - 2 - q, upper.dtype) - rank
     no_residual = (residual_ss <= jnp.maximum(1e-10, tolerance) * given_exposure) & (
         residual_df > 0
     )
+    exact = no_residual | no_outcome
     y = jnp.where(no_outcome, 0.0, y)
     loss = WORST_LOSS[upper.dtype.name]
+    weighted = _not_constant(factor.weight_square, factor.weight)
     status = st.combine(
         factor.status,
-        st.when(_not_constant(factor.weight_square, factor.weight), st.WEIGHTED),
+        st.when(weighted, st.WEIGHTED),
         st.when(
             (condition * rounding(upper.dtype) > loss) & (factor.route == "gram"),
             st.ILL_CONDITIONED,
         ),
-        st.when(no_residual, st.ZERO_RESIDUAL),
+        st.when(exact, st.ZERO_RESIDUAL),
     )
-    length = factor.length[mediators]
+    weights = frame.weights(jnp.stack([a, y], axis=1))
     return _assemble(
         a * exposure_unit,
         y * outcome_unit,
-        divide(back[:, 0], length) * exposure_unit,
-        divide(back[:, 1], length) * outcome_unit,
-        jnp.where(no_residual, 0.0, residual_ss) * outcome_unit**2,
+        weights[:, 0] * exposure_unit,
+        weights[:, 1] * outcome_unit,
+        jnp.where(exact, 0.0, residual_ss) * outcome_unit**2,
         tau * exposure_unit**2,
         cross * exposure_unit * outcome_unit,
         outcome_ss * outcome_unit**2,
         jnp.asarray(factor.count - 2 - q, upper.dtype),
-        jnp.asarray(p, upper.dtype),
+        rank,
         condition,
         status,
-        PrimalFrame(upper, length),
+        st.combine_notes(
+            st.note_when(jnp.any(~kept), st.Note.SPAN_ONLY),
+            st.note_when(weighted, st.Note.WEIGHTED),
+        ),
+        exact,
+        jnp.all(factor.kept[: q + 1]) & _has_total(factor.status, factor.count - 2 - q),
+        frame,
         "primal",
         factor.route,
     )
@@ -256,7 +291,8 @@ def dual_paths(stats: DualStatistics) -> Paths:
     av = jnp.sum(a * v)
     path_a = -divide(v - a * divide(av, tau), av) * tau
     path_y = y - a * divide(cross, tau)
-    path_y = jnp.where(jnp.sum(path_y**2) <= 100 * rounding(y.dtype) * outcome_ss, 0.0, path_y)
+    exact = jnp.sum(path_y**2) <= 100 * rounding(y.dtype) * outcome_ss
+    path_y = jnp.where(exact, 0.0, path_y)
     x = solve(jnp.stack([path_a, path_y], axis=1))
     x = x - v[:, None] * divide(a @ x, av)
     x = x - a[:, None] * divide(a @ x, tau)
@@ -267,12 +303,14 @@ def dual_paths(stats: DualStatistics) -> Paths:
     m = (count - 2 - q).astype(a.dtype)
     pivot = pivot_ratio(upper)
     weights = jnp.asarray(stats.row_weights)
+    weighted = _not_constant(jnp.sum(weights**2), jnp.sum(weights))
     status = st.combine(
         stats.status,
         st.when(
             jnp.any(jnp.isnan(upper)) | (pivot**2 <= 4 * n * rounding(a.dtype)), st.RANK_DEFICIENT
         ),
-        st.when(_not_constant(jnp.sum(weights**2), jnp.sum(weights)), st.WEIGHTED),
+        st.when(weighted, st.WEIGHTED),
+        st.when(exact, st.ZERO_RESIDUAL),
         st.when(m < 1, st.TOO_FEW_ROWS),
     )
     spread = signs(n, a.dtype)
@@ -292,6 +330,9 @@ def dual_paths(stats: DualStatistics) -> Paths:
         jnp.minimum(m, stats.num_mediators),
         condition,
         status,
+        st.note_when(weighted, st.Note.WEIGHTED),
+        exact,
+        (stats.status != st.RANK_DEFICIENT) & _has_total(stats.status, m),
         DualFrame(stats.mediators, a, tau),
         "dual",
         "kernel",
@@ -301,6 +342,12 @@ def dual_paths(stats: DualStatistics) -> Paths:
 def _not_constant(weight_square: Array, weight: Array) -> Array:
     """Weights that sum to their count have that sum of squares only when all are one."""
     return jnp.asarray(weight_square) > jnp.asarray(weight) * (1 + 1e-5)
+
+
+def _has_total(status: Array, residual_df: Array) -> Array:
+    """True where the total effect exists whatever the mediators are."""
+    gone = (status == st.DEGENERATE_EXPOSURE) | (status == st.CONSTANT_OUTCOME)
+    return ~gone & (residual_df >= 1)
 
 
 def _assemble(
@@ -316,6 +363,9 @@ def _assemble(
     r: Array,
     condition: Array,
     status: Array,
+    notes: Array,
+    exact: Array,
+    has_total: Array,
     frame: PrimalFrame | DualFrame,
     regime: Regime,
     route: str,
@@ -329,23 +379,28 @@ def _assemble(
     plus, minus = norm(unit_a + unit_y), norm(unit_a - unit_y)
     cosine = jnp.where(null, 0.0, (plus - minus) * (plus + minus) / 4)
     sine = jnp.where(null, 1.0, plus * minus / 2)
-    status = st.combine(status, st.when(null, st.NULL_PATH))
+    # An outcome fitted exactly has no path that a test could call null.
+    status = st.combine(status, st.when(null & ~exact, st.NULL_PATH))
     fatal = st.is_fatal(status)
 
     def valid(x: Array) -> Array:
         return jnp.where(fatal, jnp.nan, x)
+
+    def valid_total(x: Array) -> Array:
+        return jnp.where(has_total, x, jnp.nan)
 
     quadratics = PathQuadratics(
         valid(q_aa),
         valid(cosine * norm_y * sqrt(q_aa)),
         valid(norm_y**2),
         valid(residual_ss),
-        valid(tau),
+        valid_total(tau),
         valid(cosine),
         valid(sine),
         m,
         r,
         status,
+        notes,
     )
     return Paths(
         valid(a),
@@ -353,8 +408,8 @@ def _assemble(
         valid(weights_a),
         valid(weights_y),
         quadratics,
-        valid(cross),
-        valid(outcome_ss),
+        valid_total(cross),
+        valid_total(outcome_ss),
         valid(plus),
         valid(minus),
         condition,

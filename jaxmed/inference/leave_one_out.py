@@ -9,7 +9,6 @@ from jaxmed.geometry.paths import Paths
 from jaxmed.inference.rows import residual_rows
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
-from jaxmed.linalg.triangular import solve_upper_transposed
 from jaxmed.typing import Array
 
 # Below this share of the homoskedastic variance, or above this leverage, the estimate is unusable.
@@ -41,7 +40,7 @@ def leave_one_out_variance(paths: Paths, data: MediationData) -> tuple[Array, Ar
     exposure = rows.exposure
     z = rows.mediators - exposure[:, None] * divide(exposure @ rows.mediators, tau)
     yperp = rows.outcome - exposure * divide(exposure @ rows.outcome, tau)
-    whitened = solve_upper_transposed(frame.upper, (z / frame.length).T).T  # type: ignore[union-attr]
+    whitened = frame.whitened(z.T).T  # type: ignore[union-attr]
     g = matmul(whitened, paths.exposure_path)
     residual = yperp - matmul(whitened, paths.outcome_path)
     leverage = (

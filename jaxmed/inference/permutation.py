@@ -103,8 +103,7 @@ def _primal_cosines(observed: Paths, rows: ResidualRows, outcome: Array, _: Arra
     frame = observed.frame
 
     def cosines(permuted: Array) -> Array:  # [n, B] -> [B]
-        covector = products.cross(rows.mediators, permuted) / frame.length[:, None]  # type: ignore[union-attr]
-        b = solve_upper_transposed(frame.upper, covector)  # type: ignore[union-attr]
+        b = frame.whitened(products.cross(rows.mediators, permuted))  # type: ignore[union-attr]
         ab, ay = a @ b, jnp.sum(a * y)
         ss = jnp.sum(b * b, axis=0) - bend * ab**2
         sg = y @ b - bend * ab * ay

@@ -74,7 +74,8 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     status = st.combine(
         st.when(dependent, st.RANK_DEFICIENT),
         st.when(~jnp.all(jnp.isfinite(jnp.asarray(kernel))), st.NONFINITE),
-        _exposure_status(root[:, 0] * data.exposure, responses[:, 0]),
+        _gone(root[:, 0] * data.exposure, responses[:, 0], st.DEGENERATE_EXPOSURE),
+        _gone(root[:, 0] * data.outcome, responses[:, 1], st.CONSTANT_OUTCOME),
     )
     return DualStatistics(
         kernel,
@@ -120,10 +121,11 @@ def _residual(xp: Any, basis: Any, columns: Any) -> Any:
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
-def _exposure_status(raw: Any, residual: Any) -> Array:
+def _gone(raw: Any, residual: Any, code: int) -> Array:
+    """The code where the projection leaves rounding only."""
     raw, residual = jnp.asarray(raw), jnp.asarray(residual)
     gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
-    return st.when(gone, st.DEGENERATE_EXPOSURE)
+    return st.when(gone, code)
 
 
 def kernel_scale(stats: DualStatistics) -> Array:

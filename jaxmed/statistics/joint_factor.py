@@ -8,20 +8,26 @@ If R'R is the co-moment matrix of the columns in that order, then (He 2026, eqs.
   R[X, Y]              = L^-1 gamma, the outcome path,
   R[Y, Y]^2            = the outcome's residual sum of squares given everything.
 Projection on covariates and exposure, whitening and residual come out of one factorisation.
+A mediator that depends linearly on earlier columns (its row and pivot would be rounding) is left
+out: it has a zero row with 1 on the diagonal, `kept` says False, and everything joint is that of
+the mediators' span given exposure and covariates.
 R is the Cholesky factor of the moments ("gram"), or the R of a QR decomposition of the rows
 ("qr"), whose relative error grows with cond(Z) where the other's grows with cond(Z)^2.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD
-from jaxmed.linalg.safe import sqrt
+from jaxmed.linalg.dependent import column_factor, gram_factor
+from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.cross_moments import CrossMoments, is_host
 from jaxmed.typing import Array, pytree, static
+
+# Limits below zero from which a pivot is no rounding of a dependent column's zero.
+NEGATIVE = 100.0
 
 
 @pytree
@@ -29,6 +35,7 @@ class JointFactor:
     """Upper triangular R of the columns, each scaled to unit length."""
 
     upper: Array  # [d, d], order [covariates, exposure, mediators, outcome]
+    kept: Array  # [d] bool, False for a column that depends linearly on earlier ones
     length: Array  # [d] Euclidean length of each centred column, in its own units
     count: Array  # [] rows with non-zero weight
     weight: Array  # [] total weight
@@ -36,6 +43,16 @@ class JointFactor:
     status: Array  # [] int32
     num_covariates: int = static(default=0)
     route: str = static(default="gram")
+
+    @property
+    def mediators(self) -> slice:
+        """Positions of the mediators."""
+        return slice(self.num_covariates + 1, self.upper.shape[0] - 1)
+
+    @property
+    def columns(self) -> Array:
+        """R without the diagonal of the columns left out: columns' columns is the correlation."""
+        return jnp.where(self.kept[:, None], self.upper, 0)
 
 
 def rounding(dtype: jnp.dtype) -> float:
@@ -49,27 +66,37 @@ def factor_moments(moments: CrossMoments) -> JointFactor:
     Args:
       moments: d = q + 2 + p columns.
     Returns:
-      JointFactor; NaN with the reason in `status` for a constant or dependent column.
+      JointFactor. Constant and dependent mediators are left out; a dependent covariate or
+      exposure and moments that are none have their reason in `status`.
     Source: exact; relative error about 1e-16 cond(S) in float64, 1e-7 cond(S) in float32.
     """
     q = moments.num_covariates
     comoment = _outcome_last(_outcome_last(jnp.asarray(moments.comoment), q).T, q)
     mean = _outcome_last(jnp.asarray(moments.mean), q)
     length = sqrt(jnp.diagonal(comoment))
-    status = _column_status(moments.count, moments.weight, mean, length, q)
+    status = _column_status(moments.weight, mean, length, q)
     constant = _constant(moments.weight, mean, length, q)
-    divisor = jnp.where(constant, 1.0, length)
+    divisor = jnp.where(constant, jnp.inf, length)
     correlation = (comoment / divisor) / divisor[:, None]
     # The last pivot would be zero for an outcome without residual and poison the whole factor:
     # its diagonal is raised by one here and lowered by one below.
     d = length.shape[0]
     correlation = correlation.at[d - 1, d - 1].add(1.0)
-    upper = jax.scipy.linalg.cholesky(correlation, lower=False)
+    limit = _gram_limit(d, q, correlation.dtype)
+    upper, kept, least = gram_factor(correlation, limit)
     residual = sqrt(upper[d - 1, d - 1] ** 2 - 1.0)
     upper = upper.at[d - 1, d - 1].set(residual)
-    status = st.combine(status, _rank_status(upper, correlation, q))
+    # A pivot clearly below zero is no rounding: noise was added, or the numbers are no moments.
+    indefinite = least < -NEGATIVE * jnp.max(limit)
+    status = st.combine(
+        status,
+        _dependence_status(kept, q),
+        _room_status(moments.count, kept, q),
+        st.when(indefinite, st.RANK_DEFICIENT),
+        st.when(_no_outcome(upper, q, 100 * rounding(upper.dtype)), st.CONSTANT_OUTCOME),
+    )
     count, weight, square = map(jnp.asarray, (moments.count, moments.weight, moments.weight_square))
-    return JointFactor(upper, length, count, weight, square, status, q, "gram")
+    return JointFactor(upper, kept, length, count, weight, square, status, q, "gram")
 
 
 def factor_rows(data: MediationData) -> JointFactor:
@@ -94,22 +121,67 @@ def factor_rows(data: MediationData) -> JointFactor:
     rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)
     length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
     count = jnp.asarray(xp.sum(w > 0), rows.dtype)
-    status = _column_status(count, jnp.asarray(weight), jnp.asarray(mean), length, q)
+    status = _column_status(jnp.asarray(weight), jnp.asarray(mean), length, q)
     constant = _constant(jnp.asarray(weight), jnp.asarray(mean), length, q)
-    scaled = rows / xp.asarray(jnp.where(constant, 1.0, length), rows.dtype)
+    scaled = rows / xp.asarray(jnp.where(constant, jnp.inf, length), rows.dtype)
     upper = jnp.asarray(xp.linalg.qr(scaled, mode="r"))
     # QR leaves the signs of the diagonal free; a positive one makes this R the Cholesky factor.
     sign = jnp.where(jnp.diagonal(upper) < 0, -1.0, 1.0).astype(upper.dtype)
     upper = sign[:, None] * upper
-    diagonal = jnp.diagonal(upper)
-    tolerance = 4 * rounding(upper.dtype) * sum(upper.shape) ** 0.5
+    limit = _rows_limit(jnp.asarray(weight), jnp.asarray(mean), length)
+    upper, kept = column_factor(upper, limit)
     status = st.combine(
         status,
-        st.when(diagonal[q] <= tolerance, st.DEGENERATE_EXPOSURE),
-        st.when(jnp.any(diagonal[:-1] <= tolerance), st.RANK_DEFICIENT),
+        _dependence_status(kept, q),
+        _room_status(count, kept, q),
+        st.when(_no_outcome(upper, q, jnp.max(limit) ** 2), st.CONSTANT_OUTCOME),
     )
     total, square = jnp.asarray(weight), jnp.asarray((w * w).sum())
-    return JointFactor(upper, length, count, total, square, status, q, "qr")
+    return JointFactor(upper, kept, length, count, total, square, status, q, "qr")
+
+
+def _gram_limit(d: int, q: int, dtype: jnp.dtype) -> Array:
+    """Squared distance [d] at which a column depends on those before it; the outcome never does."""
+    eps = rounding(dtype)
+    mediators = 4 * max(d, 8) * eps
+    bounds = [max(100 * eps, mediators)] * (q + 1) + [mediators] * (d - q - 2) + [-1.0]
+    return jnp.asarray(bounds, dtype)
+
+
+def _rows_limit(weight: Array, mean: Array, length: Array) -> Array:
+    """Distance [d] at which a column depends on those before it; the outcome never does.
+
+    Values are rounded relative to their size, which the mean may make many times their spread: a
+    column that was computed from others keeps that much of its own.
+    """
+    d = length.shape[0]
+    size = 1 + jnp.max(divide(jnp.abs(mean) * sqrt(weight), length))
+    bound = 4 * rounding(length.dtype) * (2 * d) ** 0.5 * size
+    return jnp.full(d, bound).at[d - 1].set(-1)
+
+
+def _dependence_status(kept: Array, q: int) -> Array:
+    """What no span helps with: dependent covariates, an exposure that depends on them."""
+    covariates = jnp.all(kept[:q])
+    return st.combine(
+        st.when(~kept[q] & covariates, st.DEGENERATE_EXPOSURE),
+        st.when(~covariates, st.RANK_DEFICIENT),
+    )
+
+
+def _room_status(count: Array, kept: Array, q: int) -> Array:
+    """More mediators than degrees of freedom, unless so many depend on others that some are left.
+
+    The rank alone does not tell: with too few rows it is what the rows allow.
+    """
+    m, p = count - 2 - q, kept.shape[0] - q - 2
+    rank = jnp.sum(kept[q + 1 : -1])
+    return st.when((m < p) & (rank >= m), st.TOO_FEW_ROWS)
+
+
+def _no_outcome(upper: Array, q: int, limit: Array | float) -> Array:
+    """True where the covariates leave only rounding of the outcome."""
+    return jnp.sum(upper[q:, -1] ** 2) <= limit
 
 
 def _outcome_last(rows: Array, q: int) -> Array:
@@ -131,34 +203,13 @@ def _constant(weight: Array, mean: Array, length: Array, q: int) -> Array:
     return length <= jnp.asarray(rule, length.dtype) * jnp.abs(mean) * sqrt(weight)
 
 
-def _column_status(count: Array, weight: Array, mean: Array, length: Array, q: int) -> Array:
+def _column_status(weight: Array, mean: Array, length: Array, q: int) -> Array:
     constant = _constant(weight, mean, length, q)
-    d = length.shape[0]
     return st.combine(
-        st.when(count - 2 - q < d - q - 2, st.TOO_FEW_ROWS),
         st.when(constant[q], st.DEGENERATE_EXPOSURE),
-        st.when(jnp.any(constant[:-1]), st.RANK_DEFICIENT),
+        st.when(constant[-1], st.CONSTANT_OUTCOME),
+        st.when(jnp.any(constant[:q]), st.RANK_DEFICIENT),
         st.when(~jnp.all(jnp.isfinite(length)), st.NONFINITE),
-    )
-
-
-def _rank_status(upper: Array, correlation: Array, q: int) -> Array:
-    """Dependent columns: NaN from the factorisation, or a pivot at the level of rounding."""
-    eps = rounding(upper.dtype)
-    d = upper.shape[0]
-    pivots = jnp.diagonal(upper)[:-1] ** 2
-    failed = jnp.any(jnp.isnan(upper))
-    dependent = failed | (jnp.min(pivots) <= 4 * max(d, 8) * eps)
-    if q == 0:
-        return st.when(dependent, st.RANK_DEFICIENT)
-    # A failed factor does not tell which column failed; a degenerate exposure has its own code.
-    head = jax.scipy.linalg.cholesky(correlation[: q + 1, : q + 1], lower=False)
-    covariates_ok = jnp.all(jnp.diagonal(head)[:q] ** 2 > 100 * eps)
-    exposure_gone = ~(head[q, q] ** 2 > 100 * eps)
-    return st.combine(
-        st.when(dependent, st.RANK_DEFICIENT),
-        st.when(covariates_ok & exposure_gone, st.DEGENERATE_EXPOSURE),
-        st.when(~covariates_ok, st.RANK_DEFICIENT),
     )
 
 
