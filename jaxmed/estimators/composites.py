@@ -102,6 +102,7 @@ def composite_estimate(
         status=code,
         details=chosen if details is None else details,
         notes=st.combine_notes(
+            chosen.notes,
             jnp.uint32(st.Note.NO_STANDARD_ERRORS.value),
             weak_total(effects.total, total.standard_error),
         ),

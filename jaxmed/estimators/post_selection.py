@@ -77,7 +77,9 @@ def post_selection(
             fit,
             fit.beta,
             fit.beta_se,
-            st.when(~outcome.selected, st.NOT_SELECTED),
+            st.combine(
+                st.when(~outcome.selected, st.NOT_SELECTED), st.when(fit.tied, st.RANK_DEFICIENT)
+            ),
             selected=outcome.selected,
             details=PostSelectionDetails(outcome, fit.df),
             level=level,

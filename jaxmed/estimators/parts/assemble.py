@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import adjusted
@@ -115,6 +116,7 @@ def assemble(
     method: str,
     total: Array | None = None,
     total_variance: Array | None = None,
+    notes: Array | np.uint32 = st.NO_NOTES,
 ) -> Estimate:
     """The estimate with total = direct + indirect and normal intervals.
 
@@ -133,6 +135,7 @@ def assemble(
       method: of the intervals, e.g. "delta, given the selection".
       total: where it is not direct + indirect (log odds ratios).
       total_variance: of such a total.
+      notes: beside those on missing errors and on a total effect near zero.
     """
     total = direct + indirect if total is None else total
     effects = poison(Effects(direct, indirect, total), status)
@@ -157,6 +160,7 @@ def assemble(
     lost = without_width(given, jnp.stack([interval.lower for interval in found], axis=-1))
     fatal = st.is_fatal(status)
     notes = st.combine_notes(
+        notes,
         st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS),
         weak_total(effects.total, errors.total),
     )
