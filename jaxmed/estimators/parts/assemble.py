@@ -1,5 +1,6 @@
 """From a method's numbers to the `Estimate` that all methods return."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -165,7 +166,16 @@ def assemble(
         weak_total(effects.total, errors.total),
     )
     status = st.combine(status, lost)
+    mediators = _with_reasons(mediators, status)
     return Estimate(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
         details, notes,
     )  # fmt: skip
+
+
+def _with_reasons(mediators: MediatorEffects, status: Array) -> MediatorEffects:
+    """A reason for every mediator without numbers: that of the whole fit, else NOT_ESTIMATED."""
+    numbers = (mediators.alpha, mediators.beta, mediators.beta_se, mediators.lower)
+    hole = jnp.any(jnp.isnan(jnp.stack(numbers)), axis=0) & (mediators.reason == st.OK)
+    why = jnp.where(st.is_fatal(status), jnp.asarray(status, jnp.int32), st.NOT_ESTIMATED)
+    return replace(mediators, reason=jnp.where(hole, why, mediators.reason))
