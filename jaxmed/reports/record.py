@@ -24,8 +24,9 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
     effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
                   level, interval, unit, status, reason
     composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
-    direct,
-                  total, proportion_mediated, index, exposure_correlation, outcome_correlation, top
+                  direct, total, proportion_mediated (null with a proportion_reason where the
+                  interval of the total effect holds zero), index, exposure_correlation,
+                  outcome_correlation, top
                   (names by
                   |weight per sd|), status, reason
     tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant,
