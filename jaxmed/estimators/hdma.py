@@ -12,6 +12,7 @@ from jaxmed.estimators.parts.debiased_effects import (
     debiased_details,
     debiased_effects,
     marginal_total,
+    shrinkage_alone,
 )
 from jaxmed.estimators.parts.debiased_lasso import (
     Family,
@@ -132,7 +133,11 @@ def _correct(
         mediators=mediators,
         selected=selected,
         status=st.combine(
-            legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION)
+            legs.status,
+            fit.status,
+            code,
+            st.when(~jnp.any(selected), st.EMPTY_SELECTION),
+            shrinkage_alone(legs, fit) if gaussian else st.OK,
         ),
         details=debiased_details(index, fit, marginal, direct, indirect),
         level=level,

@@ -14,6 +14,7 @@ from jaxmed.estimators.parts.debiased_effects import (
     beta_leg,
     debiased_details,
     debiased_effects,
+    shrinkage_alone,
 )
 from jaxmed.estimators.parts.debiased_lasso import (
     Debiased,
@@ -173,6 +174,7 @@ def _fit(
         direct = legs.total - indirect
     else:
         direct, indirect, variances = debiased_effects(legs, index, fit)
+        code = st.combine(code, shrinkage_alone(legs, fit))
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(

@@ -63,6 +63,16 @@ def debiased_effects(
     return direct, jnp.sum(alpha * b), variances
 
 
+def shrinkage_alone(legs: Legs, fit: Debiased) -> Array:
+    """ZERO_RESIDUAL where the residual is what the smallest penalty leaves of an exact fit.
+
+    The grid of the initial lasso ends at a thousandth of its largest penalty, which leaves some
+    1e-6 of the sum of squares. The errors are then those of the penalty, not of any noise.
+    """
+    whole = jnp.sum(legs.rows.weights * legs.outcome**2) / legs.rows.count
+    return st.when(fit.sigma**2 <= 1e-5 * whole, st.ZERO_RESIDUAL)
+
+
 def debiased_details(
     index: Array, fit: Debiased, marginal: Array, direct: Array, indirect: Array
 ) -> DebiasedDetails:
