@@ -219,7 +219,8 @@ def _one(method: FieldMethod, run: _Run) -> tuple[dict[str, Any], dict[str, np.n
     notes = [method.note] if run.bootstrap and method.note else []
     if method.log_odds(data) and fit.status != "LOG_ODDS":
         notes.insert(0, LOG_ODDS)
-    if row["gap"] and math.isfinite(row["gap"]) and fit.status not in ("NOT_ADDITIVE", "LOG_ODDS"):
+    gap = fit.estimate is not None and bool(row["gap"])
+    if gap and fit.status not in ("NOT_ADDITIVE", "LOG_ODDS"):
         notes.insert(0, st.MESSAGES[st.NOT_ADDITIVE])
     row |= {
         "scale": "log odds" if method.log_odds(data) else "outcome",

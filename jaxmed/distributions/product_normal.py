@@ -71,7 +71,8 @@ def product_normal_quantile(
     start = jnp.clip(mean + spread * target, low, high)
     ends = (-1.0 / odds - 1e-3, odds + 1e-3)
     at_low, at_high = (jnp.broadcast_to(end, shape) for end in ends)
-    found = jax.lax.fori_loop(0, STEPS, step, (low, high, at_low, at_high, start))[4]
+    state = (low, high, at_low, at_high, start)
+    found: Array = jax.lax.fori_loop(0, STEPS, step, state)[4]
     # With one factor exact the start is the quantile already.
     return jnp.where((sd_a == 0) | (sd_b == 0), mean + spread * target, found)
 
@@ -89,7 +90,9 @@ def product_normal_interval(
       sd_b: >= 0.
     """
     tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], mean_a.dtype)
-    lower, upper = product_normal_quantile(tails, mean_a, sd_a, mean_b, sd_b)
+    found: Array = product_normal_quantile(tails, mean_a, sd_a, mean_b, sd_b)
+    lower: Array = found[0]
+    upper: Array = found[1]
     width = upper > lower
     return jnp.where(width, lower, jnp.nan), jnp.where(width, upper, jnp.nan)
 
