@@ -51,6 +51,7 @@ SEPARATED = 44
 REFERENCE_STOPS = 45
 CONSTANT_OUTCOME = 49
 NONFINITE = 50
+OUT_OF_RANGE = 51
 
 MESSAGES: dict[int, str] = {
     OK: "ok",
@@ -99,6 +100,8 @@ MESSAGES: dict[int, str] = {
     REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
     CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: "
     "there is no effect to estimate",
+    OUT_OF_RANGE: "squares of the exposure or of the outcome leave the range of this precision: "
+    "multiply the column by a power of ten, or use float64",
     NONFINITE: "the data contain NaN or infinite values",
 }
 

@@ -10,6 +10,7 @@ import jax
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
+from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
@@ -27,6 +28,7 @@ from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
+from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -194,17 +196,25 @@ def mediate(
     folds, notes = _possible_folds(kept.data, folds)
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
-    result = fit(kept.data, methods=tuple(m for m in methods if m in CLOSED), level=level)
-    notes = [*dropped, *notes, *dependent_columns(kept.data, result)]
+    units = units_of(kept.data)
+    safe = rescaled(kept.data, units)
+    result = fit(safe, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    dependent = dependent_columns(kept.data.names, result.paths)
+    for sentence in dependent:
+        warnings.warn(sentence, stacklevel=2)
+    notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     say(f"{permutations} permutations, {folds}-fold cross-fitting")
-    unnamed = dataclasses.replace(kept.data, names=Names())  # names are static: new ones recompile
+    unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
     rows = rows_inference(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
     )
     composites = composites_of(result, unnamed, methods, method_key, say)
+    composites = {name: composite_in_units(found, units) for name, found in composites.items()}
+    result = fit_in_units(result, units)
+    law, rows = law_in_units(law, units), rows_in_units(rows, units)
     analysis = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
     return MediationResult(build_record(analysis, settings, source), result)
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import DataFacts, dropped_warning
+from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
@@ -113,6 +114,10 @@ def mediate_moments(
         kept, scales = standardise_moments(kept)
     say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")
     result = fit_moments(kept, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    dependent = dependent_columns(kept.names, result.paths)
+    for sentence in dependent:
+        warnings.warn(sentence, stacklevel=2)
+    dropped += dependent
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law_key, _, _ = jax.random.split(key, 3)  # the draws of `mediate` on the rows

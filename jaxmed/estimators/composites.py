@@ -16,6 +16,7 @@ from jaxmed.estimators.estimate import (
 )
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
 from jaxmed.estimators.parts.exact import without_width
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry import bisector, index, single_path
 from jaxmed.geometry.composite import CompositeMediator
@@ -48,6 +49,7 @@ def reg_exposure(*, route: str = "auto", level: float = 0.95) -> Estimator:
     return from_composite(single_path.regress_exposure, route=route, level=level)
 
 
+@in_safe_units
 def from_composite(composite: Composite, *, route: str = "auto", level: float = 0.95) -> Estimator:
     """An estimator from any function of the paths that returns a CompositeMediator.
 

@@ -10,6 +10,7 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.composites import composite_estimate, paths_and_mediators
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
 from jaxmed.geometry.paths import Paths
 from jaxmed.typing import Array, Estimator, Key, pytree
@@ -26,6 +27,7 @@ class WeightDetails:
     rule: object
 
 
+@in_safe_units
 def from_weights(rule: WeightRule, *, route: str = "auto", level: float = 0.95) -> Estimator:
     """An estimator that evaluates the weights of any rule on the same rows.
 

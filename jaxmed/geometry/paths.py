@@ -31,6 +31,8 @@ from jaxmed.typing import Array, Regime, pytree, static
 
 # The Gram route loses eps * cond(S) of relative accuracy; above this loss the QR route is taken.
 WORST_LOSS = {"float64": 1e-6, "float32": 1e-3}
+# Sums of squares below so many times the smallest normal number have lost digits.
+SMALLEST = 1024
 # What a Gram matrix says that the rows know better, as does a dependent mediator.
 UNSURE = (st.ILL_CONDITIONED, st.RANK_DEFICIENT, st.DEGENERATE_EXPOSURE, st.CONSTANT_OUTCOME)
 
@@ -236,6 +238,7 @@ def primal_paths(factor: JointFactor) -> Paths:
     weighted = _not_constant(factor.weight_square, factor.weight)
     status = st.combine(
         factor.status,
+        st.when(rank == 0, st.CONSTANT_MEDIATOR),
         st.when(weighted, st.WEIGHTED),
         st.when(
             (condition * rounding(upper.dtype) > loss) & (factor.route == "gram"),
@@ -380,7 +383,11 @@ def _assemble(
     cosine = jnp.where(null, 0.0, (plus - minus) * (plus + minus) / 4)
     sine = jnp.where(null, 1.0, plus * minus / 2)
     # An outcome fitted exactly has no path that a test could call null.
-    status = st.combine(status, st.when(null & ~exact, st.NULL_PATH))
+    least = SMALLEST * float(jnp.finfo(a.dtype).tiny)
+    lost = has_total & (jnp.minimum(outcome_ss, tau) < least)
+    status = st.combine(
+        status, st.when(null & ~exact, st.NULL_PATH), st.when(lost, st.OUT_OF_RANGE)
+    )
     fatal = st.is_fatal(status)
 
     def valid(x: Array) -> Array:

@@ -9,7 +9,12 @@ import numpy as np
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
-from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
+from jaxmed.inference.residual import (
+    HasQuadratics,
+    cotangent_variance,
+    null_path,
+    residual_variance,
+)
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree
 
@@ -90,13 +95,13 @@ def corrected_cosine_test(paths: HasQuadratics) -> CosineTest:
 
 
 def _student(q: PathQuadratics, variance: Array, df: Array, code: Array) -> CosineTest:
-    null = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    null = null_path(q)
     too_few = q.dimension < 2
     code = status.combine(
         code, status.when(null, status.NULL_PATH), status.when(too_few, status.NOT_APPLICABLE)
     )
-    # A null path has a test (p = 1) even where a zero residual leaves no variance.
-    exists = ~status.is_fatal(code) & (null | ~jnp.isnan(variance))
+    zero = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    exists = ~status.is_fatal(code) & (null | (~zero & ~jnp.isnan(variance)))
     limit = jnp.where(q.cosine < 0, -jnp.inf, jnp.inf)
     cotangent = jnp.where(q.sine == 0, limit, divide(q.cosine, q.sine))
     statistic = cotangent * jnp.sqrt(jnp.maximum(df, 0) / variance)

@@ -9,7 +9,7 @@ from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array
 
-__all__ = ["HasQuadratics", "cotangent_variance", "residual_variance"]
+__all__ = ["HasQuadratics", "cotangent_variance", "null_path", "residual_variance"]
 
 
 class HasQuadratics(Protocol):
@@ -40,6 +40,16 @@ def residual_variance(quadratics: PathQuadratics) -> tuple[Array, Array]:
     )
     usable = ~missing & ~zero & ~status.is_fatal(q.status)
     return jnp.where(usable, q.residual_variance, jnp.nan), code
+
+
+def null_path(quadratics: PathQuadratics) -> Array:
+    """True where a path is exactly zero and a test of it has statistic 0 and p-value 1.
+
+    Not where exposure and covariates fit the outcome exactly: no error is left to test against.
+    """
+    q = quadratics
+    zero = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    return zero & (q.status != status.ZERO_RESIDUAL)
 
 
 def cotangent_variance(quadratics: PathQuadratics, variance: Array) -> Array:

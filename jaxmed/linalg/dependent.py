@@ -1,9 +1,9 @@
 """Triangular factors that leave out columns which depend linearly on earlier ones.
 
 The plain factorisation comes first, and its result is returned untouched wherever no pivot is at
-the level of rounding. Only where one is, the columns are eliminated once more in order: a
-`while_loop` that runs at most once, so that a batch without dependent columns pays nothing and
-in a mixed one the others keep every bit.
+the level of rounding. Only where one is, the columns are taken once more: a `while_loop` that
+otherwise does not run, so that a batch without dependent columns pays nothing and in a mixed one
+the others keep every bit.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.linalg.products import matmul
-from jaxmed.linalg.safe import divide
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
 from jaxmed.typing import Array
 
 __all__ = ["column_factor", "gram_factor", "null_free"]
-
-BLOCK = 64  # columns eliminated one by one between products of matrices
 
 
 @jax.custom_jvp
@@ -43,7 +40,7 @@ def gram_factor(gram: Array, limit: Array) -> tuple[Array, Array, Array]:
     fine = jnp.all(jnp.diagonal(plain) ** 2 > jnp.maximum(bounds, 0))  # False for NaN
     everything = jnp.ones(gram.shape[0], bool)
     start = (fine, plain, everything, jnp.zeros((), gram.dtype))
-    return _where_needed(start, lambda: _eliminated(gram, bounds))
+    return _until_fine(lambda _: (jnp.ones((), bool), *_eliminated(gram, bounds)), start)
 
 
 @gram_factor.defjvp
@@ -64,15 +61,26 @@ def column_factor(triangle: Array, limit: Array) -> tuple[Array, Array]:
       (upper, kept) as from `gram_factor`; its error grows with the condition of the columns and
       not with its square.
     """
+    triangle = jnp.asarray(triangle)
     bounds = jnp.broadcast_to(limit, triangle.shape[:1])
-    fine = jnp.all(jnp.diagonal(triangle) > bounds)
-    everything = jnp.ones(triangle.shape[0], bool)
-    return _where_needed((fine, triangle, everything), lambda: _orthogonalised(triangle, bounds))
+    found = jnp.diagonal(triangle) > bounds
+
+    def again(state: tuple) -> tuple:
+        # Dependent columns behind all others: the direction that rounding gave them is gone.
+        kept = state[2]
+        order = jnp.argsort(~kept, stable=True)
+        upper = jnp.linalg.qr(triangle[:, order], mode="r")
+        upper = jnp.where(jnp.diagonal(upper) < 0, -1, 1)[:, None].astype(upper.dtype) * upper
+        upper = _finished(jnp.zeros_like(upper).at[order[:, None], order].set(upper), kept)
+        left = kept & (jnp.diagonal(upper) > bounds)
+        return jnp.all(left == kept), upper, left
+
+    return _until_fine(again, (jnp.all(found), triangle, found))
 
 
 @column_factor.defjvp
 def _column_factor_jvp(primals: tuple, tangents: tuple) -> tuple:
-    triangle, change = primals[0], tangents[0]
+    triangle, change = jnp.asarray(primals[0]), tangents[0]
     upper, kept = column_factor(*primals)
     half = matmul(triangle.T, change)
     moved = jnp.where(jnp.all(kept), change, _tangent(upper, kept, half + half.T))
@@ -90,101 +98,43 @@ def null_free(upper: Array, kept: Array) -> Array:
       all are kept.
     Source: one basis vector a dependent column j: itself less its coefficients on the kept ones.
     """
+    upper, kept = jax.lax.stop_gradient((upper, kept))
     identity = jnp.eye(upper.shape[0], dtype=upper.dtype)
 
-    def project() -> tuple[Array]:
-        lost = ~kept
-        above = jnp.where(lost[None, :], upper - identity, 0)
+    def project(_: tuple) -> tuple:
         own = jnp.where(kept[None, :], upper, identity)
-        null = jnp.where(lost[None, :], identity - solve_upper(own, above), 0)
-        both = lost[:, None] & lost[None, :]
-        lower = jnp.linalg.cholesky(jnp.where(both, matmul(null.T, null), identity))
-        half = jax.scipy.linalg.solve_triangular(lower, null.T, lower=True)
-        return (identity - matmul(half.T, half),)
+        null = identity - solve_upper(own, upper - identity)
+        # Those of dependent columns first, as a basis of their span.
+        order = jnp.argsort(kept, stable=True)
+        basis, _ = jnp.linalg.qr(null[:, order])
+        basis = jnp.where(~kept[order], basis, 0)
+        return jnp.ones((), bool), identity - matmul(basis, basis.T)
 
-    fixed = jax.lax.stop_gradient((upper, kept))
-    upper, kept = fixed
-    return _where_needed((jnp.all(kept), identity), project)[0]
+    return _until_fine(project, (jnp.all(kept), identity))[0]
 
 
-def _where_needed(start: tuple, other: Callable[[], tuple]) -> tuple:
-    """`start[1:]` where `start[0]` holds, `other()` elsewhere; nothing is paid where it holds."""
-
-    def once(_: tuple) -> tuple:
-        return (jnp.ones((), bool), *other())
-
-    return jax.lax.while_loop(lambda state: ~state[0], once, start)[1:]
+def _until_fine(again: Callable[[tuple], tuple], start: tuple) -> tuple:
+    """`start[1:]` where `start[0]` holds; elsewhere `again` until it does."""
+    return jax.lax.while_loop(lambda state: ~state[0], again, start)[1:]
 
 
 def _eliminated(gram: Array, limit: Array) -> tuple[Array, Array, Array]:
-    """Cholesky by blocks of rows; a row whose pivot is not above the limit is left at zero."""
+    """Cholesky row by row; a row whose pivot is not above its limit stays zero."""
     d = gram.shape[0]
-    size = min(BLOCK, d)
-    blocks = -(-d // size)
-    more = blocks * size - d
-    padded = jnp.pad(gram, (0, more))
-    bounds = jnp.pad(limit, (0, more))
-    place = jnp.arange(size)
+    place = jnp.arange(d)
 
-    def block(b: Array, state: tuple) -> tuple:
+    def row(j: Array, state: tuple) -> tuple:
         upper, kept, least = state
-        first = b * size
-        before = jax.lax.dynamic_slice(upper, (0, first), (d + more, size))
-        panel = jax.lax.dynamic_slice(padded, (first, 0), (size, d + more))
-        panel = panel - matmul(before.T, upper)
+        line = gram[j] - matmul(upper[:, j][None, :], upper)[0]
+        pivot = line[j]
+        keep = pivot > limit[j]
+        usable = keep & (pivot > 0)
+        line = jnp.where(usable & (place >= j), line / jnp.sqrt(jnp.where(usable, pivot, 1)), 0)
+        return upper.at[j].set(line), kept.at[j].set(keep), jnp.minimum(least, pivot)
 
-        def row(i: Array, inner: tuple) -> tuple:
-            panel, kept, least = inner
-            line = panel[i]
-            pivot = line[first + i]
-            keep = pivot > bounds[first + i]
-            root = jnp.sqrt(jnp.where(keep & (pivot > 0), pivot, 1))
-            line = jnp.where(keep & (pivot > 0), line / root, 0)
-            own = jax.lax.dynamic_slice(line, (first,), (size,))
-            panel = panel - jnp.where(place > i, own, 0)[:, None] * line
-            panel = panel.at[i].set(line)
-            return panel, kept.at[first + i].set(keep), jnp.minimum(least, pivot)
-
-        panel, kept, least = jax.lax.fori_loop(0, size, row, (panel, kept, least))
-        return jax.lax.dynamic_update_slice(upper, panel, (first, 0)), kept, least
-
-    start = (jnp.zeros_like(padded), jnp.zeros(d + more, bool), jnp.zeros((), gram.dtype))
-    upper, kept, least = jax.lax.fori_loop(0, blocks, block, start)
-    return _finished(upper[:d, :d], kept[:d]), kept[:d], least
-
-
-def _orthogonalised(triangle: Array, limit: Array) -> tuple[Array, Array]:
-    """Gram-Schmidt by blocks, every column twice; a column within the limit adds no direction."""
-    d = triangle.shape[0]
-    size = min(BLOCK, d)
-    blocks = -(-d // size)
-    more = blocks * size - d
-    columns = jnp.pad(triangle, ((0, 0), (0, more)))
-    bounds = jnp.pad(limit, (0, more))
-
-    def block(b: Array, state: tuple) -> tuple:
-        basis, kept = state
-        first = b * size
-        own = jax.lax.dynamic_slice(columns, (0, first), (d, size))
-        for _ in range(2):
-            own = own - matmul(basis, matmul(basis.T, own))
-
-        def column(i: Array, inner: tuple) -> tuple:
-            part, kept = inner
-            left = own[:, i]
-            for _ in range(2):
-                left = left - matmul(part, matmul(part.T, left[:, None]))[:, 0]
-            length = jnp.sqrt(jnp.sum(left * left))
-            keep = length > bounds[first + i]
-            left = jnp.where(keep, divide(left, length), 0)
-            return part.at[:, i].set(left), kept.at[first + i].set(keep)
-
-        part, kept = jax.lax.fori_loop(0, size, column, (jnp.zeros_like(own), kept))
-        return jax.lax.dynamic_update_slice(basis, part, (0, first)), kept
-
-    start = (jnp.zeros_like(columns), jnp.zeros(d + more, bool))
-    basis, kept = jax.lax.fori_loop(0, blocks, block, start)
-    return _finished(matmul(basis.T, triangle)[:d], kept[:d]), kept[:d]
+    start = (jnp.zeros_like(gram), jnp.zeros(d, bool), jnp.zeros((), gram.dtype))
+    upper, kept, least = jax.lax.fori_loop(0, d, row, start)
+    return _finished(upper, kept), kept, least
 
 
 def _finished(rows: Array, kept: Array) -> Array:

@@ -1,0 +1,65 @@
+"""Results of an analysis in the units of the data, computed in units that are safe to square."""
+
+import dataclasses
+from typing import Any
+
+from jaxmed.analysis.fit import Fit
+from jaxmed.analysis.rows_inference import RowsInference
+from jaxmed.estimators.parts.units import (
+    Units,
+    composite_in_units,
+    interval_in_units,
+    mediators_in_units,
+)
+from jaxmed.estimators.regression import LinearEffect
+from jaxmed.inference.cross_fit import CrossFit
+from jaxmed.inference.intervals import IndirectInterval
+
+__all__ = ["fit_in_units", "law_in_units", "rows_in_units"]
+
+
+def fit_in_units(found: Fit, units: Units) -> Fit:
+    """A fit's effects in the data's units; its paths stay as they were computed."""
+    return dataclasses.replace(
+        found,
+        composites={
+            name: composite_in_units(composite, units)
+            for name, composite in found.composites.items()
+        },
+        mediators=mediators_in_units(found.mediators, units),
+        total=_linear(found.total, units),
+        direct=_linear(found.direct, units),
+    )
+
+
+def law_in_units(law: dict[str, IndirectInterval], units: Units) -> dict[str, IndirectInterval]:
+    """Debiased effects and their intervals in the data's units."""
+    return {part: _scaled(found, units, ("estimate", "naive")) for part, found in law.items()}
+
+
+def rows_in_units(rows: RowsInference, units: Units) -> RowsInference:
+    """Cross-fitted effects in the data's units; tests have none."""
+    crossed = {
+        name: None if (found := getattr(rows, name)) is None else _cross_fit(found, units)
+        for name in ("cross_fit", "cross_fit_suppression")
+    }
+    return dataclasses.replace(rows, **crossed)
+
+
+def _scaled(found: Any, units: Units, names: tuple[str, ...]) -> Any:
+    """Numbers, standard error and interval times the unit of an effect."""
+    changed = {name: getattr(found, name) * units.effect for name in (*names, "standard_error")}
+    interval = interval_in_units(found.interval, units.effect)
+    return dataclasses.replace(found, **changed, interval=interval)
+
+
+def _linear(effect: LinearEffect, units: Units) -> LinearEffect:
+    return _scaled(effect, units, ("estimate",))
+
+
+def _cross_fit(found: CrossFit, units: Units) -> CrossFit:
+    return dataclasses.replace(
+        _scaled(found, units, ("indirect",)),
+        fold_exposure_effect=found.fold_exposure_effect / units.exposure,
+        fold_outcome_effect=found.fold_outcome_effect * units.outcome,
+    )

@@ -1,0 +1,145 @@
+"""Exposure and outcome in units in which no square leaves the range of the precision.
+
+Sums of squares of an outcome of size 1e-155 (1e-20 in float32) are zero: its path would be null
+and its effect 0. Columns outside a wide safe range are divided by a power of two, which is exact,
+and results multiplied by it; within that range every number keeps its last bit.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects
+from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.statistics.cross_moments import is_host
+from jaxmed.typing import Array, Estimator, Interval, Key, pytree
+
+__all__ = [
+    "Units",
+    "composite_in_units",
+    "effects_in_units",
+    "in_safe_units",
+    "interval_in_units",
+    "mediators_in_units",
+    "rescaled",
+    "units_of",
+]
+
+# Exponents of two: products of squares of both columns, summed over rows, stay in range.
+SAFE = {"float64": 240, "float32": 24}
+
+
+@pytree
+class Units:
+    """What exposure and outcome were divided by: powers of two, 1 within the safe range."""
+
+    exposure: Array  # []
+    outcome: Array  # []
+
+    @property
+    def effect(self) -> Array:
+        """Outcome per exposure."""
+        return self.outcome / self.exposure
+
+
+def units_of(data: MediationData) -> Units:
+    """The units of one data set; NumPy for host arrays."""
+    xp: Any = np if is_host(data) else jnp
+
+    def unit(column: Any) -> Any:
+        column = xp.asarray(column)
+        largest = xp.max(xp.abs(column))
+        known = (largest > 0) & xp.isfinite(largest)
+        _, exponent = xp.frexp(xp.where(known, largest, xp.ones_like(largest)))
+        outside = known & (xp.abs(exponent) > SAFE[np.dtype(column.dtype).name])
+        one = xp.ones((), column.dtype)
+        return xp.where(outside, xp.ldexp(one, exponent), one).astype(column.dtype)
+
+    return Units(unit(data.exposure), unit(data.outcome))
+
+
+def rescaled(data: MediationData, units: Units) -> MediationData:
+    """The data in these units."""
+    return dataclasses.replace(
+        data, exposure=data.exposure / units.exposure, outcome=data.outcome / units.outcome
+    )
+
+
+def interval_in_units(interval: Interval, unit: Array) -> Interval:
+    """Limits times a unit."""
+    return dataclasses.replace(interval, lower=interval.lower * unit, upper=interval.upper * unit)
+
+
+def effects_in_units(effects: Effects, unit: Array) -> Effects:
+    """Three numbers or intervals times a unit."""
+
+    def times(value: Any) -> Any:
+        if isinstance(value, Interval):
+            return interval_in_units(value, unit)
+        return value * unit
+
+    return Effects(*(times(getattr(effects, part)) for part in ("direct", "indirect", "total")))
+
+
+def mediators_in_units(table: MediatorEffects, units: Units) -> MediatorEffects:
+    """The table of mediators per unit of exposure and in units of the outcome."""
+    factors = {
+        "alpha": 1 / units.exposure,
+        "alpha_se": 1 / units.exposure,
+        "beta": units.outcome,
+        "beta_se": units.outcome,
+    } | dict.fromkeys(("indirect", "indirect_se", "lower", "upper"), units.effect)
+    changed = {name: getattr(table, name) * factor for name, factor in factors.items()}
+    return dataclasses.replace(table, **changed)
+
+
+def composite_in_units(composite: CompositeMediator, units: Units) -> CompositeMediator:
+    """A composite's effects per unit of exposure and in units of the outcome."""
+    factors = {"exposure_effect": 1 / units.exposure, "outcome_effect": units.outcome}
+    factors |= dict.fromkeys(("indirect", "direct", "total"), units.effect)
+    changed = {name: getattr(composite, name) * factor for name, factor in factors.items()}
+    return dataclasses.replace(composite, **changed)
+
+
+def in_safe_units(factory: Callable[..., Estimator]) -> Callable[..., Estimator]:
+    """A factory whose estimators answer in the data's units from data in safe ones.
+
+    `details` follow where they are a composite or hold one; other details of a method are in the
+    units of the computation, which differ from the data's outside the safe range only.
+    """
+
+    @functools.wraps(factory)
+    def make(*args: Any, **kwargs: Any) -> Estimator:
+        estimator = factory(*args, **kwargs)
+
+        def estimate(key: Key | None, data: MediationData) -> Estimate:
+            units = units_of(data)
+            if is_host(data) and units.exposure == 1 and units.outcome == 1:
+                return estimator(key, data)
+            return _in_units(estimator(key, rescaled(data, units)), units)
+
+        return estimate
+
+    return make
+
+
+def _in_units(found: Estimate, units: Units) -> Estimate:
+    details = found.details
+    if isinstance(details, CompositeMediator):
+        details = composite_in_units(details, units)
+    elif isinstance(getattr(details, "composite", None), CompositeMediator):
+        moved = composite_in_units(details.composite, units)
+        details = dataclasses.replace(details, composite=moved)
+    return dataclasses.replace(
+        found,
+        effects=effects_in_units(found.effects, units.effect),
+        standard_errors=effects_in_units(found.standard_errors, units.effect),
+        intervals=effects_in_units(found.intervals, units.effect),
+        mediators=mediators_in_units(found.mediators, units),
+        details=details,
+    )
