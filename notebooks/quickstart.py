@@ -215,7 +215,7 @@ dual.plot_weights()
 # ## 5. Does a learned composite hold on new rows?
 #
 # The cross-fitted effect learns the MaxIE weights of either sign on four fifths of the rows and measures their indirect effect on the last fifth, five
-# times. It is an honest estimate of a *different* quantity, the effect of composites learned from fewer rows, and in the dual
+# times, and takes the median over ten such splits of the rows. It is an honest estimate of a *different* quantity, the effect of composites learned from fewer rows, and in the dual
 # it is the only effect through the mediators that has an interval.
 
 # %%

@@ -13,6 +13,7 @@ from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.plain import plain
 from jaxmed.analysis.proportion import share_of_total
+from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
 from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
@@ -30,7 +31,8 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
     host = {f: jax.tree.map(np.asarray, getattr(analysis, f)) for f in ARRAYS}
     # One by one: as a pytree the dict would come back sorted by method, not as asked for.
     host["composites"] = {
-        name: jax.tree.map(np.asarray, composite) for name, composite in analysis.composites.items()
+        name: jax.tree.map(np.asarray, composite)
+        for name, composite in existing_composites(analysis).items()
     }
     analysis = dataclasses.replace(analysis, **host)
     mediators = mediator_table(analysis)
@@ -91,7 +93,7 @@ def _paths(fit: Fit) -> dict[str, Any]:
             "concordant": concordant,
             "suppression": suppression,
         },
-    } | status_fields(int(paths.status))
+    } | status_fields(int(paths.status), paths.notes)
 
 
 def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
@@ -102,14 +104,18 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
     code = int(fit.paths.status)
     entries = []
     for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
-        missing = quantity == "direct_effect" and (dual or no_residual)
-        exact = st.ZERO_RESIDUAL if effect.standard_error == 0 else st.OK
+        own = code
+        if quantity == "direct_effect":
+            own = max(code, st.NOT_IN_DUAL) if dual or no_residual else code
+        elif math.isfinite(effect.estimate) and code >= st.FIRST_FATAL:
+            own = st.OK  # the trouble is the mediators'
+        if effect.standard_error == 0:
+            own = max(own, st.ZERO_RESIDUAL)
         entries.append(
             _effect(
-                quantity, unit, level, effect.estimate, effect.standard_error,
-                effect.interval, max(code, st.NOT_IN_DUAL if missing else exact),
+                quantity, unit, level, effect.estimate, effect.standard_error, effect.interval, own
             )
-        )  # fmt: skip
+        )
     for part, quantity in (
         ("total", "total_indirect"),
         ("concordant", "concordant"),
@@ -119,7 +125,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         entries.append(
             _effect(
                 quantity, unit, level, law.estimate, law.standard_error, law.interval,
-                int(law.status), naive=law.naive,
+                int(law.status), naive=law.naive, notes=law.notes,
             )
         )  # fmt: skip
     for quantity, cross in (
@@ -132,8 +138,15 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
                     quantity, unit, level, cross.indirect, cross.standard_error,
                     cross.interval, int(cross.status),
                 )
+                | {
+                    "splits": cross.splits,
+                    "splits_used": cross.splits_used,
+                    "split_sd": cross.spread,
+                    "split_lower": cross.lowest,
+                    "split_upper": cross.highest,
+                }
             )  # fmt: skip
-    return entries
+    return [single_effect(entry) for entry in entries] if is_single(fit) else entries
 
 
 def _effect(
@@ -145,6 +158,7 @@ def _effect(
     interval: Any,
     code: int,
     naive: Any = math.nan,
+    notes: Any = st.NO_NOTES,
 ) -> dict[str, Any]:
     name, estimand = EFFECTS[quantity]
     return {
@@ -159,7 +173,7 @@ def _effect(
         "level": level,
         "interval": interval.method,
         "unit": unit,
-    } | status_fields(code)
+    } | status_fields(code, notes)
 
 
 def _composite(
@@ -192,7 +206,7 @@ def _composite(
         "exposure_correlation": composite.exposure_correlation,
         "outcome_correlation": composite.outcome_correlation,
         "top": top,
-    } | status_fields(int(composite.status))
+    } | status_fields(int(composite.status), composite.notes)
 
 
 def _tests(analysis: Analysis) -> list[dict[str, Any]]:
@@ -241,7 +255,7 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             _test("permutation", test.cosine, math.nan, test.p_value, code=int(test.status))
             | {"count": test.count}
         )
-    return entries
+    return [single_test(entry) for entry in entries] if is_single(fit) else entries
 
 
 def _test(

@@ -16,6 +16,7 @@ from jaxmed.analysis.least_squares import (
 from jaxmed.data.covariate_basis import CovariateBasis, basis_within
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.reports.format import interval, number
+from jaxmed.status import Note
 
 __all__ = ["design_block", "matters_sentences"]
 
@@ -68,6 +69,7 @@ def design_block(
         "sentence": chosen.sentence(),
         "linear": None,
         "matters": None,
+        "notes": [],
     }
     if not compared:
         return block
@@ -79,7 +81,9 @@ def design_block(
             **(entries := plain.to_dict(level, equal_variances=equal_variances)),
             "sentence": _linear_sentence(entries),
         }
-    block["matters"] = _matters(design, data, level, sums)
+    block["matters"] = found = _matters(design, data, level, sums)
+    if found and found["moved"]:
+        block["notes"] = [Note.BASIS_MATTERS.name]
     return block
 
 

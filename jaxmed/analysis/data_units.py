@@ -18,6 +18,9 @@ from jaxmed.inference.intervals import IndirectInterval
 __all__ = ["fit_in_units", "law_in_units", "rows_in_units"]
 
 
+CROSS_FITTED = ("indirect", "split_estimates", "split_errors", "spread", "lowest", "highest")
+
+
 def fit_in_units(found: Fit, units: Units) -> Fit:
     """A fit's effects in the data's units; its paths stay as they were computed."""
     return dataclasses.replace(
@@ -59,7 +62,7 @@ def _linear(effect: LinearEffect, units: Units) -> LinearEffect:
 
 def _cross_fit(found: CrossFit, units: Units) -> CrossFit:
     return dataclasses.replace(
-        _scaled(found, units, ("indirect",)),
+        _scaled(found, units, CROSS_FITTED),
         fold_exposure_effect=found.fold_exposure_effect / units.exposure,
         fold_outcome_effect=found.fold_outcome_effect * units.outcome,
     )

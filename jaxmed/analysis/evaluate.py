@@ -246,7 +246,8 @@ def _judge(
     }
     row["group_means"] = groups if usable else [nan] * GROUPS
     row["selected"] = int(np.count_nonzero(weights))
-    return row | status_fields(max(code, int(values["status"]) if usable else st.EMPTY_SELECTION))
+    ended = status_fields(max(code, int(values["status"]) if usable else st.EMPTY_SELECTION))
+    return row | {name: ended[name] for name in ("status", "reason")}  # a flat table
 
 
 def _prediction(data: MediationData, score: np.ndarray, slope: float) -> tuple[float, list[float]]:

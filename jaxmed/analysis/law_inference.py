@@ -5,7 +5,8 @@ import numpy as np
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
-from jaxmed.inference.intervals import IndirectInterval, indirect_intervals, naive_indirect
+from jaxmed.inference.debiased import bootstrap_estimates, naive_indirect
+from jaxmed.inference.intervals import IndirectInterval, law_interval, single_interval
 from jaxmed.status import NOT_IN_DUAL
 from jaxmed.typing import Array, Interval, Key
 
@@ -17,10 +18,14 @@ def law_inference(
 ) -> dict[str, IndirectInterval]:
     """Intervals of the total indirect effect and its two parts; NaN with NOT_IN_DUAL in the dual.
 
-    The program depends on no dimension of the data and is compiled once per process.
+    As `indirect_intervals`, whose choice between a single mediator and several is made here, where
+    the dimension is known: each has a program of its own, which depends on no dimension of the
+    data and is compiled once per process.
     """
     if paths.regime == "dual":
         return _missing(paths.quadratics, level)
+    if int(paths.quadratics.dimension) == 1:
+        return _single_program(paths.quadratics, level)
     return _program(key, paths.quadratics, level, replicates)
 
 
@@ -40,8 +45,14 @@ def _naive(quadratics: PathQuadratics) -> dict[str, Array]:
 def _law_inference(
     key: Key, quadratics: PathQuadratics, level: float, replicates: int
 ) -> dict[str, IndirectInterval]:
-    return indirect_intervals(key, quadratics, level=level, replicates=replicates)
+    draws = bootstrap_estimates(key, quadratics, replicates)
+    return {part: law_interval(quadratics, draws, level=level, part=part) for part in PARTS}
+
+
+def _single(quadratics: PathQuadratics, level: float) -> dict[str, IndirectInterval]:
+    return {part: single_interval(quadratics, level=level, part=part) for part in PARTS}
 
 
 _program = quick_jit(_law_inference, ("level", "replicates"))
+_single_program = quick_jit(_single, ("level",))
 _naive_program = quick_jit(_naive)

@@ -23,6 +23,7 @@ from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_inference
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.analysis.single import is_single
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
@@ -49,6 +50,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     assume: Assume | None = None,
     progress: Progress | None = None,
@@ -93,6 +95,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     source: DataReport | None = None,
     progress: Progress | None = None,
@@ -109,6 +112,7 @@ def mediate(
     standardise_mediators: bool = True,
     permutations: int = 999,
     folds: int = 5,
+    splits: int = 10,
     replicates: int = 4000,
     assume: Assume | None = None,
     source: DataReport | None = None,
@@ -137,6 +141,7 @@ def mediate(
       permutations: of the exposure; 0 for none.
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
+      splits: of the rows into these folds; the cross-fitted effect is the median over them.
       replicates: of the exact-law bootstrap.
       assume: of "effects" alone: "unknown" (the default), "sparse" or "dense".
       source: what happened between the file and the data, for the report.
@@ -156,7 +161,7 @@ def mediate(
             lambda part, report: again(
                 part, method, key=key, level=level, basis=basis,
                 standardise_mediators=standardise_mediators, permutations=permutations,
-                folds=folds, replicates=replicates, assume=assume, source=report,
+                folds=folds, splits=splits, replicates=replicates, assume=assume, source=report,
                 progress=progress,
             ),
             basis=basis,
@@ -181,7 +186,7 @@ def mediate(
     seed, key = parse_key(key)
     settings = Settings(
         methods, basis_name(basis), level, standardise_mediators, seed, permutations, folds,
-        replicates,
+        replicates, splits,
     )  # fmt: skip
     say = progress or (lambda sentence: None)
     say("checking and standardising mediators")
@@ -193,12 +198,13 @@ def mediate(
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
     dropped = [*design.chosen.warnings, *dropped]
-    folds, notes = _possible_folds(kept.data, folds)
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     units = units_of(kept.data)
     safe = rescaled(kept.data, units)
     result = fit(safe, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    # Nothing is learned of a single mediator: its effect on other rows is the same effect.
+    folds, notes = (0, []) if is_single(result) else _possible_folds(kept.data, folds)
     dependent = dependent_columns(kept.data.names, result.paths)
     for sentence in dependent:
         warnings.warn(sentence, stacklevel=2)
@@ -206,11 +212,12 @@ def mediate(
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
-    say(f"{permutations} permutations, {folds}-fold cross-fitting")
+    say(f"{permutations} permutations, {folds}-fold cross-fitting of {splits} splits")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
     rows = rows_inference(
-        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, level=level
-    )
+        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
+        level=level,
+    )  # fmt: skip
     composites = composites_of(result, unnamed, methods, method_key, say)
     composites = {name: composite_in_units(found, units) for name, found in composites.items()}
     result = fit_in_units(result, units)

@@ -85,6 +85,7 @@ class MethodFit:
     seconds: float  # of one fit whose program is compiled; NaN where not timed
     status: str
     reason: str
+    notes: list[str] = dataclasses.field(default_factory=list)  # names
 
 
 def prepared(data: MediationData, basis: Basis, *, standardised: bool) -> Prepared:

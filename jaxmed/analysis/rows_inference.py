@@ -29,7 +29,7 @@ class RowsInference:
     cross_fit_suppression: CrossFit | None
 
 
-@functools.partial(quick_jit, static_argnames=("permutations", "folds", "level"))
+@functools.partial(quick_jit, static_argnames=("permutations", "folds", "splits", "level"))
 def rows_inference(
     key: Key,
     data: MediationData,
@@ -37,6 +37,7 @@ def rows_inference(
     *,
     permutations: int,
     folds: int,
+    splits: int,
     level: float,
 ) -> RowsInference:
     """The three in one program.
@@ -47,6 +48,7 @@ def rows_inference(
       paths: of the same rows.
       permutations: 0 for none.
       folds: 0 for no cross-fitting.
+      splits: of the rows into folds.
       level: of the cross-fitted interval.
     """
     permutation_key, fold_key = jax.random.split(key)
@@ -55,9 +57,10 @@ def rows_inference(
         # Under jit "auto" could not leave the Gram route: the folds take the one of all rows.
         crossed = list(
             cross_fitted_effects(
-                fold_key, data, BOTH_SIGNS, folds=folds, route=paths.route, level=level
+                fold_key, data, BOTH_SIGNS, folds=folds, splits=splits, route=paths.route,
+                level=level,
             )
-        )
+        )  # fmt: skip
     return RowsInference(
         exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations

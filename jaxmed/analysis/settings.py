@@ -27,11 +27,13 @@ class Settings:
     permutations: int
     folds: int
     replicates: int
+    splits: int = 0  # of the rows into folds; a reading in blocks has neither
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_level(self.level)
-        for name, least in (("permutations", 0), ("folds", 0), ("replicates", 100)):
+        ranges = {"permutations": 0, "folds": 0, "replicates": 100, "splits": min(self.folds, 1)}
+        for name, least in ranges.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
             check_fits(name, getattr(self, name), BYTES_A_DRAW)

@@ -1,6 +1,9 @@
 """Sentences that go with every number: what it estimates or tests, in which units, and when."""
 
-from jaxmed.status import MESSAGES, NAMES
+from typing import Any
+
+from jaxmed.status import NAMES, NO_NOTES, describe, notes_of
+from jaxmed.typing import ArrayLike
 
 # quantity -> (label, estimand)
 EFFECTS = {
@@ -85,6 +88,15 @@ METHOD_LABELS = {
 }
 
 
-def status_fields(code: int) -> dict[str, str]:
-    """Name and sentence of one status code; no sentence for OK."""
-    return {"status": NAMES[code], "reason": "" if code == 0 else MESSAGES[code]}
+def status_fields(code: int, notes: ArrayLike = NO_NOTES) -> dict[str, Any]:
+    """What a record says of one status and its notes (concrete): names, and sentences in words.
+
+    Returns:
+      status: name of the code; notes: names of the notes; reason: the sentences of both, trouble
+      first, empty for OK without notes.
+    """
+    return {
+        "status": NAMES[code],
+        "notes": [str(note.name) for note in notes_of(notes)],
+        "reason": "; ".join(describe(code, notes)),
+    }

@@ -78,6 +78,7 @@ def add_commands(commands: Any) -> None:
     stream_arguments(run)
     run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
+    run.add_argument("--splits", type=count, default=10, help="of the rows into folds (default 10)")
     run.add_argument("--replicates", type=count, default=4000, help="of the exact-law bootstrap")
     run.add_argument("--no-figures", action="store_true", help="tables only")
     run.set_defaults(run=_mediate)
@@ -164,6 +165,7 @@ def _analysed(
         standardise_mediators=options.standardise,
         permutations=options.permutations,
         folds=options.folds,
+        splits=options.splits,
         replicates=options.replicates,
         source=source,
         progress=say,

@@ -16,6 +16,7 @@ from jaxmed.inference.residual import (
     residual_variance,
 )
 from jaxmed.linalg.safe import divide
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 __all__ = ["CosineTest", "TooFewDimensionsError", "corrected_cosine_test", "cosine_test"]
@@ -36,7 +37,7 @@ class CosineTest:
     p_concordant: Array  # one-sided, against a positive cosine
     p_suppression: Array  # one-sided, against a negative cosine
     status: Array  # int32
-    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def cosine_test(paths: HasQuadratics, *, df: Literal["exact", "printed"] = "exact") -> CosineTest:
@@ -118,6 +119,7 @@ def _student(q: PathQuadratics, variance: Array, df: Array, code: Array) -> Cosi
         p_concordant=finish(p_concordant, 1.0),
         p_suppression=finish(p_suppression, 1.0),
         status=code,
+        notes=q.notes,
     )
 
 

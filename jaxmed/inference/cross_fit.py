@@ -1,6 +1,6 @@
 """Effect of a learned composite on rows that did not learn it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,33 +9,40 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.composite import CompositeMediator
-from jaxmed.geometry.paths import Paths, dual_paths, primal, regime_of
+from jaxmed.geometry.paths import primal
+from jaxmed.inference.fold_learning import Composite, learner
+from jaxmed.inference.fold_rows import fold_rows, take
+from jaxmed.inference.row_order import canonical_order
 from jaxmed.inference.rows import weighted_first
-from jaxmed.linalg.products import matmul
-from jaxmed.linalg.safe import divide, norm, sqrt
-from jaxmed.statistics.dual_stats import dual_statistics
+from jaxmed.inference.split_median import SplitEstimate, mean_of_products, median_of_splits
+from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
-DRAWS = 4000
 # Held-out rows beyond the covariates that a fold needs for its two regressions.
 MIN_FOLD_ROWS = 5
-
-Composite = Callable[[Paths], CompositeMediator]
 
 
 @pytree
 class CrossFit:
-    """Held-out effect of composites learned on the other folds."""
+    """Held-out effect of composites learned on the other folds, over S random splits."""
 
-    indirect: Array  # [] mean over folds of alpha_f beta_f, outcome per unit of exposure
-    standard_error: Array  # []
+    # [] median over splits of the mean over folds of alpha_f beta_f, outcome per unit of exposure
+    indirect: Array
+    standard_error: Array  # [] with the spread over splits in it
     interval: Interval
-    fold_exposure_effect: Array  # [K] alpha_f: sd of the training composite per unit of exposure
-    fold_outcome_effect: Array  # [K] beta_f
+    split_estimates: Array  # [S], NaN where a fold had no number
+    split_errors: Array  # [S] standard errors without that spread
+    spread: Array  # [] standard deviation of the split estimates; NaN for one split
+    lowest: Array  # [] smallest split estimate
+    highest: Array  # [] largest
+    splits_used: Array  # [] int32, splits with an estimate
+    # [S, K] alpha_f: sd of the training composite per unit of exposure
+    fold_exposure_effect: Array
+    fold_outcome_effect: Array  # [S, K] beta_f
     status: Array  # int32
     notes: Array | np.uint32 = st.NO_NOTES  # uint32 bits, see `status.Note`
     folds: int = static(default=5)
+    splits: int = static(default=10)
 
 
 def cross_fitted_effect(
@@ -44,34 +51,46 @@ def cross_fitted_effect(
     *,
     composite: Composite = maxie,
     folds: int = 5,
+    splits: int = 10,
     route: str = "auto",
     level: float = 0.95,
 ) -> CrossFit:
     """Indirect effect of a composite, estimated on rows that its weights have not seen.
 
     Weights are learned on K-1 folds; on the remaining fold alpha_f and beta_f are ordinary
-    regressions of and on the composite score. The estimate is the mean of the K products.
+    regressions of and on the composite score. A split's estimate is the mean of its K products,
+    and the answer the median over S random splits: one split alone moves with its draw by as much
+    as half a standard error. Splits are drawn from the rows in an order of their values
+    (`row_order.canonical_order`): the order of the table and the units of its columns change
+    nothing.
 
     Args:
-      key: consumed (row order and interval draws).
+      key: consumed (folds); split k takes fold_in(key, k).
       data: rows; both regimes. Rows of weight zero are in no held-out set and without influence
         on the weights. They count in the array length that decides between primal and dual: where
         a training part is primal with them only, the answer is NaN with TOO_FEW_ROWS.
       composite: from paths to weights, for instance `maxie` or a partial of `maxcor`.
       folds: K >= 2; a fold must hold at least q + 5 rows, of non-zero weight (else NaN with
         TOO_FEW_ROWS).
+      splits: S >= 1. A fold without a number (TOO_FEW_ROWS) takes its split with it; the answer
+        comes from the splits that are left, and is NaN unless these are more than half.
       route: of the training parts' paths, see `geometry.paths`; "auto" is "gram" here.
       level: of the interval.
     Returns:
-      CrossFit. The target is the mean population effect of the K learned composites, which is
+      CrossFit. The target is the mean population effect of the S K learned composites, which is
       below that of the full-data weights (they learn from more rows) and far below the in-sample
-      effect. The interval draws the 2K coefficients from independent t distributions.
+      effect. For standard error and interval see `split_median.median_of_splits`.
     Raises:
-      ValueError: folds < 2 or folds too small.
-    Source: sample splitting; unbiased for its target under the linear model, interval approximate
-      (conservative where both effects are null).
+      ValueError: folds < 2, folds too small, or splits < 1.
+    Source: sample splitting; a split is unbiased for its target under the linear model. Median and
+      standard error over splits: Chernozhukov et al. (2018), definition 3.3. Coverage of the 95%
+      interval over 10 splits, 400 data sets each: .950 to .968 at (n, p) = (100, 5), (100, 20),
+      (200, 5), (200, 20) with both effects .4; .995 with .2 at (100, 5); .998 and more with one or
+      both null at n = 100, and at n of 30 and 40 with p = 3; bias below a tenth of its error.
     """
-    return cross_fitted_effects(key, data, (composite,), folds=folds, route=route, level=level)[0]
+    return cross_fitted_effects(
+        key, data, (composite,), folds=folds, splits=splits, route=route, level=level
+    )[0]
 
 
 def cross_fitted_effects(
@@ -80,97 +99,56 @@ def cross_fitted_effects(
     composites: Sequence[Composite],
     *,
     folds: int = 5,
+    splits: int = 10,
     route: str = "auto",
     level: float = 0.95,
 ) -> list[CrossFit]:
     """`cross_fitted_effect` of several composites from the same folds and one fit per fold."""
-    n, p = data.mediators.shape
-    q = data.covariates.shape[1]
-    held = -(-n // folds) if folds >= 2 else n
+    n, q = data.exposure.shape[0], data.covariates.shape[1]
     if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(
             f"{folds} folds of {n} rows: need at least 2 folds of at least {q + MIN_FOLD_ROWS} "
             f"rows each ({q} covariates); use fewer folds"
         )
-    order_key, draw_key = jax.random.split(key)
-    order = weighted_first(jax.random.permutation(order_key, n), data.weights)
+    if splits < 1:
+        raise ValueError(f"splits must be at least 1, not {splits}")
+    # Before all else, so that no sum is taken in an order that the table dictates.
+    data = take(data, canonical_order(data))
     count = n if data.weights is None else jnp.sum(jnp.asarray(data.weights) > 0)
-    train, test, present = _fold_rows(order, count, folds, held)
-    learn = _learner(composites, regime_of(n - held, p, q), route)
+    learn = learner(data, composites, folds, route)
 
-    def one(rows: tuple[Array, Array, Array]) -> tuple[Array, ...]:
-        weights, status = learn(_take(data, rows[0], None))
-        held_out = _take(data, rows[1], rows[2])
-        return jax.vmap(lambda w, code: _evaluate(held_out, w, code))(weights, status)
+    def one_split(number: Array) -> tuple[SplitEstimate, Array, Array]:
+        order = jax.random.permutation(jax.random.fold_in(key, number), n)
+        order = weighted_first(order, data.weights)
+        rows = fold_rows(order, count, folds)
+        scores, status = learn(rows)
 
-    alpha, alpha_se, beta, beta_se, status = jax.lax.map(one, (train, test, present))
-    df = jnp.sum(present, axis=1).astype(alpha.dtype) - 2 - q
+        def one_fold(held: tuple[Array, ...]) -> tuple[Array, ...]:
+            part = take(data, held[0], held[1])
+            return jax.vmap(lambda score, code: _evaluate(part, score, code))(*held[2:])
+
+        found = jax.lax.map(one_fold, (rows.test, rows.present, scores, status))
+        alpha, alpha_se, beta, beta_se, status = (value.T for value in found)  # [c, K]
+        answers = mean_of_products(alpha, alpha_se, beta, beta_se)
+        return SplitEstimate(*answers, jnp.max(status, axis=1)), alpha, beta
+
+    found = jax.lax.map(one_split, jnp.arange(splits))  # [S, c, ...]
     results = []
     for i in range(len(composites)):
-        coefficients = (alpha[:, i], alpha_se[:, i], beta[:, i], beta_se[:, i])
-        interval, error = _interval(draw_key, *coefficients, df, level)
-        effect = jnp.mean(alpha[:, i] * beta[:, i])
+        one, alpha, beta = jax.tree.map(lambda value, i=i: value[:, i], found)
+        all_ = median_of_splits(one, level)
         results.append(
             CrossFit(
-                effect, error, interval, alpha[:, i], beta[:, i], jnp.max(status[:, i]), folds=folds
+                all_.effect, all_.standard_error, all_.interval, one.effect, one.standard_error,
+                all_.spread, all_.lowest, all_.highest, all_.used, alpha, beta, all_.status,
+                folds=folds, splits=splits,
             )
-        )
+        )  # fmt: skip
     return results
 
 
-def _fold_rows(
-    order: Array, count: int | Array, folds: int, held: int
-) -> tuple[Array, Array, Array]:
-    """Row indices of every fold's training set [K, n-held] and test set [K, held] with its mask.
-
-    The first `count` rows of `order`, those with weight, are held out once each. Sizes differ by
-    one when K does not divide count: test sets are padded, and training sets give up the last
-    rows of `order`, so that all folds share one compiled program.
-    """
-    n = order.shape[0]
-    edges = count * jnp.arange(folds + 1)[:, None] // folds
-    start, stop = edges[:-1], edges[1:]
-    test = start + jnp.arange(held)
-    train = jnp.arange(n - held)
-    train = jnp.where(train < start, train, train + stop - start)
-    return order[train], order[jnp.minimum(test, n - 1)], test < stop
-
-
-def _take(data: MediationData, rows: Array, present: Array | None) -> MediationData:
-    def take(x: Array) -> Array:
-        return jnp.asarray(x)[rows]
-
-    weights = None if data.weights is None else take(data.weights)
-    if present is not None:
-        mask = present.astype(jnp.asarray(data.exposure).dtype)
-        weights = mask if weights is None else mask * weights
-    return MediationData(
-        take(data.exposure),
-        take(data.mediators),
-        take(data.outcome),
-        take(data.covariates),
-        weights,
-    )
-
-
-def _learner(
-    composites: Sequence[Composite], regime: str, route: str
-) -> Callable[[MediationData], tuple[Array, Array]]:
-    """Function from training rows to weights [c, p] and status [c] of the c composites."""
-
-    def learn(train: MediationData) -> tuple[Array, Array]:
-        paths = (
-            primal(train, route)[1] if regime == "primal" else dual_paths(dual_statistics(train))
-        )
-        learned = [composite(paths) for composite in composites]
-        return jnp.stack([c.weights for c in learned]), jnp.stack([c.status for c in learned])
-
-    return learn
-
-
-def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array, ...]:
-    """(alpha, its se, beta, its se, status) of the learned score on held-out rows."""
-    score = matmul(held.mediators, weights)
+def _evaluate(held: MediationData, score: Array, status: Array) -> tuple[Array, ...]:
+    """(alpha, its se, beta, its se, status) of the learned score [rows] on held-out rows."""
     single = MediationData(
         held.exposure, score[:, None], held.outcome, held.covariates, held.weights
     )
@@ -184,7 +162,7 @@ def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array
     beta = divide(result.outcome_path[0], root)
     alpha_se = divide(jnp.abs(root), sqrt(m * result.exposure_ss))
     beta_se = divide(sqrt(quadratics.residual_ss / (m - 1)), jnp.abs(root))
-    # A fold whose held-out part is degenerate has no number; one lost fold loses the estimate.
+    # A fold whose held-out part is degenerate has no number; one lost fold loses its split.
     lost = st.combine(status, st.when(st.is_fatal(result.status), st.TOO_FEW_ROWS))
     return (
         alpha,
@@ -193,30 +171,3 @@ def _evaluate(held: MediationData, weights: Array, status: Array) -> tuple[Array
         beta_se,
         st.combine(lost, st.when(jnp.isnan(alpha), st.TOO_FEW_ROWS)),
     )
-
-
-def _interval(
-    key: Key, alpha: Array, alpha_se: Array, beta: Array, beta_se: Array, df: Array, level: float
-) -> tuple[Interval, Array]:
-    """Percentiles of the mean of K products, each factor drawn from its t distribution."""
-    first, second = jax.random.split(key)
-    shape = (DRAWS, alpha.shape[0])
-    a = alpha + alpha_se * _student(first, df, shape)
-    b = beta + beta_se * _student(second, df - 1, shape)
-    draws = jnp.mean(a * b, axis=1)
-    tails = jnp.asarray([(1 - level) / 2, (1 + level) / 2], alpha.dtype)
-    lower, upper = jnp.quantile(draws, tails)
-    variance = (alpha * beta_se) ** 2 + (beta * alpha_se) ** 2 + (alpha_se * beta_se) ** 2
-    error = norm(jnp.sqrt(variance)) / alpha.shape[0]
-    return Interval(lower, upper, level, "cross-fit, product of t"), error
-
-
-def _student(key: Key, df: Array, shape: tuple[int, ...]) -> Array:
-    """Approximate t variates as a transform of normal ones, within 0.5% for 3 or more df.
-
-    A gamma sampler would be exact and take longer to compile than the rest of the cross-fit.
-    Source: Gaver and Kafadar (1984), The American Statistician 38.
-    """
-    normal = jax.random.normal(key, shape, df.dtype)
-    rate = (df - 1.5) / (df - 1) ** 2
-    return jnp.sign(normal) * jnp.sqrt(df * jnp.expm1(normal**2 * rate))

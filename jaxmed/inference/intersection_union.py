@@ -7,6 +7,7 @@ from jaxmed import status
 from jaxmed.distributions.tails import f_upper
 from jaxmed.inference.residual import HasQuadratics, residual_variance
 from jaxmed.linalg.safe import divide
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 __all__ = ["IntersectionUnionTest", "intersection_union_test"]
@@ -25,7 +26,7 @@ class IntersectionUnionTest:
     p_outcome: Array
     p_value: Array  # max(p_exposure, p_outcome)
     status: Array  # int32
-    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def intersection_union_test(paths: HasQuadratics) -> IntersectionUnionTest:
@@ -71,4 +72,5 @@ def intersection_union_test(paths: HasQuadratics) -> IntersectionUnionTest:
         p_outcome=finish(p_outcome),
         p_value=finish(jnp.maximum(p_exposure, p_outcome)),
         status=code,
+        notes=q.notes,
     )

@@ -8,8 +8,15 @@ import numpy as np
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
-from jaxmed.inference.residual import HasQuadratics, cotangent_variance, residual_variance
+from jaxmed.inference.residual import (
+    HasQuadratics,
+    cotangent_variance,
+    null_path,
+    residual_variance,
+)
+from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
 __all__ = ["JointTest", "joint_test", "joint_test_from"]
@@ -29,7 +36,7 @@ class JointTest:
     p_concordant: Array  # the same with one-sided p-values, against a positive effect
     p_suppression: Array  # against a negative effect
     status: Array  # int32
-    notes: Array | np.uint32 = status.NO_NOTES  # uint32 bits, see `status.Note`
+    notes: Array | np.uint32 = NO_NOTES  # uint32 bits, see `status.Note`
 
 
 def joint_test(
@@ -42,11 +49,13 @@ def joint_test(
 
     T1 = q_AY / sqrt(s2 q_AA) is the Student test of a'b given the exposure path, T2 =
     sqrt(m) q_AY / sqrt(q_YY) sqrt((1-k) / v) its counterpart given the outcome path; the p-value
-    is the larger of the two. Unlike `cosine_test` it has no detection threshold. With both paths
-    null its size is .03 to .046 by design. Where both paths are active and exactly orthogonal,
-    each statistic leaves out the other path's noise, and the size is too large: .13 at (n, p) =
-    (200, 20), up to .16. There use the interval of the total indirect effect
-    (`indirect_interval(..., part="total")`).
+    is the larger of the two. For a single mediator (r = 1) T1 and T2 are the t statistics of beta
+    and alpha, both exact, and the p-value is that mediator's joint significance.
+
+    Unlike `cosine_test` it has no detection threshold. With both paths null its size is .03 to
+    .046 by design. Where both paths are active and exactly orthogonal, each statistic leaves out
+    the other path's noise, and the size is too large: .13 at (n, p) = (200, 20), up to .16. There
+    use the interval of the total indirect effect (`indirect_interval(..., part="total")`).
 
     Args:
       paths: anything with `.quadratics`: `geometry.Paths` or `PathQuadratics`.
@@ -93,7 +102,7 @@ def joint_test_from(
     """
     q = quadratics
     residual, code = residual_variance(q)
-    null = (q.exposure_exposure == 0) | (q.outcome_outcome == 0)
+    null = null_path(q)
     code = status.combine(code, variance_status, status.when(null, status.NULL_PATH))
     defined = null & ~status.is_fatal(q.status) & (q.residual_df > q.dimension)
     exists = ~status.is_fatal(code) & (defined | ~jnp.isnan(residual))
@@ -101,6 +110,8 @@ def joint_test_from(
     statistic_outcome = divide(numerator, jnp.sqrt(numerator_variance))
     share = divide(q.dimension, q.residual_df)
     factor = divide(q.residual_df * (1 - share), cotangent_variance(q, residual))
+    # r = 1: T2 = sign sqrt(m q_AA) is the t statistic of alpha; no angle, so no variance of it.
+    factor = jnp.where(is_single(q), q.residual_df, factor)
     statistic_exposure = divide(q.exposure_outcome, sqrt(q.outcome_outcome)) * jnp.sqrt(factor)
     df_outcome, df_exposure = q.residual_df - q.dimension, q.residual_df
 
@@ -121,4 +132,5 @@ def joint_test_from(
         p_concordant=finish(jnp.max(upper, axis=0), 1.0),
         p_suppression=finish(jnp.max(lower, axis=0), 1.0),
         status=code,
+        notes=q.notes,
     )

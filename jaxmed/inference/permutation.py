@@ -47,7 +47,8 @@ def exposure_permutation_test(
       observed: paths of the same rows where they are known already.
       route: of the observed paths otherwise, see `geometry.paths`.
     Returns:
-      PermutationTest with p = (1 + #{|cos*| >= |cos|}) / (count + 1).
+      PermutationTest with p = (1 + #{|cos*| >= |cos|}) / (count + 1). A single dimension (r = 1)
+      has no angle: NaN with NOT_APPLICABLE.
     Raises:
       ValueError: count < 1.
     Source: no paper. Each permuted exposure is projected off the covariates again, mediators and
@@ -77,9 +78,11 @@ def exposure_permutation_test(
     # Rounding must not decide between a permutation and itself.
     slack = 1 - 64 * float(jnp.finfo(values.dtype).eps)
     exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
-    p_value = jnp.where(st.is_fatal(observed.status), jnp.nan, (1.0 + exceed) / (count + 1.0))
+    single = st.when(observed.quadratics.dimension < 2, st.NOT_APPLICABLE)
+    code = st.combine(observed.status, single)
+    p_value = jnp.where(st.is_fatal(code), jnp.nan, (1.0 + exceed) / (count + 1.0))
     return PermutationTest(
-        observed.cosine, p_value.astype(values.dtype), observed.status, count=count
+        observed.cosine, p_value.astype(values.dtype), code, observed.notes, count
     )
 
 

@@ -75,6 +75,23 @@ def is_dual(record: Record) -> bool:
     return record.document["paths"]["regime"] == "dual"
 
 
+def is_single(record: Record) -> bool:
+    """True where the mediators have one dimension: no parts, no angle, one composite."""
+    return record.document["paths"].get("dimension") == 1 and not is_dual(record)
+
+
+def effects_shown(record: Record) -> list[Entry]:
+    """The effects without the parts that a single mediator does not have."""
+    return [e for e in record.document["effects"] if "NO_PARTS" not in e.get("notes", ())]
+
+
+def tests_shown(record: Record) -> list[Entry]:
+    """The tests without those of an angle that a single mediator does not have."""
+    if not is_single(record):
+        return record.document["tests"]
+    return [e for e in record.document["tests"] if e["status"] != "NOT_APPLICABLE"]
+
+
 def column(record: Record, name: str) -> np.ndarray:
     """A float column of the mediators; NaN throughout where the record has none of that name."""
     found = record.mediators.get(name)

@@ -59,7 +59,19 @@ _DUAL = {
 }
 
 
+_SINGLE = {
+    "decomposition": "The total effect is the direct effect plus the indirect effect through the "
+    "mediator, each with its interval. With a single mediator there is nothing to take apart "
+    "further.",
+    "scores": "Left, the mediator against the exposure; right, the outcome against the mediator at "
+    "the same exposure. The product of the two slopes is the indirect effect. Look for outliers "
+    "and bends that a straight line misses.",
+}
+
+
 def caption(record: Record, name: str) -> str:
     """Caption of one figure for one record; empty for a figure that is not ours."""
     text = CAPTIONS.get(name, ("", ""))[1]
+    if access.is_single(record):
+        return _SINGLE.get(name, text)
     return text + (_DUAL.get(name, "") if access.is_dual(record) else "")

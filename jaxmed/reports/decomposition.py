@@ -43,7 +43,7 @@ def decomposition(record: Record) -> "Figure":
     Where an interval does not exist the in-sample value stands alone and says so.
     """
     with style():
-        entries = record.document["effects"]
+        entries = access.effects_shown(record)
         if not any(finite(access.best(e)) for e in entries):
             return message_figure(
                 "Decomposition of the total effect", "No effect could be computed."
@@ -138,16 +138,18 @@ def _bridge_parts(record: Record) -> tuple[list[tuple[str, str, float]], str]:
 
     Empty where one is unknown or they do not add up.
     """
-    entries = [access.effect(record, name) for name in _BRIDGE]
+    single = access.is_single(record)
+    bridge = (access.DIRECT, access.INDIRECT) if single else _BRIDGE
+    labels = ("Direct", "+ indirect") if single else ("Direct", "+ concordant", "+ suppression")
+    entries = [access.effect(record, name) for name in bridge]
     total = access.best(access.effect(record, access.TOTAL))
     for field, kind in (("estimate", "estimates"), ("naive", "in-sample values")):
         sizes = [access.value(entry, field) for entry in entries]
         if not finite(sizes[0]):
-            sizes[0] = total - sizes[1] - sizes[2]
+            sizes[0] = total - sum(sizes[1:])
         gap = abs(sum(sizes) - total)
         if all(map(finite, sizes)) and gap <= 0.02 * max(map(abs, (*sizes, total))):
-            labels = ("Direct", "+ concordant", "+ suppression")
-            return list(zip(_BRIDGE, labels, sizes, strict=True)), kind
+            return list(zip(bridge, labels, sizes, strict=True)), kind
     return [], ""
 
 

@@ -12,8 +12,9 @@ from jaxmed.reports import format as fmt
 from jaxmed.reports.captions import CAPTIONS, caption
 from jaxmed.reports.design import design_lines
 from jaxmed.reports.record import Record
+from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
-from jaxmed.reports.text import regime_sentence
+from jaxmed.reports.text import ONE_COMPOSITE, regime_sentence
 from jaxmed.reports.verdict import missing_parts, question, verdict
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "figures": [_figure(record, name, image) for name, image in images.items()],
         "level": access.level(record),
         "mediators": _top_mediators(record),
+        "splits": [fmt.typographic_numbers(line) for line in split_lines(record)],
         "missing": missing_parts(record),
-        **{
-            field: document[field]
-            for field in ("data", "paths", "effects", "composites", "tests", "mediator_summary")
-        },
+        **{field: document[field] for field in ("data", "paths", "mediator_summary")},
+        "effects": access.effects_shown(record),
+        "tests": access.tests_shown(record),
+        "composites": [] if access.is_single(record) else document["composites"],
+        "one_composite": ONE_COMPOSITE if access.is_single(record) else "",
         **{field: document[field] for field in ("warnings", "settings", "software")},
         "schema": f"{document['schema']} {document['schema_version']}",
     }
@@ -110,15 +113,18 @@ def _key_numbers(record: Record) -> list[tuple[str, str, str]]:
     cosine = access.test(record, access.COSINE)
     angle = f"{fmt.number(paths['angle_degrees'])}° between the paths, "
     angle += fmt.p_statement(access.value(cosine, "p_value"))
+    single = access.is_single(record)
     keys = [
         _effect_card(record, access.TOTAL),
         _effect_card(record, access.INDIRECT),
-        ("Cosine of the paths", fmt.number(paths["cosine"]), angle),
+        None if single else ("Cosine of the paths", fmt.number(paths["cosine"]), angle),
         _test_card(record, access.PERMUTATION) if access.is_dual(record) else None,
         _test_card(record, access.JOINT),
         _test_card(record, access.INTERSECTION_UNION),
         _effect_card(record, access.CROSS_FITTED),
-        ("Mediators, q < .05", str(summary["q05"]), f"of {summary['count']}, one at a time"),
+        None
+        if single
+        else ("Mediators, q < .05", str(summary["q05"]), f"of {summary['count']}, one at a time"),
     ]
     return [(a, fmt.typographic(b), fmt.typographic_numbers(c)) for a, b, c in filter(None, keys)]
 
@@ -145,7 +151,7 @@ def _top_mediators(record: Record) -> list[dict[str, Any]]:
     names = access.mediator_names(record)
     p = access.column(record, "p_value")
     order = np.argsort(np.where(np.isnan(p), np.inf, p), kind="stable")[:TOP_MEDIATORS]
-    keys = access.weight_columns(record)
+    keys = [] if access.is_single(record) else access.weight_columns(record)
     fields = ["alpha", "alpha_se", "beta", "beta_se", "indirect", "p_value", "q_value"]
     columns = {field: access.column(record, field) for field in fields}
     if keys:

@@ -3,6 +3,7 @@
 import io
 from typing import TYPE_CHECKING
 
+from jaxmed.reports import access
 from jaxmed.reports.decomposition import decomposition
 from jaxmed.reports.mediator_figures import alpha_beta, top_weights
 from jaxmed.reports.path_plane import path_plane
@@ -33,7 +34,11 @@ def all_figures(record: Record) -> "dict[str, Figure]":
     Raises:
       MissingExtraError: matplotlib is not installed.
     """
-    makers = (path_plane, decomposition, alpha_beta, top_weights)
+    # A single mediator has no plane of paths and no weights.
+    single = access.is_single(record)
+    makers = (decomposition, alpha_beta)
+    if not single:
+        makers = (path_plane, *makers, top_weights)
     if record.rows:  # an analysis of moments has no rows to score
         makers = (*makers, scores)
     return {maker.__name__: maker(record) for maker in makers}

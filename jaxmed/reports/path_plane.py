@@ -40,6 +40,8 @@ def path_plane(record: Record) -> "Figure":
         cosine, degrees = paths["cosine"], paths["angle_degrees"]
         if not (finite(cosine) and finite(degrees)):
             return message_figure("The two paths", f"No angle: {paths['reason'] or 'not defined'}.")
+        if access.is_single(record):
+            return message_figure("The two paths", "One dimension: both paths lie on one line.")
         if access.value(paths, "exposure_norm") == 0 or access.value(paths, "outcome_norm") == 0:
             return message_figure("The two paths", "A path is null: it has no direction to draw.")
         figure = new_figure(7.4, 5.6)

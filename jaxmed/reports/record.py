@@ -8,7 +8,7 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
     settings      what was asked for, seed included
     data          source, rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
                   exposure / outcome / covariates (name, mean, sd, minimum, maximum),
-                  dropped_mediators (name, status, reason)
+                  dropped_mediators (name, status, notes, reason)
     design        basis, chosen_by, rank, columns, dropped (name -> sentence), rows, sentence;
                   linear (total, direct, indirect under linear covariates, sentence; null where
                   the basis is linear); matters (basis, rank, the effects under a richer basis,
@@ -20,18 +20,19 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
                   (in-sample
                   strengths sqrt(q_AA), sqrt(q_YY)); maxcor_angle_degrees (concordant, suppression:
                   from the
-                  exposure path); status, reason
+                  exposure path); status, notes, reason
     effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
-                  level, interval, unit, status, reason
+                  level, interval, unit, status, notes, reason; the cross-fitted ones also: splits,
+                  splits_used, split_sd, split_lower, split_upper (estimates over splits)
     composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
                   direct, total, proportion_mediated (null with a proportion_reason where the
                   interval of the total effect holds zero), index, exposure_correlation,
                   outcome_correlation, top
                   (names by
-                  |weight per sd|), status, reason
+                  |weight per sd|), status, notes, reason
     tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant,
     p_suppression,
-                  status, reason
+                  status, notes, reason
     mediator_summary   count, q05, q10 (mediators below), lead (names), reason
     warnings      list of sentences
 """

@@ -18,9 +18,11 @@ from jaxmed.reports.format import (
     shorten,
 )
 from jaxmed.reports.record import Record
+from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.verdict import missing_parts, question, verdict
 
 WIDTH = 98
+ONE_COMPOSITE = "In one dimension every composite is the mediator itself: there is none to learn."
 # What a test looks at, in a few words; the full null hypothesis is in the report.
 _TESTED = {
     access.COSINE: "alignment of the paths",
@@ -77,13 +79,16 @@ def _head(record: Record) -> Iterator[str]:
 def _paths(record: Record) -> Iterator[str]:
     paths = record.document["paths"]
     yield from _wrap(regime_sentence(record), "")
-    text = f"cosine {number(paths['cosine'])} (angle {number(paths['angle_degrees'])} degrees)"
+    clauses = []
+    if not access.is_single(record):
+        degrees = number(paths["angle_degrees"])
+        clauses.append(f"cosine {number(paths['cosine'])} (angle {degrees} degrees)")
     if not access.is_dual(record):
-        text += (
-            f"; share explained: exposure by mediators {percent(paths['exposure_r2'])}, "
+        clauses.append(
+            f"share explained: exposure by mediators {percent(paths['exposure_r2'])}, "
             f"outcome by mediators given exposure {percent(paths['outcome_r2'])} (in sample)"
         )
-    yield from _wrap(text + ".", "Paths: ")
+    yield from _wrap("; ".join(clauses) + ".", "Paths: ")
 
 
 def regime_sentence(record: Record) -> str:
@@ -100,26 +105,30 @@ def regime_sentence(record: Record) -> str:
 
 
 def _effects(record: Record) -> Iterator[str]:
-    entries = record.document["effects"]
+    entries = access.effects_shown(record)
     if not entries:
         return
     unit = next((e["unit"] for e in entries if e["unit"]), "")
     level = percent(access.level(record))
     yield from _wrap(f"Effects, {unit}" if unit else "Effects", "")
-    yield f"  {'':<34}{'estimate':>10}  {f'{level} interval':<24}{'in-sample':>10}"
+    # A single mediator has no weights that were chosen on these rows.
+    head = "" if access.is_single(record) else f"{'in-sample':>10}"
+    yield f"  {'':<34}{'estimate':>10}  {f'{level} interval':<24}{head}".rstrip()
     for entry in entries:
         label = "  " * _DEPTH.get(entry["quantity"], 0) + _SIGN.get(entry["quantity"], "")
         limits = interval(entry["lower"], entry["upper"])
         naive = number(entry["naive"])
-        note = "" if naive == MISSING else f"{naive:>10}"
+        note = "" if naive == MISSING or not head else f"{naive:>10}"
         yield (
             f"  {shorten(label + entry['label'], 33):<34}{number(entry['estimate']):>10}  "
             f"{limits:<24}{note}"
         ).rstrip()
+    for line in split_lines(record):
+        yield from _wrap(line, "  ")
 
 
 def _tests(record: Record) -> Iterator[str]:
-    entries = record.document["tests"]
+    entries = access.tests_shown(record)
     if not entries:
         return
     yield f"Tests  {'':<31}{'statistic':>9} {'df':>10} {'p':>9}  what is tested"
@@ -138,6 +147,9 @@ def _tests(record: Record) -> Iterator[str]:
 def _composites(record: Record) -> Iterator[str]:
     entries = record.document["composites"]
     if not entries:
+        return
+    if access.is_single(record):
+        yield from _wrap(ONE_COMPOSITE, "")
         return
     yield (
         f"Composites, in sample{'':<3}{'exposure':>10}{'outcome':>10}{'indirect':>10}{'direct':>10}"

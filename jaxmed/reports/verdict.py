@@ -55,6 +55,12 @@ def _from_joint(record: Record, joint: float, union: float) -> tuple[str, str]:
         numbers += f"; allowing unequal error variances the joint test has {p_statement(robust)}"
     total = access.effect(record, access.INDIRECT)
     if joint < alpha and access.holds_zero(total):
+        if access.is_single(record):
+            return (
+                "Test and interval of the indirect effect disagree",
+                f"Both paths of {_through(record)} are shown ({numbers}), but the interval of "
+                f"their product holds zero: {_with_interval(total)}. No firm conclusion.",
+            )
         return (
             "Tests and interval of the net indirect effect disagree",
             f"The tests reject ({numbers}), but the interval of the total indirect effect holds "
@@ -63,6 +69,12 @@ def _from_joint(record: Record, joint: float, union: float) -> tuple[str, str]:
         )
     if joint < alpha:
         return _net_effect(record, numbers)
+    if union >= alpha and access.is_single(record):
+        return (
+            "No indirect effect shown",
+            f"The two paths of {_through(record)} are not both shown at {percent(alpha)} "
+            f"({numbers}). That does not show that there is no indirect effect.",
+        )
     if union >= alpha:
         return (
             "No indirect effect shown",
@@ -78,7 +90,7 @@ def _net_effect(record: Record, numbers: str) -> tuple[str, str]:
     other = access.effect(record, access.SUPPRESSION if raises else access.CONCORDANT)
     word = "higher" if raises else "lower"
     text = (
-        f"Through all mediators together, more {_exposure(record)} goes with "
+        f"Through {_through(record)}, more {_exposure(record)} goes with "
         f"{word} {_outcome(record)}: {_with_interval(total)} "
         f"({numbers})."
     )
@@ -87,7 +99,8 @@ def _net_effect(record: Record, numbers: str) -> tuple[str, str]:
             f" A part of the opposite sign, {_with_interval(other)}, offsets some of it; the net "
             "effect is what is left."
         )
-    return f"Net indirect effect toward a {word} outcome", text
+    kind = "Indirect" if access.is_single(record) else "Net indirect"
+    return f"{kind} effect toward a {word} outcome", text
 
 
 def _both_paths_only(record: Record, numbers: str) -> tuple[str, str]:
@@ -179,7 +192,7 @@ def _held_out(entry: Entry | None, name: str, sign: int) -> str:
 def _one_at_a_time(record: Record) -> str:
     summary = record.document["mediator_summary"]
     count, q05, q10 = summary["count"], summary["q05"], summary["q10"]
-    if not count:
+    if not count or access.is_single(record):  # the joint test has said it
         return ""
     if not q10:
         return f"One at a time, none of the {count} mediators passes both paths at a 10% FDR."
@@ -209,6 +222,13 @@ def _with_interval(entry: Entry | None) -> str:
     limits = interval(access.value(entry, "lower"), access.value(entry, "upper"))
     text = number(access.best(entry))
     return f"{text} {limits}" if limits != interval(None, None) else text
+
+
+def _through(record: Record) -> str:
+    names = access.mediator_names(record)
+    if not access.is_single(record):
+        return "all mediators together"
+    return names[0] if len(names) == 1 else "the one dimension of the mediators"
 
 
 def _exposure(record: Record) -> str:
@@ -243,6 +263,7 @@ def missing_parts(record: Record) -> list[tuple[str, str]]:
 
 
 def _what(field: str, entry: Entry) -> str:
-    if field == "effects" and finite(entry["estimate"]):
+    no_part = "NO_PARTS" in entry.get("notes", ())
+    if field == "effects" and finite(entry["estimate"]) and not no_part:
         return f"{entry['label']}: interval"
     return entry["label"]

@@ -47,8 +47,8 @@ def test_one_interval():
         result = together[part]
         assert result.interval.lower < result.estimate < result.interval.upper
         assert result.status == status.OK and result.standard_error > 0
-        method = "basic" if part == "total" else "percentile"
-        assert result.interval.method == f"exact-law {method} bootstrap"
+        # Under jit the dimension is not known, and the name tells of both.
+        assert result.interval.method.startswith("exact-law percentile bootstrap; ")
     draws = jax.jit(bootstrap_estimates, static_argnums=2)(KEY, q, REPLICATES)
     alone, wide = (
         interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)
@@ -64,8 +64,8 @@ def test_one_interval():
     np.testing.assert_allclose(parts.total, q.total_indirect)
 
 
-def test_basic_interval_of_the_total_covers_where_both_paths_are_null():
-    # Half of these samples have |ab| > kA kY = 0: a mirror at the estimate covers .77 of the time.
+def test_interval_of_the_total_covers_where_both_paths_are_null():
+    # Half of these samples have |ab| > kA kY = 0, which no law allows.
     population = law(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
     draws = jax.tree.map(lambda leaf: leaf[:500], sample(KEY, population))
     interval = jax.jit(
