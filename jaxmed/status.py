@@ -78,7 +78,7 @@ MESSAGES: dict[int, str] = {
     "residual variance: its draws are no conditional distribution",
     DIVERGED: "adversarial training ended in NaN or infinite values: the generator has no effects",
     NOT_ADDITIVE: "direct and indirect effect of this method do not add up to the total effect of "
-    "least squares: details.gap is the difference",
+    "least squares: details.gap (`gap` in tables) is the difference",
     LOG_ODDS: "effects are log odds ratios: odds do not collapse, so that direct and indirect "
     "effect do not add up to the total",
     NOT_ESTIMATED: "this method does not estimate this quantity",

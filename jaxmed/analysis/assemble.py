@@ -12,6 +12,7 @@ from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.fit import Fit, label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.plain import plain
+from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
 from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
@@ -108,6 +109,8 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
             own = max(code, st.NOT_IN_DUAL) if dual or no_residual else code
         elif math.isfinite(effect.estimate) and code >= st.FIRST_FATAL:
             own = st.OK  # the trouble is the mediators'
+        if effect.standard_error == 0:
+            own = max(own, st.ZERO_RESIDUAL)
         entries.append(
             _effect(
                 quantity, unit, level, effect.estimate, effect.standard_error, effect.interval, own
@@ -184,6 +187,10 @@ def _composite(
     order = np.argsort(-np.nan_to_num(size, nan=-1.0), kind="stable")[:TOP]
     top = [str(mediators["name"][j]) for j in order if size[j] > 0]
     name = METHOD_LABELS[method] + (f" {direction}" if direction else "")
+    whole = analysis.fit.total
+    share, why = share_of_total(
+        composite.indirect, composite.total, whole.interval, whole.standard_error
+    )
     return {
         "method": method,
         "direction": direction,
@@ -193,9 +200,8 @@ def _composite(
         "indirect": composite.indirect,
         "direct": composite.direct,
         "total": composite.total,
-        "proportion_mediated": composite.indirect / composite.total
-        if composite.total
-        else math.nan,
+        "proportion_mediated": share,
+        "proportion_reason": why,
         "index": composite.index,
         "exposure_correlation": composite.exposure_correlation,
         "outcome_correlation": composite.outcome_correlation,

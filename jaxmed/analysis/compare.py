@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed import status as st
 from jaxmed.analysis.comparison import SCHEMA, SCHEMA_VERSION, Comparison, stacked
 from jaxmed.analysis.design import Basis
 from jaxmed.analysis.field_methods import (
@@ -222,6 +223,9 @@ def _one(method: FieldMethod, run: _Run) -> tuple[dict[str, Any], dict[str, np.n
     notes = [method.note] if run.bootstrap and method.note else []
     if method.log_odds(data) and fit.status != "LOG_ODDS":
         notes.insert(0, LOG_ODDS)
+    gap = fit.estimate is not None and bool(row["gap"])
+    if gap and fit.status not in ("NOT_ADDITIVE", "LOG_ODDS"):
+        notes.insert(0, st.MESSAGES[st.NOT_ADDITIVE])
     row |= {
         "scale": "log odds" if method.log_odds(data) else "outcome",
         "random": method.random,
@@ -262,9 +266,11 @@ def _bootstrap(method: FieldMethod, estimator: Estimator | None, run: _Run) -> d
             values[np.isfinite(values)], 0.0, kind="percentile", level=run.options.level,
             method="percentile",
         )  # fmt: skip
+        # Nothing selected in nearly all resamples: two limits of 0 are no interval.
+        width = found.upper > found.lower
         row |= {
-            f"{part}_bootstrap_lower": found.lower,
-            f"{part}_bootstrap_upper": found.upper,
+            f"{part}_bootstrap_lower": found.lower if width else math.nan,
+            f"{part}_bootstrap_upper": found.upper if width else math.nan,
         }
     return row | {
         "resampling": resampling,

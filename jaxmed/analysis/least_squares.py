@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.analysis.independent import independent
 from jaxmed.data.independent_columns import LEFT
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD, row_blocks
 from jaxmed.distributions.tails import t_quantile
+from jaxmed.estimators.parts.units import rescaled, units_of
 
 __all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
 
 MIN_DF = 2
-SINGULAR = 1e-6  # pivot of a column over its length: what normal equations can tell from 0
+SINGULAR = 1e-6  # length of a column given the base over its own: less is a constant mediator
 LEVERAGE_FLOPS = 4e10
 FLOOR = 1e3 * np.finfo(np.float64).eps
 
@@ -47,6 +49,15 @@ class LinearEffects:
         """Names of the effects that exist."""
         fitted = np.isfinite(self.direct)
         return ("total", "direct", "indirect") if fitted else ("total",)
+
+    def in_units(self, unit: float) -> "LinearEffects":
+        """Effects and errors times a unit."""
+        numbers = {
+            field.name: getattr(self, field.name) * unit
+            for field in dataclasses.fields(self)
+            if not field.name.endswith("df")
+        }
+        return dataclasses.replace(self, **numbers)
 
     def to_dict(
         self, level: float, *, equal_variances: bool = False
@@ -124,10 +135,16 @@ def least_squares(
       least_df: residual degrees of freedom below which only the total effect is computed.
       sums: of the mediators, where several bases are fitted.
     Returns:
-      LinearEffects, equal to those of `estimators.ols(basis="given")` to rounding. Dependent
-      mediators leave the total effect alone; all are NaN where covariates determine the exposure.
+      LinearEffects, equal to those of `estimators.ols(basis="given")` to rounding: constant
+      mediators are left out, dependent ones count by their span. One that depends on others and
+      on the exposure leaves the total effect alone; all are NaN where covariates determine the
+      exposure.
     Source: as `estimators.parts.partially_linear.outcome_fit`.
     """
+    units = units_of(data)
+    if units.exposure != 1 or units.outcome != 1:
+        found = least_squares(rescaled(data, units), covariates, least_df=least_df, sums=sums)
+        return found.in_units(float(units.effect))
     a, y, x = (np.asarray(v, np.float64) for v in (data.exposure, data.outcome, covariates))
     m, n = np.asarray(data.mediators), a.size
     w = np.ones(n) if data.weights is None else np.asarray(data.weights, np.float64)
@@ -153,13 +170,16 @@ def least_squares(
     alone = float(np.sqrt(np.sum(score**2 * _over(left**2, slack) / w)))
     equal = float(np.sqrt(left @ left / total_df / ss)) if total_df > 0 else nan
     without = LinearEffects(total, nan, nan, alone, nan, nan, df, equal, nan, total_df)
-    if df < least_df:
+    if total_df < least_df or m.shape[1] > total_df + 1 + base.shape[1]:
         return without
     sums = mediator_sums(data) if sums is None else sums
     fit = _outcome_model(m, sums, root, q, t, r)
     if fit is None:
         return without
-    residual, on_direct, on_path, leverage, direct = fit
+    residual, on_direct, on_path, leverage, direct, rank = fit
+    df = total_df - rank
+    if df < least_df:
+        return without
     leverage = (np.sum(q**2, axis=1) + leverage) / w
     noise = _over(residual**2, leverage) / w
     gain = _over(left**2, slack) - _over(residual**2, leverage)
@@ -181,7 +201,7 @@ def _outcome_model(
     q: np.ndarray,
     t: np.ndarray,
     r: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float] | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, int] | None:
     """Outcome on exposure and mediators, by blocks of rows: mediators are never copied as a whole.
 
     Args:
@@ -193,7 +213,8 @@ def _outcome_model(
       r: outcome, likewise.
     Returns:
       Residual, rows of (Z'Z)^-1 Z' for the direct effect and for alpha'b, diagonal of the
-      projection on Z, all [n], and the direct effect; None where mediators are dependent.
+      projection on Z, all [n], the direct effect, and the number of independent mediators; None
+      where mediators depend on the exposure and each other, or nearly do.
     """
     parts = row_blocks(mediators)
 
@@ -210,25 +231,25 @@ def _outcome_model(
     right = np.concatenate([[t @ r], cross[1]])
     raw = np.diagonal(sums.gram) + np.sum(root**2) * sums.mean**2
     size = np.sqrt(np.maximum(np.diagonal(gram), 0))
-    if np.any(size[1:] <= SINGULAR * np.sqrt(raw)):
+    there = np.append(True, size[1:] > SINGULAR * np.sqrt(raw))
+    size = np.where(there, size, 1)
+    gram, right = gram / size / size[:, None], right / size
+    chosen = independent(gram, there)
+    if chosen is None:
         return None
+    gram, right, size = gram[np.ix_(chosen, chosen)], right[chosen], size[chosen]
+    lower = np.linalg.cholesky(gram)
+    used = chosen[1:] - 1
 
     def given(rows: slice) -> np.ndarray:
-        return np.column_stack([t[rows], scaled(rows) - q[rows] @ onto])
+        return np.column_stack([t[rows], (scaled(rows) - q[rows] @ onto)[:, used]])
 
-    gram, right = gram / size / size[:, None], right / size
-    try:
-        lower = np.linalg.cholesky(gram)
-    except np.linalg.LinAlgError:
-        return None
-    if np.min(np.diagonal(lower)) <= SINGULAR:
-        return None
     alpha = gram[0] * size / size[0]
     alpha[0] = 0.0  # alpha_k = t'm_k / t't, in units of the scaled columns
     wanted = np.column_stack([np.eye(len(gram))[0] / size[0], alpha / size])
     weights = np.linalg.solve(gram, np.column_stack([right, wanted]))
     inverse = np.linalg.inv(lower).T
-    n, p = mediators.shape
+    n, p = len(mediators), used.size
     exact = n * p * p <= LEVERAGE_FLOPS
     found = []
     for rows in parts:
@@ -236,7 +257,7 @@ def _outcome_model(
         leverage = np.sum((z @ inverse) ** 2, axis=1) if exact else np.full(len(z), (p + 1) / n)
         found.append(np.column_stack([z @ weights, leverage]))
     fitted, on_direct, on_path, leverage = np.concatenate(found).T
-    return r - fitted, on_direct, on_path, leverage, float(weights[0, 0] / size[0])
+    return r - fitted, on_direct, on_path, leverage, float(weights[0, 0] / size[0]), p
 
 
 def _over(square: np.ndarray, leverage: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
 from jaxmed.analysis.design import Basis, Design, designed
 from jaxmed.analysis.fit import LARGE_FROM
+from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
@@ -143,14 +144,15 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:
-    """Estimate, error, p-value and the method's own interval of the three effects."""
+    """Estimate, error, p-value and own interval of the effects; proportion mediated, gap."""
     nan = math.nan
     row: dict[str, Any] = {}
     if fit.estimate is None:
         for part in PARTS:
             row |= {part: nan, f"{part}_se": nan, f"{part}_p": nan}
             row |= {f"{part}_lower": nan, f"{part}_upper": nan}
-        return row | {"interval": "", "proportion_mediated": nan, "selected": None}
+        row |= {"interval": ""} | proportion_columns(None)
+        return row | {"selected": None, "gap": nan}
     estimate = fit.estimate
     p_values = estimate.p_values
     names: dict[str, str] = {}
@@ -165,9 +167,17 @@ def effect_columns(fit: MethodFit) -> dict[str, Any]:
             f"{part}_upper": float(interval.upper),
         }
     row["interval"] = _interval_name(names)
-    row["proportion_mediated"] = float(estimate.effects.proportion_mediated)
+    row |= proportion_columns(estimate)
     row["selected"] = int(np.sum(estimate.selected))
+    row["gap"] = _gap(estimate)
     return row
+
+
+def _gap(estimate: Estimate) -> float:
+    """What the method says that its total effect has beyond least squares'; 0 for rounding."""
+    gap = float(np.asarray(getattr(estimate.details, "gap", 0.0)))
+    size = abs(float(estimate.effects.total))
+    return 0.0 if abs(gap) <= float(np.finfo(np.float32).eps) * size else gap
 
 
 def _interval_name(names: Mapping[str, str]) -> str:

@@ -29,8 +29,8 @@ def product_normal_quantile(
       sd_b: its standard deviation, >= 0.
     Returns:
       Quantiles of the broadcast shape, in units of a times b; error about 1e-3 of the product's
-      standard
-      deviation (midpoint rule over `NODES` equally likely slices of the first factor).
+      standard deviation (midpoint rule over `NODES` equally likely slices of the first factor). A
+      factor without spread leaves the other's normal, in closed form.
     Source: interval of MacKinnon et al. for a product of coefficients; no closed form exists.
     """
     a = mean_a[..., None] + sd_a[..., None] * ndtri(
@@ -71,7 +71,30 @@ def product_normal_quantile(
     start = jnp.clip(mean + spread * target, low, high)
     ends = (-1.0 / odds - 1e-3, odds + 1e-3)
     at_low, at_high = (jnp.broadcast_to(end, shape) for end in ends)
-    return jax.lax.fori_loop(0, STEPS, step, (low, high, at_low, at_high, start))[4]
+    state = (low, high, at_low, at_high, start)
+    found: Array = jax.lax.fori_loop(0, STEPS, step, state)[4]
+    # With one factor exact the start is the quantile already.
+    return jnp.where((sd_a == 0) | (sd_b == 0), mean + spread * target, found)
+
+
+def product_normal_interval(
+    level: float, mean_a: Array, sd_a: Array, mean_b: Array, sd_b: Array
+) -> tuple[Array, Array]:
+    """Equal-tailed limits of the product; NaN where they have no width.
+
+    Args:
+      level: coverage.
+      mean_a: as in `product_normal_quantile`, like the next three.
+      sd_a: >= 0.
+      mean_b: of one shape with the others.
+      sd_b: >= 0.
+    """
+    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], mean_a.dtype)
+    found: Array = product_normal_quantile(tails, mean_a, sd_a, mean_b, sd_b)
+    lower: Array = found[0]
+    upper: Array = found[1]
+    width = upper > lower
+    return jnp.where(width, lower, jnp.nan), jnp.where(width, upper, jnp.nan)
 
 
 def _normal_cdf(z: Array) -> Array:

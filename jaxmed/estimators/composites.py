@@ -4,9 +4,18 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, no_effects, poison
+from jaxmed.estimators.estimate import (
+    Effects,
+    Estimate,
+    MediatorEffects,
+    no_effects,
+    poison,
+    weak_total,
+)
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
+from jaxmed.estimators.parts.exact import without_width
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry import bisector, index, single_path
@@ -81,6 +90,9 @@ def composite_estimate(
     effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
     errors = no_effects(chosen.indirect)
     total, _ = total_and_direct(result, level=level)
+    code = st.combine(
+        chosen.status, without_width(total.standard_error[None], total.interval.lower[None])
+    )
     nan = errors.direct
     none = Interval(nan, nan, level, "none: weights are optimised on the same rows")
     return Estimate(
@@ -89,6 +101,11 @@ def composite_estimate(
         intervals=Effects(none, none, total.interval),
         mediators=mediators,
         selected=(chosen.weights != 0) & ~jnp.isnan(chosen.weights),
-        status=chosen.status,
+        status=code,
         details=chosen if details is None else details,
+        notes=st.combine_notes(
+            chosen.notes,
+            jnp.uint32(st.Note.NO_STANDARD_ERRORS.value),
+            weak_total(effects.total, total.standard_error),
+        ),
     )

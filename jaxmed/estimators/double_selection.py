@@ -138,7 +138,9 @@ def double_selection(
         fit = outcome_fit(legs, union, variance=variance)
         near = None
         beta, error = fit.beta, fit.beta_se
-        reason = st.when(jnp.isnan(beta), st.NOT_SELECTED)
+        reason = st.combine(
+            st.when(jnp.isnan(beta), st.NOT_SELECTED), st.when(fit.tied, st.RANK_DEFICIENT)
+        )
         if nodewise:
             beta, error, reason, near = own(legs, ready, whole, parts, outcome.selected)
         return answer(

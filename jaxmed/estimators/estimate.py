@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.distributions.tails import normal_quantile, normal_two_sided
-from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.typing import Array, Interval, pytree
+from jaxmed.distributions.fieller import RatioInterval, fieller
+from jaxmed.distributions.tails import normal_two_sided
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, pytree
 
 
 @pytree
@@ -65,29 +66,43 @@ class Estimate:
 
     @property
     def p_values(self) -> Effects:
-        """Two-sided normal p-values of the three effects being zero; NaN without an error."""
-        pairs = (
-            (getattr(self.effects, part), getattr(self.standard_errors, part))
-            for part in ("direct", "indirect", "total")
-        )
-        return Effects(*(normal_two_sided(divide(value, error)) for value, error in pairs))
+        """Two-sided normal p-values of the three effects being zero.
 
-    def proportion_interval(self, level: float = 0.95) -> Interval:
-        """Interval of indirect / total by the delta method; NaN where the total is 0.
-
-        The covariance of the two is what the three standard errors imply. Unstable, and of no
-        meaning, where the total effect is not clearly away from zero.
+        NaN without an error. Where the error is exactly 0, i.e. the fit leaves nothing: 0 for an
+        effect, NaN for one that is exactly 0.
         """
-        total = self.effects.total
-        variances = (
-            getattr(self.standard_errors, part) ** 2 for part in ("direct", "indirect", "total")
-        )
-        direct, indirect, both = variances
-        covariance = indirect + (both - direct - indirect) / 2
-        share = self.effects.proportion_mediated
-        spread = sqrt(indirect - 2 * share * covariance + share**2 * both)
-        half = normal_quantile((1 + level) / 2) * divide(spread, jnp.abs(total), jnp.nan)
-        return Interval(share - half, share + half, level, "delta")
+
+        def p_value(part: str) -> Array:
+            value, error = getattr(self.effects, part), getattr(self.standard_errors, part)
+            exact = jnp.where(value == 0, jnp.nan, jnp.sign(value) * jnp.inf)
+            return normal_two_sided(divide(value, error, exact))
+
+        return Effects(*(p_value(part) for part in ("direct", "indirect", "total")))
+
+    def proportion_interval(self, level: float = 0.95) -> RatioInterval:
+        """Fieller's interval of indirect / total; see `proportion_interval`."""
+        return proportion_interval(self.effects, self.standard_errors, level)
+
+
+def proportion_interval(
+    effects: Effects, standard_errors: Effects, level: float = 0.95
+) -> RatioInterval:
+    """Fieller's interval of indirect / total.
+
+    The covariance of the two is what the three standard errors imply. NaN limits, with the kind,
+    unless the total effect is away from zero (|total| / error above the normal quantile): every
+    share, or all but an interval, is then compatible with the data.
+    """
+    parts = ("direct", "indirect", "total")
+    direct, indirect, both = (jnp.asarray(getattr(standard_errors, part)) ** 2 for part in parts)
+    covariance = indirect + (both - direct - indirect) / 2
+    share, whole = jnp.asarray(effects.indirect), jnp.asarray(effects.total)
+    return fieller(share, whole, indirect, both, covariance, level)
+
+
+def weak_total(total: Array, error: Array) -> Array:
+    """Note.WEAK_TOTAL where a total effect is within three standard errors of zero."""
+    return st.note_when(jnp.abs(total) <= 3 * error, st.Note.WEAK_TOTAL)
 
 
 def no_effects(like: Array) -> Effects:

@@ -85,8 +85,8 @@ def guo(
         the penalty; fewer than two selected stop it. Columns are centred for it.
       level: of intervals.
     Returns:
-      Estimator, deterministic; EMPTY_SELECTION with an indirect effect of 0, and its standard
-      error, where nothing is selected.
+      Estimator, deterministic; EMPTY_SELECTION with an indirect effect of 0, without
+      error and interval, where nothing is selected.
     Raises:
       ValueError: options out of range. ReferenceWouldStop (compat="r", concrete data).
     Source: Guo et al. (2022), JASA 117; (2023), J. Econometrics 235.

@@ -9,6 +9,7 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.hilma_kernel import Moments, debiased, moments_of
+from jaxmed.estimators.parts.additivity import gap_of
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
@@ -41,11 +42,12 @@ class HilmaDetails:
     correction: Array  # [2] or [1]: what Omega adds to the plug-in of TIE (and DE)
     excess: Array  # [2] or [1]: by how much a Dantzig row misses its constraint
     l1: Array  # [2] or [1]: |omega|_1 on standardised columns
-    gap: Array  # [2] or [1]: duality gap of l1
+    duality_gap: Array  # [2] or [1]: of l1
     feasible: Array  # [2] or [1] bool
     lasso_penalty: Array  # [] lambda of the scaled lasso
     lasso_rounds: Array  # [] int32
     lasso_violation: Array  # []
+    gap: Array  # [] direct + indirect less the total effect of least squares
 
 
 def hilma(
@@ -82,7 +84,8 @@ def hilma(
     Returns:
       Estimator; needs no key. `mediators.beta` is the lasso's coefficient, without an error.
       Status INFEASIBLE where no row meets the constraint (p > n and a small penalty): the row is
-      then that of the smallest feasible penalty.
+      then that of the smallest feasible penalty. NOT_ADDITIVE: both effects are debiased for
+      themselves, and their sum is the total effect of least squares but for `details.gap`.
     Raises:
       ReferenceWouldStop: compat="r", where the release's solver diverges.
     Source: Zhou, Wang and Zhao (2020), Biometrika 107, 573; freebird 1.0. One exposure only.
@@ -121,7 +124,8 @@ def hilma(
         rows = jax.tree.map(lambda leaf: leaf[:, chosen], rows)
         omega = rows.coefficients / jnp.where(moments.sd > 0, moments.sd, 1)
         wald = debiased(moments, lasso.coefficients, lasso.sigma, omega)
-        code = st.combine(code, jnp.max(rows.status))
+        gap, additive = gap_of(legs, wald.direct + wald.indirect)
+        code = st.combine(code, jnp.max(rows.status), additive)
 
         nan = jnp.full_like(wald.indirect, jnp.nan)
         covariance = wald.covariance
@@ -145,11 +149,12 @@ def hilma(
             correction=wald.correction * moments.outcome_unit / moments.exposure_unit,
             excess=rows.excess,
             l1=rows.l1,
-            gap=rows.gap,
+            duality_gap=rows.gap,
             feasible=rows.excess <= 1e-6 * grid[chosen],
             lasso_penalty=lasso.penalty,
             lasso_rounds=lasso.rounds,
             lasso_violation=lasso.violation,
+            gap=gap,
         )
         return assemble(
             direct=wald.direct,

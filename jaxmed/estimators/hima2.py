@@ -14,6 +14,7 @@ from jaxmed.estimators.parts.debiased_effects import (
     beta_leg,
     debiased_details,
     debiased_effects,
+    shrinkage_alone,
 )
 from jaxmed.estimators.parts.debiased_lasso import (
     Debiased,
@@ -172,8 +173,8 @@ def _fit(
         indirect, variances = jnp.sum(jnp.where(selected, parts, 0)), None
         direct = legs.total - indirect
     else:
-        indirect, variances = debiased_effects(legs, index, fit)
-        direct = fit.direct
+        direct, indirect, variances = debiased_effects(legs, index, fit)
+        code = st.combine(code, shrinkage_alone(legs, fit))
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(

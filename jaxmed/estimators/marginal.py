@@ -9,9 +9,10 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.calibration.adjust import benjamini_hochberg
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.distributions.product_normal import product_normal_quantile
+from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import t_two_sided
 from jaxmed.estimators.estimate import MediatorEffects
+from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.dual_stats import DualStatistics
@@ -41,13 +42,17 @@ def sums_from_factor(factor: JointFactor) -> MarginalSums:
     # A column of covariates and exposure only leaves rounding, which is no mediator.
     share, size = jnp.sum(upper**2, axis=0), factor.upper.shape[0]
     noise = 4 * rounding(upper.dtype) * size
-    gone = share <= (noise**2 if factor.route == "qr" else noise)
+    noise = noise**2 if factor.route == "qr" else noise
+    gone = share <= noise
+    # An outcome that exposure and covariates fit leaves rounding, too.
+    left = jnp.sum(path**2) + factor.upper[-1, -1] ** 2
+    path, left = jnp.where(left <= noise, 0.0, path), jnp.where(left <= noise, 0.0, left)
     return MarginalSums(
         factor.upper[q, q] * factor.upper[q, mediators] * length * exposure,
         jnp.where(gone, 0.0, share) * length**2,
         matmul(upper.T, path) * length * outcome,
         factor.upper[q, q] ** 2 * exposure**2,
-        (jnp.sum(path**2) + factor.upper[-1, -1] ** 2) * outcome**2,
+        left * outcome**2,
         jnp.asarray(factor.count - 2 - q, upper.dtype),
     )
 
@@ -60,7 +65,7 @@ def sums_from_rows(stats: DualStatistics) -> MarginalSums:
     xp = np if isinstance(x, np.ndarray) else jnp
     tau = xp.sum(a * a)
     cross = a @ x
-    yperp = y - a * (xp.sum(a * y) / tau)
+    yperp = _unless_rounding(y - a * (xp.sum(a * y) / tau), y, xp)
     square = xp.einsum("ij,ij->j", x, x)
     given = square - cross**2 / tau
     given = xp.where(given > 4 * rounding(x.dtype) * len(a) * square, given, 0)
@@ -76,13 +81,19 @@ def sums_from_columns(columns: ColumnSums, stats: DualStatistics) -> MarginalSum
     tau, slope = a @ a, (a @ y) / (a @ a)
     given = columns.square - columns.exposure_cross**2 / tau
     noise = 4 * rounding(jnp.dtype(a.dtype)) * len(a) * columns.square
-    rest = y - slope * a
+    rest = _unless_rounding(y - slope * a, y, np)
     df = np.sum(np.asarray(stats.row_weights) > 0) - 1.0 - stats.basis.shape[1]
     sums: list[Any] = [
         columns.exposure_cross, np.where(given > noise, given, 0),
         columns.outcome_cross - slope * columns.exposure_cross, tau, rest @ rest, np.asarray(df),
     ]  # fmt: skip
     return MarginalSums(*sums)
+
+
+def _unless_rounding(rest: Any, outcome: Any, xp: Any) -> Any:
+    """The outcome given the exposure, 0 where the exposure fits it and rounding is left."""
+    noise = (32 * rounding(outcome.dtype)) ** 2 * len(outcome)
+    return xp.where(xp.sum(rest * rest) > noise * xp.sum(outcome * outcome), rest, 0)
 
 
 def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffects:
@@ -95,9 +106,8 @@ def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffe
 
 def with_intervals(effects: MediatorEffects, level: float) -> MediatorEffects:
     """Fills in the product-of-normals interval of every alpha * beta; the slowest part."""
-    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]])
-    lower, upper = product_normal_quantile(
-        tails, effects.alpha, effects.alpha_se, effects.beta, effects.beta_se
+    lower, upper = product_normal_interval(
+        level, effects.alpha, effects.alpha_se, effects.beta, effects.beta_se
     )
     return dataclasses.replace(effects, lower=lower, upper=upper)
 
@@ -120,10 +130,13 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
     alpha_se = sqrt(divide(given, m * tau, jnp.nan))
     beta = divide(sums.outcome_cross, given, jnp.nan)
     left = jnp.maximum(sums.outcome_ss - beta * sums.outcome_cross, 0)
+    left = jnp.where(no_residual(left, sums.outcome_ss), 0, left)
     beta_se = sqrt(divide(left, (m - 1) * given, jnp.nan))
+    # A coefficient without error is not tested by t: beyond any doubt, or nothing at all.
+    exact = jnp.where(beta == 0, jnp.nan, jnp.sign(beta) * jnp.inf)
     # One evaluation for both sides: the incomplete beta function dominates the compile time.
     p_both = t_two_sided(
-        jnp.stack([divide(alpha, alpha_se, jnp.nan), divide(beta, beta_se, jnp.nan)]),
+        jnp.stack([divide(alpha, alpha_se, jnp.nan), divide(beta, beta_se, exact)]),
         jnp.stack([m, m - 1])[:, None],
     )
     indirect = alpha * beta
@@ -142,7 +155,11 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
         upper=missing,
         p_value=p_value,
         p_adjusted=benjamini_hochberg(p_value),
-        reason=st.when(jnp.isnan(p_value), st.CONSTANT_MEDIATOR),
+        reason=st.combine(
+            st.when(~(given > 0), st.CONSTANT_MEDIATOR),
+            st.when((given > 0) & jnp.isnan(p_value), st.TOO_FEW_ROWS) * (beta_se != 0),
+            st.when(beta_se == 0, st.ZERO_RESIDUAL),
+        ),
     )
 
 

@@ -109,6 +109,7 @@ def _least_squares(legs: Legs) -> _Model:
     fit = refit(legs, jnp.arange(p), every)
     columns = legs.mediators
     residual = legs.outcome - matmul(columns, fit.beta)
+    residual = jnp.where(fit.sigma2 == 0, 0, residual)  # an exact fit leaves rounding
     inflate = sqrt(divide(rows.count, fit.df))
     # Score of the exposure: what covariates and mediators leave of it, by the same projection.
     rest = _exposure_rest(legs, every)

@@ -1,5 +1,6 @@
 """Least squares of the outcome on all mediators, partially linear in the covariates."""
 
+from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
@@ -43,6 +44,8 @@ def ols(
     Returns:
       Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - r - 2, r the
       rank of the base): `double_selection` is for those data. Constant mediators are left out.
+      Mediators that depend on each other given the covariates (shares of a whole, a copy) count
+      by their span: SPAN_ONLY, and RANK_DEFICIENT for the coefficients that this leaves open.
     Raises:
       ValueError: an unknown option; "difference" with different covariates (while tracing).
     Source: specification of the intervals, section 1. Valid for any signal, dense or sparse,
@@ -62,7 +65,7 @@ def ols(
             fit,
             fit.beta,
             fit.beta_se,
-            fit.status,
+            st.when(fit.tied, st.RANK_DEFICIENT),
             selected=~legs.constant,
             details=OlsDetails(fit.df, fit.leverage),
             level=level,

@@ -11,6 +11,7 @@ from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate
+from jaxmed.estimators.parts.additivity import gap_of
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
@@ -45,6 +46,7 @@ class PathwayDetails:
     shrunken: Effects  # at the chosen penalty; the indirect effect is biased towards 0
     alpha: Array  # [p] shrunken, at the chosen penalty
     beta: Array  # [p]
+    gap: Array  # [] direct + indirect, as reported, less the total effect of least squares
 
 
 def pathway_lasso(
@@ -205,7 +207,6 @@ def pathway_lasso(
         )
         unchosen = st.is_fatal(code)
         penalty = jnp.where(unchosen, jnp.nan, path.penalties[chosen])
-        details = PathwayDetails(path, chosen, penalty, stability, shrunken, alpha, beta)
         selected = (alpha * beta != 0) & ~legs.constant
         missed = st.combine(st.when(~selected, st.NOT_SELECTED), legs.reason)
         missed = st.combine(missed, st.when(unchosen, st.NOT_ESTIMATED))
@@ -227,6 +228,9 @@ def pathway_lasso(
             nan = jnp.full_like(alpha, jnp.nan)
             alpha_leg, beta_leg = Leg(alpha, nan, legs.alpha.df), Leg(beta, nan, legs.beta.df)
             reason = legs.reason
+        gap, additive = gap_of(legs, direct + indirect)
+        code = st.combine(code, additive)
+        details = PathwayDetails(path, chosen, penalty, stability, shrunken, alpha, beta, gap)
         return assemble(
             direct=direct,
             indirect=indirect,

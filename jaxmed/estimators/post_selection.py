@@ -49,8 +49,8 @@ def post_selection(
       covariates_outcome: as the last, of the outcome model.
       level: of the intervals.
     Returns:
-      Estimator; the key may be None. Nothing selected: indirect effect 0 with variance 0 and
-      EMPTY_SELECTION.
+      Estimator; the key may be None. Nothing selected: EMPTY_SELECTION, and an indirect
+      effect of 0 without error and interval.
     Source: specification of the intervals, sections 0 and 2, method (i).
     """
     check_basis(basis)
@@ -77,7 +77,9 @@ def post_selection(
             fit,
             fit.beta,
             fit.beta_se,
-            st.when(~outcome.selected, st.NOT_SELECTED),
+            st.combine(
+                st.when(~outcome.selected, st.NOT_SELECTED), st.when(fit.tied, st.RANK_DEFICIENT)
+            ),
             selected=outcome.selected,
             details=PostSelectionDetails(outcome, fit.df),
             level=level,

@@ -218,7 +218,9 @@ def primal_paths(factor: JointFactor) -> Paths:
     rank = jnp.sum(kept).astype(upper.dtype)
     covector = factor.upper[q, q] * factor.upper[q, mediators]
     both = jnp.stack([covector, signs(length.shape[0], upper.dtype)], axis=1)
-    forward = jnp.where(kept[:, None], solve_upper_transposed(upper, both), 0)
+    forward = solve_upper_transposed(upper, both)
+    mixed = _exposure_in_span(factor, forward[:, 0])
+    forward = jnp.where(kept[:, None], forward, 0)
     a, y = forward[:, 0], jnp.where(kept, factor.upper[mediators, -1], 0)
     probe = solve_upper(upper, forward[:, 1:])[:, 0]
     alone = jnp.where(kept, upper, jnp.eye(length.shape[0], dtype=upper.dtype))
@@ -239,6 +241,7 @@ def primal_paths(factor: JointFactor) -> Paths:
     status = st.combine(
         factor.status,
         st.when(rank == 0, st.CONSTANT_MEDIATOR),
+        st.when(mixed, st.RANK_DEFICIENT),
         st.when(weighted, st.WEIGHTED),
         st.when(
             (condition * rounding(upper.dtype) > loss) & (factor.route == "gram"),
@@ -270,6 +273,24 @@ def primal_paths(factor: JointFactor) -> Paths:
         "primal",
         factor.route,
     )
+
+
+def _exposure_in_span(factor: JointFactor, forward: Array) -> Array:
+    """True where a mediator is a combination of the exposure with other mediators.
+
+    No effect at fixed mediators exists then. A mediator that exposure and covariates determine
+    alone is left out, as one is that they do not move.
+
+    Args:
+      factor: of the columns.
+      forward: L^-1 Z'A, not yet zero for mediators left out: there the part of the exposure in them
+        that the others do not account for.
+    """
+    q, mediators = factor.num_covariates, factor.mediators
+    lost, eps = ~factor.kept[mediators], rounding(forward.dtype)
+    noise = 100 * eps * factor.upper.shape[0]
+    own = jnp.sum(factor.columns[mediators, mediators] ** 2, axis=0)
+    return jnp.any(lost & (own > noise) & (jnp.abs(forward) > 10 * noise**0.5 * factor.upper[q, q]))
 
 
 def dual_paths(stats: DualStatistics) -> Paths:

@@ -18,6 +18,7 @@ from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
 from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.document import environment
+from jaxmed.reports.proportion import proportion_reasons, proportion_tables
 from jaxmed.reports.record import strict
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.tidy import table_cells, table_csv, table_text
@@ -54,8 +55,8 @@ def summary_of_comparison(document: Document) -> str:
     said = [*design_lines(document), *data_paragraph(document)]
     first = [textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in said]
     lines = [*first, *([""] if first else []), _head(document)]
-    for part, title in EFFECTS.items():
-        lines += ["", title, table_text(_effect_table(document, part))]
+    for title, table in _tables(document):
+        lines += ["", title, table_text(table)]
     lines += ["", "Methods", table_text(_method_table(document))]
     notes = [f"{who}: {text}" for who, text in _notes(document)]
     warnings = [f"warning: {text}" for text in document["warnings"]]
@@ -158,7 +159,7 @@ def _page(
             for section, drawn in sections
         ],
         caption=_caption(document),
-        effects=[(title, table_cells(_effect_table(document, p))) for p, title in EFFECTS.items()],
+        effects=[(title, table_cells(table)) for title, table in _tables(document)],
         methods=table_cells(_method_table(document)),
         notes=_notes(document),
         votes=table_cells(votes) if votes.rows else None,
@@ -205,11 +206,19 @@ def _level(document: Document) -> str:
     return fmt.percent(document["settings"]["level"])
 
 
+def _tables(document: Document) -> list[tuple[str, TidyTable]]:
+    effects = [(title, _effect_table(document, part)) for part, title in EFFECTS.items()]
+    return [*effects, *proportion_tables(document["table"])]
+
+
 def _effect_table(document: Document, part: str) -> TidyTable:
     columns = {"method": "Method", "estimate": "Estimate", "error": "Std. error"}
     columns["own"] = "Own interval"
     if document["settings"].get("bootstrap"):
         columns["percentile"] = "Bootstrap interval"
+
+    if part == "total" and any(fmt.finite(r.get("gap")) and r["gap"] for r in document["table"]):
+        columns["gap"] = "Less least squares'"
 
     def limits(row: dict[str, Any], kind: str) -> str:
         return fmt.interval(row.get(f"{part}_{kind}lower"), row.get(f"{part}_{kind}upper"))
@@ -221,6 +230,7 @@ def _effect_table(document: Document, part: str) -> TidyTable:
             "error": fmt.number(row[f"{part}_se"]),
             "own": limits(row, ""),
             "percentile": limits(row, "bootstrap_"),
+            "gap": fmt.number(row.get("gap")),
         }
         for row in document["table"]
     ]
@@ -250,7 +260,7 @@ def _notes(document: Document) -> list[tuple[str, str]]:
     """(methods, sentence), methods of one sentence together."""
     found: dict[str, list[str]] = {}
     for row in document["table"]:
-        texts = [row["reason"], row.get("note", "")]
+        texts = [row["reason"], row.get("note", ""), *proportion_reasons(row)]
         if row.get("resampling", "").startswith(("none:", "row copies")):
             texts.append(f"bootstrap, {row['resampling']}")
         for text in filter(None, texts):

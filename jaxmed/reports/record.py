@@ -25,8 +25,9 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
                   level, interval, unit, status, notes, reason; the cross-fitted ones also: splits,
                   splits_used, split_sd, split_lower, split_upper (estimates over splits)
     composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
-    direct,
-                  total, proportion_mediated, index, exposure_correlation, outcome_correlation, top
+                  direct, total, proportion_mediated (null with a proportion_reason where the
+                  interval of the total effect holds zero), index, exposure_correlation,
+                  outcome_correlation, top
                   (names by
                   |weight per sd|), status, notes, reason
     tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant,

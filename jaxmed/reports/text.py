@@ -164,6 +164,8 @@ def _composites(record: Record) -> Iterator[str]:
         top = shorten(entry["top"][0], 16) if entry["top"] else ""
         row = f"  {shorten(entry['label'], 21):<22}{numbers}{share:>10}{number(entry['index']):>8}"
         yield f"{row}  {top}".rstrip()
+    for why in dict.fromkeys(filter(None, (e.get("proportion_reason") for e in entries))):
+        yield f"  mediated {MISSING}: {why}"
 
 
 def _mediators(record: Record) -> Iterator[str]:

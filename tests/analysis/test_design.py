@@ -197,7 +197,15 @@ def test_least_squares_without_room_or_rank_has_the_total_alone():
     few = simulated(60, 4, 1, [])
     shares = np.c_[few.mediators, few.mediators.sum(axis=1)]
     dependent = dataclasses.replace(few, mediators=shares)
-    assert least_squares(dependent, few.covariates).parts == ("total",)
+    # A mediator more that is the sum of the others changes nothing; with the exposure in it, all.
+    spanned, plain = (least_squares(d, few.covariates) for d in (dependent, few))
+    np.testing.assert_allclose(
+        [spanned.direct, spanned.direct_se, spanned.df], [plain.direct, plain.direct_se, plain.df]
+    )
+    with_exposure = dataclasses.replace(
+        few, mediators=np.c_[few.mediators, few.mediators[:, 0] + few.exposure]
+    )
+    assert least_squares(with_exposure, few.covariates).parts == ("total",)
 
 
 def test_summaries_begin_with_the_covariates():

@@ -128,7 +128,7 @@ def test_units_and_certificates():
     data = rd.data("lin")
     effects, errors, _, status, details = program()(data)
     assert int(status) == st.OK and np.asarray(details.feasible).all()
-    assert float(details.excess.max()) < 1e-8 and float(np.abs(details.gap).max()) < 1e-8
+    assert float(details.excess.max()) < 1e-8 and float(np.abs(details.duality_gap).max()) < 1e-8
     other = MediationData(
         data.exposure * 10, data.mediators * np.resize([0.01, 1.0, 100.0], 30),
         data.outcome * 3, data.covariates * 7 + 1, None, data.names,

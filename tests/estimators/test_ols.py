@@ -8,6 +8,7 @@ from estimators.effects_oracle import Problem
 
 from jaxmed import status
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.distributions.fieller import BOUNDED
 from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.ols import ols
 from jaxmed.estimators.parts.basis import default_splines
@@ -147,7 +148,10 @@ def test_constant_mediators_and_too_few_rows():
         data.outcome,
         data.covariates,
     )
-    assert int(FITTED["linear", "path_sum"](None, twins).status) == status.RANK_DEFICIENT
+    both = FITTED["linear", "path_sum"](None, twins)
+    assert int(both.status) == status.OK and int(both.notes) & status.Note.SPAN_ONLY
+    codes = [status.RANK_DEFICIENT, *[status.OK] * 5, status.RANK_DEFICIENT]
+    assert both.mediators.reason.tolist() == codes
 
 
 def test_separate_covariates():
@@ -178,15 +182,21 @@ def test_options_are_checked():
 
 
 def test_interval_of_the_proportion_mediated():
-    """Delta method against the gradient, with the covariance that total = direct + indirect has."""
-    errors = Effects(0.3, 0.2, 0.4)
-    covariance = (0.4**2 - 0.3**2 - 0.2**2) / 2
-    found = Estimate(
-        Effects(*map(jnp.asarray, (1.0, 2.0, 3.0))), Effects(*map(jnp.asarray, (0.3, 0.2, 0.4))),
-        None, None, None, None, None,
-    ).proportion_interval(0.9)  # fmt: skip
-    gradient = np.array([-2.0 / 9, 1.0 / 9])  # of indirect / (direct + indirect)
-    matrix = np.array([[errors.direct**2, covariance], [covariance, errors.indirect**2]])
-    half = 1.6448536269514722 * np.sqrt(gradient @ matrix @ gradient)
-    np.testing.assert_allclose([found.lower, found.upper], [2 / 3 - half, 2 / 3 + half], rtol=1e-6)
-    assert found.level == 0.9
+    """Fieller's, with the covariance that total = direct + indirect has: its limits are roots."""
+    errors = (0.3, 0.2, 0.4)
+    covariance = 0.2**2 + (0.4**2 - 0.3**2 - 0.2**2) / 2  # of indirect and total
+
+    def interval(direct, indirect):
+        effects = Effects(*map(jnp.asarray, (direct, indirect, direct + indirect)))
+        return Estimate(
+            effects, Effects(*map(jnp.asarray, errors)), None, None, None, None, None
+        ).proportion_interval(0.9)  # fmt: skip
+
+    found = interval(1.0, 2.0)
+    for share in (float(found.lower), float(found.upper)):
+        spread = np.sqrt(0.2**2 - 2 * share * covariance + share**2 * 0.4**2)
+        assert abs(2 - 3 * share) == pytest.approx(1.6448536269514722 * spread, rel=1e-6)
+    assert found.lower < 2 / 3 < found.upper and found.level == 0.9
+    # A total effect of 1.5 standard errors: nothing to be a share of.
+    weak = interval(-1.4, 2.0)
+    assert np.isnan(weak.lower) and np.isnan(weak.upper) and int(weak.kind) != BOUNDED

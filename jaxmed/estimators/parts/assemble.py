@@ -1,18 +1,21 @@
 """From a method's numbers to the `Estimate` that all methods return."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import adjusted
-from jaxmed.distributions.product_normal import product_normal_quantile
+from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import normal_quantile
-from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
+from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison, weak_total
+from jaxmed.estimators.parts.exact import interval_with_width, without_width
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.linalg.safe import sqrt
-from jaxmed.typing import Array, Interval
+from jaxmed.typing import Array
 
 
 def spread(index: Array, values: Array, p: int, fill: float = float("nan")) -> Array:
@@ -58,10 +61,11 @@ def mediator_effects(
     if p_adjusted is None:
         p_adjusted, quality = adjusted(adjust, p_alpha, p_beta, p_value)
         reason = jnp.where(jnp.isnan(p_adjusted), reason, st.combine(reason, quality))
-    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], alpha.estimate.dtype)
-    lower, upper = product_normal_quantile(
-        tails, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
+    lower, upper = product_normal_interval(
+        level, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
     )
+    # The error of beta is exactly 0 where the outcome model leaves nothing.
+    reason = st.combine(reason, st.when(beta.standard_error == 0, st.ZERO_RESIDUAL))
     return MediatorEffects(
         alpha=alpha.estimate,
         alpha_se=alpha.standard_error,
@@ -113,8 +117,12 @@ def assemble(
     method: str,
     total: Array | None = None,
     total_variance: Array | None = None,
+    notes: Array | np.uint32 = st.NO_NOTES,
 ) -> Estimate:
     """The estimate with total = direct + indirect and normal intervals.
+
+    An interval without width is none: its limits are NaN, with ZERO_RESIDUAL. Where nothing is
+    selected the indirect effect is 0 without error and interval, with EMPTY_SELECTION.
 
     Args:
       direct: scalar, as the next.
@@ -128,6 +136,7 @@ def assemble(
       method: of the intervals, e.g. "delta, given the selection".
       total: where it is not direct + indirect (log odds ratios).
       total_variance: of such a total.
+      notes: beside those on missing errors and on a total effect near zero.
     """
     total = direct + indirect if total is None else total
     effects = poison(Effects(direct, indirect, total), status)
@@ -136,22 +145,37 @@ def assemble(
         errors = Effects(nan, nan, nan)
     else:
         whole = variances.total if total_variance is None else total_variance
-        errors = poison(
-            Effects(sqrt(variances.direct), sqrt(variances.indirect), sqrt(whole)), status
-        )
+        # A sum over no mediator is 0 by decision, not by measurement: it has no error.
+        empty = (indirect == 0) & ~jnp.any(selected)
+        through = jnp.where(empty, jnp.nan, sqrt(variances.indirect))
+        errors = poison(Effects(sqrt(variances.direct), through, sqrt(whole)), status)
+        status = st.combine(status, st.when(empty, st.EMPTY_SELECTION))
     half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
-
-    def interval(estimate: Array, error: Array) -> Interval:
-        return Interval(estimate - half * error, estimate + half * error, level, method)
-
-    intervals = Effects(
-        *(
-            interval(getattr(effects, part), getattr(errors, part))
-            for part in ("direct", "indirect", "total")
-        )
-    )
+    parts = ("direct", "indirect", "total")
+    found = [
+        interval_with_width(getattr(effects, part), getattr(errors, part), half, level, method)
+        for part in parts
+    ]
+    intervals = Effects(*found)
+    given = jnp.stack([jnp.asarray(getattr(errors, part)) for part in parts], axis=-1)
+    lost = without_width(given, jnp.stack([interval.lower for interval in found], axis=-1))
     fatal = st.is_fatal(status)
+    notes = st.combine_notes(
+        notes,
+        st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS),
+        weak_total(effects.total, errors.total),
+    )
+    status = st.combine(status, lost)
+    mediators = _with_reasons(mediators, status)
     return Estimate(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
-        details,
+        details, notes,
     )  # fmt: skip
+
+
+def _with_reasons(mediators: MediatorEffects, status: Array) -> MediatorEffects:
+    """A reason for every mediator without numbers: that of the whole fit, else NOT_ESTIMATED."""
+    numbers = (mediators.alpha, mediators.beta, mediators.beta_se, mediators.lower)
+    hole = jnp.any(jnp.isnan(jnp.stack(numbers)), axis=0) & (mediators.reason == st.OK)
+    why = jnp.where(st.is_fatal(status), jnp.asarray(status, jnp.int32), st.NOT_ESTIMATED)
+    return replace(mediators, reason=jnp.where(hole, why, mediators.reason))

@@ -144,7 +144,7 @@ def component_estimate(
     beta_draws = jnp.where(kept, boot.draws.beta - jnp.mean(boot.draws.beta, axis=0), 0)
     beta_cov = gram(beta_draws) / (replicates - 1)
     constant = legs.constant
-    beta = jnp.where(constant, jnp.nan, matmul(loadings, used))
+    beta = matmul(loadings, used)
     beta_se = sqrt(jnp.sum(matmul(loadings, beta_cov) * loadings, axis=1))
     df = legs.beta.df + 1 - jnp.sum(kept)
     weight = jnp.any((loadings != 0) & kept, axis=1) & ~constant
@@ -170,8 +170,8 @@ def component_estimate(
         variances=EffectVariances(covariance[0, 0], covariance[1, 1], covariance[0, 1]),
         mediators=mediator_effects(
             legs.alpha,
-            Leg(beta, jnp.where(constant, jnp.nan, beta_se), df),
-            legs.reason,
+            Leg(jnp.where(weight, beta, jnp.nan), jnp.where(weight, beta_se, jnp.nan), df),
+            st.combine(legs.reason, st.when(~weight, st.NOT_SELECTED)),
             level=level,
         ),
         selected=weight,
@@ -181,7 +181,8 @@ def component_estimate(
         method="normal",
     )
     fatal = st.is_fatal(result.status)
-    lower, upper = (jnp.where(fatal, jnp.nan, x) for x in (whole.lower, whole.upper))
+    absent = fatal | ~(whole.upper > whole.lower)
+    lower, upper = (jnp.where(absent, jnp.nan, x) for x in (whole.lower, whole.upper))
     method = f"bootstrap, {interval}, given the loadings"
     intervals = Effects(*(Interval(lower[i], upper[i], level, method) for i in range(3)))
     return dataclasses.replace(result, intervals=intervals)

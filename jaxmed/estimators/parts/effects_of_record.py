@@ -48,7 +48,8 @@ def answer(
       status: of the method beside that of the fit.
     """
     alpha_se = alpha_errors(legs)
-    reason = st.combine(legs.reason, reason)
+    fatal = jnp.where(st.is_fatal(fit.status), fit.status, st.OK)
+    reason = st.combine(legs.reason, reason, fatal)
     lost = st.is_fatal(reason)
 
     def kept(values: Array) -> Array:
@@ -74,4 +75,5 @@ def answer(
         details=details,
         level=level,
         method=method,
+        notes=fit.notes,
     )

@@ -66,6 +66,7 @@ def estimate_given_support(
       details: what only the method knows.
     """
     p = legs.constant.shape[0]
+    tied, notes = jnp.zeros(p, bool), st.NO_NOTES
     if variance == "classical":
         fit = refit(legs, index, selected)
         alpha, beta, errors = legs.alpha, fit.beta, fit.beta_se
@@ -73,12 +74,17 @@ def estimate_given_support(
         fit = outcome_fit(legs_at(legs, index), selected, variance="path_sum")
         alpha = Leg(legs.alpha.estimate, alpha_errors(legs), legs.alpha.df)
         beta, errors = fit.beta, fit.beta_se
+        tied, notes = member(index, fit.tied, p), fit.notes
     inside = selected & ~legs.constant[index]
     beta = jnp.where(inside, beta, jnp.nan)
     leg = Leg(spread(index, beta, p), spread(index, errors, p), fit.df)
     chosen = member(index, inside, p)
     code = st.combine(status, fit.status)
-    reason = st.combine(jnp.where(chosen, st.OK, st.NOT_SELECTED), legs.reason)
+    reason = st.combine(
+        jnp.where(chosen, st.OK, st.NOT_SELECTED),
+        st.when(tied, st.RANK_DEFICIENT),
+        legs.reason,
+    )
     return assemble(
         direct=fit.direct,
         indirect=fit.indirect,
@@ -89,4 +95,5 @@ def estimate_given_support(
         details=details,
         level=level,
         method=method,
+        notes=notes,
     )

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.distributions.tails import normal_two_sided, t_two_sided
+from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.estimators.parts.rows import Rows, base_rank, is_constant, project_out
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -26,14 +27,19 @@ class Leg:
 
     @property
     def p_value(self) -> Array:
-        """Two-sided Student t; NaN where the coefficient does not exist."""
+        """Two-sided Student t; NaN where the coefficient does not exist, or is 0 without error."""
         p = t_two_sided(self.statistic, self.df)
-        return jnp.where(jnp.isnan(self.estimate), jnp.nan, p)
+        return jnp.where(self._untested, jnp.nan, p)
 
     @property
     def normal_p_value(self) -> Array:
-        """Two-sided normal; NaN where the coefficient does not exist."""
-        return jnp.where(jnp.isnan(self.estimate), jnp.nan, normal_two_sided(self.statistic))
+        """Two-sided normal; NaN where `p_value` is."""
+        return jnp.where(self._untested, jnp.nan, normal_two_sided(self.statistic))
+
+    @property
+    def _untested(self) -> Array:
+        nothing = (self.estimate == 0) & (self.standard_error == 0)
+        return jnp.isnan(self.estimate) | nothing
 
 
 @pytree
@@ -84,7 +90,9 @@ def legs_of(rows: Rows) -> Legs:
         ss = jnp.where(gone, 0, jnp.sum(w * t * t))
         slopes = divide(matmul(w * t, rest[:, 1:]), ss, jnp.nan)
         left = rest[:, 1:] - t[:, None] * slopes
-        return t, ss, slopes[1:], left[:, 1:], slopes[0], left[:, 0]
+        # Rounding of an outcome that exposure and covariates fit is no outcome to explain.
+        fitted = is_constant(w, left[:, :1], columns[:, 1:2])[0]
+        return t, ss, slopes[1:], left[:, 1:], slopes[0], jnp.where(fitted, 0, left[:, 0])
 
     t, ss, alpha, noise, total, outcome = partial(rows.mediator_base)
     outcome_ss, outcome_alpha, mediators = ss, alpha, noise
@@ -104,7 +112,9 @@ def legs_of(rows: Rows) -> Legs:
     size = jnp.where(constant, jnp.nan, matmul(w, mediators * mediators))
     cross = matmul(w * outcome, mediators)
     beta = cross / size
-    left = jnp.maximum(jnp.sum(w * outcome * outcome) - beta * cross, 0)
+    outcome_left = jnp.sum(w * outcome * outcome)
+    left = jnp.maximum(outcome_left - beta * cross, 0)
+    left = jnp.where(no_residual(left, outcome_left), 0, left)
     beta_leg = Leg(beta, sqrt(left / (df * size)), df)
 
     degenerate = st.when((ss == 0) | (outcome_ss == 0), st.DEGENERATE_EXPOSURE)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.estimators.parts.exact import no_residual, unless_rounding
 from jaxmed.estimators.parts.gram_lasso import TOLERANCE, GramPath, gram_path, held_out_loss
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import (
@@ -165,6 +166,7 @@ def own_coefficients(
     alone = alone + divide(exposure**2, legs.outcome_exposure_ss)
     free = 1 + legs.outcome_rank
     usable = scale > 0
+    whole = jnp.sum(w * legs.outcome**2)
 
     def model(size: int, k: Array, others: Array) -> tuple[Array, Array, Array]:
         # Mediator k comes last: the last row of the factor is all that its coefficient needs.
@@ -175,11 +177,14 @@ def own_coefficients(
         half = solve_lower(lower, x)
         fitted = matmul(half, w * legs.outcome)
         residual = legs.outcome - matmul(fitted, half)
+        exact = no_residual(jnp.sum(w * residual**2), whole)
+        residual = jnp.where(exact, 0, residual)
         noise = over_slack(w * residual**2, alone + half_squares(half))
         pivot = lower[-1, -1] * scale[k]
         error = sqrt(jnp.sum(half[-1] ** 2 * noise))
+        own = unless_rounding(fitted[-1], exact, jnp.ones_like(whole), sqrt(whole))
         dependent = singular(lower / jnp.sqrt(rows.count))
-        return divide(fitted[-1], pivot), divide(error, pivot), dependent
+        return divide(own, pivot), divide(error, pivot), dependent
 
     sizes = sorted({min(n, p, SMALL_MODEL), min(n, p)})
 

@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.estimators.parts.exact import no_residual, unless_rounding
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import base_inverse, project_out
+from jaxmed.estimators.parts.span import span_of
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -31,14 +33,16 @@ def check_variance(variance: str) -> None:
 class OutcomeFit:
     """Outcome ~ basis + exposure + selected mediators."""
 
-    beta: Array  # [p] NaN where not in the model
+    beta: Array  # [p] NaN where not in the model, and where `tied`
     beta_se: Array  # [p] HC2
     direct: Array  # []
     indirect: Array  # [] sum of alpha beta
     variances: EffectVariances
     leverage: Array  # [n] of the rows in the outcome model
     df: Array  # []
+    tied: Array  # [p] bool: in the model and part of a linear dependency
     status: Array  # []
+    notes: Array  # [] SPAN_ONLY where mediators of the model depend on each other
 
 
 def leverages(base: Array, weights: Array) -> Array:
@@ -74,8 +78,10 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         (never negative, generous where beta is noisy) or "difference" (unbiased when beta is
         least squares on many mediators).
     Returns:
-      OutcomeFit; TOO_FEW_ROWS where fewer than 2 degrees of freedom are left, RANK_DEFICIENT
-      where the selected are dependent. Nothing selected: indirect 0, EMPTY_SELECTION.
+      OutcomeFit; TOO_FEW_ROWS where fewer than 2 degrees of freedom are left. Nothing selected:
+      indirect 0, EMPTY_SELECTION. Effects, variances and degrees of freedom are those of the span
+      of the selected: dependent ones change nothing but their own coefficients, which are not
+      determined (NaN); RANK_DEFICIENT where the exposure is part of a dependency.
     Raises:
       ValueError: "difference" with different covariates in the two models.
     Source: specification of the intervals, section 1: HC2 for the outcome residuals, HC3 for the
@@ -88,6 +94,7 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
             ' pass variance="path_sum"'
         )
     w, (n, p) = rows.weights, legs.mediators.shape
+    outcome_ss = legs.outcome_exposure_ss
     selected = selected & ~legs.constant & ~jnp.isnan(legs.alpha.estimate)
     count = jnp.sum(selected)
     # More columns than rows are never fitted: a fixed number of places is enough.
@@ -97,26 +104,35 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     size = sqrt(matmul(w, columns * columns))
     scaled = divide(columns, size)
     inner = gram(jnp.sqrt(w)[:, None] * scaled)
-    lower = factor(inner, inside)
-    half = solve_lower(lower, scaled.T)
+    alpha = jnp.where(inside, legs.alpha.estimate[index], 0)
+    outcome_alpha = jnp.where(inside, legs.outcome_alpha[index], 0)
+    paths = jnp.stack([alpha * sqrt(legs.exposure_ss), outcome_alpha * sqrt(outcome_ss)])
+    span = span_of(inner, inside, divide(paths, size))
+    half = jnp.where(span.kept[:, None], solve_lower(span.lower, scaled.T), 0)
 
     leverage = leverages(rows.outcome_base, w) + half_squares(half)
     exposure = exposure_given_outcome_base(legs)
     leverage = leverage + divide(exposure**2, legs.outcome_exposure_ss)
     fitted = matmul(half, w * legs.outcome)
     residual = legs.outcome - matmul(fitted, half)
+    whole = jnp.sum(w * legs.outcome**2)
+    exact = no_residual(jnp.sum(w * residual**2), whole)
+    residual = jnp.where(exact, 0, residual)
     noise = over_slack(w * residual**2, leverage)
 
     back = jax.scipy.linalg.solve_triangular(
-        lower.T, jnp.concatenate([fitted[:, None], half], axis=1), lower=False
+        span.lower.T, jnp.concatenate([fitted[:, None], half], axis=1), lower=False
     )
     back = divide(back, size[:, None])
     beta, beta_se = back[:, 0], sqrt(matmul(back[:, 1:] ** 2, noise))
+    beta = unless_rounding(beta, exact, sqrt(matmul(back[:, 1:] ** 2, w)), sqrt(whole))
 
-    alpha = jnp.where(inside, legs.alpha.estimate[index], 0)
-    outcome_alpha = jnp.where(inside, legs.outcome_alpha[index], 0)
     on_path, on_direct = matmul(jnp.stack([alpha, outcome_alpha]), back[:, 1:])
     on_direct = divide(exposure, legs.outcome_exposure_ss) - on_direct
+    direct = unless_rounding(
+        legs.total - jnp.sum(outcome_alpha * beta), exact, sqrt(jnp.sum(w * on_direct**2)),
+        sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
+    )  # fmt: skip
 
     slack = leverages(rows.mediator_base, w) + divide(legs.exposure**2, legs.exposure_ss)
     weight = over_slack(w * divide(legs.exposure, legs.exposure_ss) ** 2, slack)
@@ -131,22 +147,23 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         jnp.sum(on_path**2 * noise) + path_variance,
         jnp.sum(on_direct * on_path * noise),
     )
-    df = rows.count - 1 - legs.outcome_rank - count
+    df = rows.count - 1 - legs.outcome_rank - jnp.sum(span.kept)
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = st.combine(
         legs.status,
-        jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT)),
+        jnp.where(st.is_fatal(few), few, span.status),
         st.when(count == 0, st.EMPTY_SELECTION),
     )
-    absent = ~inside | st.is_fatal(code)
+    absent = ~inside | span.tied | st.is_fatal(code)
+    tied = jnp.zeros(p, bool).at[index].set(span.tied)
 
     def place(values: Array) -> Array:
         nowhere = jnp.full(p, jnp.nan, values.dtype)
         return nowhere.at[index].set(jnp.where(absent, jnp.nan, values))
 
     return OutcomeFit(
-        place(beta), place(beta_se), legs.total - jnp.sum(outcome_alpha * beta),
-        jnp.sum(alpha * beta), variances, leverage, df, code,
+        place(beta), place(beta_se), direct, jnp.sum(alpha * beta), variances, leverage, df, tied,
+        code, span.notes,
     )  # fmt: skip
 
 

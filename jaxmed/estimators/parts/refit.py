@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.distributions.tails import t_two_sided
-from jaxmed.estimators.parts.legs import Legs
+from jaxmed.estimators.parts.exact import no_residual, unless_rounding
+from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -72,16 +72,25 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     k = jnp.sum(selected).astype(beta.dtype)
     df = legs.rows.count - 1 - legs.outcome_rank - k
     residual = legs.outcome - matmul(columns, beta)
-    sigma2 = jnp.sum(w * residual * residual) / df
+    left, whole = jnp.sum(w * residual * residual), jnp.sum(w * legs.outcome**2)
+    exact = no_residual(left, whole)
+    sigma2 = jnp.where(exact, 0, left) / df
     inverse = solve_lower(lower, jnp.eye(d, dtype=inner.dtype))
-    beta_se = sqrt(sigma2 * jnp.sum(inverse * inverse, axis=0)) * divide(1.0, size, jnp.nan)
-    beta_p = t_two_sided(divide(beta, beta_se), df)
+    unit_error = sqrt(jnp.sum(inverse * inverse, axis=0))
+    beta_se = sqrt(sigma2) * unit_error * divide(1.0, size, jnp.nan)
+    beta = unless_rounding(beta, exact, divide(unit_error, size), sqrt(whole))
+    beta_p = Leg(beta, beta_se, df).p_value
 
     path = legs.noise[:, index] * selected
     path_noise = matmul(jnp.where(jnp.isfinite(path), path, 0), beta)
     path_variance = jnp.sum(w * path_noise**2) / (legs.alpha.df * legs.exposure_ss)
+    on_direct = 1 / legs.outcome_exposure_ss + jnp.sum(half[:, 2] ** 2)
+    direct = unless_rounding(
+        legs.total - jnp.sum(outcome_alpha * beta), exact, sqrt(on_direct),
+        sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
+    )  # fmt: skip
     variances = EffectVariances(
-        sigma2 * (1 / legs.outcome_exposure_ss + jnp.sum(half[:, 2] ** 2)),
+        sigma2 * on_direct,
         sigma2 * jnp.sum(half[:, 1] ** 2) + path_variance,
         -sigma2 * jnp.sum(half[:, 1] * half[:, 2]),
     )
@@ -96,7 +105,7 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
         jnp.where(absent, 0, jnp.where(singular, jnp.nan, beta)),
         jnp.where(absent | singular, jnp.nan, beta_se),
         jnp.where(absent | singular, jnp.nan, beta_p),
-        legs.total - jnp.sum(outcome_alpha * beta),
+        direct,
         jnp.sum(alpha * beta),
         variances,
         sigma2,

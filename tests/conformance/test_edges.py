@@ -1,0 +1,187 @@
+"""Degenerate problems: every method of the field gives a number that holds, or says why not."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed import estimators
+from jaxmed import status as st
+from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.field_methods import FIELD_METHODS
+from jaxmed.data.mediation_data import MediationData
+
+SMALL = {"folds": 3, "num_penalties": 10}
+METHODS = {
+    "ols": estimators.ols(),
+    "double_selection": estimators.double_selection(**SMALL),
+    "double_selection_zz": estimators.double_selection(penalty="zz", **SMALL),
+    "post_selection": estimators.post_selection(num_penalties=20),
+    "hima": estimators.hima(num_penalties=20),
+    "guo": estimators.guo(num_penalties=20),
+    "plsem": estimators.plsem(basis="given", num_penalties=20),
+    "hima2": estimators.hima2(adjust="bh", **SMALL),
+    "ehima": estimators.ehima(num_penalties=20),
+    "hdma": estimators.hdma(**SMALL),
+    "hilma": estimators.hilma(),
+    "medfix": estimators.medfix(nlambda2=0, folds=3, num_penalties=20),
+    "pathway_lasso": estimators.pathway_lasso(splits=2, lam=(0.01, 0.05, 0.2)),
+    "pcma": estimators.pcma(components=1, replicates=20),
+    "spcma": estimators.spcma(components=1, replicates=20),
+    "meddic": estimators.meddic(**SMALL),
+    "maxie": estimators.maxie(),
+    "maxcor": estimators.maxcor(),
+    "reg_outcome": estimators.reg_outcome(),
+    "reg_exposure": estimators.reg_exposure(),
+    "directions": estimators.directions(),
+    "numerical": estimators.numerical(),
+    "lasso_exposure": estimators.lasso_exposure(),
+    "lasso_outcome": estimators.lasso_outcome(),
+}
+# One of each kernel in the quick run.
+QUICK = {"ols", "guo", "hdma", "hilma", "maxie"}
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+PARTS = ("direct", "indirect", "total")
+N, P = 60, 6
+CASES = ("regular", "no signal", "duplicate", "exact outcome", "exposure only")
+COLUMNS = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "lower", "upper", "p_value")
+
+
+def test_every_method_of_the_list_is_here():
+    assert set(METHODS) == set(FIELD_METHODS) - {"gahmn"}  # which trains networks
+
+
+def data_of(case, p=P):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(N, 2))
+    a = rng.normal(size=N) + 0.5 * x[:, 0]
+    m = rng.normal(size=(N, p)) + 0.3 * x[:, 1:]
+    other = np.random.default_rng(8)
+    if case == "no signal":
+        m = other.normal(size=(N, p))
+    else:
+        m[:, 0] += 1.2 * a
+    y = 0.5 * a + 1.2 * m[:, 0] + x[:, 0] + rng.normal(size=N)
+    if case == "no signal":
+        y = other.normal(size=N)
+    if case == "duplicate":
+        m[:, -1] = m[:, 1 % p]
+    if case == "exact outcome":
+        y = a + m[:, 0] - x[:, 0]
+    if case == "exposure only":
+        y = 2 * a + x[:, 1]
+    return MediationData(*map(jnp.asarray, (a, m, y, x)), jnp.ones(N))
+
+
+@functools.cache
+def program(name):
+    def parts(data):
+        found = METHODS[name](jax.random.key(3), data)
+        kept = (found.effects, found.standard_errors, found.intervals, found.p_values)
+        return kept, found.mediators, found.selected, found.status, found.notes
+
+    return quick_jit(parts)
+
+
+@functools.cache
+def fitted(name, case, p=P):
+    return jax.tree.map(np.asarray, program(name)(data_of(case, p)))
+
+
+def triple(effects):
+    return np.array([float(getattr(effects, part)) for part in PARTS])
+
+
+def limits(found):
+    intervals = found[0][2]
+    return np.array(
+        [[float(getattr(intervals, p).lower), float(getattr(intervals, p).upper)] for p in PARTS]
+    )
+
+
+def least_squares_total(data):
+    base = np.column_stack([np.ones(N), data.exposure, data.covariates])
+    return np.linalg.lstsq(base, np.asarray(data.outcome), rcond=None)[0][1]
+
+
+def check(found, data):
+    """What holds for every answer to every problem."""
+    (effects, errors, _, p_values), mediators, _, status, notes = found
+    code, bits = int(status), int(notes)
+    numbers = np.concatenate([triple(effects), triple(errors), limits(found).ravel()])
+    if np.isnan(numbers).any():
+        assert code != st.OK or bits, "a NaN without a reason"
+    table = np.stack([np.asarray(getattr(mediators, column)) for column in COLUMNS])
+    silent = np.isnan(table).any(axis=0) & (mediators.reason == st.OK)
+    assert not silent.any(), f"mediators without numbers and without reason: {silent}"
+
+    lower, upper = limits(found).T
+    assert (np.isnan(lower) == np.isnan(upper)).all() and not (lower >= upper).any()
+    assert not (np.asarray(mediators.lower) >= np.asarray(mediators.upper)).any()
+    exact = triple(errors) == 0
+    assert not (triple(p_values)[exact] > 0).any(), "an effect without error has p > 0"
+    if code >= st.FIRST_FATAL:
+        return
+    direct, indirect, total = triple(effects)
+    assert direct + indirect == pytest.approx(total, abs=1e-9)
+    if code != st.NOT_ADDITIVE:
+        assert total == pytest.approx(least_squares_total(data), abs=1e-8)
+    if indirect == 0:
+        assert np.isnan([triple(p_values)[1], lower[1], upper[1]]).all()
+        assert code in (st.EMPTY_SELECTION, st.ZERO_RESIDUAL, st.NULL_PATH, st.NOT_CONVERGED)
+        assert direct == total
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_holds_or_has_a_reason(name):
+    for case in CASES:
+        check(fitted(name, case), data_of(case))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_a_single_mediator(name):
+    for case in ("regular", "no signal", "exact outcome"):
+        check(fitted(name, case, 1), data_of(case, 1))
+
+
+@pytest.mark.parametrize("name", ["ols", pytest.param("maxie", marks=pytest.mark.slow)])
+def test_duplicates_count_once(name):
+    """The effects of both are those of five mediators, and the note says so."""
+    found = fitted(name, "duplicate")
+    assert int(found[4]) & st.Note.SPAN_ONLY and int(found[3]) == st.OK
+    data = data_of("duplicate")
+    base = np.column_stack([np.ones(N), data.exposure, data.covariates, data.mediators[:, :-1]])
+    direct = np.linalg.lstsq(base, np.asarray(data.outcome), rcond=None)[0][1]
+    if name == "ols":
+        assert triple(found[0][0])[0] == pytest.approx(direct, rel=1e-9)
+
+
+def test_methods_that_select_select_nothing_without_signal():
+    found = fitted("guo", "no signal")
+    (effects, errors, _, p_values), _, selected, status, _ = found
+    assert not selected.any() and int(status) == st.EMPTY_SELECTION
+    assert triple(effects)[1] == 0 and np.isnan(triple(errors)[1]) and np.isnan(triple(p_values)[1])
+    assert triple(errors)[0] == triple(errors)[2] > 0.1
+    assert (
+        limits(found)[0] == pytest.approx(limits(found)[2]) and np.isfinite(limits(found)[0]).all()
+    )
+
+
+GAPS = {
+    "hilma, a large penalty": estimators.hilma(lam=0.5),
+    "pathway_lasso, as released": estimators.pathway_lasso(
+        lam=0.5, selection="none", compat="r", max_iterations=200
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_shrunken_effects_show_their_gap(name):
+    data = data_of("regular")
+    found = quick_jit(lambda d: GAPS[name](None, d))(data)
+    gap = float(found.effects.total) - least_squares_total(data)
+    assert float(found.details.gap) == pytest.approx(gap, abs=1e-9)
+    assert abs(gap) > 1e-3 and int(found.status) >= st.NOT_ADDITIVE

@@ -1,0 +1,132 @@
+"""Dependent mediators: joint effects are those of the span, whichever columns describe it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed import status as st
+from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.least_squares import least_squares
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.ols import ols
+
+N = 80
+
+
+@functools.cache
+def composition(dtype=np.float64):
+    """Shares of five parts, which sum to 1; exposure, outcome and one covariate."""
+    rng = np.random.default_rng(2)
+    a, x = rng.normal(size=N), rng.normal(size=(N, 1))
+    parts = np.exp(rng.normal(size=(N, 5)) + 0.4 * a[:, None] * np.array([1, 0, 0, -1, 0]))
+    shares = parts / parts.sum(axis=1, keepdims=True)
+    y = 0.8 * a + 2 * shares[:, 0] - shares[:, 1] + x[:, 0] + 0.5 * rng.normal(size=N)
+    return tuple(np.asarray(v, dtype) for v in (a, shares, y, x))
+
+
+def variants(dtype=np.float64):
+    """Descriptions of one span: mediators and how many of them count."""
+    a, shares, _, x = composition(dtype)
+    column = np.column_stack
+    return {
+        "first dropped": shares[:, 1:],
+        "last dropped": shares[:, :-1],
+        "all": shares,
+        "affine copy": column([shares[:, :-1], 32 + 1.8 * shares[:, 2]]),
+        "copy first": column([shares[:, 2], shares]),
+        "exposure among them": column([shares[:, :-1], a]),
+        "with a covariate": column([shares, shares[:, 1] - 2 * x[:, 0]]),
+        "constant": column([shares, np.ones(N, dtype)]),
+    }
+
+
+PROGRAMS = {
+    v: quick_jit(lambda d, v=v: ols(variance=v)(None, d)) for v in ("difference", "path_sum")
+}
+
+
+def fitted(name, dtype=np.float64, variance="difference"):
+    a, _, y, x = composition(dtype)
+    data = MediationData(*map(jnp.asarray, (a, variants(dtype)[name], y, x)))
+    return PROGRAMS[variance](data), data
+
+
+def joint(found):
+    parts = ("direct", "indirect", "total")
+    return np.array([
+        [float(getattr(whole, part)) for part in parts]
+        for whole in (found.effects, found.standard_errors)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dtype", "variance"),
+    [(np.float64, "difference"), (np.float32, "difference"), (np.float64, "path_sum")],
+)
+def test_joint_results_do_not_depend_on_the_columns(dtype, variance):
+    wanted, _ = fitted("first dropped", dtype, variance)
+    assert int(wanted.status) == st.OK and not int(wanted.notes) & st.Note.SPAN_ONLY
+    a, _, y, x = composition(dtype)
+    base = np.column_stack([np.ones(N), a, x, composition()[1][:, 1:]])
+    direct = np.linalg.lstsq(base, np.float64(y), rcond=None)[0][1]
+    assert float(wanted.effects.direct) == pytest.approx(direct, rel=1e-3)
+    for name in variants():
+        found, _ = fitted(name, dtype, variance)
+        rtol = 1e-9 if dtype == np.float64 else 1e-4
+        np.testing.assert_allclose(joint(found), joint(wanted), rtol=rtol, err_msg=name)
+        assert float(found.details.df) == N - 7, name
+        dependent = name not in ("first dropped", "last dropped", "exposure among them")
+        assert bool(int(found.notes) & st.Note.SPAN_ONLY) == dependent, name
+        assert int(found.status) == st.OK, name
+
+
+def test_coefficients_that_the_span_leaves_open():
+    found, _ = fitted("affine copy")
+    table, alone = found.mediators, fitted("last dropped")[0].mediators
+    tied = np.array([False, False, True, False, True])
+    assert (np.asarray(table.reason) == np.where(tied, st.RANK_DEFICIENT, st.OK)).all()
+    for part in ("beta", "beta_se", "p_value", "lower"):
+        assert (np.isnan(getattr(table, part)) == tied).all()
+        own = np.asarray(getattr(alone, part))[[0, 1, 3]]
+        np.testing.assert_allclose(np.asarray(getattr(table, part))[[0, 1, 3]], own, rtol=1e-8)
+    np.testing.assert_allclose(table.alpha[4], 1.8 * table.alpha[2], rtol=1e-9)
+    everything = fitted("all")[0].mediators
+    assert (np.asarray(everything.reason) == st.RANK_DEFICIENT).all()
+
+
+def test_a_dependency_that_needs_the_exposure_has_no_direct_effect():
+    a, shares, y, x = composition()
+    mixed = np.column_stack([shares[:, :-1], shares[:, 0] + a])
+    data = MediationData(*map(jnp.asarray, (a, mixed, y, x)))
+    found = PROGRAMS["difference"](data)
+    assert int(found.status) == st.RANK_DEFICIENT and np.isnan(joint(found)).all()
+    assert np.isnan(least_squares(data, x).direct)
+
+
+def test_neighbours_in_a_batch_keep_every_bit():
+    a, shares, y, x = composition()
+    rng = np.random.default_rng(7)
+    regular = rng.normal(size=(N, 4)) + a[:, None]
+    copied = np.column_stack([shares[:, :3], shares[:, 1]])
+    one, two, three = (
+        MediationData(*map(jnp.asarray, (a, m, y, x))) for m in (regular, copied, regular[:, ::-1])
+    )
+    program = jax.jit(jax.vmap(lambda d: ols()(None, d)))
+    stack = lambda *each: jax.tree.map(lambda *v: jnp.stack(v), *each)  # noqa: E731
+    mixed, clean = program(stack(one, two, three)), program(stack(one, one, three))
+    for i in (0, 2):
+        jax.tree.map(lambda u, v, i=i: np.testing.assert_array_equal(u[i], v[i]), mixed, clean)
+    assert int(mixed.notes[1]) & st.Note.SPAN_ONLY and np.isfinite(mixed.effects.direct[1])
+
+
+@pytest.mark.parametrize("name", list(variants()))
+def test_host_twin(name):
+    found, data = fitted(name)
+    twin = least_squares(data, composition()[3])
+    numbers = [[twin.direct, twin.indirect, twin.total],
+               [twin.direct_se, twin.indirect_se, twin.total_se]]  # fmt: skip
+    np.testing.assert_allclose(numbers, joint(found), rtol=1e-8)
+    assert twin.df == N - 7
