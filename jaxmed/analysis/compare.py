@@ -232,6 +232,7 @@ def _one(method: FieldMethod, run: _Run) -> tuple[dict[str, Any], dict[str, np.n
         "seconds": fit.seconds,
         "note": "; ".join(notes),
         "status": fit.status,
+        "notes": fit.notes,
         "reason": fit.reason,
     }
     possible = estimator is not None and fit.estimate is not None

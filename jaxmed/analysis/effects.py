@@ -217,6 +217,7 @@ def _one(
     row |= {
         "scale": "outcome",
         "status": fit.status,
+        "notes": fit.notes,
         "reason": fit.reason,
     }
     return row, mediator_columns(name, fit, rows)

@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 PARTS = ("direct", "indirect", "total")
+# `interval` names the kind of an interval or its absence, `proportion_reason` the weak total.
+SAID_ELSEWHERE = st.Note.NO_STANDARD_ERRORS | st.Note.WEAK_TOTAL
 STOPPED = "STOPPED"  # in place of a status: the method refused the data or its configuration
 _COLUMNS = (
     "alpha", "alpha_se", "beta", "beta_se", "indirect", "indirect_se", "lower", "upper"
@@ -140,7 +142,10 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
         return MethodFit(None, math.nan, st.NAMES[st.REFERENCE_STOPS], str(error))
     except ValueError as error:
         return MethodFit(None, math.nan, STOPPED, str(error))
-    return MethodFit(jax.tree.map(np.asarray, found), seconds, **status_fields(code))
+    fields = status_fields(code, found.notes)
+    # What other columns say beside the numbers is not said once more.
+    fields["reason"] = status_fields(code, int(found.notes) & ~SAID_ELSEWHERE)["reason"]
+    return MethodFit(jax.tree.map(np.asarray, found), seconds, **fields)
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def composite_estimate(
     details: object | None = None,
 ) -> Estimate:
     """Assembles the Estimate of one composite."""
-    effects = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
+    own = poison(Effects(chosen.direct, chosen.indirect, chosen.total), chosen.status)
+    # The total effect needs no mediator: it is NaN itself where it does not exist.
+    effects = Effects(own.direct, own.indirect, chosen.total)
     errors = no_effects(chosen.indirect)
     total, _ = total_and_direct(result, level=level)
     code = st.combine(

@@ -17,6 +17,7 @@ from jaxmed.estimators.parts.nodewise_supports import (
 )
 from jaxmed.estimators.parts.partially_linear import Variance, check_variance, outcome_fit
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
@@ -31,6 +32,7 @@ class DoubleSelectionDetails:
     df: Array  # [] of the outcome model of the effects
 
 
+@in_safe_units
 def double_selection(
     *,
     basis: Basis = "given",

@@ -17,6 +17,7 @@ from jaxmed.estimators.parts.refit import Refit, refit
 from jaxmed.estimators.parts.rows import Columns, Rows, mean_and_sd, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.estimators.parts.standardised import centred_gram
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.concave_path import (
     REFERENCE,
     ConcavePath,
@@ -44,6 +45,7 @@ class EhimaDetails:
     share: Array  # [p] |indirect| as a share of the reported mediators' sum
 
 
+@in_safe_units
 def ehima(
     *,
     n_include: int | None = None,

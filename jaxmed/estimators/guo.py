@@ -16,6 +16,7 @@ from jaxmed.estimators.parts.refit import EffectVariances, Refit, refit
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.screening import smallest
 from jaxmed.estimators.parts.standardised import StandardisedGram, partial_gram
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg.concave_path import score_at_null
 from jaxmed.linalg.concave_penalty import concave_penalty
@@ -43,6 +44,7 @@ class GuoDetails:
     f_direct: Array  # [] statistic of no direct effect, chi-square with 1 df
 
 
+@in_safe_units
 def guo(
     *,
     num_penalties: int = 100,

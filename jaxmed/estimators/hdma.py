@@ -25,9 +25,11 @@ from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.typing import Array, ArrayLike, Estimator, Key
 
 
+@in_safe_units
 def hdma(
     *,
     n_include: int | None = None,

@@ -15,6 +15,7 @@ from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.dantzig import Dantzig, dantzig
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.scaled_lasso import (
@@ -50,6 +51,7 @@ class HilmaDetails:
     gap: Array  # [] direct + indirect less the total effect of least squares
 
 
+@in_safe_units
 def hilma(
     *,
     tuning: Tuning = "uniform",

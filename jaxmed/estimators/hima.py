@@ -9,6 +9,7 @@ from jaxmed.estimators.hima_stages import HimaSettings, fit_gaussian
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.concave_path import PathSolver
 from jaxmed.linalg.concave_penalty import Kind, concave_penalty
 from jaxmed.typing import Estimator, Key
@@ -17,6 +18,7 @@ FAMILIES = ("gaussian", "binomial")
 FLAVORS = ("hima", "hdmed")
 
 
+@in_safe_units
 def hima(
     *,
     n_include: int | None = None,

@@ -27,6 +27,7 @@ from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns, Rows, mean_and_sd, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
@@ -41,6 +42,7 @@ class Hima2Details:
     share: Array  # [p] |indirect| over the sum of the reported (rimp / 100); NaN elsewhere
 
 
+@in_safe_units
 def hima2(
     *,
     n_include: int | None = None,

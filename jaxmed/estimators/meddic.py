@@ -12,6 +12,7 @@ from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, node_scores, own_paths
 from jaxmed.estimators.parts.refit import EffectVariances, refit
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.scaled_lasso import scaled_lasso
@@ -29,6 +30,7 @@ class MeddicDetails:
     sum_of_paths: Array  # [] sum of alpha beta over all mediators
 
 
+@in_safe_units
 def meddic(
     *,
     dense: float = 0.2,

@@ -22,6 +22,7 @@ from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
 from jaxmed.estimators.parts.rows import Columns, is_constant, mean_and_sd, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -54,6 +55,7 @@ class MedfixDetails:
     beta_p: Array  # [p] z test, 1 where not selected
 
 
+@in_safe_units
 def medfix(
     *,
     nlambda2: int = 50,

@@ -8,6 +8,7 @@ from jaxmed.estimators.parts.effects_of_record import answer, check_level
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.partially_linear import Variance, check_variance, outcome_fit
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 
@@ -19,6 +20,7 @@ class OlsDetails:
     leverage: Array  # [n] of the rows in the outcome model, per copy of a row
 
 
+@in_safe_units
 def ols(
     *,
     basis: Basis = "given",

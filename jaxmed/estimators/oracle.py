@@ -15,9 +15,11 @@ from jaxmed.estimators.parts.given_support import (
 )
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.rows import Columns, Rows, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.typing import Array, Estimator, Key
 
 
+@in_safe_units
 def oracle(
     support: Sequence[int],
     basis: Basis = "given",

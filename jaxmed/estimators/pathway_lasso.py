@@ -17,6 +17,7 @@ from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.pathway_kernel import (
     PathwayPath,
     agreement,
@@ -49,6 +50,7 @@ class PathwayDetails:
     gap: Array  # [] direct + indirect, as reported, less the total effect of least squares
 
 
+@in_safe_units
 def pathway_lasso(
     *,
     lam: float | Sequence[float] | None = None,

@@ -11,6 +11,7 @@ from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.resampled import BootstrapInterval, check_interval
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.typing import Estimator, Key
 
@@ -23,6 +24,7 @@ def check_components(components: int | None, share: float) -> None:
         raise ValueError(f"share must be above 0 and at most 1, not {share}")
 
 
+@in_safe_units
 def pcma(
     *,
     components: int | None = None,

@@ -31,6 +31,7 @@ from jaxmed.estimators.parts.given_support import (
 )
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Estimator, Key, pytree
@@ -53,6 +54,7 @@ class PlsemDetails:
     violation: Array  # [] optimality violation at the chosen penalty
 
 
+@in_safe_units
 def plsem(
     *,
     basis: Curves = "curves",

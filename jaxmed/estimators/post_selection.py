@@ -9,6 +9,7 @@ from jaxmed.estimators.parts.effects_of_record import answer, check_level
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.partially_linear import Variance, check_variance, outcome_fit
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 
@@ -20,6 +21,7 @@ class PostSelectionDetails:
     df: Array  # [] of the outcome model
 
 
+@in_safe_units
 def post_selection(
     *,
     basis: Basis = "given",

@@ -19,6 +19,7 @@ from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.resampled import BootstrapInterval, check_interval
 from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.pcma import check_components
 from jaxmed.linalg.lasso_knots import lasso_knots
 from jaxmed.linalg.products import gram, matmul
@@ -46,6 +47,7 @@ class SpcmaDetails:
     sparse: SparseLoadings
 
 
+@in_safe_units
 def spcma(
     *,
     components: int | None = None,
