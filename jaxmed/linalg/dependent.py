@@ -98,7 +98,7 @@ def null_free(upper: Array, kept: Array) -> Array:
       all are kept.
     Source: one basis vector a dependent column j: itself less its coefficients on the kept ones.
     """
-    upper, kept = jax.lax.stop_gradient((upper, kept))
+    upper, kept = (jax.lax.stop_gradient(value) for value in (upper, kept))
     identity = jnp.eye(upper.shape[0], dtype=upper.dtype)
 
     def project(_: tuple) -> tuple:
@@ -106,8 +106,7 @@ def null_free(upper: Array, kept: Array) -> Array:
         null = identity - solve_upper(own, upper - identity)
         # Those of dependent columns first, as a basis of their span.
         order = jnp.argsort(kept, stable=True)
-        basis, _ = jnp.linalg.qr(null[:, order])
-        basis = jnp.where(~kept[order], basis, 0)
+        basis = jnp.where(~kept[order], jnp.linalg.qr(null[:, order])[0], 0)
         return jnp.ones((), bool), identity - matmul(basis, basis.T)
 
     return _until_fine(project, (jnp.all(kept), identity))[0]
