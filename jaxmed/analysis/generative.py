@@ -126,7 +126,7 @@ def generative(
     config = improved() if config is None else config
     say = progress or (lambda sentence: None)
     check_rows(data, min_rows)
-    rows = prepared(data, basis, standardised=False)
+    rows = prepared(data, basis, standardised=False, in_given_order=True)
     design = with_design(rows, level)
     raw = _networks(rows)
     n, p = rows.data.mediators.shape

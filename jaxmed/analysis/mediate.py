@@ -28,6 +28,7 @@ from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
@@ -201,7 +202,7 @@ def mediate(
     law_key, rows_key, method_key = jax.random.split(key, 3)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     units = units_of(kept.data)
-    safe = rescaled(kept.data, units)
+    safe = in_canonical_order(rescaled(kept.data, units))
     result = fit(safe, methods=tuple(m for m in methods if m in CLOSED), level=level)
     # Nothing is learned of a single mediator: its effect on other rows is the same effect.
     folds, notes = (0, []) if is_single(result) else _possible_folds(kept.data, folds)

@@ -21,6 +21,7 @@ from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, drop_degenerate, standardise
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.reference import ReferenceWouldStop
@@ -58,7 +59,9 @@ class Prepared:
     given: MediationData  # validated, every mediator and covariate
     design: Design  # of the covariates
     kept: Kept
-    data: MediationData  # of kept mediators, on the basis, on the device, without names
+    data: (
+        MediationData  # of kept mediators, on the basis, on the device, without names; rows sorted
+    )
     scale: np.ndarray  # [kept] what a mediator was divided by
     warnings: list[str]
 
@@ -90,9 +93,17 @@ class MethodFit:
     notes: list[str] = dataclasses.field(default_factory=list)  # names
 
 
-def prepared(data: MediationData, basis: Basis, *, standardised: bool) -> Prepared:
+def prepared(
+    data: MediationData, basis: Basis, *, standardised: bool, in_given_order: bool = False
+) -> Prepared:
     """Validated data on a basis, without constant (and, in the primal, duplicated) mediators.
 
+    Args:
+      data: concrete.
+      basis: of the covariates.
+      standardised: divide mediators by their standard deviation.
+      in_given_order: keep the order of the rows; else the one their values give, so that folds and
+        resamples do not depend on the table's.
     Raises:
       InvalidDataError, ShapeError, ValueError: as `designed`.
     """
@@ -110,6 +121,8 @@ def prepared(data: MediationData, basis: Basis, *, standardised: bool) -> Prepar
         warnings.warn(sentence, stacklevel=3)
     sentences = [*design.chosen.warnings, *sentences]
     unnamed = dataclasses.replace(rows, names=Names())  # names are static: new ones recompile
+    if not in_given_order:
+        unnamed = in_canonical_order(unnamed)
     return Prepared(given, design, kept, jax.tree.map(jnp.asarray, unnamed), scale, sentences)
 
 
