@@ -86,7 +86,7 @@ def _paths(fit: Fit) -> dict[str, Any]:
         "cosine": q.cosine,
         "angle_degrees": math.degrees(angle),
         "exposure_r2": q.exposure_exposure / (1 + q.exposure_exposure),
-        "outcome_r2": q.outcome_outcome / residual,
+        "outcome_r2": q.outcome_outcome / residual if residual else math.nan,
         "exposure_norm": float(q.exposure_exposure) ** 0.5,
         "outcome_norm": float(q.outcome_outcome) ** 0.5,
         "maxcor_angle_degrees": {

@@ -28,6 +28,7 @@ SIZEABLE = 1.0  # standard errors by which an effect moves
 # And standard errors of the difference itself, which a richer basis makes by noise alone: with 35
 # columns beside 19 in 85 rows one effect in six moves by a standard error where nothing is amiss.
 BEYOND_NOISE = 3.0
+EXACT = 1e-12  # an error so many times smaller than the effects is rounding: the fit is exact
 # Basis used -> the richer one beside it; what is not here is the richest there is.
 _BESIDE = {
     "linear": "second_degree",
@@ -110,7 +111,7 @@ def _noise(own: LinearEffects, other: LinearEffects, part: str) -> float:
     variance of a difference is the difference of the variances (Hausman 1978).
     """
     first, second = getattr(own, f"{part}_se"), getattr(other, f"{part}_se")
-    return BEYOND_NOISE * math.sqrt(max(second**2 / first**2 - 1, 0.0))
+    return BEYOND_NOISE * math.sqrt(max((second / first) ** 2 - 1, 0.0))
 
 
 def _linear_sentence(entries: dict[str, dict[str, float]]) -> str:
@@ -140,7 +141,7 @@ def _matters(
     shifts = {
         part: (getattr(other, part) - getattr(own, part)) / getattr(own, f"{part}_se")
         for part in ("total", "indirect")
-        if getattr(own, f"{part}_se") > 0
+        if getattr(own, f"{part}_se") > EXACT * (abs(own.direct) + abs(own.total))
     }
     moved = {
         part: shift

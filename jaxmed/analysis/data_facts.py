@@ -56,10 +56,11 @@ def described(data: MediationData) -> dict[str, dict[str, Any]]:
 
 
 def _describe(name: str, values: np.ndarray) -> dict[str, Any]:
+    unit = float(np.abs(values).max()) or 1.0  # squares of 1e155 are no numbers
     return {
         "name": name,
         "mean": float(values.mean()),
-        "sd": float(values.std(ddof=1)),
+        "sd": unit * float((values / unit).std(ddof=1)),
         "minimum": float(values.min()),
         "maximum": float(values.max()),
         "binary": bool(np.isin(values, (0, 1)).all()),

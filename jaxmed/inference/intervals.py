@@ -189,11 +189,14 @@ def law_interval(
         lower, upper = jnp.maximum(lower, 0), jnp.maximum(upper, 0)
     elif part == "suppression":
         lower, upper = jnp.minimum(lower, 0), jnp.minimum(upper, 0)
+    # Draws that are all the same number (an outcome path of zero without noise) give no interval.
+    wide = upper > lower
+    lower, upper = jnp.where(wide, lower, jnp.nan), jnp.where(wide, upper, jnp.nan)
     return IndirectInterval(
         estimate=estimate,
         naive=naive_indirect(q, part),
         interval=Interval(lower, upper, level, f"exact-law {method} bootstrap"),
-        standard_error=jnp.std(values, ddof=1),
+        standard_error=jnp.where(wide, jnp.std(values, ddof=1), jnp.nan),
         status=estimates.status,
         notes=combine_notes(q.notes) if part == "total" else estimates.notes,
     )

@@ -82,7 +82,10 @@ def exposure_permutation_test(
     exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
     single = st.when(observed.quadratics.dimension < 2, st.NOT_APPLICABLE)
     code = st.combine(observed.status, single)
-    p_value = jnp.where(st.is_fatal(code), jnp.nan, (1.0 + exceed) / (count + 1.0))
+    # Of an outcome that exposure and covariates fit exactly there is no path to turn.
+    nothing = (observed.quadratics.outcome_outcome == 0) & (code == st.ZERO_RESIDUAL)
+    missing = st.is_fatal(code) | nothing
+    p_value = jnp.where(missing, jnp.nan, (1.0 + exceed) / (count + 1.0))
     return PermutationTest(
         observed.cosine, p_value.astype(values.dtype), code, observed.notes, count
     )

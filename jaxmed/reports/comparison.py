@@ -43,9 +43,10 @@ def endings_text(failed: Mapping[str, int]) -> str:
 
 
 def flat_rows(document: Document) -> list[dict[str, Any]]:
-    """Rows of the csv file: as in the document, failed resamples as text."""
+    """Rows of the csv file: as in the document, failed resamples and names of notes as text."""
+    texts = {"failed": endings_text, "notes": " ".join}
     return [
-        row | ({"failed": endings_text(row["failed"])} if "failed" in row else {})
+        row | {name: text(row[name]) for name, text in texts.items() if name in row}
         for row in document["table"]
     ]
 

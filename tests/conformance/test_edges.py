@@ -1,5 +1,6 @@
 """Degenerate problems: every method of the field gives a number that holds, or says why not."""
 
+import dataclasses
 import functools
 
 import jax
@@ -185,3 +186,52 @@ def test_shrunken_effects_show_their_gap(name):
     gap = float(found.effects.total) - least_squares_total(data)
     assert float(found.details.gap) == pytest.approx(gap, abs=1e-9)
     assert abs(gap) > 1e-3 and int(found.status) >= st.NOT_ADDITIVE
+
+
+# What an answer must not depend on, and the methods for which it does (docs/invariants.md).
+FOLDS = {
+    "double_selection", "double_selection_zz", "hima2", "hdma", "medfix", "pathway_lasso", "meddic",
+    "lasso_exposure", "lasso_outcome", "plsem",
+}  # fmt: skip
+DEPENDS = {
+    "rows": FOLDS,  # drawn by the place of a row
+    "columns": set(),
+    "outcome plus exposure": {"reg_outcome", "lasso_outcome"},  # models without the exposure
+    "outcome plus covariate": set(),
+    "mediators' units": {"directions", "pcma", "spcma"},  # of unit norm, or variance
+    "outcome's units": set(),
+    "exposure's units": set(),
+}
+
+
+def changed(data):
+    """The same problem said differently: what -> data, and effects from those of the change."""
+    rng = np.random.default_rng(9)
+    rows, columns = rng.permutation(N), rng.permutation(P)
+    units = jnp.asarray([1, 10, 0.1, 3, 7, 0.3])
+    y, a = data.outcome, data.exposure
+    same = lambda effects: effects  # noqa: E731
+    replace = dataclasses.replace
+    return {
+        "rows": (jax.tree.map(lambda v: v[rows], data), same),
+        "columns": (replace(data, mediators=data.mediators[:, columns]), same),
+        "outcome plus exposure": (
+            replace(data, outcome=y + 2 * a), lambda e: e - np.array([2, 0, 2])
+        ),
+        "outcome plus covariate": (replace(data, outcome=y + 3 * data.covariates[:, 0]), same),
+        "mediators' units": (replace(data, mediators=data.mediators * units + 5), same),
+        "outcome's units": (replace(data, outcome=1e3 * y - 7), lambda e: e / 1e3),
+        "exposure's units": (replace(data, exposure=0.037 * a + 2), lambda e: e * 0.037),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_invariants(name):
+    expected = fitted(name, "regular")[0][0]
+    for what, (data, back) in changed(data_of("regular")).items():
+        if name in DEPENDS[what]:
+            continue
+        found = jax.tree.map(np.asarray, program(name)(data))[0][0]
+        np.testing.assert_allclose(
+            back(triple(found)), triple(expected), rtol=1e-7, atol=1e-8, err_msg=what
+        )

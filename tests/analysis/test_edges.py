@@ -1,0 +1,194 @@
+"""Degenerate tables through the analyses: the right number, or a reason."""
+
+import dataclasses
+import json
+import math
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from problems import problem
+
+import jaxmed
+from jaxmed.cli import main
+
+CASES = Path(__file__).parent.parent / "cases"
+FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
+BOTH = ("total_effect", "direct_effect", "total_indirect")
+
+
+def read(name, **roles):
+    roles = {"exposure": "x", "outcome": "y", "mediators": "m*"} | roles
+    return jaxmed.from_frame(CASES / name, **roles)
+
+
+def mediate(data, **settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return jaxmed.mediate(data, **FAST | settings).record
+
+
+def reasons(document):
+    """(number, status, notes, reason) of every entry that has a number to show."""
+    for entry in document["effects"]:
+        yield entry["quantity"], (entry["estimate"], entry["lower"], entry["upper"]), entry
+    for entry in document["tests"]:
+        yield entry["test"], (entry["p_value"],), entry
+    for entry in document["composites"]:
+        yield entry["label"], (entry["indirect"], entry["direct"]), entry
+
+
+def assert_nothing_silent(record):
+    """A number that does not exist has a status or a note, and no interval has width 0."""
+    for name, numbers, entry in reasons(record.document):
+        if any(v is None or math.isnan(v) for v in numbers):
+            assert entry["status"] != "OK" or entry["notes"], name
+            assert entry["reason"], name
+    for entry in record.document["effects"]:
+        assert not entry["lower"] == entry["upper"], entry["quantity"]
+    table = record.mediators
+    silent = np.isnan(table["p_value"]) & (table["status"] == "OK")
+    assert not silent.any()
+
+
+@pytest.fixture(scope="module")
+def composition():
+    return mediate(read("comp.csv"), basis="linear")
+
+
+def test_shares_that_sum_to_one(composition):
+    """K06: the total effect does not use the mediators, and the others are those of their span."""
+    total, direct, indirect = (composition.effect(quantity) for quantity in BOTH)
+    np.testing.assert_allclose(
+        [total["estimate"], total["lower"], total["upper"]], [1.4740, 1.079, 1.869], atol=6e-4
+    )
+    np.testing.assert_allclose(
+        [direct["estimate"], indirect["estimate"]], [1.5250, -0.0511], atol=6e-5
+    )
+    assert composition.document["paths"]["notes"] == ["SPAN_ONLY"]
+    assert_nothing_silent(composition)
+
+
+def test_whichever_share_is_dropped(composition):
+    for left in (["m2", "m3", "m4"], ["m1", "m2", "m3"]):
+        less = mediate(read("comp.csv", mediators=left), basis="linear")
+        for effect in less.document["effects"]:
+            own = composition.effect(effect["quantity"])
+            for part in ("estimate", "lower", "upper"):
+                np.testing.assert_allclose(own[part], effect[part], rtol=1e-8, atol=1e-12)
+        for test in less.document["tests"]:
+            own = composition.test(test["test"])["p_value"]
+            np.testing.assert_allclose(own, test["p_value"], rtol=1e-9, err_msg=test["test"])
+
+
+def test_effects_and_mediate_agree_where_a_mediator_is_the_exposure():
+    """K06: m3 is the exposure; left out, said, answered."""
+    data = read("med_exposure.csv")
+    record = mediate(data, basis="linear")
+    with pytest.warns(UserWarning, match="m3"):
+        jaxmed.mediate(data, basis="linear", **FAST)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        row = jaxmed.mediate(data, "effects", key=0, basis="linear").rows[0]
+    for quantity, part, right in zip(
+        BOTH, ("total", "direct", "indirect"), (1.4740, 1.0145, 0.4595), strict=True
+    ):
+        assert record.effect(quantity)["estimate"] == pytest.approx(right, abs=6e-5)
+        assert row[part] == pytest.approx(right, abs=6e-5)
+    table = record.mediators
+    assert table["status"].tolist() == ["OK", "OK", "CONSTANT_MEDIATOR", "OK"]
+    assert_nothing_silent(record)
+
+
+def test_exact_outcome(capsys, tmp_path):
+    """K08: a score computed from the exposure and one mediator."""
+    record = mediate(read("exact_outcome.csv"), basis="linear")
+    table = record.mediators
+    assert table["status"][0] == "ZERO_RESIDUAL" and table["beta_p"][0] == 0
+    np.testing.assert_allclose(
+        [table["indirect_lower"][0], table["indirect_upper"][0]], [0.415, 0.903], atol=6e-4
+    )
+    assert table["p_value"][0] == pytest.approx(2e-6, rel=0.1)
+    for quantity in ("direct_effect", "total_indirect"):
+        assert record.effect(quantity)["status"] == "ZERO_RESIDUAL"
+    direct = record.effect("direct_effect")
+    assert math.isnan(direct["lower"]) and math.isfinite(direct["estimate"])
+    assert_nothing_silent(record)
+
+
+def test_outcome_that_the_exposure_fits_exactly():
+    data = problem(np.random.default_rng(0), 40, 3, 1, scale=0.0)
+    data = dataclasses.replace(data, outcome=2 * data.exposure - data.covariates[:, 0])
+    record = mediate(data, basis="linear")
+    total, indirect = record.effect("total_effect"), record.effect("total_indirect")
+    assert total["estimate"] == pytest.approx(2) and indirect["estimate"] == pytest.approx(0)
+    for test in record.document["tests"]:
+        assert test["p_value"] is None or not test["p_value"] == 1, test["test"]
+    assert_nothing_silent(record)
+
+
+def test_total_effect_near_zero(tmp_path):
+    """K18: no share of what may be nothing, in the files and on the terminal."""
+    out = tmp_path / "out"
+    arguments = ["--exposure", "x", "--outcome", "y", "--mediators", "m*", "--basis", "linear"]
+    path = str(CASES / "total0.csv")
+    assert main(["mediate", path, *arguments, "--method", "effects", "--out", str(out)]) == 0
+    row = json.loads((out / "effects.json").read_text())["table"][0]
+    assert row["proportion_mediated"] is None and "zero" in row["proportion_reason"]
+    record = mediate(read("total0.csv"), basis="linear")
+    assert all(math.isnan(c["proportion_mediated"]) for c in record.document["composites"])
+
+
+def test_mediator_made_of_the_exposure_and_another_is_not_identified():
+    data = problem(np.random.default_rng(1), 40, 3, 1, scale=0.0)
+    mixed = np.c_[data.mediators, data.mediators[:, 0] + data.exposure]
+    record = mediate(dataclasses.replace(data, mediators=mixed), basis="linear")
+    assert record.document["paths"]["status"] == "RANK_DEFICIENT"
+    assert math.isfinite(record.effect("total_effect")["lower"])
+    assert math.isnan(record.effect("direct_effect")["estimate"])
+    assert_nothing_silent(record)
+
+
+def test_order_and_units_of_the_table_change_nothing():
+    """K13: every number of the record, permutations and folds included."""
+    data = read("base.csv")
+    order = np.random.default_rng(3).permutation(60)
+    first = mediate(data)
+    shuffled = dataclasses.replace(
+        jax.tree.map(lambda v: v[order], data), outcome=100 * data.outcome[order]
+    )
+    second = mediate(shuffled)
+    for effect in first.document["effects"]:
+        own = second.effect(effect["quantity"])
+        for part in ("estimate", "lower", "upper"):
+            np.testing.assert_allclose(own[part], 100 * effect[part], rtol=1e-7)
+    for test in first.document["tests"]:
+        np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-7)
+
+
+def test_compare_does_not_see_the_order_of_the_table():
+    data = read("base.csv")
+    order = np.random.default_rng(4).permutation(60)
+    tables = [
+        jaxmed.compare(d, ["double_selection_zz"], key=1, bootstrap=20)
+        for d in (data, jax.tree.map(lambda v: v[order], data))
+    ]
+    for part in ("direct", "indirect", "total", "indirect_bootstrap_lower"):
+        first, second = (t["double_selection_zz"][part] for t in tables)
+        assert first == pytest.approx(second, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-155, 1e155])
+def test_any_unit_of_the_outcome(unit):
+    data = problem(np.random.default_rng(2), 40, 3, 1, scale=0.0)
+    first = mediate(data, basis="linear")
+    second = mediate(dataclasses.replace(data, outcome=data.outcome * unit), basis="linear")
+    for effect in first.document["effects"]:
+        own = second.effect(effect["quantity"])
+        for part in ("estimate", "lower", "upper", "standard_error"):
+            np.testing.assert_allclose(own[part] / unit, effect[part], rtol=1e-6)
+    for test in first.document["tests"]:
+        np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-6)
+    np.testing.assert_allclose(second.mediators["beta"] / unit, first.mediators["beta"], rtol=1e-9)
