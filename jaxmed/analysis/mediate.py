@@ -213,7 +213,8 @@ def mediate(
     say("debiased effects and intervals")
     result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
-    say(f"{permutations} permutations, {folds}-fold cross-fitting of {splits} splits")
+    crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
+    say(f"{permutations} permutations{crossed}")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
     rows = rows_inference(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,

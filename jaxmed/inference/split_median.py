@@ -70,6 +70,9 @@ def median_of_splits(splits: SplitEstimate, level: float) -> SplitMedian:
     effect = known(splits.effect)
     middle = jnp.nanmedian(effect)
     error = sqrt(jnp.nanmedian(known(splits.standard_error) ** 2 + (effect - middle) ** 2))
+    # Held-out outcomes that are fitted exactly leave no error, and no interval.
+    exact = error == 0
+    error = jnp.where(exact, jnp.nan, error)
     half = jax.scipy.special.ndtri(jnp.asarray((1 + level) / 2, effect.dtype)) * error
     squares = jnp.nansum((effect - jnp.nanmean(effect)) ** 2)
     return SplitMedian(
@@ -81,5 +84,8 @@ def median_of_splits(splits: SplitEstimate, level: float) -> SplitMedian:
         jnp.nanmax(effect),
         used,
         # What a lost split died of says nothing about an estimate without it.
-        jnp.max(jnp.where(exists | ~enough, splits.status, st.OK)),
+        st.combine(
+            jnp.max(jnp.where(exists | ~enough, splits.status, st.OK)),
+            st.when(exact, st.ZERO_RESIDUAL),
+        ),
     )

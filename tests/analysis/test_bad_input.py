@@ -83,9 +83,8 @@ def test_degenerate_mediators_are_dropped_listed_and_kept_in_the_table(kind):
     assert np.isfinite(np.delete(table["weight_maxie_concordant"], 2)).all()
     found, composite = compiled(bad)
     assert int(found.notes) == st.Note.SPAN_ONLY
-    np.testing.assert_allclose(
-        composite.indirect, result.fit.composites["maxie_concordant"].indirect
-    )
+    less = dataclasses.replace(bad, mediators=np.delete(x, 2, axis=1))
+    np.testing.assert_allclose(composite.indirect, compiled(less)[1].indirect, rtol=1e-9)
 
 
 def test_collinear_mediators_are_computed_on_their_span_and_named():
@@ -99,7 +98,7 @@ def test_collinear_mediators_are_computed_on_their_span_and_named():
     for effect in less.document["effects"]:
         own = result.record.effect(effect["quantity"])
         for part in ("estimate", "lower", "upper"):
-            np.testing.assert_allclose(own[part], effect[part], rtol=1e-9, err_msg=str(effect))
+            np.testing.assert_allclose(own[part], effect[part], rtol=1e-9, atol=1e-9)
     for test in less.document["tests"]:
         np.testing.assert_allclose(
             result.record.test(test["test"])["p_value"], test["p_value"], rtol=1e-9
