@@ -113,7 +113,14 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
             own = max(own, st.ZERO_RESIDUAL)
         entries.append(
             _effect(
-                quantity, unit, level, effect.estimate, effect.standard_error, effect.interval, own
+                quantity,
+                unit,
+                level,
+                effect.estimate,
+                effect.standard_error,
+                effect.interval,
+                own,
+                notes=fit.paths.notes if quantity == "direct_effect" else st.NO_NOTES,
             )
         )
     for part, quantity in (

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.compile import quick_jit
+from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths
@@ -29,7 +30,6 @@ class RowsInference:
     cross_fit_suppression: CrossFit | None
 
 
-@functools.partial(quick_jit, static_argnames=("permutations", "folds", "splits", "level"))
 def rows_inference(
     key: Key,
     data: MediationData,
@@ -51,6 +51,19 @@ def rows_inference(
       splits: of the rows into folds.
       level: of the cross-fitted interval.
     """
+    program = _large if data.mediators.shape[1] >= LARGE_FROM else _small
+    return program(key, data, paths, permutations, folds, splits, level)
+
+
+def _rows_inference(
+    key: Key,
+    data: MediationData,
+    paths: Paths,
+    permutations: int,
+    folds: int,
+    splits: int,
+    level: float,
+) -> RowsInference:
     permutation_key, fold_key = jax.random.split(key)
     crossed: list[CrossFit | None] = [None, None]
     if folds:
@@ -70,6 +83,11 @@ def rows_inference(
         else None,
         *crossed,
     )
+
+
+_STATIC = ("permutations", "folds", "splits", "level")
+# Folds add up and mask p^2 numbers many times: from some size on worth LLVM's time.
+_small, _large = (quick_jit(_rows_inference, _STATIC, optimised=slow) for slow in (False, True))
 
 
 def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsInference:

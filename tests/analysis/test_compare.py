@@ -14,6 +14,7 @@ from jaxmed import status as st
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.field_methods import FIELD_METHODS, FieldMethod, MethodOptions
 from jaxmed.data.mediation_data import Names
+from jaxmed.data.row_order import in_canonical_order
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
 from jaxmed.estimators.parts.reference import stops
 from jaxmed.reports.comparison_figure import comparison_figure
@@ -113,8 +114,8 @@ def result(stubs):
 
 def oracle_draws(weights=None):
     """Effects on copied rows by NumPy, and the mean outcome of each resample."""
-    data, draws, means = rows(), [], []
-    root = np.ones(N) if weights is None else np.sqrt(weights)
+    data, draws, means = in_canonical_order(rows(weights=weights)), [], []
+    root = np.ones(N) if weights is None else np.sqrt(data.weights)
     base = np.column_stack([np.ones(N), data.exposure, data.covariates])
     full = np.column_stack([base, data.mediators])
     key = named_key(jax.random.key(SEED), "bootstrap")
