@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
-from jaxmed.analysis.fit import Fit, label
+from jaxmed.analysis.fit import label
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.plain import plain
 from jaxmed.analysis.proportion import share_of_total
@@ -48,7 +48,7 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
         },
         "data": _data(analysis.facts, source),
         "design": analysis.design,
-        "paths": _paths(analysis.fit),
+        "paths": _paths(analysis),
         "effects": _effects(analysis, settings.level),
         "composites": [
             _composite(analysis, method, direction, composite, mediators)
@@ -72,7 +72,8 @@ def _data(facts: DataFacts, source: Source | None) -> dict[str, Any]:
     }
 
 
-def _paths(fit: Fit) -> dict[str, Any]:
+def _paths(analysis: Analysis) -> dict[str, Any]:
+    fit = analysis.fit
     paths, q = fit.paths, fit.paths.quadratics
     residual = q.outcome_outcome + q.residual_ss
     angle = 2 * math.atan2(float(paths.half_difference), float(paths.half_sum))
@@ -88,7 +89,7 @@ def _paths(fit: Fit) -> dict[str, Any]:
         "exposure_r2": q.exposure_exposure / (1 + q.exposure_exposure),
         "outcome_r2": q.outcome_outcome / residual if residual else math.nan,
         "exposure_norm": float(q.exposure_exposure) ** 0.5,
-        "outcome_norm": float(q.outcome_outcome) ** 0.5,
+        "outcome_norm": float(q.outcome_outcome) ** 0.5 * analysis.outcome_unit,
         "maxcor_angle_degrees": {
             "concordant": concordant,
             "suppression": suppression,
@@ -107,7 +108,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         own = code
         if quantity == "direct_effect":
             own = max(code, st.NOT_IN_DUAL) if dual or no_residual else code
-        elif math.isfinite(effect.estimate) and code >= st.FIRST_FATAL:
+        elif math.isfinite(effect.estimate) and code not in (st.OK, st.WEIGHTED):
             own = st.OK  # the trouble is the mediators'
         if effect.standard_error == 0:
             own = max(own, st.ZERO_RESIDUAL)
@@ -143,7 +144,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
             entries.append(
                 _effect(
                     quantity, unit, level, cross.indirect, cross.standard_error,
-                    cross.interval, int(cross.status),
+                    cross.interval, int(cross.status), notes=fit.paths.notes,
                 )
                 | {
                     "splits": cross.splits,
@@ -228,7 +229,7 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             entries.append(
                 _test(
                     name, test.statistic, test.df, test.p_value, test.p_concordant,
-                    test.p_suppression, int(test.status),
+                    test.p_suppression, int(test.status), test.notes,
                 )
             )  # fmt: skip
     for name, test in (("joint", joint), ("joint_leave_one_out", rows.leave_one_out)):
@@ -242,6 +243,7 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
                     test.statistic_outcome if outcome_side else test.statistic_exposure,
                     test.df_outcome if outcome_side else test.df_exposure,
                     test.p_value, test.p_concordant, test.p_suppression, int(test.status),
+                    test.notes,
                 )
                 | {"p_outcome": test.p_outcome, "p_exposure": test.p_exposure}
             )  # fmt: skip
@@ -253,13 +255,21 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             union.df_outcome if outcome_side else union.df_exposure,
             union.p_value,
             code=int(union.status),
+            notes=union.notes,
         )
         | {"p_outcome": union.p_outcome, "p_exposure": union.p_exposure}
     )
     if rows.permutation is not None:
         test = rows.permutation
         entries.append(
-            _test("permutation", test.cosine, math.nan, test.p_value, code=int(test.status))
+            _test(
+                "permutation",
+                test.cosine,
+                math.nan,
+                test.p_value,
+                code=int(test.status),
+                notes=test.notes,
+            )
             | {"count": test.count}
         )
     return [single_test(entry) for entry in entries] if is_single(fit) else entries
@@ -273,6 +283,7 @@ def _test(
     p_concordant: Any = math.nan,
     p_suppression: Any = math.nan,
     code: int = st.OK,
+    notes: Any = st.NO_NOTES,
 ) -> dict[str, Any]:
     title, null, exact = TESTS[name]
     return {
@@ -285,4 +296,4 @@ def _test(
         "p_value": p_value,
         "p_concordant": p_concordant,
         "p_suppression": p_suppression,
-    } | status_fields(code)
+    } | status_fields(code, notes)

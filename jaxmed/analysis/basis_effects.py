@@ -15,6 +15,7 @@ from jaxmed.analysis.least_squares import (
 )
 from jaxmed.data.covariate_basis import CovariateBasis, basis_within
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.parts.units import with_safe_mediators
 from jaxmed.reports.format import interval, number
 from jaxmed.status import Note
 
@@ -65,6 +66,7 @@ def design_block(
       nothing is compared).
     """
     chosen = design.chosen
+    data, _ = with_safe_mediators(data)  # effects do not depend on their units
     block: dict[str, Any] = chosen.to_dict() | {
         "rows": chosen.rows,
         "sentence": chosen.sentence(),

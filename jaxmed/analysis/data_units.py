@@ -22,7 +22,10 @@ CROSS_FITTED = ("indirect", "split_estimates", "split_errors", "spread", "lowest
 
 
 def fit_in_units(found: Fit, units: Units) -> Fit:
-    """A fit's effects in the data's units; its paths stay as they were computed."""
+    """A fit's effects in the data's units.
+
+    Its paths stay as they were computed: squares of theirs need not exist in the data's units.
+    """
     return dataclasses.replace(
         found,
         composites={

@@ -23,11 +23,16 @@ def dependent_columns(names: Names, paths: Paths) -> list[str]:
     dependent = np.flatnonzero(~np.asarray(paths.frame.kept))  # type: ignore[union-attr]
     if not dependent.size:
         return []
+    if int(paths.status) >= st.FIRST_FATAL:
+        meaning = "What is joint is not determined by the others; drop them and run again"
+    else:
+        meaning = (
+            "Joint effects and tests are those of the span, which does not depend on the columns "
+            "chosen; weights are not unique (those of smallest norm are shown)"
+        )
     shown = [names.mediators[j] for j in dependent[:SHOWN]]
     more = f" and {dependent.size - SHOWN} more" if dependent.size > SHOWN else ""
     return [
         "mediators that are linear combinations of earlier columns (covariates, exposure, "
-        f"mediators): {', '.join(shown)}{more}. Joint effects and tests are those of the span, "
-        "which does not depend on the columns chosen; weights are not unique (those of smallest "
-        "norm are shown)"
+        f"mediators): {', '.join(shown)}{more}. {meaning}"
     ]

@@ -26,6 +26,7 @@ from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import drop_degenerate, standardise
 from jaxmed.estimators.marginal import single_mediator_data
+from jaxmed.estimators.parts.units import Units, rescaled, units_of
 from jaxmed.estimators.single_score import judge_score
 from jaxmed.geometry.paths import regime_of
 from jaxmed.typing import Key
@@ -108,11 +109,13 @@ def evaluate(
     seed, key = parse_key(key)
     design = designed(data, basis)
     given, data = design.given, design.data
+    units = units_of(data)
+    safe = rescaled(data, units)
     split_key, method_key = jax.random.split(key)
     train_rows, test_rows = _split(split_key, data, holdout, design.linear.rank - 1)
-    kept = drop_degenerate(_rows(data, train_rows), keep_duplicates=_is_dual(data, train_rows))
+    kept = drop_degenerate(_rows(safe, train_rows), keep_duplicates=_is_dual(data, train_rows))
     train = _independent(kept.data)
-    test = _independent(_rows(data, test_rows))
+    test = _independent(_rows(safe, test_rows))
     test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
     if standardise_mediators:
         train, scales = standardise(train)
@@ -132,7 +135,7 @@ def evaluate(
             judged = _judge(rows, weights, level, int(composite.status), part == "test")
             table.append(
                 {"method": label(method, direction), "label": METHOD_LABELS[method], "part": part}
-                | judged
+                | _in_units(judged, units)
             )
     every = np.arange(data.exposure.shape[0])
     usable = drop_degenerate(data, keep_duplicates=_is_dual(data, every)).data
@@ -217,6 +220,13 @@ def _rows(data: MediationData, rows: np.ndarray) -> MediationData:
 def _independent(part: MediationData) -> MediationData:
     """Without the columns that are constant or dependent in this part (a level that is absent)."""
     return covariate_basis(part, "linear").data
+
+
+def _in_units(judged: dict[str, Any], units: Units) -> dict[str, Any]:
+    """A row of the table in the units of the data."""
+    effect, outcome = float(units.effect), float(units.outcome)
+    moved = {name: judged[name] * effect for name in ("indirect", "total", "lower", "upper")}
+    return judged | moved | {"group_means": [mean * outcome for mean in judged["group_means"]]}
 
 
 # In the order of the record.

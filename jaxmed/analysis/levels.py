@@ -38,6 +38,9 @@ class Result(Protocol):
         ...
 
 
+EXACT = 1e-10  # share of the outcome below which a residual is rounding
+
+
 @dataclasses.dataclass(frozen=True)
 class JointTest:
     """All levels have the same mean outcome given the covariates."""
@@ -164,7 +167,8 @@ def joint_test_of_levels(data: LevelsData, *, basis: Any = "auto") -> JointTest:
     codes = np.asarray(whole.exposure).astype(int)
     indicators = (codes[:, None] == np.arange(1, len(data.levels) + 1)).astype(float)
     base = np.column_stack([np.ones(n), np.asarray(design.columns, np.float64)]) * root
-    outcome = np.asarray(whole.outcome, np.float64) * root[:, 0]
+    outcome = np.asarray(whole.outcome, np.float64)
+    outcome = outcome / (np.abs(outcome).max() or 1.0) * root[:, 0]  # F has no units
     # Orthogonal bases: the second is what the levels add to the first.
     first, _ = np.linalg.qr(base)
     added = indicators * root - first @ (first.T @ (indicators * root))
@@ -175,8 +179,9 @@ def joint_test_of_levels(data: LevelsData, *, basis: Any = "auto") -> JointTest:
     explained = float(np.sum((second.T @ left) ** 2))
     df = second.shape[1]
     df_residual = int((weights > 0).sum()) - base.shape[1] - df
-    residual = max(float(left @ left) - explained, 0.0)
-    if df == 0 or df_residual < 1 or residual <= 0:
+    whole_ss = float(left @ left)
+    residual = max(whole_ss - explained, 0.0)
+    if df == 0 or df_residual < 1 or not residual > EXACT * whole_ss:
         return JointTest(float("nan"), df, df_residual, float("nan"), n)
     statistic = explained / df / (residual / df_residual)
     return JointTest(statistic, df, df_residual, float(f_upper(statistic, df, df_residual)), n)

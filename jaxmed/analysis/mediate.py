@@ -224,7 +224,9 @@ def mediate(
     composites = {name: composite_in_units(found, units) for name, found in composites.items()}
     result = fit_in_units(result, units)
     law, rows = law_in_units(law, units), rows_in_units(rows, units)
-    analysis = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
+    analysis = Analysis(
+        facts, block, kept.data, scales, result, law, rows, composites, notes, float(units.outcome)
+    )
     return MediationResult(build_record(analysis, settings, source), result)
 
 

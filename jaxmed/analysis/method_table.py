@@ -26,6 +26,7 @@ from jaxmed.data.transforms import Kept, drop_degenerate, standardise
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.reference import ReferenceWouldStop
 from jaxmed.estimators.parts.rows import Columns, covariate_positions
+from jaxmed.estimators.parts.units import with_safe_mediators
 from jaxmed.geometry.paths import regime_of
 from jaxmed.typing import Estimator, Key
 
@@ -116,6 +117,8 @@ def prepared(
     if standardised:
         rows, scales = standardise(rows)
         scale = np.asarray(scales.sd, np.float64)
+    else:
+        rows, scale = with_safe_mediators(rows)
     sentences = dropped_warning(given.names, kept.reasons)
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=3)

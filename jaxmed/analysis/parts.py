@@ -25,3 +25,4 @@ class Analysis:
     rows: RowsInference
     composites: dict[tuple[str, str], CompositeMediator]
     warnings: list[str]
+    outcome_unit: float = 1.0  # of the paths behind the fit, see `estimators.parts.units`

@@ -8,6 +8,7 @@ import numpy as np
 from jaxmed.analysis.fit import Fit
 from jaxmed.analysis.parts import Analysis
 from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.status import FIRST_FATAL
 
 __all__ = ["existing_composites", "is_single", "single_effect", "single_test"]
 
@@ -24,7 +25,9 @@ _EXACT = {
 
 def is_single(fit: Fit) -> bool:
     """True where the primal's mediators have one dimension, be it of several columns."""
-    return fit.paths.regime == "primal" and int(fit.paths.quadratics.dimension) == 1
+    paths = fit.paths
+    identified = paths.regime == "primal" and int(paths.status) < FIRST_FATAL
+    return bool(identified) and int(paths.quadratics.dimension) == 1
 
 
 def existing_composites(analysis: Analysis) -> dict[tuple[str, str], CompositeMediator]:

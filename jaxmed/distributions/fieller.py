@@ -51,6 +51,12 @@ def fieller(
     Source: Fieller (1954), JRSS B 16, 175.
     """
     z2 = normal_quantile(jnp.asarray((1 + level) / 2, denominator.dtype)) ** 2
+    # In units of the denominator: fourth powers of the estimates would leave the range.
+    unit = jnp.where(denominator == 0, 1, jnp.abs(denominator))
+    numerator, denominator = numerator / unit, denominator / unit
+    numerator_variance = numerator_variance / unit / unit
+    denominator_variance = denominator_variance / unit / unit
+    covariance = covariance / unit / unit
     square = denominator**2 - z2 * denominator_variance
     cross = numerator * denominator - z2 * covariance
     constant = numerator**2 - z2 * numerator_variance
@@ -60,8 +66,9 @@ def fieller(
     kind = jnp.where(square > 0, BOUNDED, outside).astype(jnp.int32)
     half = sqrt(discriminant)
     lower, upper = (divide(cross + side * half, square, jnp.nan) for side in (-1, 1))
-    # Both exact: a ratio without error has no interval.
-    bounded = (square > 0) & (upper > lower)
+    # Both exact up to rounding: a ratio without error has no interval.
+    rounding = 1e3 * jnp.finfo(square.dtype).eps ** 0.5
+    bounded = (square > 0) & (upper - lower > rounding * (1 + jnp.abs(upper + lower)))
     return RatioInterval(
         jnp.where(bounded, lower, jnp.nan), jnp.where(bounded, upper, jnp.nan), kind, level
     )

@@ -94,9 +94,13 @@ def proportion_interval(
     share, or all but an interval, is then compatible with the data.
     """
     parts = ("direct", "indirect", "total")
-    direct, indirect, both = (jnp.asarray(getattr(standard_errors, part)) ** 2 for part in parts)
-    covariance = indirect + (both - direct - indirect) / 2
     share, whole = jnp.asarray(effects.indirect), jnp.asarray(effects.total)
+    # Squares of effects of 1e-155 are none; a ratio has no units.
+    unit = jnp.where(whole == 0, 1, jnp.abs(whole))
+    errors = (jnp.asarray(getattr(standard_errors, part)) / unit for part in parts)
+    direct, indirect, both = (error**2 for error in errors)
+    covariance = indirect + (both - direct - indirect) / 2
+    share, whole = share / unit, whole / unit
     return fieller(share, whole, indirect, both, covariance, level)
 
 

@@ -11,7 +11,7 @@ from jaxmed.estimators.pcma import check_components
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import CrossMoments
-from jaxmed.statistics.joint_factor import JointFactor, factor_moments
+from jaxmed.statistics.joint_factor import JointFactor, factor_moments, rounding
 from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Array, pytree
 
@@ -112,7 +112,10 @@ def components(
     vectors = vectors * jnp.where(largest < 0, -1, 1)
     reached = divide(jnp.cumsum(values), jnp.trace(covariance))
     wanted = 1 + jnp.sum(reached < share) if count is None else count
-    kept = jnp.arange(values.shape[0]) < wanted
+    # A direction of rounding (dependent mediators) is no component.
+    least = 4 * values.shape[0] * rounding(values.dtype) * jnp.trace(covariance)
+    values = jnp.where(values > least, values, 0)
+    kept = (jnp.arange(values.shape[0]) < wanted) & (values > 0)
     alpha = matmul(vectors.T, divide(sums.exposure_cross, sums.exposure_ss))
     beta = divide(matmul(vectors.T, sums.outcome_cross), values)
     indirect, total = jnp.sum(jnp.where(kept, alpha * beta, 0)), _total(factor)

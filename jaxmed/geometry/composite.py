@@ -56,6 +56,10 @@ def plane_composite(paths: Paths, along_exposure: Array, along_outcome: Array) -
     """
     direction = along_exposure * paths.exposure_path + along_outcome * paths.outcome_path
     weights = along_exposure * paths.exposure_weights + along_outcome * paths.outcome_weights
+    # Opposed paths cancel: what rounding leaves of them is no direction.
+    size = norm(along_exposure * paths.exposure_path) + norm(along_outcome * paths.outcome_path)
+    there = norm(direction) > 64 * float(jnp.finfo(direction.dtype).eps) * size
+    direction, weights = jnp.where(there, direction, 0), jnp.where(there, weights, 0)
     composite = _composite(paths, direction, weights)
     if paths.regime == "primal":
         return composite

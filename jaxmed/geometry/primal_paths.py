@@ -69,7 +69,7 @@ def primal_paths(factor: JointFactor) -> Paths:
         condition,
         status,
         st.combine_notes(
-            st.note_when(jnp.any(~kept), st.Note.SPAN_ONLY),
+            st.note_when(jnp.any(~kept) & ~mixed & (rank > 0), st.Note.SPAN_ONLY),
             st.note_when(weighted, st.Note.WEIGHTED),
         ),
         exact,

@@ -20,7 +20,7 @@ from jaxmed.inference.debiased import (
 )
 from jaxmed.inference.residual import HasQuadratics
 from jaxmed.inference.single_mediator import is_single, single_mediator, single_mediator_limits
-from jaxmed.status import NO_NOTES, combine_notes
+from jaxmed.status import NO_NOTES, OK, SMALL_SAMPLE, combine, combine_notes, when
 from jaxmed.typing import Array, Interval, Key, pytree
 
 __all__ = [
@@ -197,7 +197,7 @@ def law_interval(
         naive=naive_indirect(q, part),
         interval=Interval(lower, upper, level, f"exact-law {method} bootstrap"),
         standard_error=jnp.where(wide, jnp.std(values, ddof=1), jnp.nan),
-        status=estimates.status,
+        status=combine(estimates.status, when(~wide & (estimates.status == OK), SMALL_SAMPLE)),
         notes=combine_notes(q.notes) if part == "total" else estimates.notes,
     )
 

@@ -105,9 +105,12 @@ def joint_test_from(
     null = null_path(q)
     code = status.combine(code, variance_status, status.when(null, status.NULL_PATH))
     defined = null & ~status.is_fatal(q.status) & (q.residual_df > q.dimension)
-    exists = ~status.is_fatal(code) & (defined | ~jnp.isnan(residual))
+    # Of a single mediator that fits the outcome without error only its exposure path is uncertain.
+    certain = is_single(q) & (q.status == status.ZERO_RESIDUAL) & (q.exposure_outcome != 0)
+    exists = ~status.is_fatal(code) & (defined | certain | ~jnp.isnan(residual))
     numerator = q.exposure_outcome * sqrt(q.exposure_ss)
     statistic_outcome = divide(numerator, jnp.sqrt(numerator_variance))
+    statistic_outcome = jnp.where(certain, jnp.sign(numerator) * jnp.inf, statistic_outcome)
     share = divide(q.dimension, q.residual_df)
     factor = divide(q.residual_df * (1 - share), cotangent_variance(q, residual))
     # r = 1: T2 = sign sqrt(m q_AA) is the t statistic of alpha; no angle, so no variance of it.

@@ -144,8 +144,15 @@ def test_total_effect_near_zero(tmp_path):
 def test_mediator_made_of_the_exposure_and_another_is_not_identified():
     data = problem(np.random.default_rng(1), 40, 3, 1, scale=0.0)
     mixed = np.c_[data.mediators, data.mediators[:, 0] + data.exposure]
-    record = mediate(dataclasses.replace(data, mediators=mixed), basis="linear")
+    mixed = dataclasses.replace(data, mediators=mixed)
+    record = mediate(mixed, basis="linear")
     assert record.document["paths"]["status"] == "RANK_DEFICIENT"
+    assert record.document["paths"]["notes"] == []
+    assert not any("span" in sentence for sentence in record.document["warnings"])
+    row = jaxmed.mediate(mixed, "effects", key=0, basis="linear").rows[0]
+    total = record.effect("total_effect")["estimate"]
+    assert row["total"] == pytest.approx(total, rel=1e-9) and math.isfinite(row["total_lower"])
+    assert math.isnan(row["direct"]) and row["status"] == "RANK_DEFICIENT"
     assert math.isfinite(record.effect("total_effect")["lower"])
     assert math.isnan(record.effect("direct_effect")["estimate"])
     assert_nothing_silent(record)
@@ -192,3 +199,63 @@ def test_any_unit_of_the_outcome(unit):
     for test in first.document["tests"]:
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-6)
     np.testing.assert_allclose(second.mediators["beta"] / unit, first.mediators["beta"], rtol=1e-9)
+    norms = [r.document["paths"]["outcome_norm"] for r in (first, second)]
+    assert norms[1] / unit == pytest.approx(norms[0], rel=1e-9)
+    same, other = (
+        jaxmed.evaluate(d, key=0, methods=("maxie",), basis="linear").rows
+        for d in (data, dataclasses.replace(data, outcome=data.outcome * unit))
+    )
+    for a, b in zip(same, other, strict=True):
+        assert b["indirect"] / unit == pytest.approx(a["indirect"], rel=1e-9)
+        assert a["proportion_mediated"] == pytest.approx(
+            b["proportion_mediated"], rel=1e-9, nan_ok=True
+        )
+
+
+def test_shares_and_gaps_in_any_unit():
+    data = problem(np.random.default_rng(2), 60, 3, 1, scale=0.0)
+    shares = []
+    for unit in (1, 1e-155, 1e10):
+        other = dataclasses.replace(data, outcome=data.outcome * unit)
+        table = jaxmed.compare(other, ["ols", "hilma"], key=0, bootstrap=0, basis="linear")
+        shares.append([table["ols"][f"proportion_{part}"] for part in ("lower", "upper")])
+        assert table["hilma"]["status"] == "OK"
+    np.testing.assert_allclose(shares[1:], [shares[0]] * 2, rtol=1e-9)
+    assert np.isfinite(shares).all()
+
+
+def test_mediators_in_any_unit():
+    data = problem(np.random.default_rng(2), 60, 3, 1, scale=0.0)
+    first = jaxmed.mediate(data, "effects", key=0, basis="linear")
+    for unit in (1e-200, 1e160):
+        other = dataclasses.replace(data, mediators=data.mediators * unit)
+        second = jaxmed.mediate(other, "effects", key=0, basis="linear")
+        assert second.rows[0]["indirect"] == pytest.approx(first.rows[0]["indirect"], rel=1e-9)
+        np.testing.assert_allclose(
+            second.mediators["alpha"] / unit, first.mediators["alpha"], rtol=1e-9
+        )
+
+
+def test_one_dimension_has_one_direction():
+    """Opposed paths of one mediator (and its copies) leave no concordant composite."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=60)
+    m = 0.6 * x + rng.normal(size=60)
+    y = x - 0.7 * m + rng.normal(size=60)
+    for mediators in (m[:, None], np.c_[m, 2 * m - 1, -m]):
+        data = jaxmed.mediation_data(x, mediators, y)
+        paths = jax.jit(jaxmed.paths)(data)
+        assert float(jaxmed.maxie(paths, sign=1).indirect) == 0
+        assert float(jaxmed.maxie(paths, sign=-1).indirect) < -0.1
+
+
+def test_single_mediator_that_is_the_outcome():
+    """No error of beta: the joint test is that of alpha, as in the table."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=60)
+    m = 0.4 * x + rng.normal(size=60)
+    record = mediate(jaxmed.mediation_data(x, m[:, None], m))
+    joint = record.test("joint")
+    assert joint["p_value"] == pytest.approx(record.mediators["p_value"][0], rel=1e-9)
+    assert record.effect("total_effect")["status"] == "OK"
+    assert_nothing_silent(record)

@@ -150,6 +150,7 @@ def assemble(
         through = jnp.where(empty, jnp.nan, sqrt(variances.indirect))
         errors = poison(Effects(sqrt(variances.direct), through, sqrt(whole)), status)
         status = st.combine(status, st.when(empty, st.EMPTY_SELECTION))
+    errors = _without_rounding(errors, effects)
     half = normal_quantile(jnp.asarray((1 + level) / 2, nan.dtype))
     parts = ("direct", "indirect", "total")
     found = [
@@ -171,6 +172,18 @@ def assemble(
         effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
         details, notes,
     )  # fmt: skip
+
+
+def _without_rounding(errors: Effects, effects: Effects) -> Effects:
+    """Errors that are rounding of the largest effect are those of an exact fit: 0."""
+    parts = (effects.direct, effects.indirect, effects.total)
+    size = jnp.max(jnp.stack([jnp.abs(jnp.asarray(part)) for part in parts]), axis=0)
+    noise = 100 * float(jnp.finfo(size.dtype).eps) * size
+
+    def kept(error: Any) -> Array:
+        return jnp.where(error <= noise, 0, error)
+
+    return Effects(kept(errors.direct), kept(errors.indirect), kept(errors.total))
 
 
 def _with_reasons(mediators: MediatorEffects, status: Array) -> MediatorEffects:

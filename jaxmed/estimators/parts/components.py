@@ -181,8 +181,14 @@ def component_estimate(
         method="normal",
     )
     fatal = st.is_fatal(result.status)
-    absent = fatal | ~(whole.upper > whole.lower)
+    # Resamples of an exact fit differ by rounding.
+    noise = 1e4 * float(jnp.finfo(estimate.dtype).eps) * jnp.max(jnp.abs(estimate))
+    narrow = ~(whole.upper - whole.lower > noise)
+    status = st.combine(
+        result.status, st.when(jnp.any(narrow & ~jnp.isnan(whole.lower)), st.ZERO_RESIDUAL)
+    )
+    absent = fatal | narrow
     lower, upper = (jnp.where(absent, jnp.nan, x) for x in (whole.lower, whole.upper))
     method = f"bootstrap, {interval}, given the loadings"
     intervals = Effects(*(Interval(lower[i], upper[i], level, method) for i in range(3)))
-    return dataclasses.replace(result, intervals=intervals)
+    return dataclasses.replace(result, intervals=intervals, status=status)

@@ -68,6 +68,16 @@ def alpha_errors(legs: Legs) -> Array:
     return jnp.where(jnp.isnan(legs.alpha.estimate), jnp.nan, error)
 
 
+def total_variance(legs: Legs) -> Array:
+    """HC2 variance [] of the total effect, which no mediator takes part in."""
+    rows = legs.rows
+    exposure = exposure_given_outcome_base(legs)
+    slack = leverages(rows.outcome_base, rows.weights)
+    slack = slack + divide(exposure**2, legs.outcome_exposure_ss)
+    score = divide(exposure, legs.outcome_exposure_ss)
+    return jnp.sum(rows.weights * score**2 * over_slack(legs.outcome**2, slack))
+
+
 def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     """The outcome model with the mediators `selected` [p] (bool).
 

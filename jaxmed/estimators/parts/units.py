@@ -28,10 +28,12 @@ __all__ = [
     "mediators_in_units",
     "rescaled",
     "units_of",
+    "with_safe_mediators",
 ]
 
 # Exponents of two: products of squares of both columns, summed over rows, stay in range.
 SAFE = {"float64": 240, "float32": 24}
+NORMAL = {"float64": (-1000, 1000), "float32": (-120, 120)}  # of the units themselves
 
 
 @pytree
@@ -56,6 +58,7 @@ def units_of(data: MediationData) -> Units:
         largest = xp.max(xp.abs(column))
         known = (largest > 0) & xp.isfinite(largest)
         _, exponent = xp.frexp(xp.where(known, largest, xp.ones_like(largest)))
+        exponent = xp.clip(exponent, *NORMAL[np.dtype(column.dtype).name])
         outside = known & (xp.abs(exponent) > SAFE[np.dtype(column.dtype).name])
         one = xp.ones((), column.dtype)
         return xp.where(outside, xp.ldexp(one, exponent), one).astype(column.dtype)
@@ -68,6 +71,20 @@ def rescaled(data: MediationData, units: Units) -> MediationData:
     return dataclasses.replace(
         data, exposure=data.exposure / units.exposure, outcome=data.outcome / units.outcome
     )
+
+
+def with_safe_mediators(data: MediationData) -> tuple[MediationData, np.ndarray]:
+    """Host data whose mediators have squares in range, and what each was divided by [p]."""
+    mediators = np.asarray(data.mediators)
+    largest = np.maximum(mediators.max(axis=0), -mediators.min(axis=0)).astype(np.float64)
+    _, exponent = np.frexp(np.where(largest > 0, largest, 1.0))
+    outside = np.abs(exponent) > SAFE[np.dtype(mediators.dtype).name]
+    if not outside.any():
+        return data, np.ones(largest.size)
+    exponent = np.clip(exponent, *NORMAL[np.dtype(mediators.dtype).name])
+    unit = np.where(outside, np.ldexp(1.0, exponent), 1.0)
+    scaled: Any = mediators / unit.astype(mediators.dtype)
+    return dataclasses.replace(data, mediators=scaled), unit
 
 
 def interval_in_units(interval: Interval, unit: Array) -> Interval:
@@ -133,8 +150,14 @@ def _in_units(found: Estimate, units: Units) -> Estimate:
     if isinstance(details, CompositeMediator):
         details = composite_in_units(details, units)
     elif isinstance(getattr(details, "composite", None), CompositeMediator):
-        moved = composite_in_units(details.composite, units)
-        details = dataclasses.replace(details, composite=moved)
+        composite = composite_in_units(details.composite, units)
+        details = dataclasses.replace(details, composite=composite)
+    effects = ("gap", "total_marginal")
+    moved = {
+        name: getattr(details, name) * units.effect for name in effects if hasattr(details, name)
+    }
+    if moved:
+        details = dataclasses.replace(details, **moved)
     return dataclasses.replace(
         found,
         effects=effects_in_units(found.effects, units.effect),
