@@ -180,7 +180,7 @@ def _without_rounding(errors: Effects, effects: Effects) -> Effects:
     size = jnp.max(jnp.stack([jnp.abs(jnp.asarray(part)) for part in parts]), axis=0)
     noise = 100 * float(jnp.finfo(size.dtype).eps) * size
 
-    def kept(error: Any) -> Array:
+    def kept(error: Any) -> Any:
         return jnp.where(error <= noise, 0, error)
 
     return Effects(kept(errors.direct), kept(errors.indirect), kept(errors.total))
