@@ -60,9 +60,8 @@ class Prepared:
     given: MediationData  # validated, every mediator and covariate
     design: Design  # of the covariates
     kept: Kept
-    data: (
-        MediationData  # of kept mediators, on the basis, on the device, without names; rows sorted
-    )
+    # Of kept mediators, on the basis, rows sorted; on the device, without names.
+    data: MediationData
     scale: np.ndarray  # [kept] what a mediator was divided by
     warnings: list[str]
 
