@@ -1,5 +1,7 @@
 """Least squares of the outcome on all mediators, partially linear in the covariates."""
 
+import jax.numpy as jnp
+
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
@@ -72,7 +74,8 @@ def ols(
             details=OlsDetails(fit.df, fit.leverage),
             level=level,
             method=f"normal, HC2, {variance.replace('_', ' ')}",
-            status=fit.status,
+            # Nothing varies that could mediate: direct and indirect effect are not told apart.
+            status=st.combine(fit.status, st.when(jnp.all(legs.constant), st.CONSTANT_MEDIATOR)),
         )
 
     return estimate

@@ -102,6 +102,20 @@ def test_effects_and_mediate_agree_where_a_mediator_is_the_exposure():
     assert_nothing_silent(record)
 
 
+def test_only_mediator_is_the_exposure():
+    """Both routes: the total effect, and no direct and indirect effect to tell apart."""
+    data = problem(np.random.default_rng(1), 40, 1, 1, scale=0.0)
+    data = dataclasses.replace(data, mediators=3 - 2 * data.exposure[:, None])
+    record = mediate(data, basis="linear")
+    row = jaxmed.mediate(data, "effects", key=0, basis="linear").rows[0]
+    total = record.effect("total_effect")
+    assert total["estimate"] == pytest.approx(row["total"], rel=1e-9) and total["status"] == "OK"
+    assert row["status"] == record.document["paths"]["status"] == "CONSTANT_MEDIATOR"
+    assert math.isnan(row["indirect"]) and math.isnan(row["direct"])
+    assert math.isnan(record.effect("direct_effect")["estimate"])
+    assert_nothing_silent(record)
+
+
 def test_exact_outcome(capsys, tmp_path):
     """K08: a score computed from the exposure and one mediator."""
     record = mediate(read("exact_outcome.csv"), basis="linear")
