@@ -19,6 +19,7 @@ from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.methods import CLOSED, check_methods
+from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.covariate_basis import covariate_basis
@@ -29,7 +30,7 @@ from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.parts.units import Units, rescaled, units_of
 from jaxmed.estimators.single_score import judge_score
 from jaxmed.geometry.paths import regime_of
-from jaxmed.typing import Key
+from jaxmed.typing import Interval, Key
 
 SCHEMA = "jaxmed.evaluate"
 GROUPS = 5
@@ -247,6 +248,10 @@ def _judge(
         score = np.zeros_like(score)
     single = dataclasses.replace(single_mediator_data(data, jnp.asarray(score)), names=Names())
     values = _judge_score(single, level)
+    limits = Interval(values["total_lower"], values["total_upper"], level)
+    values["proportion_mediated"], _ = share_of_total(
+        values["indirect"], values["total"], limits, values["total_error"]
+    )
     values["auc"], groups = _prediction(data, score, float(values["slope"]))
     nan = float("nan")
     if not inference:

@@ -20,14 +20,14 @@ def judge_score(data: MediationData, level: float) -> dict[str, Array]:
 
     Returns:
       "indirect", "index", "exposure_correlation", "outcome_correlation", "total",
-      "proportion_mediated" (NaN where the interval of the total effect holds zero), "lower",
-      "upper" (of the indirect effect), "slope" (of the score on the exposure), and "status" (int32)
-      of the composite.
+      "proportion_mediated", "lower", "upper" (of the indirect effect), "slope" (of the score on the
+      exposure), "status" (int32) of the composite, and "total_error", "total_lower", "total_upper",
+      which say whether a proportion of the total effect means anything.
     """
     factor, result = primal(data, "gram")
     composite = evaluate_weights(result, jnp.ones(1, result.exposure_path.dtype))
     effects = marginal_effects(sums_from_factor(factor), level=level)
-    total = total_and_direct(result, level=level)[0].interval
+    whole, _ = total_and_direct(result, level=level)
     slope = effects.alpha[0]
     orientation = jnp.where(slope < 0, -1.0, 1.0)
     return {
@@ -36,11 +36,12 @@ def judge_score(data: MediationData, level: float) -> dict[str, Array]:
         "exposure_correlation": orientation * composite.exposure_correlation,
         "outcome_correlation": orientation * composite.outcome_correlation,
         "total": composite.total,
-        "proportion_mediated": jnp.where(
-            (total.lower <= 0) & (total.upper >= 0), jnp.nan, composite.proportion_mediated
-        ),
+        "proportion_mediated": composite.proportion_mediated,
         "lower": effects.lower[0],
         "upper": effects.upper[0],
         "slope": slope,
         "status": composite.status,
+        "total_error": whole.standard_error,
+        "total_lower": whole.interval.lower,
+        "total_upper": whole.interval.upper,
     }

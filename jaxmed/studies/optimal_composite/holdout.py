@@ -144,7 +144,8 @@ def judge(data: MediationData, weights: Array, level: float = 0.95) -> dict[str,
     """
     score = matmul(data.mediators, weights)
     found = judge_score(single_mediator_data(data, score), level)
-    del found["status"]
+    for name in ("status", "total_error", "total_lower", "total_upper"):
+        del found[name]
     slope = found.pop("slope")
     found["tracking"] = found["exposure_correlation"] ** 2
     found["auc"] = area_under_curve(score, data.outcome)
