@@ -16,6 +16,7 @@ from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.distributions.tails import f_upper
+from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.reports.document import index_html
 from jaxmed.reports.format import degrees_of_freedom, number, p_value
 from jaxmed.reports.record import strict
@@ -36,9 +37,6 @@ class Result(Protocol):
     def save(self, directory: str | Path, *, figures: bool = True) -> list[Path]:
         """Writes its files."""
         ...
-
-
-EXACT = 1e-10  # share of the outcome below which a residual is rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +179,8 @@ def joint_test_of_levels(data: LevelsData, *, basis: Any = "auto") -> JointTest:
     df_residual = int((weights > 0).sum()) - base.shape[1] - df
     whole_ss = float(left @ left)
     residual = max(whole_ss - explained, 0.0)
-    if df == 0 or df_residual < 1 or not residual > EXACT * whole_ss:
+    sums: Any = (np.float64(residual), np.float64(whole_ss))
+    if df == 0 or df_residual < 1 or no_residual(*sums):
         return JointTest(float("nan"), df, df_residual, float("nan"), n)
     statistic = explained / df / (residual / df_residual)
     return JointTest(statistic, df, df_residual, float(f_upper(statistic, df, df_residual)), n)

@@ -21,7 +21,7 @@ from jaxmed.analysis.levels import LevelsResult, over_levels
 from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
-from jaxmed.analysis.rows_inference import rows_inference
+from jaxmed.analysis.rows_inference import rows_program
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.analysis.single import is_single
 from jaxmed.data.covariate_basis import basis_name
@@ -216,7 +216,7 @@ def mediate(
     crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
     say(f"{permutations} permutations{crossed}")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
-    rows = rows_inference(
+    rows = rows_program(unnamed.mediators.shape[1])(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
         level=level,
     )  # fmt: skip

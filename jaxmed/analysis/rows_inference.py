@@ -1,6 +1,7 @@
 """Inference that needs rows: permutation, leave-one-out variance, cross-fitting."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -40,30 +41,18 @@ def rows_inference(
     splits: int,
     level: float,
 ) -> RowsInference:
-    """The three in one program.
+    """The three in one program; `rows_program` compiles it.
 
     Args:
       key: consumed.
-      data: rows; their names are part of the program, so leave them out.
+      data: rows in canonical order (`data.row_order`); their names are part of the program, so
+        leave them out.
       paths: of the same rows.
       permutations: 0 for none.
       folds: 0 for no cross-fitting.
       splits: of the rows into folds.
       level: of the cross-fitted interval.
     """
-    program = _large if data.mediators.shape[1] >= LARGE_FROM else _small
-    return program(key, data, paths, permutations, folds, splits, level)
-
-
-def _rows_inference(
-    key: Key,
-    data: MediationData,
-    paths: Paths,
-    permutations: int,
-    folds: int,
-    splits: int,
-    level: float,
-) -> RowsInference:
     permutation_key, fold_key = jax.random.split(key)
     crossed: list[CrossFit | None] = [None, None]
     if folds:
@@ -71,7 +60,7 @@ def _rows_inference(
         crossed = list(
             cross_fitted_effects(
                 fold_key, data, BOTH_SIGNS, folds=folds, splits=splits, route=paths.route,
-                level=level,
+                level=level, in_order=True,
             )
         )  # fmt: skip
     return RowsInference(
@@ -86,8 +75,13 @@ def _rows_inference(
 
 
 _STATIC = ("permutations", "folds", "splits", "level")
-# Folds add up and mask p^2 numbers many times: from some size on worth LLVM's time.
-_small, _large = (quick_jit(_rows_inference, _STATIC, optimised=slow) for slow in (False, True))
+_small, _large = (quick_jit(rows_inference, _STATIC, optimised=slow) for slow in (False, True))
+
+
+def rows_program(num_mediators: int) -> Callable[..., RowsInference]:
+    """`rows_inference` compiled for so many mediators."""
+    # Folds add up and mask p^2 numbers many times, from some size on worth LLVM's time.
+    return _large if num_mediators >= LARGE_FROM else _small
 
 
 def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsInference:

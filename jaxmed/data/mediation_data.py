@@ -162,8 +162,8 @@ def _checked(columns: Sequence[np.ndarray | None], names: Names) -> MediationDat
         w = validation.case_weights(w)
         if (w > 0).sum() < 3:
             raise ShapeError(f"{(w > 0).sum()} rows have a non-zero weight: at least 3 are needed")
-    validation.check_exposure(x, w, names.exposure)
-    validation.check_outcome(y, w, names.outcome)
+    validation.check_varies(x, w, names.exposure, validation.constant_exposure)
+    validation.check_varies(y, w, names.outcome, validation.constant_outcome)
     return MediationData(x, m, y, c, w, names)  # pyright: ignore[reportArgumentType]
 
 

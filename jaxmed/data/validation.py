@@ -1,6 +1,6 @@
 """Checks of host arrays: misuse becomes a typed error that names the column and the remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -214,26 +214,25 @@ def _check_column(column: np.ndarray, name: str, dtype: np.dtype) -> None:
         )
 
 
-def check_exposure(exposure: np.ndarray, weights: np.ndarray | None, name: str) -> None:
-    """Refuse a constant exposure (on the rows with non-zero weight).
+def check_varies(
+    column: np.ndarray,
+    weights: np.ndarray | None,
+    name: str,
+    refusal: Callable[[str, float], InvalidDataError],
+) -> None:
+    """Refuse a column that is constant up to rounding on the rows with non-zero weight.
 
+    Args:
+      column: [n].
+      weights: [n] or None.
+      name: of the column.
+      refusal: the error of its name and value, `constant_exposure` or `constant_outcome`.
     Raises:
-      InvalidDataError: all values are equal up to rounding.
+      InvalidDataError: the refusal.
     """
-    value = _constant(exposure, weights)
+    value = _constant(column, weights)
     if value is not None:
-        raise constant_exposure(name, value)
-
-
-def check_outcome(outcome: np.ndarray, weights: np.ndarray | None, name: str) -> None:
-    """Refuse a constant outcome (on the rows with non-zero weight).
-
-    Raises:
-      InvalidDataError: all values are equal up to rounding.
-    """
-    value = _constant(outcome, weights)
-    if value is not None:
-        raise constant_outcome(name, value)
+        raise refusal(name, value)
 
 
 def constant_exposure(name: str, value: float) -> InvalidDataError:

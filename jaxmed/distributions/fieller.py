@@ -42,7 +42,8 @@ def fieller(
     `level` for every true ratio, near a denominator of zero too, where the delta method's fails.
 
     Args:
-      numerator: estimate, any shape; the others broadcast against it.
+      numerator: estimate, any shape; the others broadcast against it. Fourth powers of the
+        estimates have to be numbers: divide both by the denominator's size where they may not.
       denominator: estimate.
       numerator_variance: sampling variance; NaN gives NaN limits.
       denominator_variance: sampling variance.
@@ -51,12 +52,6 @@ def fieller(
     Source: Fieller (1954), JRSS B 16, 175.
     """
     z2 = normal_quantile(jnp.asarray((1 + level) / 2, denominator.dtype)) ** 2
-    # In units of the denominator: fourth powers of the estimates would leave the range.
-    unit = jnp.where(denominator == 0, 1, jnp.abs(denominator))
-    numerator, denominator = numerator / unit, denominator / unit
-    numerator_variance = numerator_variance / unit / unit
-    denominator_variance = denominator_variance / unit / unit
-    covariance = covariance / unit / unit
     square = denominator**2 - z2 * denominator_variance
     cross = numerator * denominator - z2 * covariance
     constant = numerator**2 - z2 * numerator_variance

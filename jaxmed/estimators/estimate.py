@@ -95,7 +95,7 @@ def proportion_interval(
     """
     parts = ("direct", "indirect", "total")
     share, whole = jnp.asarray(effects.indirect), jnp.asarray(effects.total)
-    # Squares of effects of 1e-155 are none; a ratio has no units.
+    # Squares of effects of 1e-155 are no numbers; a ratio has no units.
     unit = jnp.where(whole == 0, 1, jnp.abs(whole))
     errors = (jnp.asarray(getattr(standard_errors, part)) / unit for part in parts)
     direct, indirect, both = (error**2 for error in errors)

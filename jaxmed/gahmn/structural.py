@@ -26,13 +26,12 @@ from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.partially_linear import (
-    factor,
     half_squares,
     leverages,
     over_slack,
-    singular,
 )
 from jaxmed.estimators.parts.rows import rows_of
+from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower

@@ -102,8 +102,20 @@ def cross_fitted_effects(
     splits: int = 10,
     route: str = "auto",
     level: float = 0.95,
+    in_order: bool = False,
 ) -> list[CrossFit]:
-    """`cross_fitted_effect` of several composites from the same folds and one fit per fold."""
+    """`cross_fitted_effect` of several composites from the same folds and one fit per fold.
+
+    Args:
+      key: as there, and so the others.
+      data: rows.
+      composites: from paths to weights.
+      folds: K.
+      splits: S.
+      route: of the training parts' paths.
+      level: of the intervals.
+      in_order: the rows are in canonical order already and are not sorted again.
+    """
     n, q = data.exposure.shape[0], data.covariates.shape[1]
     if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(
@@ -113,7 +125,8 @@ def cross_fitted_effects(
     if splits < 1:
         raise ValueError(f"splits must be at least 1, not {splits}")
     # Before all else, so that no sum is taken in an order that the table dictates.
-    data = take(data, canonical_order(data))
+    if not in_order:
+        data = take(data, canonical_order(data))
     count = n if data.weights is None else jnp.sum(jnp.asarray(data.weights) > 0)
     learn = learner(data, composites, folds, route)
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array
 
@@ -25,14 +26,12 @@ def residual_variance(quadratics: PathQuadratics) -> tuple[Array, Array]:
     """s2 (outcome units squared) and a status; NaN where no test may use it.
 
     NOT_IN_DUAL where p >= m leaves no residual degrees of freedom; ZERO_RESIDUAL where the
-    residual sum of squares is below 1e-10 (10 eps in float32) of the outcome's sum of squares
-    given exposure and covariates, i.e. where the outcome is fitted exactly.
+    outcome is fitted exactly (`estimators.parts.exact.no_residual`).
     """
     q = quadratics
     scale = q.outcome_outcome + q.residual_ss
-    limit = max(1e-10, 10 * float(jnp.finfo(q.outcome_outcome.dtype).eps))
     missing = jnp.isnan(q.residual_ss) | (q.residual_df <= q.dimension)
-    zero = ~missing & (q.residual_ss <= limit * scale)
+    zero = ~missing & no_residual(q.residual_ss, scale)
     code = status.combine(
         q.status,
         status.when(missing & ~status.is_fatal(q.status), status.NOT_IN_DUAL),

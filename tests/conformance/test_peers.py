@@ -61,6 +61,13 @@ def close(found, expected, digits=9):
     assert found == pytest.approx(expected, rel=10.0**-digits)
 
 
+def record_of(found, door):
+    """Of a peer's data by moments, or by rows that have them."""
+    if door == "moments":
+        return mediate_moments(moments_of(found), key=1, replicates=100).record
+    return jaxmed.mediate(rows_of(found), basis="linear", **FAST).record
+
+
 def effect(record, name):
     entry = record.effect(name)
     return entry["estimate"], entry["standard_error"]
@@ -87,10 +94,7 @@ def residual_variance(found):
 @pytest.mark.parametrize("door", ["moments", "rows"])
 def test_statsmodels_on_its_framing_data(door):
     found = peer("statsmodels_framing")
-    if door == "moments":
-        record = mediate_moments(moments_of(found), key=1, replicates=100).record
-    else:
-        record = jaxmed.mediate(rows_of(found), basis="linear", **FAST).record
+    record = record_of(found, door)
     for name in ("alpha", "beta"):
         close(mediator(record, name), printed(found, name))
     for name in ("direct", "total"):
@@ -113,10 +117,7 @@ def test_statsmodels_on_its_framing_data(door):
 @pytest.mark.parametrize("door", ["moments", "rows"])
 def test_pingouin_on_its_mediation_data(door):
     found = peer("pingouin_mediation")
-    if door == "moments":
-        record = mediate_moments(moments_of(found), key=1, replicates=100).record
-    else:
-        record = jaxmed.mediate(rows_of(found), **FAST).record
+    record = record_of(found, door)
     close(mediator(record, "alpha"), printed(found, "M ~ X"))
     close(record.mediators["alpha_p"][0], found["result"]["M ~ X"]["pval"], 6)
     close(effect(record, "total_effect"), printed(found, "Total"))

@@ -9,8 +9,8 @@ from jaxmed.typing import Array, Interval
 def no_residual(residual_ss: Array, outcome_ss: Array) -> Array:
     """True where a residual sum of squares is rounding, so that the fit is exact.
 
-    The limit is that of `inference.residual`: 1e-10 (10 eps in float32) of the outcome's sum of
-    squares given exposure and covariates. What the differences of sums of squares leave of an
+    The limit is 1e-10 (10 eps in float32) of the outcome's sum of squares given exposure and
+    covariates. What the differences of sums of squares leave of an
     exact fit is 1e-15 to 1e-12 of it, 1e-7 in float32.
 
     Args:

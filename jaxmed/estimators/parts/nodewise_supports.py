@@ -9,12 +9,11 @@ from jaxmed.estimators.parts.gram_lasso import TOLERANCE, GramPath, gram_path, h
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import (
     exposure_given_outcome_base,
-    factor,
     half_squares,
     leverages,
     over_slack,
-    singular,
 )
+from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.coordinate_descent import optimality_violation, penalty_grid
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt

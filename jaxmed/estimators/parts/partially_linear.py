@@ -177,18 +177,6 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     )  # fmt: skip
 
 
-def factor(inner: Array, inside: Array) -> Array:
-    """Cholesky factor of a Gram matrix with the identity where `inside` [d] does not hold."""
-    both = inside[:, None] & inside[None, :]
-    return jnp.linalg.cholesky(jnp.where(both, inner, jnp.eye(inside.shape[0], dtype=inner.dtype)))
-
-
-def singular(lower: Array) -> Array:
-    """True where a Cholesky factor of unit columns says that they are dependent."""
-    pivot = jnp.min(jnp.diagonal(lower))
-    return ~(pivot > 32 * jnp.finfo(lower.dtype).eps ** 0.5)
-
-
 def half_squares(half: Array) -> Array:
     """Sums of squares [n] down the columns of L^-1 X' [d, n]."""
     return jnp.sum(half * half, axis=0)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.estimators.parts.exact import no_residual, unless_rounding
 from jaxmed.estimators.parts.legs import Leg, Legs
+from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
@@ -56,11 +57,8 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     columns = legs.mediators[:, index] * selected
     size = sqrt(matmul(w, columns * columns))
     inner = gram(root * divide(columns, size))
-    d = index.shape[0]
-    both = selected[:, None] & selected[None, :]
-    lower = jnp.linalg.cholesky(jnp.where(both, inner, jnp.eye(d, dtype=inner.dtype)))
-    pivot = jnp.min(jnp.diagonal(lower))
-    singular = ~(pivot > 32 * jnp.finfo(inner.dtype).eps ** 0.5)
+    lower = factor(inner, selected)
+    dependent = singular(lower)
 
     alpha = jnp.where(selected, legs.alpha.estimate[index], 0)
     outcome_alpha = jnp.where(selected, legs.outcome_alpha[index], 0)
@@ -75,7 +73,7 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     left, whole = jnp.sum(w * residual * residual), jnp.sum(w * legs.outcome**2)
     exact = no_residual(left, whole)
     sigma2 = jnp.where(exact, 0, left) / df
-    inverse = solve_lower(lower, jnp.eye(d, dtype=inner.dtype))
+    inverse = solve_lower(lower, jnp.eye(index.shape[0], dtype=inner.dtype))
     unit_error = sqrt(jnp.sum(inverse * inverse, axis=0))
     beta_se = sqrt(sigma2) * unit_error * divide(1.0, size, jnp.nan)
     beta = unless_rounding(beta, exact, divide(unit_error, size), sqrt(whole))
@@ -96,15 +94,15 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     )
     code = st.combine(
         legs.status,
-        st.when(singular, st.RANK_DEFICIENT),
+        st.when(dependent, st.RANK_DEFICIENT),
         st.when(df <= 0, st.TOO_FEW_ROWS),
         st.when(k == 0, st.EMPTY_SELECTION),
     )
     absent = ~selected
     return Refit(
-        jnp.where(absent, 0, jnp.where(singular, jnp.nan, beta)),
-        jnp.where(absent | singular, jnp.nan, beta_se),
-        jnp.where(absent | singular, jnp.nan, beta_p),
+        jnp.where(absent, 0, jnp.where(dependent, jnp.nan, beta)),
+        jnp.where(absent | dependent, jnp.nan, beta_se),
+        jnp.where(absent | dependent, jnp.nan, beta_p),
         direct,
         jnp.sum(alpha * beta),
         variances,

@@ -40,17 +40,29 @@ def span_of(inner: Array, inside: Array, paths: Array) -> Span:
     Source: dependent is what `statistics.joint_factor` calls so.
     """
     d, eps = inner.shape[0], float(jnp.finfo(inner.dtype).eps)
-    both = inside[:, None] & inside[None, :]
-    inner = jnp.where(both, inner, jnp.eye(d, dtype=inner.dtype))
-    upper, kept, _ = gram_factor(inner, jnp.asarray(4 * max(d, 8) * eps, inner.dtype))
+    limit = jnp.asarray(4 * max(d, 8) * eps, inner.dtype)
+    upper, kept, _ = gram_factor(_padded(inner, inside), limit)
     free = null_free(upper, kept)
     tied = (1 - jnp.diagonal(free) > SURE**2 * eps) & inside
     paths = jnp.where(inside, paths, 0)
     moved = jnp.max(jnp.abs(paths - matmul(paths, free)), axis=1)
     scale = jnp.maximum(1, jnp.max(jnp.abs(paths), axis=1))
     with_exposure = jnp.any(moved > SURE * eps**0.5 * scale)
-    pivots: Array = jnp.diagonal(upper)
-    least = jnp.min(jnp.where(kept, pivots, jnp.ones_like(pivots)))
-    unsure = ~(least > SURE * eps**0.5)
-    code = st.when(with_exposure | unsure, st.RANK_DEFICIENT)
+    code = st.when(with_exposure | singular(upper), st.RANK_DEFICIENT)
     return Span(upper.T, kept & inside, tied, code)
+
+
+def factor(inner: Array, inside: Array) -> Array:
+    """Cholesky factor of a Gram matrix with the identity where `inside` [d] does not hold."""
+    return jnp.linalg.cholesky(_padded(inner, inside))
+
+
+def singular(triangle: Array) -> Array:
+    """True where a triangular factor of unit columns says that they are dependent."""
+    pivot = jnp.min(jnp.diagonal(triangle))
+    return ~(pivot > SURE * jnp.finfo(triangle.dtype).eps ** 0.5)
+
+
+def _padded(inner: Array, inside: Array) -> Array:
+    both = inside[:, None] & inside[None, :]
+    return jnp.where(both, inner, jnp.eye(inside.shape[0], dtype=inner.dtype))

@@ -54,16 +54,19 @@ def units_of(data: MediationData) -> Units:
     xp: Any = np if is_host(data) else jnp
 
     def unit(column: Any) -> Any:
-        column = xp.asarray(column)
-        largest = xp.max(xp.abs(column))
-        known = (largest > 0) & xp.isfinite(largest)
-        _, exponent = xp.frexp(xp.where(known, largest, xp.ones_like(largest)))
-        exponent = xp.clip(exponent, *NORMAL[np.dtype(column.dtype).name])
-        outside = known & (xp.abs(exponent) > SAFE[np.dtype(column.dtype).name])
-        one = xp.ones((), column.dtype)
-        return xp.where(outside, xp.ldexp(one, exponent), one).astype(column.dtype)
+        return _power_of_two(xp, xp.max(xp.abs(xp.asarray(column))))
 
     return Units(unit(data.exposure), unit(data.outcome))
+
+
+def _power_of_two(xp: Any, largest: Any) -> Any:
+    """What columns of these largest magnitudes are divided by: 1 within the safe range."""
+    name = np.dtype(largest.dtype).name
+    one = xp.ones_like(largest)
+    known = (largest > 0) & xp.isfinite(largest)
+    _, exponent = xp.frexp(xp.where(known, largest, one))
+    exponent = xp.clip(exponent, *NORMAL[name])
+    return xp.where(known & (xp.abs(exponent) > SAFE[name]), xp.ldexp(one, exponent), one)
 
 
 def rescaled(data: MediationData, units: Units) -> MediationData:
@@ -76,15 +79,11 @@ def rescaled(data: MediationData, units: Units) -> MediationData:
 def with_safe_mediators(data: MediationData) -> tuple[MediationData, np.ndarray]:
     """Host data whose mediators have squares in range, and what each was divided by [p]."""
     mediators = np.asarray(data.mediators)
-    largest = np.maximum(mediators.max(axis=0), -mediators.min(axis=0)).astype(np.float64)
-    _, exponent = np.frexp(np.where(largest > 0, largest, 1.0))
-    outside = np.abs(exponent) > SAFE[np.dtype(mediators.dtype).name]
-    if not outside.any():
-        return data, np.ones(largest.size)
-    exponent = np.clip(exponent, *NORMAL[np.dtype(mediators.dtype).name])
-    unit = np.where(outside, np.ldexp(1.0, exponent), 1.0)
-    scaled: Any = mediators / unit.astype(mediators.dtype)
-    return dataclasses.replace(data, mediators=scaled), unit
+    unit = _power_of_two(np, np.maximum(mediators.max(axis=0), -mediators.min(axis=0)))
+    if np.all(unit == 1):
+        return data, np.ones(unit.size)
+    scaled: Any = mediators / unit
+    return dataclasses.replace(data, mediators=scaled), unit.astype(np.float64)
 
 
 def interval_in_units(interval: Interval, unit: Array) -> Interval:
