@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write
+from jaxmed.data.documents import DocumentError
 
 __all__ = [
     "Content",
@@ -35,13 +36,8 @@ SHORTEST_KEY = 16
 _METADATA, _DIGEST, _HMAC = "metadata", "sha256", "hmac"
 
 
-class SiteFileError(ValueError):
+class SiteFileError(DocumentError):
     """A file of a federated analysis that cannot be trusted: names file, field and remedy."""
-
-    def __init__(self, file: str, field: str, problem: str, remedy: str) -> None:
-        """Of one field of one file."""
-        super().__init__(f"{file}: {field}: {problem}; {remedy}")
-        self.file, self.field, self.problem, self.remedy = file, field, problem, remedy
 
 
 @dataclasses.dataclass(frozen=True)
