@@ -1,18 +1,37 @@
 """What a site refuses to release, and why. Thresholds, not differential privacy."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.federated.influence import (
+    Leverage,
+    Persons,
+    Share,
+    close_pairs,
+    effective_number,
+    leverage,
+    product_share,
+    sum_share,
+)
+from jaxmed.federated.small_classes import small_class
 
-__all__ = ["FLOOR", "ReleaseRefused", "Rules", "binary_columns", "check_release", "column_names"]
+__all__ = [
+    "FLOOR",
+    "LARGEST_SHARE",
+    "ReleaseRefused",
+    "Rules",
+    "binary_columns",
+    "check_release",
+    "column_names",
+    "rules_of",
+]
 
-# No setting goes below this number of rows.
+# No setting goes below this number of rows, nor lets a person be more of a sum than this share.
 FLOOR = 10
-# A column of at most so many values gives its counts away by sum and sum of squares.
-FEW_VALUES = 3
+LARGEST_SHARE = 0.5
 
 
 class ReleaseRefused(ValueError):
@@ -24,12 +43,14 @@ class Rules:
     """Thresholds of a release.
 
     Raises:
-      ValueError: fewer rows than the floor of 10, a ratio outside (0, 1), a negative cell.
+      ValueError: fewer rows than the floor of 10, a ratio outside (0, 1), a negative cell, a share
+        of one person above one half.
     """
 
     min_rows: int = 20
-    max_ratio: float = 0.33  # of columns to rows
-    min_cell: int = 5  # smallest number of rows, other than 0, that a class may have
+    max_ratio: float = 0.33  # of columns to persons
+    min_cell: int = 5  # smallest number of persons, other than 0, that a class may have
+    max_share: float = 0.2  # of one person in a released sum; 1 / min_cell by default
 
     def __post_init__(self) -> None:
         """Refuses thresholds that protect nobody."""
@@ -39,6 +60,14 @@ class Rules:
             raise ValueError(f"max_ratio lies between 0 and 1, not {self.max_ratio}")
         if self.min_cell < 1:
             raise ValueError(f"min_cell is at least 1, not {self.min_cell}")
+        if not 0 < self.max_share <= LARGEST_SHARE:
+            raise ValueError(f"max_share lies between 0 and {LARGEST_SHARE}, not {self.max_share}")
+
+
+def rules_of(min_rows: int, max_ratio: float, min_cell: int, max_share: float | None) -> Rules:
+    """Rules with a share of 1 / min_cell where none is given."""
+    share = min(LARGEST_SHARE, 1 / max(min_cell, 1)) if max_share is None else max_share
+    return Rules(min_rows, max_ratio, min_cell, share)
 
 
 def column_names(data: MediationData) -> tuple[str, ...]:
@@ -47,49 +76,47 @@ def column_names(data: MediationData) -> tuple[str, ...]:
     return (*names.covariates, names.exposure, names.outcome, *names.mediators)
 
 
-def check_release(data: MediationData, rules: Rules) -> None:
+def check_release(
+    data: MediationData, rules: Rules, persons: np.ndarray, *, noise: bool = False
+) -> None:
     """Refuses what a summary of these rows would reveal of few persons.
 
     Args:
       data: complete names; rows of weight zero do not count.
       rules: thresholds.
+      persons: a number of the person of every row [n].
+      noise: the moments will hold noise, scaled to what one row may change: then counts alone are
+        looked at, and a person may have one row only.
     Raises:
-      ReleaseRefused: too few rows, too many columns for them, a constant exposure or outcome,
-        or a small class: of a column of two or three values, of a pair of two-valued columns, or
-        of the level left out of a categorical covariate, alone and with a two-valued column.
+      ReleaseRefused: too few persons, or too few that the weights leave; too many columns for
+        them; a constant exposure or outcome; a class of few persons; a person who makes up much
+        of a sum, of a cross-product, or of a combination of columns.
     """
     columns = _columns(data)
-    n, d = columns.shape
-    if n < rules.min_rows:
-        raise ReleaseRefused(f"{n} rows, fewer than the {rules.min_rows} of min_rows")
-    if d > rules.max_ratio * n:
-        raise ReleaseRefused(
-            f"{d} columns (mediators, covariates, exposure and outcome) on {n} rows are "
-            f"{d / n:.2f} columns a row, above the {rules.max_ratio} of max_ratio: with few rows "
-            "their moments determine the rows; release fewer columns"
-        )
-    if np.ptp(columns[:, data.covariates.shape[1]]) == 0:
-        raise ReleaseRefused(
-            f"the exposure {data.names.exposure!r} is constant: its value would be known of "
-            "every person, and this site alone says nothing about its effect"
-        )
-    if np.ptp(columns[:, data.covariates.shape[1] + 1]) == 0:
-        raise ReleaseRefused(
-            f"the outcome {data.names.outcome!r} is constant: its value would be known of every "
-            "person"
-        )
+    kept = _kept(data)
+    weights = np.ones(len(columns)) if data.weights is None else np.asarray(data.weights)[kept]
+    if len(columns) < rules.min_rows:
+        raise ReleaseRefused(f"{len(columns)} rows, fewer than the {rules.min_rows} of min_rows")
+    who, order = Persons.of(weights, persons[kept])
+    columns = columns[order]
     names = column_names(data)
-    two = []
-    for name, column in zip(names, columns.T, strict=True):
-        _, counts = np.unique(column, return_counts=True)
-        if len(counts) <= FEW_VALUES and counts.min() < rules.min_cell:
+    _check_sizes(who, len(names), rules)
+    _check_constant(data, columns)
+    few = small_class(names, columns, who, rules.min_cell)
+    if few is not None:
+        raise ReleaseRefused(
+            f"{few[0]}: {few[1]} persons {few[2]}, fewer than the {rules.min_cell} of min_cell: "
+            "leave a column out or join classes"
+        )
+    if noise:
+        if not who.single:
             raise ReleaseRefused(
-                f"{name!r} has a value that {counts.min()} rows share, fewer than the "
-                f"{rules.min_cell} of min_cell: leave the column out or join classes"
+                f"{len(columns)} rows of {who.number} persons: epsilon is that of one row, and a "
+                "person with several would lose more: give one row a person, for instance means"
             )
-        if len(counts) == 2:
-            two.append((name, (column == column.max()).astype(float)))
-    _check_pairs([*two, *_left_out(two)], rules)
+        return
+    _check_sums(names, columns, who, rules.max_share)
+    _check_combinations(names, columns, who, data.covariates.shape[1] + 2)
 
 
 def binary_columns(data: MediationData) -> tuple[bool, ...]:
@@ -108,38 +135,117 @@ def _columns(data: MediationData) -> np.ndarray:
         ],
         axis=1,
     )
-    return rows if data.weights is None else rows[np.asarray(data.weights) > 0]
+    return rows[_kept(data)]
 
 
-def _left_out(two: Iterable[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
-    """Reference levels of the 0/1 columns "x[b]", "x[c]" of one variable x."""
-    groups: dict[str, np.ndarray] = {}
-    for name, column in two:
-        if name.endswith("]") and "[" in name:
-            variable = name.split("[")[0]
-            groups[variable] = groups.get(variable, 0) + column
-    return [
-        (f"{variable}, level left out", 1 - total)
-        for variable, total in groups.items()
-        if total.max() == 1
-    ]
+def _kept(data: MediationData) -> np.ndarray:
+    """Rows that count, [n] bool."""
+    if data.weights is None:
+        return np.ones(len(data.exposure), bool)
+    return np.asarray(data.weights) > 0
 
 
-def _check_pairs(two: list[tuple[str, np.ndarray]], rules: Rules) -> None:
-    """Cells of every pair of two-valued columns, all of which the co-moments give."""
-    if not two:
-        return
-    ones = np.stack([column for _, column in two], axis=1)
-    n = len(ones)
-    both = ones.T @ ones
-    first = np.diagonal(both)[:, None] - both
-    cells = np.stack([both, first, first.T, n - both - first - first.T])
-    # A column with itself has its own two cells and twice an empty one.
-    small = (cells > 0.5) & (cells < rules.min_cell - 0.5)
-    if small.any():
-        which, i, j = (int(k) for k in np.argwhere(small)[0])
-        pair = f"{two[i][0]!r}" if i == j else f"{two[i][0]!r} with {two[j][0]!r}"
+def _check_sizes(persons: Persons, d: int, rules: Rules) -> None:
+    n = persons.number
+    if n < rules.min_rows:
         raise ReleaseRefused(
-            f"{pair} has a cell of {cells[which, i, j]:.0f} rows, fewer than the {rules.min_cell} "
-            "of min_cell: leave a column out or join classes"
+            f"{len(persons.codes)} rows of {n} persons, fewer than the {rules.min_rows} of min_rows"
         )
+    if d > rules.max_ratio * n:
+        raise ReleaseRefused(
+            f"{d} columns (mediators, covariates, exposure and outcome) on {n} persons are "
+            f"{d / n:.2f} columns a person, above the {rules.max_ratio} of max_ratio: with few "
+            "persons their moments determine the rows; release fewer columns"
+        )
+    effective = effective_number(persons)
+    if effective < rules.min_rows * (1 - 1e-9):
+        raise ReleaseRefused(
+            f"the case weights and rows a person leave {effective:.1f} effective persons of {n}, "
+            f"fewer than the {rules.min_rows} of min_rows: trim the weights, or leave them out"
+        )
+
+
+def _check_constant(data: MediationData, columns: np.ndarray) -> None:
+    q = data.covariates.shape[1]
+    if np.ptp(columns[:, q]) == 0:
+        raise ReleaseRefused(
+            f"the exposure {data.names.exposure!r} is constant: its value would be known of "
+            "every person, and this site alone says nothing about its effect"
+        )
+    if np.ptp(columns[:, q + 1]) == 0:
+        raise ReleaseRefused(
+            f"the outcome {data.names.outcome!r} is constant: its value would be known of every "
+            "person"
+        )
+
+
+def _check_sums(
+    names: Sequence[str], columns: np.ndarray, persons: Persons, largest: float
+) -> None:
+    """No person is much of the sum of weights, of a column, of its squares, of a cross-product."""
+    limit = largest * (1 + 1e-9)
+    # The largest square of k normal values is about 2 log k: that much of a sum is nobody's doing.
+    effective = effective_number(persons)
+    allowance = 2 * np.log(effective * columns.shape[1]) / effective
+    second = min(limit + allowance, LARGEST_SHARE)
+    weight = sum_share(np.ones((len(columns), 1)), persons).share
+    if weight > limit:
+        raise ReleaseRefused(
+            f"one person has {weight:.2f} of the sum of the case weights, above the {largest:g} of "
+            "max_share: trim the weights, or leave them out"
+        )
+    mean = persons.weights @ columns / persons.weights.sum()
+    # A constant may be taken from a column by whoever has its mean: the middle of most values is
+    # the one that leaves a few far ones over.
+    centres = {"": np.zeros_like(mean), " about its median": np.median(columns, axis=0)}
+    for about, centre in centres.items():
+        for what, power, most in (("sum", 1, limit), ("sum of squares", 2, second)):
+            found = sum_share((columns - centre) ** power, persons)
+            if found.share > most:
+                raise ReleaseRefused(_dominated(found, f"{what}{about}", names, columns, most))
+    found = product_share(columns - mean, persons, second)
+    if found.share > second:
+        what = "sum of squares" if found.first == found.second else "sum of cross-products"
+        raise ReleaseRefused(_dominated(found, f"{what} about the mean", names, columns, second))
+
+
+def _dominated(
+    found: Share, what: str, names: Sequence[str], columns: np.ndarray, most: float
+) -> str:
+    pair = dict.fromkeys((found.first, found.second))
+    positive = all((columns[:, place] > 0).all() for place in pair)
+    remedy = "take logarithms or ranks" if positive else "take ranks"
+    return (
+        f"{' with '.join(repr(names[place]) for place in pair)}: one person makes up "
+        f"{found.share:.2f} of the {what}, above {most:.2f} (max_share): {remedy} of a "
+        "column with long tails before the release, or leave it out"
+    )
+
+
+def _check_combinations(
+    names: Sequence[str], columns: np.ndarray, persons: Persons, adjusted: int
+) -> None:
+    """No combination of columns is about one person.
+
+    The adjusted columns (covariates, exposure, outcome) are few, and regressions on them are what
+    everybody computes; pairs that nearly agree are differences that everybody sees. Of all
+    columns together a person's leverage is (1 + d) / persons on average, so that the limit lies
+    half-way between that and 1.
+    """
+    share = (1 + columns.shape[1]) / persons.number
+    few = [[*range(adjusted)], *close_pairs(columns, persons)]
+    sets = [(places, LARGEST_SHARE) for places in few]
+    sets.append(([*range(columns.shape[1])], LARGEST_SHARE + (1 - LARGEST_SHARE) * share))
+    for places, limit in sets:
+        found = leverage(columns[:, places], persons)
+        if found.leverage > limit:
+            raise ReleaseRefused(_combined(found, [repr(names[k]) for k in places], limit))
+
+
+def _combined(found: Leverage, names: Sequence[str], limit: float) -> str:
+    named = ", ".join(names[k] for k in found.columns)
+    return (
+        f"{named}: one person makes up {found.leverage:.2f} of the sum of squares of a combination "
+        f"of them, above {limit:.2f}: the sums would give that person's row; leave one of them "
+        "out, or take logarithms or ranks of one with long tails"
+    )

@@ -18,11 +18,12 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.federated.archive import Content, read_archive, write_archive
+from jaxmed.federated.influence import Persons, sum_share
 from jaxmed.federated.merge import MergeError, expand, site_rows
 from jaxmed.federated.merged import Merged
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
 from jaxmed.federated.storage import complaint_of
-from jaxmed.federated.summary import SiteSummary, summarise
+from jaxmed.federated.summary import SiteSummary, codes_of, summarise
 from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
@@ -52,6 +53,8 @@ def round_sums(
     min_rows: int = 20,
     max_ratio: float = 0.33,
     min_cell: int = 5,
+    max_share: float | None = None,
+    persons: Sequence[Any] | None = None,
 ) -> RoundSums:
     """The sums of one site.
 
@@ -59,18 +62,24 @@ def round_sums(
       data: the rows of the site's summary.
       merged: moments of all sites, this one among them.
       site: its label.
-      min_rows: as for the summary, like the next two.
-      max_ratio: columns per row.
+      min_rows: as for the summary, like the others.
+      max_ratio: columns per person.
       min_cell: smallest class.
+      max_share: of one person in a released sum of the summary.
+      persons: of the rows.
     Raises:
-      ReleaseRefused: the rules of the first round; noise in the merged moments; merged moments
-        in which this site's summary of these rows is not, or that leave no possible rest.
+      ReleaseRefused: the rules of the first round; one person who makes up more than half of a
+        sum; noise in the merged moments; merged moments in which this site's summary of these
+        rows is not, or that leave no possible rest.
       MergeError: other columns.
     """
-    own = summarise(data, site=site, min_rows=min_rows, max_ratio=max_ratio, min_cell=min_cell)
+    own = summarise(
+        data, site=site, min_rows=min_rows, max_ratio=max_ratio, min_cell=min_cell,
+        max_share=max_share, persons=persons,
+    )  # fmt: skip
     _check_part(own, merged)
     rows = site_rows(data, site, merged.design)
-    return _sums(rows, merged, site)
+    return _sums(rows, merged, site, codes_of(persons, len(data.exposure)))
 
 
 def _check_part(own: SiteSummary, merged: Merged) -> None:
@@ -101,7 +110,7 @@ def _check_part(own: SiteSummary, merged: Merged) -> None:
         raise ReleaseRefused("the merged moments cannot contain these rows: merge again")
 
 
-def _sums(rows: MediationData, merged: Merged, site: str) -> RoundSums:
+def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -> RoundSums:
     moments = analysed(merged)
     kept = [rows.names.mediators.index(name) for name in moments.names.mediators]
     q, p = moments.num_covariates, moments.num_mediators
@@ -129,14 +138,23 @@ def _sums(rows: MediationData, merged: Merged, site: str) -> RoundSums:
     residual = coordinates[:, -1] * upper[-1, -1] * length[-1]
     yperp = whitened @ (upper[q + 1 : -1, -1] * length[-1]) + residual
     left = np.maximum(1 - leverage, np.finfo(float).eps)
-    return RoundSums(
-        site,
-        merged.digest,
-        int(np.count_nonzero(w)),
-        float(np.sum(g**2 * yperp * residual / left)),
-        float(np.sum((g * residual / left) ** 2)),
-        bool(leverage[w > 0].max() > LARGEST_LEVERAGE),
-    )
+    parts = np.stack([g**2 * yperp * residual / left, (g * residual / left) ** 2], axis=1)
+    _check_shares(parts, persons)
+    variance, hc3 = parts.sum(axis=0).tolist()
+    exceeds = bool(leverage[w > 0].max() > LARGEST_LEVERAGE)
+    return RoundSums(site, merged.digest, int(np.count_nonzero(w)), variance, hc3, exceeds)
+
+
+def _check_shares(parts: np.ndarray, persons: np.ndarray) -> None:
+    """Sums of fourth powers have long tails by nature; more than half is still about one person."""
+    who, order = Persons.of(np.ones(len(persons)), persons)
+    found = sum_share(parts[order], who)
+    if found.share > LARGEST_SHARE:
+        raise ReleaseRefused(
+            f"one person makes up {found.share:.2f} of the sum of the second round, above "
+            f"{LARGEST_SHARE}: take ranks of columns with long tails before both rounds, or do "
+            "without the leave-one-out variance"
+        )
 
 
 def _covector_path(upper: np.ndarray, q: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A site's summary as a file, checked in every number when it is read."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _rules(raw: Any, wrong: Complaint) -> Rules:
-    if not isinstance(raw, dict) or set(raw) != {"min_rows", "max_ratio", "min_cell"}:
-        raise wrong("rules", "are not min_rows, max_ratio and min_cell", _AGAIN)
+    fields = [field.name for field in dataclasses.fields(Rules)]
+    if not isinstance(raw, dict) or set(raw) != set(fields):
+        raise wrong("rules", f"are not {', '.join(fields)}", _AGAIN)
     if not all(map(_is_number, raw.values())):
         raise wrong("rules", "are no numbers", _AGAIN)
     try:

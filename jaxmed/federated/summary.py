@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.archive import Content, digest_of
+from jaxmed.federated.identifiers import persons_of
 from jaxmed.federated.moment_checks import NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
-from jaxmed.federated.release import Rules, binary_columns, check_release
+from jaxmed.federated.release import Rules, binary_columns, check_release, rules_of
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
 
 __all__ = [
@@ -26,7 +28,7 @@ __all__ = [
     "summarise",
 ]
 
-SCHEMA, VERSION = "jaxmed.site", 1
+SCHEMA, VERSION = "jaxmed.site", 2
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -63,6 +65,8 @@ def summarise(
     min_rows: int = 20,
     max_ratio: float = 0.33,
     min_cell: int = 5,
+    max_share: float | None = None,
+    persons: Sequence[Any] | None = None,
     noise: Noise | None = None,
     generator: np.random.Generator | None = None,
 ) -> SiteSummary:
@@ -72,9 +76,13 @@ def summarise(
       data: rows of one site, on the host. Case weights are those of the data, scaled to mean 1
         within the site.
       site: label of letters, digits, "_", "." and "-"; it names the columns of site effects.
-      min_rows: fewer rows are refused; at least 10.
-      max_ratio: more columns (p + q + 2) per row are refused.
-      min_cell: smaller non-empty classes of two- and three-valued columns are refused.
+      min_rows: fewer rows, persons, or effective persons under the case weights are refused; at
+        least 10.
+      max_ratio: more columns (p + q + 2) per person are refused.
+      min_cell: classes of fewer persons, but not of none, are refused.
+      max_share: a larger share of one person in a released sum is refused; 1 / min_cell if None,
+        at most one half.
+      persons: an identifier of the person of every row [n]; None: each row is a person.
       noise: Gaussian mechanism (`noise_for`); None releases the moments themselves.
       generator: of the noise, for simulations alone; None: the system's secure randomness.
     Returns:
@@ -85,10 +93,11 @@ def summarise(
       ValueError: a label or thresholds out of range.
     """
     check_label(site)
-    rules = Rules(min_rows, max_ratio, min_cell)
+    rules = rules_of(min_rows, max_ratio, min_cell, max_share)
+    codes = codes_of(persons, len(data.exposure))
     dtype = str(np.asarray(data.mediators).dtype)
     data = in_float64(data)
-    check_release(data, rules)
+    check_release(data, rules, codes, noise=noise is not None)
     if noise is None:
         moments, binary = cross_moments(data), binary_columns(data)
     else:
@@ -97,6 +106,19 @@ def summarise(
     if not np.isfinite(np.asarray(moments.comoment)).all():
         raise InvalidDataError("the rows hold NaN or infinite values: drop or impute them first")
     return SiteSummary(site, _symmetric(moments), dtype, binary, rules, noise)
+
+
+def codes_of(persons: Sequence[Any] | None, n: int) -> np.ndarray:
+    """A number for each person, of every row [n].
+
+    Raises:
+      ValueError: as many identifiers as there are rows are needed.
+    """
+    if persons is None:
+        return np.arange(n)
+    if len(persons) != n:
+        raise ValueError(f"persons has {len(persons)} identifiers for {n} rows: give one a row")
+    return persons_of(persons)
 
 
 def check_label(site: Any) -> None:

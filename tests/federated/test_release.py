@@ -36,7 +36,15 @@ def test_rows_without_weight_do_not_count():
 
 
 @pytest.mark.parametrize(
-    "options", [{"min_rows": 9}, {"max_ratio": 1.0}, {"max_ratio": 0}, {"min_cell": 0}]
+    "options",
+    [
+        {"min_rows": 9},
+        {"max_ratio": 1.0},
+        {"max_ratio": 0},
+        {"min_cell": 0},
+        {"max_share": 0.6},
+        {"max_share": 0},
+    ],
 )
 def test_no_setting_goes_below_the_floor(options):
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -46,7 +54,7 @@ def test_no_setting_goes_below_the_floor(options):
 
 
 def test_too_many_columns_for_the_rows():
-    with pytest.raises(ReleaseRefused, match="9 columns .* on 27 rows are 0.33 columns a row"):
+    with pytest.raises(ReleaseRefused, match="9 columns .* on 27 persons are 0.33 columns"):
         summarise(rows(sites()[0], 27), site="a")
     summarise(rows(sites()[0], 28), site="a")
 
@@ -72,14 +80,14 @@ def test_a_small_class(role, ones, values):
         data = dataclasses.replace(data, mediators=mediators)
     else:
         data = dataclasses.replace(data, **{role: column})
-    with pytest.raises(ReleaseRefused, match="has a value that 4 rows share"):
+    with pytest.raises(ReleaseRefused, match="4 persons share a value of it"):
         summarise(data, site="a")
     summarise(data, site="a", min_cell=4)
 
 
 def test_three_values_give_their_counts_away_too():
     data = with_covariate(sites(q=1)[0], np.repeat([0.0, 1.0, 2.0], [30, 27, 3]))
-    with pytest.raises(ReleaseRefused, match="'flag' has a value that 3 rows share"):
+    with pytest.raises(ReleaseRefused, match="'flag': 3 persons share a value of it"):
         summarise(data, site="a")
 
 
@@ -87,7 +95,7 @@ def test_a_small_cell_of_two_columns():
     one, two = np.repeat([0.0, 1.0], 30), np.tile([0.0, 1.0], 30)
     two[:30] = np.repeat([0.0, 1.0], [2, 28])
     data = with_covariate(dataclasses.replace(sites(q=1)[0], exposure=one), two)
-    with pytest.raises(ReleaseRefused, match="'flag' with 'dose' has a cell of 2 rows"):
+    with pytest.raises(ReleaseRefused, match="'flag' with 'dose': 2 persons are in one"):
         summarise(data, site="a")
     # An empty cell says something of nobody in particular and is allowed.
     two[:30] = 1
@@ -99,7 +107,7 @@ def test_the_level_left_out_of_a_categorical_covariate():
     data = sites(q=1)[0]
     for j in (1, 2, 3):
         data = with_covariate(data, (level == j) * 1.0, f"ward[{j}]")
-    with pytest.raises(ReleaseRefused, match="'ward, level left out' has a cell of 3 rows"):
+    with pytest.raises(ReleaseRefused, match="'ward, level left out': 3 persons are in"):
         summarise(data, site="a")
 
 

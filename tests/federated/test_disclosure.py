@@ -1,0 +1,230 @@
+"""Nobody's row comes out of a released file: reconstructions, all refused, and random tables."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from disclosing_tables import LONG_TAILS, PLANTED, harmless, normal, table
+
+from jaxmed.federated.merged import merged_of
+from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.second_round import round_sums
+from jaxmed.federated.summary import summarise
+from jaxmed.statistics.cross_moments import cross_moments
+
+TABLES = 500
+
+
+def refusal(data, persons=None):
+    """The reason, or None where the summary is released."""
+    try:
+        summarise(data, site="a", persons=persons)
+    except ReleaseRefused as error:
+        return str(error)
+    return None
+
+
+def moments_of(data):
+    """(n, mean [d], co-moments [d, d]) as a file would hold them."""
+    m = cross_moments(data)
+    return float(m.weight), np.asarray(m.mean, float), np.asarray(m.comoment, float)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def with_weight(columns):
+    weights = np.full(len(columns), 1e-6)
+    weights[7] = 1
+    return table(columns, weights=weights * len(columns) / weights.sum())
+
+
+def mean_row(data):
+    return moments_of(data)[1]
+
+
+def ratio_to_column(place):
+    def row(data):
+        n, mean, comoment = moments_of(data)
+        raw = comoment + n * np.outer(mean, mean)
+        return raw[place] / (n * mean[place])
+
+    return row
+
+
+def by_combination(direction):
+    """C(v'x, z) is (v'x of the person) (z of the person - mean), and C(v'x, v'x) its square."""
+
+    def row(data):
+        n, mean, comoment = moments_of(data)
+        v = np.zeros(len(mean))
+        v[list(direction)] = list(direction.values())
+        size = np.sqrt((v @ comoment @ v) / (1 - 1 / n))
+        sign = np.sign(v @ mean)
+        return mean + comoment @ v / (sign * size)
+
+    return row
+
+
+def giant():
+    columns = normal(rng(), 100)
+    columns[:, 0] = 0
+    columns[[3, 4, 5, 7], 0] = 1, 2, 3, 2000
+    return table(columns), columns[7]
+
+
+def copy_but_for_one(size):
+    columns = normal(rng(), 100)
+    columns[:, 5] = columns[:, 4]
+    columns[7, 5] += size
+    return table(columns), columns[7]
+
+
+def sum_but_for_one(size):
+    columns = normal(rng(), 100)
+    columns[:, 6] = columns[:, 4] + columns[:, 5]
+    columns[7, 6] += size
+    return table(columns), columns[7]
+
+
+def heavy():
+    columns = normal(rng(), 100)
+    return with_weight(columns), columns[7]
+
+
+COPY, SUM = by_combination({5: 1, 4: -1}), by_combination({6: 1, 4: -1, 5: -1})
+RECONSTRUCTIONS = {
+    "a weight of a million": (heavy, mean_row, 1e-3, "max_share|effective persons"),
+    "a giant among zeros": (giant, ratio_to_column(0), 5e-3, "'c1'"),
+    "a copy, one sd": (lambda: copy_but_for_one(1.0), COPY, 1e-6, "'m1', 'm2'"),
+    "a copy, 1e-6 sd": (lambda: copy_but_for_one(1e-6), COPY, 0.02, "'m1', 'm2'"),
+    "a sum, two sd": (lambda: sum_but_for_one(2.0), SUM, 1e-6, "'m1', 'm2', 'm3'"),
+    "a sum, 1e-5 sd": (lambda: sum_but_for_one(1e-5), SUM, 0.02, "'m1', 'm2', 'm3'"),
+}
+
+
+@pytest.mark.parametrize("attack", RECONSTRUCTIONS.values(), ids=RECONSTRUCTIONS)
+def test_a_row_that_moments_would_give_is_not_released(attack):
+    make, reconstruct, error, named = attack
+    data, row = make()
+    np.testing.assert_allclose(reconstruct(data), row, atol=error * np.abs(row).max())
+    with pytest.raises(ReleaseRefused, match=named) as refused:
+        summarise(data, site="a")
+    assert any(verb in str(refused.value) for verb in ("trim", "take", "leave"))
+
+
+def test_weights_that_leave_few_effective_persons():
+    weights = np.exp(3 * rng().normal(size=100))
+    data = table(normal(rng(), 100), weights=weights * 100 / weights.sum())
+    with pytest.raises(ReleaseRefused, match=r"leave \d+\.\d effective persons of 100.*min_rows"):
+        summarise(data, site="a")
+
+
+def test_three_persons_among_four_values():
+    columns = normal(rng(), 100)
+    columns[:, 0] = 0
+    columns[:3, 0] = 1, 2, 3
+    with pytest.raises(ReleaseRefused, match="'c1': 3 persons differ from its most frequent"):
+        summarise(table(columns), site="a")
+
+
+@pytest.mark.parametrize("number", [1, 5, 19])
+def test_many_rows_of_few_persons(number):
+    persons = [f"P{i % number}" for i in range(100)]
+    with pytest.raises(ReleaseRefused, match=f"100 rows of {number} persons.*min_rows"):
+        summarise(table(normal(rng(), 100)), site="a", persons=persons)
+    assert refusal(table(normal(rng(), 100)), [f"P{i % 50}" for i in range(100)]) is None
+
+
+def test_a_class_of_many_rows_and_few_persons():
+    columns, persons = normal(rng(), 100), np.arange(100)
+    columns[:, 0] = np.arange(100) < 20
+    assert refusal(table(columns), persons) is None
+    persons[:20] %= 4
+    with pytest.raises(ReleaseRefused, match="'c1': 4 persons share a value of it"):
+        summarise(table(columns), site="a", persons=persons)
+
+
+def test_four_far_persons_are_found_about_the_median():
+    columns = normal(rng(), 100)
+    columns[:4, 4] = 1000 + columns[:4, 4]
+    for shift in (0, 1e6):
+        data = table(columns + shift)
+        with pytest.raises(ReleaseRefused, match=r"'m1': one person makes up 0\.2\d of the sum"):
+            summarise(data, site="a")
+
+
+def test_persons_need_an_identifier_a_row():
+    with pytest.raises(ValueError, match="3 identifiers for 200 rows"):
+        summarise(table(normal(rng())), site="a", persons=["a", "b", "c"])
+
+
+def test_exact_copies_and_sums_tell_of_nobody():
+    columns = normal(rng())
+    columns[:, 5], columns[:, 6] = columns[:, 4], columns[:, 4] + columns[:, 7]
+    assert refusal(table(columns)) is None
+
+
+def test_the_second_round_is_not_about_one_person():
+    columns = normal(rng())
+    columns[:, 2] += columns[:, 4]
+    columns[7, [2, 3, 4]] = 4.5, 6, 5
+    data = table(columns)
+    merged = merged_of([summarise(data, site="a")])
+    with pytest.raises(ReleaseRefused, match="of the sum of the second round"):
+        round_sums(data, merged, site="a")
+
+
+def test_no_planted_person_is_released():
+    random, released = np.random.default_rng(1), Counter()
+    for number in range(TABLES):
+        plant = PLANTED[number % len(PLANTED)]
+        columns = normal(random, int(random.integers(200, 1000)), int(random.integers(6, 20)))
+        reason = refusal(*plant(random, columns))
+        released[plant.__name__] += reason is None
+    assert not +released
+
+
+def test_harmless_tables_are_released():
+    random = np.random.default_rng(2)
+    reasons = [refusal(*harmless(random, cells=True)) for _ in range(TABLES)]
+    refused = [reason for reason in reasons if reason is not None]
+    print(f"harmless: {len(refused)} of {TABLES} refused", *refused, sep="\n")
+    assert len(refused) <= 0.02 * TABLES
+
+
+def test_cells_are_the_only_other_reason():
+    """Of 0/1 columns with rare classes pairs have small cells, which are counts of few persons."""
+    random = np.random.default_rng(3)
+    reasons = [refusal(*harmless(random, cells=False)) for _ in range(200)]
+    refused = [reason for reason in reasons if reason is not None]
+    cells = sum("min_cell" in reason for reason in refused)
+    print(f"rare classes: {len(refused)} of 200 refused, {cells} of them for a cell of a pair")
+    assert len(refused) - cells <= 0.02 * 200
+
+
+@pytest.mark.parametrize("tail", LONG_TAILS)
+def test_long_tails_are_refused_with_what_to_do(tail):
+    random, refused, number = np.random.default_rng(4), [], 100
+    for _ in range(number):
+        columns = normal(random, int(random.integers(200, 2000)))
+        columns[:, 5] = LONG_TAILS[tail](random, len(columns))
+        reason = refusal(table(columns))
+        if reason is not None:
+            refused.append(reason)
+            ranks = np.argsort(np.argsort(columns[:, 5])) / len(columns)
+            columns[:, 5] = ranks
+            assert refusal(table(columns)) is None
+    print(f"{tail}: {len(refused)} of {number} refused")
+    assert all("'m2'" in reason and "ranks" in reason for reason in refused)
+    assert len(refused) >= (90 if tail in ("lognormal, sd 3", "Cauchy", "Pareto, index 1") else 5)
+
+
+@pytest.mark.parametrize(("n", "most"), [(20, 200), (40, 20), (60, 4), (100, 4)])
+def test_small_sites_of_normal_columns(n, most):
+    """Of 20 rows one is always much of something."""
+    random, d = np.random.default_rng(5), max(4, n // 8)
+    refused = sum(refusal(table(normal(random, n, d))) is not None for _ in range(200))
+    print(f"{n} rows, {d} columns: {refused} of 200 refused")
+    assert refused <= most
