@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.archive import Content, digest_of
+from jaxmed.federated.marks import Mark
 from jaxmed.federated.moment_checks import NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
 from jaxmed.federated.release import Rules, binary_columns, check_release
@@ -26,7 +28,7 @@ __all__ = [
     "summarise",
 ]
 
-SCHEMA, VERSION = "jaxmed.site", 1
+SCHEMA, VERSION = "jaxmed.site", 2
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -43,6 +45,7 @@ class SiteSummary:
     binary: tuple[bool, ...]  # [d] columns of zeros and ones; all False with noise
     rules: Rules
     noise: Noise | None = None
+    ledger: Mark | None = None  # of the release in the ledger of its site
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ class SiteSummary:
 
     @property
     def digest(self) -> str:
-        """sha256 of everything in the summary."""
+        """sha256 of everything in the summary but its mark (the ledger holds this digest)."""
         return digest_of(content_of(self))
 
 
@@ -65,6 +68,7 @@ def summarise(
     min_cell: int = 5,
     noise: Noise | None = None,
     generator: np.random.Generator | None = None,
+    persons: Sequence[str] | None = None,
 ) -> SiteSummary:
     """The summary that a site may send, or a refusal.
 
@@ -77,6 +81,7 @@ def summarise(
       min_cell: smaller non-empty classes of two- and three-valued columns are refused.
       noise: Gaussian mechanism (`noise_for`); None releases the moments themselves.
       generator: of the noise, for simulations alone; None: the system's secure randomness.
+      persons: identifier of each row's person; None: every row is a person.
     Returns:
       SiteSummary with moments accumulated in float64.
     Raises:
@@ -130,7 +135,7 @@ def names_hash(columns: tuple[str, ...], num_covariates: int) -> str:
 
 
 def content_of(summary: SiteSummary) -> Content:
-    """The summary as metadata and arrays."""
+    """The summary as metadata and arrays, without the mark."""
     moments, names = summary.moments, summary.moments.names
     metadata = {
         "schema": SCHEMA,
