@@ -135,8 +135,8 @@ def _digest(content: Content) -> str:
 
 def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledger) -> None:
     pending = _pending(out)
-    atomic_write(pending, raw, durable=True, private=True)
     try:
+        atomic_write(pending, raw, durable=True, private=True)
         if after is not before:
             write_ledger(path, after)
         _put_in_place(pending, out)
@@ -155,7 +155,7 @@ def _put_in_place(pending: Path, out: Path) -> None:
 def _take_back(path: Path, before: Ledger | None, pending: Path) -> None:
     """The ledger as it was before a release that nobody saw.
 
-    Where the disk refuses even that, the hidden file stays for the next release.
+    Where the disk refuses even that, the hidden file stays, and the next release finds it.
     """
     with contextlib.suppress(OSError):
         if before is None:
