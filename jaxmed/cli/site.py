@@ -150,7 +150,9 @@ def _check(options: argparse.Namespace) -> None:
     key = _key(options)
     summary = load_site(options.summary, key=key)
     signed = "signature verified" if key is not None else "signature not looked at (no --hmac-key)"
-    print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}"]))
+    mark = summary.ledger
+    place = "in no ledger" if mark is None else f"release {mark.length} of ledger {mark.ledger}"
+    print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}", place]))
 
 
 def _described(summary: SiteSummary) -> list[str]:

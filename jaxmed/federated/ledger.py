@@ -83,7 +83,7 @@ class Ledger:
 
     def appended(self, entry: Entry) -> "Ledger":
         """With one release more, whatever it shares with others."""
-        fields = dataclasses.asdict(entry) | {"rows": sorted(entry.rows)}
+        fields = {**vars(entry), "rows": sorted(entry.rows)}
         place = {"previous": self.seals[-1], "number": len(self.entries) + 1}
         return self.with_line(entry, *line_of(place | fields))
 

@@ -56,7 +56,7 @@ def write_release(
 
     Args:
       item: of `summarise` or `round_sums`.
-      out: the file; one that exists is replaced.
+      out: the file, *.npz; one that exists is replaced.
       ledger: of the site, which stays there; made on first use, readable by its owner only.
       identifiers: of the rows' persons, in any form that `row_labels` takes.
       identified_by: column or file that they come from.
@@ -66,10 +66,14 @@ def write_release(
         one's; a second round without its summary.
       SiteFileError: a ledger that is damaged, or does not fit the releases beside it, see
         `check_beside`; another process is writing a release.
+      ValueError: another name than *.npz.
       OSError: the file or the ledger cannot be written; the release is not spent then.
     """
-    out, path = Path(out), Path(ledger)
+    # One lock for one ledger, whatever links lead to it.
+    out, path = Path(out), Path(ledger).resolve()
     labels = row_labels(identifiers)
+    if out.suffix != ".npz":
+        raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder: name a file in it")
     with alone(path), alone(out):

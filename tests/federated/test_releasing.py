@@ -226,6 +226,22 @@ def test_a_folder_that_takes_no_file_spends_nothing(tmp_path, monkeypatch, make)
     assert not put(tmp_path, make(), people(0), "good").finished
 
 
+def test_a_release_is_found_by_its_name(tmp_path):
+    with pytest.raises(ValueError, match="does not end in .npz"):
+        put(tmp_path, summary(), people(0), out=tmp_path / "a.summary")
+    assert names(tmp_path) == []
+
+
+@posix
+def test_a_link_to_a_ledger_is_that_ledger(tmp_path):
+    done = put(tmp_path, summary(), people(0))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "ledger.jsonl").symlink_to(tmp_path / "ledger.jsonl")
+    again = put(tmp_path / "site", summary(1), people(1))
+    assert again.mark.ledger == done.mark.ledger and len(entries(tmp_path)) == 2
+    assert (tmp_path / "site" / "ledger.jsonl").is_symlink()
+
+
 def killed(monkeypatch, name):
     """As if the process ended where the file of this name is put in place."""
     at_replace(name)(monkeypatch, None)
