@@ -17,17 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.federated.archive import Content, SiteFileError, archive_bytes, digest_of, read_any
-from jaxmed.federated.beside import SCHEMAS, check_beside
+from jaxmed.federated.archive import Content, archive_bytes
+from jaxmed.federated.beside import check_beside
 from jaxmed.federated.identifiers import row_labels
 from jaxmed.federated.ledger import Entry, Ledger, new_ledger
 from jaxmed.federated.ledger_file import read_ledger, write_ledger
 from jaxmed.federated.lock import alone
-from jaxmed.federated.marks import Mark, mark_of, marked, unmarked
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.marks import Mark, marked
 from jaxmed.federated.second_round import RoundSums, sums_content
-from jaxmed.federated.summary import SCHEMA as SUMMARY
 from jaxmed.federated.summary import SiteSummary, content_of
+from jaxmed.federated.unfinished import pending_of, unfinished
 
 __all__ = ["Released", "write_release"]
 
@@ -71,25 +70,28 @@ def write_release(
     """
     # One lock for one ledger, whatever links lead to it.
     out, path = Path(out), Path(ledger).resolve()
+    _check_name(out)
     labels = row_labels(identifiers)
-    if out.suffix != ".npz":
-        raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
-    if out.is_dir():
-        raise IsADirectoryError(f"{out} is a folder: name a file in it")
     with alone(path), alone(out):
         before = read_ledger(path)
         check_beside(path, before, out, item.site, key)
         now = before or new_ledger()
         entry = _entry(item, identified_by, now.hashed(labels))
-        mark = _unfinished(_pending(out), now, entry)
+        mark = unfinished(out, now, entry, key)
         if mark is not None:
-            read_any(_pending(out), SCHEMAS, key=key)
-            _put_in_place(_pending(out), out)
+            _put_in_place(pending_of(out), out)
             return Released(out, mark, True)
         after, number = now.with_release(entry)
         mark = after.mark(number)
         _write(out, archive_bytes(marked(_content(item), mark), key), path, before, after)
     return Released(out, mark, False)
+
+
+def _check_name(out: Path) -> None:
+    if out.suffix != ".npz":
+        raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: name a file in it")
 
 
 def _entry(item: SiteSummary | RoundSums, identified_by: str, rows: frozenset[str]) -> Entry:
@@ -102,43 +104,8 @@ def _content(item: SiteSummary | RoundSums) -> Content:
     return content_of(item) if isinstance(item, SiteSummary) else sums_content(item)
 
 
-def _pending(out: Path) -> Path:
-    return out.with_name(f".{out.name}.pending")
-
-
-def _unfinished(pending: Path, ledger: Ledger, entry: Entry) -> Mark | None:
-    """The mark of the hidden file where its release is in the ledger; any other file is removed."""
-    if not pending.exists():
-        return None
-    try:
-        content = read_any(pending, SCHEMAS)
-        mark = None if content is None else mark_of(content, pending)
-    except SiteFileError:  # its process was killed while it wrote
-        content = mark = None
-    if content is None or mark is None or not ledger.holds(mark):
-        pending.unlink()
-        return None
-    earlier = ledger.entries[mark.length - 1]
-    if _digest(content) != earlier.digest:
-        pending.unlink()
-        return None
-    if (earlier.kind, earlier.rows) != (entry.kind, entry.rows):
-        raise ReleaseRefused(
-            f"{pending.name} is an interrupted release of other rows: repeat that one, which puts "
-            "its file in place, or write to another file"
-        )
-    return mark
-
-
-def _digest(content: Content) -> str:
-    """That the ledger knows a release by."""
-    if content.metadata["schema"] == SUMMARY:
-        return digest_of(unmarked(content))
-    return content.metadata["merged"]
-
-
 def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledger) -> None:
-    pending = _pending(out)
+    pending = pending_of(out)
     try:
         atomic_write(pending, raw, durable=True, private=True)
         if after is not before:
