@@ -12,11 +12,10 @@ place: with noise it must be that very file, because a second draw would tell mo
 import contextlib
 import dataclasses
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxmed.data.atomic import atomic_write
+from jaxmed.data.atomic import atomic_write, sync_folder
 from jaxmed.federated.archive import Content, archive_bytes
 from jaxmed.federated.beside import check_beside
 from jaxmed.federated.identifiers import row_labels
@@ -29,6 +28,8 @@ from jaxmed.federated.summary import SiteSummary, content_of
 from jaxmed.federated.unfinished import pending_of, unfinished
 
 __all__ = ["Released", "write_release"]
+
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _content(item: SiteSummary | RoundSums) -> Content:
 def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledger) -> None:
     pending = pending_of(out)
     try:
-        atomic_write(pending, raw, durable=True, private=True)
+        _write_hidden(pending, raw)
         if after is not before:
             write_ledger(path, after)
         _put_in_place(pending, out)
@@ -138,9 +139,20 @@ def _take_back(path: Path, before: Ledger | None, pending: Path) -> None:
         pending.unlink()
 
 
+def _write_hidden(pending: Path, raw: bytes) -> None:
+    """On the disk with its name before it returns; half of it is no release, as its digest says."""
+    handle = os.open(pending, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(raw)
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(pending.parent)
+
+
 def _mode_of_new_files(out: Path) -> int:
     """That the process gives to a new file there; to ask for the umask would be to change it."""
-    probe = out.with_name(f".{out.name[:40]}.{secrets.token_hex(8)}")
+    probe = out.with_name(f".{out.name}.mode")
+    probe.unlink(missing_ok=True)  # of a process that was killed here
     handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         return os.fstat(handle).st_mode & 0o777

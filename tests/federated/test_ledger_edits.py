@@ -131,6 +131,24 @@ def test_a_thousand_edits_of_a_ledger_let_nothing_out(site):
     assert attempt(folder, rng) == "ReleaseRefused"
 
 
+def damaged(rng, raw):
+    """A flipped bit, a file cut short, or one with a piece missing."""
+    first, last = sorted(rng.integers(0, len(raw), 2))
+    bit = bytearray(raw)
+    bit[first] ^= 1 << rng.integers(8)
+    return (bytes(bit), raw[:first], raw[:first] + raw[last:])[rng.integers(3)]
+
+
+@pytest.mark.parametrize("name", ["a.npz", ".next.npz.pending"])
+def test_damaged_releases_beside_and_hidden_ones_let_nothing_out(tmp_path, name):
+    raw = put(tmp_path, summary(), people(0)).path.read_bytes()
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        (tmp_path / name).write_bytes(damaged(rng, raw))
+        with pytest.raises((SiteFileError, ReleaseRefused)):
+            put(tmp_path, summary(5), [*people(0, 30), *people(77, 0, 30)], "next")
+
+
 def test_without_the_releases_beside_an_older_ledger_is_not_seen(site, tmp_path):
     """The limit of what the marks can do; docs/federated.md says so."""
     folder, _, history, _ = site

@@ -156,7 +156,6 @@ def interrupted(monkeypatch, folder):
 
 
 FAILURES = {
-    "hidden file": at_replace(".a.npz.pending"),
     "ledger": at_replace("ledger.jsonl"),
     "name": at_replace("a.npz"),
     "mode": at_chmod,
