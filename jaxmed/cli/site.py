@@ -20,17 +20,16 @@ from jaxmed.cli.data_file import (
     read_columns,
 )
 from jaxmed.cli.shared import Say, message_arguments, progress
-from jaxmed.data.frame_columns import FrameColumns
+from jaxmed.cli.site_release import identified, to_file
 from jaxmed.data.frames import data_of
-from jaxmed.data.tables import Table
 from jaxmed.federated.archive import read_key
 from jaxmed.federated.bounds import read_bounds
-from jaxmed.federated.ledger import LEDGER_NAME, record_release, row_labels
+from jaxmed.federated.ledger import LEDGER_NAME
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, noise_for
 from jaxmed.federated.release import column_names
-from jaxmed.federated.second_round import load_sums, round_sums, save_sums
-from jaxmed.federated.storage import load_site, save_site
+from jaxmed.federated.second_round import load_sums, round_sums
+from jaxmed.federated.storage import load_site
 from jaxmed.federated.summary import SiteSummary, in_float64, summarise
 from jaxmed.reports import save, text
 from jaxmed.status import is_fatal
@@ -108,8 +107,12 @@ def _release_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of earlier releases; stays here (default {LEDGER_NAME} beside the data)",
     )  # fmt: skip
     parser.add_argument("--min-rows", type=int, default=20, help="at least 10 (default 20)")
-    parser.add_argument("--max-ratio", type=float, default=0.33, help="columns per row")
-    parser.add_argument("--min-cell", type=int, default=5, help="smallest class of 0/1 columns")
+    parser.add_argument("--max-ratio", type=float, default=0.33, help="columns per person")
+    parser.add_argument("--min-cell", type=int, default=5, help="persons of the smallest class")
+    parser.add_argument(
+        "--max-share", type=float,
+        help="of one person in a released sum (default 1 / min-cell, at most 0.5)",
+    )  # fmt: skip
     _key_arguments(parser)
 
 
@@ -121,15 +124,16 @@ def _key_arguments(parser: argparse.ArgumentParser) -> None:
 def _summarise(options: argparse.Namespace) -> None:
     say = _start(options)
     found, table = read_columns(options, say)
+    rows = identified(options, found, table)
     data = data_of(found)
-    columns = column_names(in_float64(data))
-    noise = _noise(options, columns)
+    noise = _noise(options, column_names(in_float64(data)))
     summary = summarise(
         data, site=options.site, min_rows=options.min_rows, max_ratio=options.max_ratio,
-        min_cell=options.min_cell, noise=noise,
+        min_cell=options.min_cell, max_share=options.max_share, noise=noise, persons=rows.persons,
     )  # fmt: skip
-    _record(options, found, table, "summary", summary.digest, noise is not None)
-    save_site(summary, options.out, key=_key(options))
+    released = to_file(options, summary, rows, _key(options))
+    if released.finished:
+        summary = load_site(options.out, key=_key(options))
     print("\n".join([*found.report.lines(), *_described(summary), f"Written: {options.out}"]))
 
 
@@ -145,43 +149,14 @@ def _noise(options: argparse.Namespace, columns: tuple[str, ...]) -> Noise | Non
     )  # fmt: skip
 
 
-def _record(
-    options: argparse.Namespace,
-    found: FrameColumns,
-    table: Table,
-    kind: str,
-    digest: str,
-    noise: bool,
-) -> None:
-    """Into the ledger, before anything is written that may be sent."""
-    path = options.ledger or options.file.parent / LEDGER_NAME
-    if options.row_id is None:
-        source = f"position in {options.file.name}"
-        labels = [f"{options.file.name}:{row}" for row in found.rows]
-        print(
-            f"Rows are told apart by their position in {options.file.name}: an overlap with "
-            "another file of the same persons goes unseen (--row-id COL names a column)"
-        )
-    else:
-        source = f"column {options.row_id}"
-        labels = _identifiers(table, options.row_id, found.rows)
-    record_release(
-        path, kind=kind, digest=digest, identifiers=labels, identified_by=source, noise=noise
-    )
-    print(f"Ledger: {path} (stays at the site)")
-
-
-def _identifiers(table: Table, name: str, positions: np.ndarray) -> list[str]:
-    names = table.row_names(table.find(name, "row-id"))
-    return row_labels([names[row] for row in positions.tolist()])
-
-
 def _check(options: argparse.Namespace) -> None:
     _start(options)
     key = _key(options)
     summary = load_site(options.summary, key=key)
     signed = "signature verified" if key is not None else "signature not looked at (no --hmac-key)"
-    print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}"]))
+    mark = summary.ledger
+    place = "in no ledger" if mark is None else f"release {mark.length} of ledger {mark.ledger}"
+    print("\n".join([*_described(summary), f"sha256 {summary.digest}, {signed}", place]))
 
 
 def _described(summary: SiteSummary) -> list[str]:
@@ -190,8 +165,8 @@ def _described(summary: SiteSummary) -> list[str]:
         f"site {summary.site}: {float(moments.count):.0f} rows, {moments.num_mediators} mediators, "
         f"{moments.num_covariates} covariates",
         f"exposure {moments.names.exposure}, outcome {moments.names.outcome}",
-        f"rules: {rules.min_rows} rows, {rules.max_ratio} columns per row, cells of "
-        f"{rules.min_cell}",
+        f"rules: {rules.min_rows} rows, {rules.max_ratio} columns per person, cells "
+        f"of {rules.min_cell}, a person's share {rules.max_share:g}",
     ]
     if summary.noise is not None:
         noise = summary.noise
@@ -268,13 +243,13 @@ def _second_round(options: argparse.Namespace) -> None:
     key = _key(options)
     merged = load_merged(options.merged, key=key)
     found, table = read_columns(options, say)
-    data = data_of(found)
+    rows = identified(options, found, table)
     sums = round_sums(
-        data, merged, site=options.site, min_rows=options.min_rows,
-        max_ratio=options.max_ratio, min_cell=options.min_cell,
+        data_of(found), merged, site=options.site, min_rows=options.min_rows,
+        max_ratio=options.max_ratio, min_cell=options.min_cell, max_share=options.max_share, persons=rows.persons,
     )  # fmt: skip
-    _record(options, found, table, "second_round", merged.digest, False)
-    save_sums(sums, options.out, key=key)
+    if to_file(options, sums, rows, key).finished:
+        sums = load_sums(options.out, key=key)
     print(f"two sums over {sums.count} rows\nWritten: {options.out}")
 
 

@@ -1,11 +1,12 @@
 """Mediation analysis of several sites that send moments instead of rows."""
 
 from jaxmed.federated.archive import SiteFileError, read_key
-from jaxmed.federated.ledger import record_release
+from jaxmed.federated.marks import Mark
 from jaxmed.federated.merge import Design, MergeError, merge_sites
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
 from jaxmed.federated.release import ReleaseRefused, Rules
+from jaxmed.federated.releasing import Released, write_release
 from jaxmed.federated.second_round import (
     RoundSums,
     load_sums,
@@ -18,10 +19,12 @@ from jaxmed.federated.summary import SiteSummary, summarise
 
 __all__ = [
     "Design",
+    "Mark",
     "MergeError",
     "Merged",
     "Noise",
     "ReleaseRefused",
+    "Released",
     "RoundSums",
     "Rules",
     "SiteFileError",
@@ -38,10 +41,10 @@ __all__ = [
     "merged_of",
     "noise_for",
     "read_key",
-    "record_release",
     "round_sums",
     "save_merged",
     "save_site",
     "save_sums",
     "summarise",
+    "write_release",
 ]

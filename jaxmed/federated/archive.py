@@ -9,7 +9,7 @@ import hmac
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ __all__ = [
     "Content",
     "MAX_BYTES",
     "SiteFileError",
+    "archive_bytes",
     "digest_of",
+    "read_any",
     "read_archive",
     "read_key",
     "write_archive",
@@ -88,15 +90,21 @@ def read_key(path: str | Path) -> bytes:
 
 def write_archive(path: str | Path, content: Content, key: bytes | None = None) -> Path:
     """Writes the file whole or not at all; with a key it is signed (HMAC-SHA256)."""
-    members = {name: np.asarray(array, "<f8") for name, array in content.arrays.items()}
-    members[_METADATA] = np.frombuffer(_json(content.metadata), np.uint8)
+    return atomic_write(path, archive_bytes(content, key))
+
+
+def archive_bytes(content: Content, key: bytes | None = None) -> bytes:
+    """What `write_archive` writes."""
+    # First, so that a file that was cut short is still known for what it is.
+    members = {_METADATA: np.frombuffer(_json(content.metadata), np.uint8)}
+    members |= {name: np.asarray(array, "<f8") for name, array in content.arrays.items()}
     members[_DIGEST] = np.frombuffer(_hashed(content, hashlib.sha256()).digest(), np.uint8)
     if key is not None:
         signature = _hashed(content, hmac.new(key, digestmod=hashlib.sha256)).digest()
         members[_HMAC] = np.frombuffer(signature, np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **members)
-    return atomic_write(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_archive(
@@ -125,18 +133,65 @@ def read_archive(
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     members = _members(path, arrays, max_bytes)
+    _check_types(path, members)
+    content = Content(_metadata(path, members, schema, version), {n: members[n] for n in arrays})
+    _check_origin(path, content, members, key)
+    return content
+
+
+def read_any(
+    path: str | Path, schemas: Collection[str], *, key: bytes | None = None
+) -> Content | None:
+    """The content of a file of one of these schemas, of any version; None: it is something else.
+
+    Args:
+      path: any file, of this computer: its size is not limited.
+      schemas: that are looked for.
+      key: where the file is signed, the signature must be of this key.
+    Raises:
+      SiteFileError: it looks like a file of `write_archive` and is damaged, or the signature is
+        of another key.
+    """
+    path = Path(path)
+    if not _looks_written_here(path):
+        return None
+    try:
+        members = read_arrays(path)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile raises errors of many types on a damaged file
+        raise SiteFileError(path.name, "archive", str(error) or repr(error), _AGAIN) from error
+    _check_types(path, members)
+    metadata = _parsed(path, members)
+    if not isinstance(metadata, dict) or metadata.get("schema") not in schemas:
+        return None
+    arrays = {n: members[n] for n in members if n not in (_METADATA, _DIGEST, _HMAC)}
+    content = Content(metadata, arrays)
+    _check_origin(path, content, members, key if _HMAC in members else None)
+    return content
+
+
+def _looks_written_here(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{_METADATA}.npy", f"{_DIGEST}.npy"} <= set(archive.namelist())
+    except OSError:
+        raise
+    except Exception:  # damaged; cut short, it has lost its table of contents
+        with path.open("rb") as stream:
+            return stream.read(100)[30:].startswith(f"{_METADATA}.npy".encode())
+
+
+_AGAIN = "ask the sender to write the file again"
+
+
+def _check_types(path: Path, members: Mapping[str, np.ndarray]) -> None:
     for name, array in members.items():
         wanted = np.uint8 if name in (_METADATA, _DIGEST, _HMAC) else np.float64
         if array.dtype != wanted:
             raise SiteFileError(
                 path.name, name, f"has dtype {array.dtype}, not {np.dtype(wanted)}", _AGAIN
             )
-    content = Content(_metadata(path, members, schema, version), {n: members[n] for n in arrays})
-    _check_origin(path, content, members, key)
-    return content
-
-
-_AGAIN = "ask the sender to write the file again"
 
 
 def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.ndarray]:
@@ -166,12 +221,7 @@ def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.
 def _metadata(
     path: Path, members: Mapping[str, np.ndarray], schema: str, version: int
 ) -> dict[str, Any]:
-    try:
-        metadata = json.loads(members[_METADATA].tobytes().decode())
-        # Text that Python reads but JSON does not have, NaN among it, has no canonical bytes.
-        _json(metadata)
-    except (ValueError, RecursionError) as error:
-        raise SiteFileError(path.name, _METADATA, f"is no JSON ({error})", _AGAIN) from error
+    metadata = _parsed(path, members)
     if not isinstance(metadata, dict) or metadata.get("schema") != schema:
         found = metadata.get("schema") if isinstance(metadata, dict) else None
         raise SiteFileError(path.name, "schema", f"is {found!r}, not {schema!r}", "give that file")
@@ -180,6 +230,16 @@ def _metadata(
             path.name, "version", f"is {metadata.get('version')!r}, this jaxmed reads {version}",
             "let all sites use the same version of jaxmed",
         )  # fmt: skip
+    return metadata
+
+
+def _parsed(path: Path, members: Mapping[str, np.ndarray]) -> Any:
+    try:
+        metadata = json.loads(members[_METADATA].tobytes().decode())
+        # Text that Python reads but JSON does not have, NaN among it, has no canonical bytes.
+        _json(metadata)
+    except (ValueError, RecursionError) as error:
+        raise SiteFileError(path.name, _METADATA, f"is no JSON ({error})", _AGAIN) from error
     return metadata
 
 

@@ -7,12 +7,14 @@ have in common with the others, n_s (mean_s(x) - mean(x)), comes out of the mean
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.federated.same_data import same_data
 from jaxmed.federated.summary import SiteSummary, in_float64
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
 from jaxmed.statistics.moment_sums import MomentSums
@@ -77,6 +79,7 @@ def design_of(
         raise ValueError(f'covariates are "shared" or "by_site", not {covariates!r}')
     _check_distinct(summaries)
     _check_columns(summaries, covariates)
+    _check_data(summaries)
     labels = tuple(s.site for s in summaries)
     first = summaries[0].moments.names
     effects = tuple(f"site[{label}]" for label in labels[1:])
@@ -183,6 +186,15 @@ def _check_distinct(summaries: Sequence[SiteSummary]) -> None:
         if summary.site in digests.values():
             raise MergeError(f"two summaries are labelled {summary.site!r}: one of them is wrong")
         digests[summary.digest] = summary.site
+
+
+def _check_data(summaries: Sequence[SiteSummary]) -> None:
+    for one, two in itertools.combinations(summaries, 2):
+        if same_data(one, two):
+            raise MergeError(
+                f"the moments of {one.site!r} and {two.site!r} are the same: one data set under "
+                "two labels, whose rows would count double; merge one of them"
+            )
 
 
 def _check_columns(summaries: Sequence[SiteSummary], covariates: Covariates) -> None:

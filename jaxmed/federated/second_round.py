@@ -19,6 +19,7 @@ from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.federated.archive import Content, read_archive, write_archive
 from jaxmed.federated.influence import Persons, sum_share
+from jaxmed.federated.marks import Mark, mark_of, marked
 from jaxmed.federated.merge import MergeError, expand, site_rows
 from jaxmed.federated.merged import Merged
 from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
@@ -28,9 +29,17 @@ from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
 
-__all__ = ["RoundSums", "analysed", "check_sums", "load_sums", "round_sums", "save_sums"]
+__all__ = [
+    "RoundSums",
+    "analysed",
+    "check_sums",
+    "load_sums",
+    "round_sums",
+    "save_sums",
+    "sums_content",
+]
 
-SCHEMA, VERSION = "jaxmed.second_round", 1
+SCHEMA, VERSION = "jaxmed.second_round", 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +52,7 @@ class RoundSums:
     variance: float  # sum of g^2 yperp e / (1 - h), exposure^2 outcome^2 units
     hc3: float  # sum of (g e / (1 - h))^2
     exceeds: bool  # whether a leverage is above the bound; which and how large is not told
+    ledger: Mark | None = None  # of the release in the ledger of its site
 
 
 def round_sums(
@@ -191,11 +201,19 @@ _FIELDS = {"site": str, "merged": str, "count": int, "exceeds": bool}
 
 
 def save_sums(sums: RoundSums, path: str | Path, *, key: bytes | None = None) -> Path:
-    """Writes the sums as .npz; with a key they are signed."""
+    """Writes the sums as .npz; with a key they are signed.
+
+    `write_release` also writes them down in the ledger of the site.
+    """
+    return write_archive(path, marked(sums_content(sums), sums.ledger), key)
+
+
+def sums_content(sums: RoundSums) -> Content:
+    """The sums as metadata and arrays, without the mark."""
     metadata = {"schema": SCHEMA, "version": VERSION}
     metadata |= {name: getattr(sums, name) for name in _FIELDS}
     arrays = {"sums": np.asarray([sums.variance, sums.hc3])}
-    return write_archive(path, Content(json.loads(json.dumps(metadata)), arrays), key)
+    return Content(json.loads(json.dumps(metadata)), arrays)
 
 
 def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
@@ -214,4 +232,5 @@ def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
     if values.shape != (2,) or not np.isfinite(values).all() or values[1] < 0:
         raise wrong("sums", "are not two finite numbers, the second not negative", again)
     fields = {name: metadata[name] for name in _FIELDS}
-    return RoundSums(**fields, variance=float(values[0]), hc3=float(values[1]))
+    mark = mark_of(content, path)
+    return RoundSums(**fields, variance=float(values[0]), hc3=float(values[1]), ledger=mark)

@@ -14,6 +14,7 @@ from jaxmed.federated.archive import (
     read_archive,
     write_archive,
 )
+from jaxmed.federated.marks import mark_of, marked, unmarked
 from jaxmed.federated.moment_checks import (
     Complaint,
     check_counts,
@@ -41,8 +42,11 @@ _DTYPES = ("float32", "float64")
 
 
 def save_site(summary: SiteSummary, path: str | Path, *, key: bytes | None = None) -> Path:
-    """Writes the summary as .npz; with a key it is signed."""
-    return write_archive(path, content_of(summary), key)
+    """Writes the summary as .npz; with a key it is signed.
+
+    `write_release` also writes it down in the ledger of the site.
+    """
+    return write_archive(path, marked(content_of(summary), summary.ledger), key)
 
 
 def load_site(
@@ -71,10 +75,13 @@ def load_site(
     rules = _rules(metadata.get("rules"), wrong)
     noise = _noise(metadata.get("noise"), len(content.arrays["mean"]), wrong)
     binary = _binary(metadata.get("binary"), len(content.arrays["mean"]), wrong)
-    summary = SiteSummary(metadata["site"], moments, metadata["rows_dtype"], binary, rules, noise)
+    summary = SiteSummary(
+        metadata["site"], moments, metadata["rows_dtype"], binary, rules, noise,
+        mark_of(content, path),
+    )  # fmt: skip
     if metadata.get("names_sha256") != names_hash(summary.columns, moments.num_covariates):
         raise wrong("names_sha256", "does not fit the names", _AGAIN)
-    if digest_of(content_of(summary)) != digest_of(content):
+    if summary.digest != digest_of(unmarked(content)):
         raise wrong("metadata", "holds entries that this version does not know", _AGAIN)
     check_counts(moments, noisy=noise is not None, wrong=wrong)
     _check_rules(summary, wrong)

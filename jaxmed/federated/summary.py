@@ -13,6 +13,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.archive import Content, digest_of
 from jaxmed.federated.identifiers import persons_of
+from jaxmed.federated.marks import Mark
 from jaxmed.federated.moment_checks import NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
 from jaxmed.federated.release import Rules, binary_columns, check_release, rules_of
@@ -45,6 +46,7 @@ class SiteSummary:
     binary: tuple[bool, ...]  # [d] columns of zeros and ones; all False with noise
     rules: Rules
     noise: Noise | None = None
+    ledger: Mark | None = None  # of the release in the ledger of its site
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class SiteSummary:
 
     @property
     def digest(self) -> str:
-        """sha256 of everything in the summary."""
+        """sha256 of everything in the summary but its mark (the ledger holds this digest)."""
         return digest_of(content_of(self))
 
 
@@ -152,7 +154,7 @@ def names_hash(columns: tuple[str, ...], num_covariates: int) -> str:
 
 
 def content_of(summary: SiteSummary) -> Content:
-    """The summary as metadata and arrays."""
+    """The summary as metadata and arrays, without the mark."""
     moments, names = summary.moments, summary.moments.names
     metadata = {
         "schema": SCHEMA,

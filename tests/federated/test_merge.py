@@ -142,6 +142,52 @@ def test_a_summary_twice_is_an_error():
         merge_sites([])
 
 
+def renamed(data, change):
+    """The same rows in another order, their columns changed."""
+    order = np.random.default_rng(0).permutation(len(data.outcome))
+    return change(jax.tree.map(lambda v: v[order], data))
+
+
+def without_male(data):
+    names = dataclasses.replace(data.names, covariates=("age",))
+    return dataclasses.replace(data, covariates=data.covariates[:, :1], names=names)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        (lambda d: d, {}),
+        (lambda d: d, {"site_effects": True}),
+        (without_male, {"covariates": "by_site"}),
+    ],
+)
+def test_one_data_set_under_two_labels_is_an_error(weighted, change, options):
+    parts = sites(weighted=weighted)
+    again = summarise(renamed(parts[0], change), site="east")
+    with pytest.raises(MergeError, match="'north' and 'east' are the same: one data set"):
+        merge_sites([*summaries(parts), again], **options)
+
+
+def test_a_constant_column_does_not_hide_that_data_are_the_same():
+    data = sites()[0]
+    columns = np.concatenate([data.mediators, np.full((60, 1), 0.1)], axis=1)
+    names = dataclasses.replace(data.names, mediators=(*data.names.mediators, "x"))
+    data = dataclasses.replace(data, mediators=columns, names=names)
+    again = summarise(renamed(data, lambda d: d), site="east")
+    with pytest.raises(MergeError, match="one data set"):
+        merge_sites([summarise(data, site="north"), again])
+
+
+@pytest.mark.parametrize("field", ["exposure", "mediators", "outcome", "covariates"])
+def test_data_that_differ_in_one_value_are_not_the_same(field):
+    data = sites()[0]
+    values = np.array(getattr(data, field))
+    values.reshape(60, -1)[0, 0] += 1e-5
+    other = dataclasses.replace(data, **{field: values})
+    merge_sites([summarise(d, site=s) for d, s in ((data, "north"), (other, "east"))])
+
+
 def test_the_first_different_column_is_named():
     parts = sites()
     names = dataclasses.replace(parts[1].names, mediators=("m1", "m3", "m2", "m4", "m5"))

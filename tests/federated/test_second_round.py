@@ -85,7 +85,7 @@ def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
     merged = merged_of(summaries(parts))
     sums = sums_of(parts, merged)
     assert {f.name for f in dataclasses.fields(sums[0])} == {
-        "site", "merged", "count", "variance", "hc3", "exceeds",
+        "site", "merged", "count", "variance", "hc3", "exceeds", "ledger",
     }  # fmt: skip
     sums[1] = dataclasses.replace(sums[1], exceeds=True)
     found = leave_one_out_test(merged, sums)

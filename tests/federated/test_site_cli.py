@@ -9,6 +9,7 @@ import pytest
 from site_problems import SITES, sites
 
 from jaxmed.cli import main
+from jaxmed.federated import releasing
 
 pandas = pytest.importorskip("pandas", reason="the command line reads tables with pandas")
 
@@ -59,7 +60,8 @@ def test_from_rows_at_three_sites_to_the_report(tables, tmp_path, capsys):
         assert summarise(tables[site], site, files[-1], *ids, *signed) == 0
         assert "stays at the site" in capsys.readouterr().out
         assert main(["site", "check", files[-1], *signed]) == 0
-        assert f"site {site}: 60 rows, 5 mediators" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f"site {site}: 60 rows, 5 mediators" in said and "release 1 of ledger" in said
     merged = str(tmp_path / "merged.npz")
     assert main(["site", "merge", *files, "--out", merged, *signed, "--quiet"]) == 0
     rounds = []
@@ -100,6 +102,57 @@ def test_rows_are_identified_after_selection(tables, tmp_path, capsys):
         assert summarise(
             tables["south"], "south", out, *more, *where, "--where", condition
         ) == 0, capsys.readouterr().err  # fmt: skip
+
+
+@pytest.fixture
+def again(tables, tmp_path):
+    """The rows of the first site with identifiers as a spreadsheet would write them."""
+    frame = pandas.read_csv(tables["north"])
+    frame["person"] = [f" P{name[1:]}" for name in frame["person"]]
+    frame.to_csv(tmp_path / "again.csv", index=False)
+    return tmp_path / "again.csv"
+
+
+def test_persons_are_known_in_another_file_and_under_another_label(tables, again, tmp_path, capsys):
+    more = ["--ledger", str(tmp_path / "ledger"), "--row-id", "person"]
+    assert summarise(tables["north"], "north", tmp_path / "a.npz", *more) == 0
+    assert "release 1" in capsys.readouterr().out
+    assert summarise(again, "east", tmp_path / "b.npz", *more) == 2
+    assert "60 of 60 rows are in an earlier release" in capsys.readouterr().err
+    assert not (tmp_path / "b.npz").exists()
+
+
+def test_two_spellings_of_an_identifier_are_refused(tables, tmp_path, capsys):
+    frame = pandas.read_csv(tables["north"])
+    frame["person"] = ["P0-1", *frame["person"][1:]]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    assert summarise(tmp_path / "rows.csv", "north", tmp_path / "a.npz", "--row-id", "person") == 2
+    assert "'P0-1' and 'p0-1' differ only in how they are written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_a_lost_ledger_is_refused_beside_its_releases(tables, tmp_path, capsys):
+    out, ledger = tmp_path / "a.npz", tmp_path / "ledger"
+    more = ["--ledger", str(ledger), "--row-id", "person"]
+    assert summarise(tables["north"], "north", out, *more) == 0
+    ledger.unlink()
+    assert summarise(tables["north"], "north", tmp_path / "b.npz", *more) == 2
+    assert "is missing beside a.npz" in capsys.readouterr().err
+    assert not (tmp_path / "b.npz").exists() and not ledger.exists()
+
+
+def test_an_interrupted_release_is_put_in_place_and_said_so(tables, tmp_path, capsys, monkeypatch):
+    out, ledger = tmp_path / "a.npz", tmp_path / "ledger"
+    more = ["--ledger", str(ledger), "--row-id", "person"]
+    with monkeypatch.context() as broken:
+        broken.setattr(releasing, "_take_back", lambda *_: None)
+        broken.setattr(releasing, "_put_in_place", lambda *_: open(tmp_path))
+        assert summarise(tables["north"], "north", out, *more) == 2
+    assert not out.exists()
+    assert summarise(tables["north"], "north", out, *more, "--covariates", "age") == 0
+    said = capsys.readouterr().out
+    assert "its file was put in place, and nothing of this run is in it" in said
+    assert "2 covariates" in said and out.exists()
 
 
 def test_noise_is_stated_and_not_forgotten(tables, tmp_path, capsys):

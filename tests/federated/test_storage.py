@@ -1,5 +1,6 @@
 """Files come back as they went; every damaged or lying one is a typed error, at little memory."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -11,6 +12,7 @@ import pytest
 from site_problems import sites
 
 from jaxmed.federated.archive import Content, SiteFileError, read_key, write_archive
+from jaxmed.federated.marks import Mark, marked
 from jaxmed.federated.merged import load_merged, merged_of, save_merged
 from jaxmed.federated.noise import noise_for
 from jaxmed.federated.second_round import load_sums, round_sums, save_sums
@@ -18,6 +20,7 @@ from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import content_of, summarise
 
 KEY = b"0123456789abcdef0123456789abcdef"
+MARK = Mark("0f" * 16, "1e" * 32, 3)
 
 
 def summary():
@@ -31,6 +34,11 @@ def noisy_summary():
     return summarise(sites()[0], site="north", noise=noise, generator=rng)
 
 
+def in_file(one=None):
+    """Content as `save_site` writes it."""
+    return marked(content_of(one or summary()), MARK)
+
+
 @pytest.mark.parametrize("make", [summary, noisy_summary])
 def test_a_summary_comes_back_to_the_last_bit(make, tmp_path):
     one = make()
@@ -38,6 +46,14 @@ def test_a_summary_comes_back_to_the_last_bit(make, tmp_path):
     assert again.digest == one.digest and again.columns == one.columns
     np.testing.assert_array_equal(again.moments.comoment, one.moments.comoment)
     assert again.noise == one.noise and again.binary == one.binary and again.rules == one.rules
+
+
+@pytest.mark.parametrize("make", [summary, noisy_summary])
+def test_the_mark_comes_back_and_is_not_in_the_digest(make, tmp_path):
+    one = dataclasses.replace(make(), ledger=MARK)
+    assert one.digest == dataclasses.replace(one, ledger=None).digest
+    assert load_site(save_site(one, tmp_path / "a.npz")).ledger == MARK
+    assert load_site(save_site(make(), tmp_path / "b.npz")).ledger is None
 
 
 def test_no_row_and_no_extreme_is_in_the_file(tmp_path):
@@ -62,7 +78,7 @@ def test_a_changed_or_foreign_file_is_refused(tmp_path):
     with pytest.raises(SiteFileError, match="a.npz: sha256: does not fit the content"):
         load_site(packed(path, members | {"mean": npy(array)}))
     # Whoever changes a number can make the digest anew, but not the signature.
-    forged = Content(content_of(summary()).metadata, content_of(summary()).arrays | {"mean": array})
+    forged = Content(in_file().metadata, in_file().arrays | {"mean": array})
     write_archive(path, forged)
     with np.load(path) as held:
         parts = {n: npy(held[n]) for n in held}
@@ -168,7 +184,7 @@ def rewritten(change):
     """Other content under a digest that fits it: whoever writes the file can do that."""
 
     def damage(path):
-        content = content_of(summary())
+        content = in_file()
         arrays = {name: array.copy() for name, array in content.arrays.items()}
         found = json.loads(json.dumps(content.metadata))
         change(found, arrays)
@@ -219,7 +235,7 @@ def mean_of_a_binary_column(found, arrays):
 
 def noise_of(**changes):
     def damage(path):
-        content = content_of(noisy_summary())
+        content = in_file(noisy_summary())
         found = json.loads(json.dumps(content.metadata))
         found["noise"] |= changes
         write_archive(path, Content(found, content.arrays))
@@ -283,6 +299,14 @@ CORPUS = {
     "no site": put("site", None),
     "label with a path": put("site", "../north"),
     "unknown entry": put("query", "select *"),
+    "no mark": rewritten(lambda found, arrays: found.pop("ledger")),
+    "mark a number": put("ledger", 1),
+    "mark without head": put("ledger", {"ledger": "0f" * 16, "length": 3}),
+    "mark of another form": put("ledger", {"ledger": "north", "head": "1e" * 32, "length": 3}),
+    "mark of release 0": put("ledger", {"ledger": "0f" * 16, "head": "1e" * 32, "length": 0}),
+    "mark of half a release": put(
+        "ledger", {"ledger": "0f" * 16, "head": "1e" * 32, "length": 1.5}
+    ),
     "rows_dtype": put("rows_dtype", "float16"),
     "names as a list": put("names", ["a", "b"]),
     "names no list": rewritten(names_without_list),
@@ -385,6 +409,8 @@ SUMS = {
     "negative square": lambda found, arrays: arrays["sums"].fill(-1),
     "count a flag": lambda found, arrays: found.update(count=True),
     "site a number": lambda found, arrays: found.update(site=1),
+    "no mark": lambda found, arrays: found.pop("ledger"),
+    "mark of text": lambda found, arrays: found.update(ledger="0f" * 16),
     "a yes of text": lambda found, arrays: found.update(exceeds="no"),
 }
 
@@ -393,6 +419,7 @@ SUMS = {
 def test_corrupted_sums_are_a_typed_error(change, tmp_path):
     one = summarise(sites()[0], site="a")
     sums = round_sums(sites()[0], merged_of([one]), site="a")
+    sums = dataclasses.replace(sums, ledger=MARK)
     path = save_sums(sums, tmp_path / "sums.npz")
     assert load_sums(path) == sums
     content_changed(path, change)

@@ -1,0 +1,161 @@
+"""A release in three steps, each of which may fail without spending anything.
+
+1. The file is written whole under a hidden name that only the owner can read.
+2. The ledger is written.
+3. The file gets its name.
+
+Until 3 nobody has seen the file, so that an error in 2 or 3 takes the ledger back. A process that
+is killed between 2 and 3 leaves the hidden file, which the next release of these rows puts in
+place: with noise it must be that very file, because a second draw would tell more than one.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxmed.data.atomic import atomic_write, sync_folder
+from jaxmed.federated.archive import Content, archive_bytes
+from jaxmed.federated.beside import check_beside
+from jaxmed.federated.identifiers import row_labels
+from jaxmed.federated.ledger import Entry, Ledger, new_ledger
+from jaxmed.federated.ledger_file import read_ledger, write_ledger
+from jaxmed.federated.lock import alone
+from jaxmed.federated.marks import Mark, marked
+from jaxmed.federated.second_round import RoundSums, sums_content
+from jaxmed.federated.summary import SiteSummary, content_of
+from jaxmed.federated.unfinished import pending_of, unfinished
+
+__all__ = ["Released", "write_release"]
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Released:
+    """What is in the file now."""
+
+    path: Path
+    mark: Mark
+    # True: an earlier release of these rows had been interrupted, and its file was put in place;
+    # what was given this time is not in it.
+    finished: bool
+
+
+def write_release(
+    item: SiteSummary | RoundSums,
+    out: str | Path,
+    *,
+    ledger: str | Path,
+    identifiers: Sequence[str],
+    identified_by: str,
+    key: bytes | None = None,
+) -> Released:
+    """Writes a summary, or sums of a second round, to a file that may be sent, once.
+
+    Args:
+      item: of `summarise` or `round_sums`.
+      out: the file, *.npz; one that exists is replaced.
+      ledger: of the site, which stays there; made on first use, readable by its owner only.
+      identifiers: of the rows' persons, in any form that `row_labels` takes.
+      identified_by: column or file that they come from.
+      key: the file is signed with it, and so must be the signed releases beside.
+    Raises:
+      ReleaseRefused: persons of an earlier release, or persons that cannot be compared with
+        one's; a second round without its summary.
+      SiteFileError: a ledger that is damaged, or does not fit the releases beside it, see
+        `check_beside`; another process is writing a release.
+      ValueError: another name than *.npz.
+      OSError: the file or the ledger cannot be written; the release is not spent then.
+    """
+    # One lock for one ledger, whatever links lead to it.
+    out, path = Path(out), Path(ledger).resolve()
+    _check_name(out)
+    labels = row_labels(identifiers)
+    with alone(path), alone(out):
+        before = read_ledger(path)
+        check_beside(path, before, out, item.site, key)
+        now = before or new_ledger()
+        entry = _entry(item, identified_by, now.hashed(labels))
+        mark = unfinished(out, now, entry, key)
+        if mark is not None:
+            _put_in_place(pending_of(out), out)
+            return Released(out, mark, True)
+        after, number = now.with_release(entry)
+        mark = after.mark(number)
+        _write(out, archive_bytes(marked(_content(item), mark), key), path, before, after)
+    return Released(out, mark, False)
+
+
+def _check_name(out: Path) -> None:
+    if out.suffix != ".npz":
+        raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: name a file in it")
+
+
+def _entry(item: SiteSummary | RoundSums, identified_by: str, rows: frozenset[str]) -> Entry:
+    if isinstance(item, SiteSummary):
+        return Entry("summary", item.digest, identified_by, item.noise is not None, rows)
+    return Entry("second_round", item.merged, identified_by, False, rows)
+
+
+def _content(item: SiteSummary | RoundSums) -> Content:
+    return content_of(item) if isinstance(item, SiteSummary) else sums_content(item)
+
+
+def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledger) -> None:
+    pending = pending_of(out)
+    try:
+        _write_hidden(pending, raw)
+        if after is not before:
+            write_ledger(path, after)
+        _put_in_place(pending, out)
+    except BaseException:
+        if pending.exists():  # nobody saw it
+            _take_back(path, before, pending)
+        raise
+
+
+def _put_in_place(pending: Path, out: Path) -> None:
+    """Not waiting for the new name to be on the disk: as long as it is not, the hidden one is."""
+    os.chmod(pending, _mode_of_new_files(out))
+    os.replace(pending, out)
+
+
+def _take_back(path: Path, before: Ledger | None, pending: Path) -> None:
+    """The ledger as it was before a release that nobody saw.
+
+    Where the disk refuses even that, the hidden file stays, and the next release finds it.
+    """
+    with contextlib.suppress(OSError):
+        if before is None:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != before.text:
+            # Not waiting for the disk, which has just failed: should the machine stop here, the
+            # ledger has one release too many, never one too few.
+            atomic_write(path, before.text, private=True)
+        pending.unlink()
+
+
+def _write_hidden(pending: Path, raw: bytes) -> None:
+    """On the disk with its name before it returns; half of it is no release, as its digest says."""
+    handle = os.open(pending, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(raw)
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(pending.parent)
+
+
+def _mode_of_new_files(out: Path) -> int:
+    """That the process gives to a new file there; to ask for the umask would be to change it."""
+    probe = out.with_name(f".{out.name}.mode")
+    probe.unlink(missing_ok=True)  # of a process that was killed here
+    handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+        os.unlink(probe)
