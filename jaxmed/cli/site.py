@@ -246,7 +246,8 @@ def _second_round(options: argparse.Namespace) -> None:
     rows = identified(options, found, table)
     sums = round_sums(
         data_of(found), merged, site=options.site, min_rows=options.min_rows,
-        max_ratio=options.max_ratio, min_cell=options.min_cell, max_share=options.max_share, persons=rows.persons,
+        max_ratio=options.max_ratio, min_cell=options.min_cell, max_share=options.max_share,
+        persons=rows.persons,
     )  # fmt: skip
     if to_file(options, sums, rows, key).finished:
         sums = load_sums(options.out, key=key)

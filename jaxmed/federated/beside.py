@@ -14,7 +14,7 @@ from jaxmed.federated.marks import Mark, mark_of
 from jaxmed.federated.second_round import SCHEMA as SUMS
 from jaxmed.federated.summary import SCHEMA as SUMMARY
 
-__all__ = ["SCHEMAS", "check_beside"]
+__all__ = ["SCHEMAS", "check_beside", "release_mark"]
 
 SCHEMAS = (SUMMARY, SUMS)
 _RESTORE = "restore the ledger from a copy"
@@ -46,7 +46,7 @@ def check_beside(
                     f"{_RESTORE}, or name the place where it is; {_APART}",
                 )  # fmt: skip
             continue
-        mark = _mark(content, file)
+        mark = release_mark(content, file)
         if mark is None:
             continue
         if mark.ledger == ledger.name:
@@ -68,7 +68,7 @@ def _check_mark(path: Path, ledger: Ledger, file: Path, mark: Mark) -> None:
     raise SiteFileError(path.name, "ledger", problem, _RESTORE)
 
 
-def _mark(content: Content, file: Path) -> Mark | None:
+def release_mark(content: Content, file: Path) -> Mark | None:
     """None, too, for a release of the time before marks."""
     return None if content.metadata.get("version") == 1 else mark_of(content, file)
 

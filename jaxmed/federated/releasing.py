@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxmed.data.atomic import atomic_write, sync_folder
-from jaxmed.federated.archive import Content, archive_bytes
-from jaxmed.federated.beside import check_beside
+from jaxmed.federated.archive import Content, archive_bytes, read_any
+from jaxmed.federated.beside import SCHEMAS, check_beside, release_mark
 from jaxmed.federated.identifiers import row_labels
 from jaxmed.federated.ledger import Entry, Ledger, new_ledger
 from jaxmed.federated.ledger_file import read_ledger, write_ledger
 from jaxmed.federated.lock import alone
 from jaxmed.federated.marks import Mark, marked
+from jaxmed.federated.release import ReleaseRefused
 from jaxmed.federated.second_round import RoundSums, sums_content
 from jaxmed.federated.summary import SiteSummary, content_of
 from jaxmed.federated.unfinished import pending_of, unfinished
@@ -56,14 +57,14 @@ def write_release(
 
     Args:
       item: of `summarise` or `round_sums`.
-      out: the file, *.npz; one that exists is replaced.
+      out: the file, *.npz; one that exists is replaced, unless it is another release.
       ledger: of the site, which stays there; made on first use, readable by its owner only.
       identifiers: of the rows' persons, in any form that `row_labels` takes.
       identified_by: column or file that they come from.
       key: the file is signed with it, and so must be the signed releases beside.
     Raises:
       ReleaseRefused: persons of an earlier release, or persons that cannot be compared with
-        one's; a second round without its summary.
+        one's; a second round without its summary; another release under that name.
       SiteFileError: a ledger that is damaged, or does not fit the releases beside it, see
         `check_beside`; another process is writing a release.
       ValueError: another name than *.npz.
@@ -84,6 +85,7 @@ def write_release(
             return Released(out, mark, True)
         after, number = now.with_release(entry)
         mark = after.mark(number)
+        _check_free(out, mark)
         _write(out, archive_bytes(marked(_content(item), mark), key), path, before, after)
     return Released(out, mark, False)
 
@@ -93,6 +95,13 @@ def _check_name(out: Path) -> None:
         raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder: name a file in it")
+
+
+def _check_free(out: Path, mark: Mark) -> None:
+    """With another release its mark would be gone, which says that it was made."""
+    content = read_any(out, SCHEMAS) if out.is_file() else None
+    if content is not None and release_mark(content, out) not in (None, mark):
+        raise ReleaseRefused(f"{out.name} is another release: name another file")
 
 
 def _entry(item: SiteSummary | RoundSums, identified_by: str, rows: frozenset[str]) -> Entry:

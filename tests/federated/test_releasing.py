@@ -442,3 +442,11 @@ def test_a_process_that_is_killed_leaves_no_lock_and_its_release_is_finished(tmp
     done = put(tmp_path, noisy(), people(0), "release-a")
     assert done.finished and load_site(done.path).digest == item.digest
     assert names(tmp_path) == ["ledger.jsonl", "release-a.npz"]
+
+
+def test_another_release_is_not_replaced(tmp_path):
+    first = put(tmp_path, summary(), people(0)).path
+    before = first.read_bytes()
+    with pytest.raises(ReleaseRefused, match="a.npz is another release: name another file"):
+        put(tmp_path, summary(1), people(1))
+    assert first.read_bytes() == before and len(entries(tmp_path)) == 1
