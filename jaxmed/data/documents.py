@@ -121,10 +121,11 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A text without control characters, of a pattern where one is given."""
+    """A text without control characters unless any are allowed, of a pattern where one is given."""
 
     pattern: str | None = None
     longest: int = 10_000
+    any_character: bool = False  # names of columns are what people write
 
     def check(self, value: Any, field: str) -> None:
         """See `Kind`."""
@@ -133,7 +134,7 @@ class Text:
         if len(value) > self.longest:
             raise _Wrong(field, f"has {len(value)} characters, more than {self.longest}")
         # A terminal would obey them; a half of a surrogate pair cannot be written anywhere.
-        if re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value):
+        if not self.any_character and re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value):
             raise _Wrong(field, f"holds control characters ({_shown(value)})")
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             raise _Wrong(field, f"is {_shown(value)}, which it cannot be")

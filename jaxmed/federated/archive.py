@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import hmac
 import io
-import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,15 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import DocumentError
+from jaxmed.data.documents import (
+    DocumentError,
+    Fields,
+    Kind,
+    Text,
+    Whole,
+    canonical,
+    parse_document,
+)
 
 __all__ = [
     "Content",
@@ -60,17 +67,13 @@ def _hashed(content: Content, state: Any) -> Any:
         state.update(len(part).to_bytes(8, "little"))
         state.update(part)
 
-    put(_json(content.metadata))
+    put(canonical(content.metadata))
     for name in sorted(content.arrays):
         array = np.ascontiguousarray(content.arrays[name], "<f8")
         put(name.encode())
         put(repr(array.shape).encode())
         put(array.reshape(-1).view(np.uint8).data)  # no copy
     return state
-
-
-def _json(metadata: Mapping[str, Any]) -> bytes:
-    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_key(path: str | Path) -> bytes:
@@ -96,7 +99,7 @@ def write_archive(path: str | Path, content: Content, key: bytes | None = None) 
 def archive_bytes(content: Content, key: bytes | None = None) -> bytes:
     """What `write_archive` writes."""
     # First, so that a file that was cut short is still known for what it is.
-    members = {_METADATA: np.frombuffer(_json(content.metadata), np.uint8)}
+    members = {_METADATA: np.frombuffer(canonical(content.metadata), np.uint8)}
     members |= {name: np.asarray(array, "<f8") for name, array in content.arrays.items()}
     members[_DIGEST] = np.frombuffer(_hashed(content, hashlib.sha256()).digest(), np.uint8)
     if key is not None:
@@ -111,6 +114,7 @@ def read_archive(
     path: str | Path,
     schema: str,
     version: int,
+    form: Mapping[str, Kind],
     arrays: Sequence[str],
     *,
     key: bytes | None = None,
@@ -122,6 +126,7 @@ def read_archive(
       path: the file.
       schema: that it has to state.
       version: of the schema.
+      form: of the other fields of its metadata.
       arrays: names of the float64 arrays that it has to hold.
       key: refuses files that are not signed with it.
       max_bytes: refuses files that unpack to more.
@@ -134,7 +139,8 @@ def read_archive(
         raise FileNotFoundError(f"no file {path}")
     members = _members(path, arrays, max_bytes)
     _check_types(path, members)
-    content = Content(_metadata(path, members, schema, version), {n: members[n] for n in arrays})
+    metadata = _metadata(path, members, schema, version, form)
+    content = Content(metadata, {n: members[n] for n in arrays})
     _check_origin(path, content, members, key)
     return content
 
@@ -162,8 +168,8 @@ def read_any(
     except Exception as error:  # zipfile raises errors of many types on a damaged file
         raise SiteFileError(path.name, "archive", str(error) or repr(error), _AGAIN) from error
     _check_types(path, members)
-    metadata = _parsed(path, members)
-    if not isinstance(metadata, dict) or metadata.get("schema") not in schemas:
+    metadata = _parsed(path, members, Fields({}, open=True))
+    if metadata.get("schema") not in schemas:
         return None
     arrays = {n: members[n] for n in members if n not in (_METADATA, _DIGEST, _HMAC)}
     content = Content(metadata, arrays)
@@ -219,28 +225,30 @@ def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.
 
 
 def _metadata(
-    path: Path, members: Mapping[str, np.ndarray], schema: str, version: int
+    path: Path,
+    members: Mapping[str, np.ndarray],
+    schema: str,
+    version: int,
+    form: Mapping[str, Kind],
 ) -> dict[str, Any]:
-    metadata = _parsed(path, members)
-    if not isinstance(metadata, dict) or metadata.get("schema") != schema:
-        found = metadata.get("schema") if isinstance(metadata, dict) else None
-        raise SiteFileError(path.name, "schema", f"is {found!r}, not {schema!r}", "give that file")
-    if metadata.get("version") != version:
+    found = _parsed(path, members, Fields({"schema": Text(), "version": Whole()}, open=True))
+    if found["schema"] != schema:
         raise SiteFileError(
-            path.name, "version", f"is {metadata.get('version')!r}, this jaxmed reads {version}",
+            path.name, "schema", f"is {found['schema']!r}, not {schema!r}", "give that file"
+        )
+    if found["version"] != version:
+        raise SiteFileError(
+            path.name, "version", f"is {found['version']!r}, this jaxmed reads {version}",
             "let all sites use the same version of jaxmed",
         )  # fmt: skip
-    return metadata
+    return _parsed(path, members, Fields({"schema": Text(), "version": Whole(), **form}))
 
 
-def _parsed(path: Path, members: Mapping[str, np.ndarray]) -> Any:
+def _parsed(path: Path, members: Mapping[str, np.ndarray], form: Fields) -> dict[str, Any]:
     try:
-        metadata = json.loads(members[_METADATA].tobytes().decode())
-        # Text that Python reads but JSON does not have, NaN among it, has no canonical bytes.
-        _json(metadata)
-    except (ValueError, RecursionError) as error:
-        raise SiteFileError(path.name, _METADATA, f"is no JSON ({error})", _AGAIN) from error
-    return metadata
+        return parse_document(members[_METADATA].tobytes(), form, file=path.name, remedy=_AGAIN)
+    except DocumentError as error:
+        raise SiteFileError(error.file, error.field, error.problem, error.remedy) from error
 
 
 def _check_origin(

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.data.documents import Each, Fields, Flag, Number, Text
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import MAX_BYTES, Content, digest_of, read_archive, write_archive
 from jaxmed.federated.merge import Covariates, Design, design_of, expand, pool
 from jaxmed.federated.moment_checks import (
+    NAME,
     NAMED,
+    NAMES,
+    ROWS_DTYPE,
+    SHA256,
     Complaint,
     check_counts,
     check_moments,
@@ -27,6 +32,14 @@ __all__ = ["Merged", "SitesReport", "load_merged", "merged_of", "save_merged"]
 
 SCHEMA, VERSION = "jaxmed.merged", 1
 _AGAIN = "merge the site files again"
+_SITE = {"site": Text(), "sha256": SHA256, "rows": Number(), "noise": Flag()}
+_FORM = {
+    "names": NAMES,
+    "site_effects": Flag(),
+    "by_site": Each(Each(NAME)),
+    "sites": Each(Fields(_SITE), least=1),
+    "rows_dtype": ROWS_DTYPE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +129,14 @@ def load_merged(
     Raises:
       SiteFileError: damaged or changed, or numbers that no rows can have.
     """
-    content = read_archive(path, SCHEMA, VERSION, MOMENT_ARRAYS, key=key, max_bytes=max_bytes)
+    content = read_archive(
+        path, SCHEMA, VERSION, _FORM, MOMENT_ARRAYS, key=key, max_bytes=max_bytes
+    )
     wrong = complaint_of(path)
     names = names_from(content, wrong)
     moments = moments_from(content, names, wrong)
     sites = _sites(content.metadata, wrong)
     design = _design(content.metadata, names, tuple(s["site"] for s in sites), wrong)
-    if content.metadata.get("rows_dtype") not in ("float32", "float64"):
-        raise wrong("rows_dtype", "is neither float32 nor float64", _AGAIN)
     merged = Merged(
         moments,
         design,
@@ -161,17 +174,8 @@ def _content(merged: Merged) -> Content:
     return Content(json.loads(json.dumps(metadata)), arrays_of(merged.moments))
 
 
-_SITE = {"site": str, "sha256": str, "rows": (int, float), "noise": bool}
-
-
 def _sites(metadata: dict[str, Any], wrong: Complaint) -> list[dict[str, Any]]:
-    sites = metadata.get("sites")
-    if not isinstance(sites, list) or not sites:
-        raise wrong("sites", "is no list of sites", _AGAIN)
-    for site in sites:
-        fits = isinstance(site, dict) and set(site) == set(_SITE)
-        if not fits or not all(isinstance(site[f], kind) for f, kind in _SITE.items()):
-            raise wrong("sites", f"an entry does not have {', '.join(_SITE)}", _AGAIN)
+    sites = metadata["sites"]
     labels = [site["site"] for site in sites]
     if len(set(labels)) < len(labels):
         raise wrong("sites", "a site is there twice", _AGAIN)
@@ -181,13 +185,10 @@ def _sites(metadata: dict[str, Any], wrong: Complaint) -> list[dict[str, Any]]:
 def _design(
     metadata: dict[str, Any], names: Names, sites: tuple[str, ...], wrong: Complaint
 ) -> Design:
-    effects, raw = metadata.get("site_effects"), metadata.get("by_site")
-    lists = isinstance(raw, list) and all(
-        isinstance(one, list) and all(isinstance(c, str) for c in one) for one in raw
-    )
-    if not isinstance(effects, bool) or not lists or len(raw) not in (0, len(sites)):  # type: ignore[arg-type]
+    effects, raw = metadata["site_effects"], metadata["by_site"]
+    if len(raw) not in (0, len(sites)):
         raise wrong("by_site", "does not fit the sites", _AGAIN)
-    design = Design(sites, names, effects, tuple(map(tuple, raw)))  # type: ignore[arg-type]
+    design = Design(sites, names, effects, tuple(map(tuple, raw)))
     wanted = tuple(f"site[{s}]" for s in sites[1:])
     if design.by_site:
         slopes = zip(sites, design.by_site, strict=True)

@@ -5,11 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.data.documents import Choice, Each, Fields, Text
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import Content, SiteFileError
 from jaxmed.statistics.cross_moments import CrossMoments
 
-__all__ = ["NAMED", "Complaint", "check_counts", "check_moments", "moments_from", "names_from"]
+__all__ = [
+    "NAME",
+    "NAMED",
+    "NAMES",
+    "ROWS_DTYPE",
+    "SHA256",
+    "Complaint",
+    "check_counts",
+    "check_moments",
+    "moments_from",
+    "names_from",
+]
 
 # (field, problem, remedy) -> the error to raise
 Complaint = Callable[[str, str, str], SiteFileError]
@@ -17,22 +29,21 @@ ROUNDING = 1e-9
 _AGAIN = "ask the sender to write the file again"
 # What a file holds of the names, for every version of the library.
 NAMED = ("exposure", "outcome", "mediators", "covariates")
+NAME = Text(any_character=True)
+_KINDS = (NAME, NAME, Each(NAME, least=1), Each(NAME))
+NAMES = Fields(dict(zip(NAMED, _KINDS, strict=True)))
+SHA256 = Text("[0-9a-f]{64}")
+ROWS_DTYPE = Choice(("float32", "float64"))
 # Beyond this the products of two columns leave the range of numbers.
 LARGEST = 1e150
 
 
 def names_from(content: Content, wrong: Complaint) -> Names:
-    """Names of the columns; texts, each once."""
-    raw = content.metadata.get("names")
-    if not isinstance(raw, dict) or set(raw) != set(NAMED):
-        raise wrong("names", f"are not {', '.join(NAMED)}", _AGAIN)
-    if not all(isinstance(raw[f], list) for f in NAMED[2:]):
-        raise wrong("names", "mediators and covariates are no lists", _AGAIN)
+    """Names of the columns, each once."""
+    raw = content.metadata["names"]
     flat = [raw["exposure"], raw["outcome"], *raw["mediators"], *raw["covariates"]]
-    if not all(isinstance(name, str) for name in flat):
-        raise wrong("names", "are not all texts", _AGAIN)
-    if len(set(flat)) < len(flat) or not raw["mediators"]:
-        raise wrong("names", "a name is there twice, or there is no mediator", "rename it")
+    if len(set(flat)) < len(flat):
+        raise wrong("names", "a name is there twice", "rename it")
     return Names(raw["exposure"], raw["outcome"], tuple(raw["mediators"]), tuple(raw["covariates"]))
 
 

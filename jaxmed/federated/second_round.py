@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.data.documents import Anything, Flag, Text, Whole
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.federated.archive import Content, read_archive, write_archive
 from jaxmed.federated.influence import Persons, sum_share
 from jaxmed.federated.marks import Mark, mark_of, marked
 from jaxmed.federated.merge import MergeError, expand, site_rows
 from jaxmed.federated.merged import Merged
+from jaxmed.federated.moment_checks import SHA256
 from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
 from jaxmed.federated.storage import complaint_of
 from jaxmed.federated.summary import SiteSummary, codes_of, summarise
@@ -197,7 +199,7 @@ def check_sums(merged: Merged, sums: Sequence[RoundSums]) -> None:
             raise MergeError(f"{one.site!r} used {one.count} rows, not those of its summary")
 
 
-_FIELDS = {"site": str, "merged": str, "count": int, "exceeds": bool}
+_FIELDS = {"site": Text(), "merged": SHA256, "count": Whole(), "exceeds": Flag()}
 
 
 def save_sums(sums: RoundSums, path: str | Path, *, key: bytes | None = None) -> Path:
@@ -222,15 +224,12 @@ def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
     Raises:
       SiteFileError: damaged or changed, or no such sums.
     """
-    content = read_archive(path, SCHEMA, VERSION, ("sums",), key=key, max_bytes=2**22)
+    form = {**_FIELDS, "ledger": Anything()}  # `marks` reads the last
+    content = read_archive(path, SCHEMA, VERSION, form, ("sums",), key=key, max_bytes=2**22)
     wrong, again = complaint_of(path), "ask the site to write the file again"
-    metadata: dict[str, Any] = content.metadata
-    for name, kind in _FIELDS.items():
-        if not isinstance(metadata.get(name), kind) or (kind is int and metadata[name] is True):
-            raise wrong(name, f"is no {kind.__name__}", again)
     values = content.arrays["sums"]
     if values.shape != (2,) or not np.isfinite(values).all() or values[1] < 0:
         raise wrong("sums", "are not two finite numbers, the second not negative", again)
-    fields = {name: metadata[name] for name in _FIELDS}
+    fields = {name: content.metadata[name] for name in _FIELDS}
     mark = mark_of(content, path)
     return RoundSums(**fields, variance=float(values[0]), hc3=float(values[1]), ledger=mark)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.data.documents import Anything, Each, Fields, Flag, Maybe, Number, Text
 from jaxmed.federated.archive import (
     MAX_BYTES,
     SiteFileError,
@@ -16,6 +17,9 @@ from jaxmed.federated.archive import (
 )
 from jaxmed.federated.marks import mark_of, marked, unmarked
 from jaxmed.federated.moment_checks import (
+    NAMES,
+    ROWS_DTYPE,
+    SHA256,
     Complaint,
     check_counts,
     check_moments,
@@ -38,7 +42,20 @@ __all__ = ["complaint_of", "load_site", "save_site"]
 
 MOMENT_ARRAYS = ("counts", "mean", "comoment")
 _AGAIN = "ask the site to write the file again"
-_DTYPES = ("float32", "float64")
+_NOISE = {
+    **dict.fromkeys(("epsilon", "delta", "clip", "sigma"), Number()),
+    **dict.fromkeys(("centre", "scale"), Each(Number())),
+}
+_FORM = {
+    "site": Text(),
+    "names": NAMES,
+    "names_sha256": SHA256,
+    "rows_dtype": ROWS_DTYPE,
+    "binary": Each(Flag()),
+    "rules": Fields({field.name: Number() for field in dataclasses.fields(Rules)}),
+    "noise": Maybe(Fields(_NOISE)),
+    "ledger": Anything(),  # `marks` reads it
+}
 
 
 def save_site(summary: SiteSummary, path: str | Path, *, key: bytes | None = None) -> Path:
@@ -61,25 +78,27 @@ def load_site(
     Raises:
       SiteFileError: damaged, changed, or numbers that no rows under its own rules can have.
     """
-    content = read_archive(path, SCHEMA, VERSION, MOMENT_ARRAYS, key=key, max_bytes=max_bytes)
+    content = read_archive(
+        path, SCHEMA, VERSION, _FORM, MOMENT_ARRAYS, key=key, max_bytes=max_bytes
+    )
     wrong = complaint_of(path)
     metadata = content.metadata
     names = names_from(content, wrong)
     moments = moments_from(content, names, wrong)
     try:
-        check_label(metadata.get("site"))
+        check_label(metadata["site"])
     except ValueError as error:
         raise wrong("site", str(error), "give the site another label") from error
-    if metadata.get("rows_dtype") not in _DTYPES:
-        raise wrong("rows_dtype", f"is none of {', '.join(_DTYPES)}", _AGAIN)
-    rules = _rules(metadata.get("rules"), wrong)
-    noise = _noise(metadata.get("noise"), len(content.arrays["mean"]), wrong)
-    binary = _binary(metadata.get("binary"), len(content.arrays["mean"]), wrong)
+    rules = _rules(metadata["rules"], wrong)
+    noise = _noise(metadata["noise"], len(content.arrays["mean"]), wrong)
+    binary = metadata["binary"]
+    if len(binary) != len(content.arrays["mean"]):
+        raise wrong("binary", f"has {len(binary)} flags for {len(content.arrays['mean'])}", _AGAIN)
     summary = SiteSummary(
-        metadata["site"], moments, metadata["rows_dtype"], binary, rules, noise,
+        metadata["site"], moments, metadata["rows_dtype"], tuple(binary), rules, noise,
         mark_of(content, path),
     )  # fmt: skip
-    if metadata.get("names_sha256") != names_hash(summary.columns, moments.num_covariates):
+    if metadata["names_sha256"] != names_hash(summary.columns, moments.num_covariates):
         raise wrong("names_sha256", "does not fit the names", _AGAIN)
     if summary.digest != digest_of(unmarked(content)):
         raise wrong("metadata", "holds entries that this version does not know", _AGAIN)
@@ -100,31 +119,18 @@ def complaint_of(path: str | Path) -> Complaint:
     return wrong
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _rules(raw: Any, wrong: Complaint) -> Rules:
-    fields = [field.name for field in dataclasses.fields(Rules)]
-    if not isinstance(raw, dict) or set(raw) != set(fields):
-        raise wrong("rules", f"are not {', '.join(fields)}", _AGAIN)
-    if not all(map(_is_number, raw.values())):
-        raise wrong("rules", "are no numbers", _AGAIN)
+def _rules(raw: dict[str, Any], wrong: Complaint) -> Rules:
     try:
         return Rules(**raw)
     except ValueError as error:
         raise wrong("rules", str(error), "the site has to release under stricter rules") from error
 
 
-def _noise(raw: Any, d: int, wrong: Complaint) -> Noise | None:
+def _noise(raw: dict[str, Any] | None, d: int, wrong: Complaint) -> Noise | None:
     if raw is None:
         return None
-    numbers, lists = ("epsilon", "delta", "clip", "sigma"), ("centre", "scale")
-    if not isinstance(raw, dict) or set(raw) != {*numbers, *lists}:
-        raise wrong("noise", f"does not have {', '.join((*numbers, *lists))}", _AGAIN)
-    fit = all(isinstance(raw[f], list) and len(raw[f]) == d for f in lists)
-    if not fit or not all(map(_is_number, [raw[f] for f in numbers] + raw["centre"] + raw["scale"])):  # noqa: E501  # fmt: skip
-        raise wrong("noise", "has no numbers where it should", _AGAIN)
+    if not len(raw["centre"]) == len(raw["scale"]) == d:
+        raise wrong("noise", f"has no centre and scale for each of {d} columns", _AGAIN)
     if not (0 < raw["epsilon"] <= 50 and 0 < raw["delta"] < 1 and 1 < raw["clip"] < 1e50):
         raise wrong("noise", "epsilon, delta or row norm are out of range", _AGAIN)
     if min(raw["scale"]) <= 0:
@@ -135,12 +141,6 @@ def _noise(raw: Any, d: int, wrong: Complaint) -> Noise | None:
     if not math.isclose(noise.sigma, raw["sigma"], rel_tol=1e-9):
         raise wrong("noise", "sigma is not that of epsilon, delta and row norm", _AGAIN)
     return noise
-
-
-def _binary(raw: Any, d: int, wrong: Complaint) -> tuple[bool, ...]:
-    if not isinstance(raw, list) or len(raw) != d or not all(isinstance(b, bool) for b in raw):
-        raise wrong("binary", f"is no list of {d} flags", _AGAIN)
-    return tuple(raw)
 
 
 def _check_rules(summary: SiteSummary, wrong: Complaint) -> None:
