@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
+from jaxmed.sweeps.aside import set_aside
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.states import State
@@ -111,6 +113,9 @@ def read_chunk(job: Job) -> State:
       CorruptChunkError: the file is damaged or belongs elsewhere.
       FileNotFoundError: there is none.
     """
+    # A pipe would be waited for at its opening.
+    if not stat.S_ISREG(job.path.stat().st_mode):
+        raise CorruptChunkError(f"{job.path} is no regular file")
     try:
         arrays = read_arrays(job.path)
         label, names = str(arrays.pop("label")[0]), [str(name) for name in arrays.pop("names")]
@@ -130,10 +135,8 @@ def is_complete(job: Job, report: Callable[[str], None]) -> bool:
     except FileNotFoundError:
         return False
     except CorruptChunkError as error:
-        aside = job.path.with_suffix(".corrupt")
+        aside = set_aside(job.path, ".corrupt")
         report(f"{error}: kept as {aside.name}, computed again")
-        with contextlib.suppress(FileNotFoundError):  # another worker was faster
-            os.replace(job.path, aside)
         return False
     return True
 
