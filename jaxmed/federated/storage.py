@@ -93,7 +93,8 @@ def complaint_of(path: str | Path) -> Complaint:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared, not converted: JSON has whole numbers that are too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1.7e308
 
 
 def _rules(raw: Any, wrong: Complaint) -> Rules:

@@ -40,12 +40,13 @@ def stored_once(
         try:
             found = read_document(path, _FORM, remedy="computed again", seal=True)
             if found["config"] == config:
-                return _plain(found["values"])
+                return {name: _plain(value) for name, value in found["values"].items()}
             say(f"{path} belongs to another run: computed again")
         except DocumentError as error:
             say(f"{path} is damaged: {error}")
     values = in_json(compute())
-    document = sealed({"config": config, "values": _marked(values)})
+    marked = {name: _marked(value) for name, value in values.items()}
+    document = sealed({"config": config, "values": marked})
     if path.is_dir():
         set_aside(path, ".odd")
     atomic_write(path, json.dumps(document) + "\n", durable=True)
@@ -63,7 +64,7 @@ def _marked(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict) and list(value) == [_NUMBER]:
+    if value in ({_NUMBER: "nan"}, {_NUMBER: "inf"}, {_NUMBER: "-inf"}):
         return float(value[_NUMBER])
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
