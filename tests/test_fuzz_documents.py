@@ -210,10 +210,15 @@ def ledger(folder):
 
 
 def result(folder):
-    from jaxmed.reports.record import read_result
+    from jaxmed.reports.record import read_result, result_json
 
-    path = folder / "result.json"
-    path.write_bytes(seal_again({"rows": [{"indirect": 0.25}]}))
+    path = folder / "levels.json"
+    joint = {"statistic": 2.5, "p_value": 0.04, "df": 2, "df_residual": 50}
+    document = {
+        "schema": "jaxmed.levels", "schema_version": 2, "exposure": "dose", "reference": "none",
+        "levels": {"low": {"total": 0.25}}, "joint": joint, "data": {"files": None},
+    }  # fmt: skip
+    path.write_text(result_json(document))
     return Document(path, lambda: repr(read_result(path)), (DocumentError,), seal=seal_again)
 
 

@@ -70,4 +70,4 @@ def _check_private(folder: Path) -> None:
     if facts.st_uid != os.geteuid():
         raise OSError(f"{folder} belongs to somebody else")
     if facts.st_mode & 0o022:
-        raise OSError(f"others may write to {folder}: delete it")
+        raise OSError(f"others may write to {folder}: delete it, or chmod 700 it if you trust it")
