@@ -289,7 +289,7 @@ def resealed(document, text, rng):
 
 
 @pytest.mark.parametrize("make", DOCUMENTS, ids=lambda make: make.__name__)
-def test_damage_is_seen(make, tmp_path, capsys):
+def test_damage_is_seen(make, tmp_path):
     document, rng = make(tmp_path), mutations.generator(make.__name__)
     whole, good = document.path.read_bytes(), document.read()
     text, seen, slowest = document.text(whole), Counter(), 0.0
@@ -321,6 +321,5 @@ def test_damage_is_seen(make, tmp_path, capsys):
             check_bytes(again, False, again)
     check_bytes(whole, True, whole)
     assert seen["error"] > number / 3 or make is lease
-    with capsys.disabled():
-        counts = ", ".join(f"{count} {name}" for name, count in sorted(seen.items()))
-        print(f"\n{make.__name__}: {counts}; slowest {slowest * 1000:.0f} ms")
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(seen.items()))
+    print(f"{make.__name__}: {counts}; slowest {slowest * 1000:.0f} ms")  # pytest -s shows it

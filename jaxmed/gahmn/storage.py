@@ -66,7 +66,8 @@ def read_tree(path: Path, template: Any) -> Any:
                 f"{path}: {name} is {array.dtype}{array.shape}, not {like.dtype}{like.shape}: "
                 "another fit's file; delete it to start anew"
             )
-        leaves.append(jax.random.wrap_key_data(array) if key else jnp.asarray(array))
+        leaf = jnp.asarray(array)
+        leaves.append(jax.random.wrap_key_data(leaf) if key else leaf)
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 

@@ -6,6 +6,7 @@ the same bytes as the sweep in one process, whoever wrote them and however often
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import re
 import stat
@@ -151,7 +152,8 @@ def fold(directory: str | Path, cells: Sequence[Cell]) -> dict[str, Any]:
       IncompleteRunError: a chunk is not there.
       CorruptChunkError: a chunk file is damaged; working on the run again replaces it.
     """
-    return {cell.name: cell.reducer.finish(_folded(directory, cell)) for cell in cells}
+    jobs = itertools.groupby(jobs_of(directory, cells), lambda job: job.cell.name)
+    return {name: _folded(list(chunks)) for name, chunks in jobs}
 
 
 def progress_of(
@@ -177,9 +179,10 @@ def num_complete(directory: str | Path, cells: Sequence[dict[str, Any]]) -> tupl
     return sum(cell.done for cell in found), sum(cell.replicates for cell in found)
 
 
-def _folded(directory: str | Path, cell: Cell) -> State:
-    folded: State | None = None
-    for job in jobs_of(directory, [cell]):
+def _folded(chunks: Sequence[Job]) -> Any:
+    """What the reducer of one cell finishes with."""
+    cell, folded = chunks[0].cell, None
+    for job in chunks:
         try:
             state = read_chunk(job)
         except FileNotFoundError as error:
@@ -188,7 +191,7 @@ def _folded(directory: str | Path, cell: Cell) -> State:
             ) from error
         folded = state if folded is None else cell.reducer.merge(folded, state)
     assert folded is not None  # every cell has a chunk
-    return folded
+    return cell.reducer.finish(folded)
 
 
 def file_name(name: str) -> str:
