@@ -104,6 +104,12 @@ def kept(name, tmp_path_factory):
     return directory
 
 
+@pytest.fixture
+def cold(tmp_path_factory, monkeypatch):
+    """Programs are compiled anew: a run that is over at once cannot be interrupted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cold")))
+
+
 def columns(results):
     """Every replicate of every cell, as bytes."""
     return {
@@ -157,11 +163,11 @@ def test_workers_and_devices_give_the_same_bytes(
     assert chunks(tmp_path) == chunks(kept)
 
 
-def test_killed_workers_lose_nothing(tmp_path):
+def test_killed_workers_lose_nothing(tmp_path, cold):
     """SIGKILL at random moments; the survivors and the next ones go on."""
     rng = random.Random(3)
     path = tmp_path / "slow.py"
-    path.write_text(STUDY.replace("(60, 8)", "(400, 8)"))
+    path.write_text(STUDY.replace("(60, 8)", "(1000, 8)"))
     name, out = f"{path}:STUDY", tmp_path / "out"
     plan_study(name, out, scale=SCALE)
     workers = [jaxmed("work", out, "--study", name, "--worker", i) for i in range(2)]
@@ -191,7 +197,9 @@ def lease_holders(directory):
     return found
 
 
-def test_command_line_survives_a_dead_worker_and_an_interruption(name, kept, tmp_path, restored):
+def test_command_line_survives_a_dead_worker_and_an_interruption(
+    name, kept, tmp_path, restored, cold
+):
     """A worker is killed, then Ctrl-C; the resumed run gives the same bytes and writes its page."""
     words = ("--scale", SCALE, "--nproc", pool_size(), "--workers", "2")
     first = jaxmed("run", name, "--out", tmp_path, *words)
@@ -208,7 +216,7 @@ def test_command_line_survives_a_dead_worker_and_an_interruption(name, kept, tmp
     assert (tmp_path / "report.html").exists()
 
 
-def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path):
+def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path, cold):
     said = []
     process = jaxmed("work", tmp_path / "none")
     assert process.communicate()[1].startswith("jaxmed: ") and process.returncode == 2
