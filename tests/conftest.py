@@ -1,7 +1,10 @@
 """Settings of the whole suite, made before JAX is imported."""
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +24,11 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have it from the process that starts them
+    # Studies keep compiled programs in the user's cache: one folder for the session, then none.
+    caches = tempfile.mkdtemp(prefix="jaxmed-caches-")
+    atexit.register(shutil.rmtree, caches, ignore_errors=True)
+    os.environ["XDG_CACHE_HOME"] = caches
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two workers share the cores: Eigen pools of all cores each would fight.
     flags = os.environ.get("XLA_FLAGS", "")

@@ -10,6 +10,9 @@
 #
 #   jaxmed study resume /shared/table-3 --workers 1
 #
+# A study of your own is named again, since the directory does not choose what is run: add
+# STUDY=/shared/my_study.py:STUDY to --export, and --study /shared/my_study.py:STUDY to resume.
+#
 #SBATCH --job-name=jaxmed-study
 #SBATCH --array=0-31
 #SBATCH --cpus-per-task=2
@@ -22,4 +25,4 @@ set -euo pipefail
 # The size of XLA's thread pool (NPROC) comes from the plan, not from the node: the same bytes
 # everywhere. Nodes should have the same model of processor.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-exec jaxmed study work "$RUN" --worker "$SLURM_ARRAY_TASK_ID"
+exec jaxmed study work "$RUN" ${STUDY:+--study "$STUDY"} --worker "$SLURM_ARRAY_TASK_ID"

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.data.documents import DocumentError, Fields, Text, Whole, read_document, sealed
 from jaxmed.gahmn.config import GahmnConfig
 from jaxmed.gahmn.scaling import Scaled
 from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
@@ -17,6 +18,15 @@ from jaxmed.typing import Key
 from jaxmed.version import __version__
 
 __all__ = ["Checkpoint", "identity_of"]
+
+_PLACE = Fields(
+    {
+        "identity": Text("[0-9a-f]{64}"),
+        "stage": Text("[a-z]*"),
+        "windows": Whole(0, 10**9),
+        "file": Text(r"(state-[a-z]+-[0-9]+\.npz)?"),  # in the folder and nowhere else
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Checkpoint:
         """Keeps the state after so many windows of a stage, in place of the one before."""
         if self.folder is None:
             return
-        name = f"state-{stage}-{windows}.npz"
+        name = _file(stage, windows)
         write_tree(self.folder / name, tree)
         self._record(self.folder, stage, windows, name)
         for old in self.folder.glob("state-*.npz"):
@@ -47,10 +57,12 @@ class Checkpoint:
         if path is None or not path.exists():
             return {}
         try:
-            place = json.loads(path.read_text())
-        except ValueError as error:
-            raise StoredStateError(f"{path} is damaged: delete the folder") from error
-        if place.get("identity") != self.identity:
+            place = read_document(path, _PLACE, remedy="delete the folder to start anew", seal=True)
+            if place["file"] != _file(place["stage"], place["windows"]):
+                raise DocumentError(path.name, "file", "is of another place", "delete the folder")
+        except DocumentError as error:
+            raise StoredStateError(f"{path} is damaged: {error}") from error
+        if place["identity"] != self.identity:
             raise StoredStateError(
                 f"{path.parent} holds the training of other data, another seed, other settings or "
                 "another version: choose another folder, or delete this one"
@@ -69,7 +81,7 @@ class Checkpoint:
 
     def _record(self, folder: Path, stage: str, windows: int, file: str) -> None:
         place = {"identity": self.identity, "stage": stage, "windows": windows, "file": file}
-        atomic_write(folder / "state.json", json.dumps(place) + "\n", durable=True)
+        atomic_write(folder / "state.json", json.dumps(sealed(place)) + "\n", durable=True)
 
     def part(self, name: str, template: Any) -> Any:
         """A part that was kept, or None; only after `place` has accepted the folder."""
@@ -82,6 +94,10 @@ class Checkpoint:
         """The state at a place, in the form of a template."""
         assert self.folder is not None
         return read_tree(self.folder / place["file"], template)
+
+
+def _file(stage: str, windows: int) -> str:
+    return f"state-{stage}-{windows}.npz" if stage else ""
 
 
 def identity_of(keys: Key, data: Scaled, config: GahmnConfig, penalty: str) -> str:

@@ -2,8 +2,8 @@
 
 import argparse
 import os
+import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -14,17 +14,20 @@ from typing import Any
 import jax
 
 from jaxmed.cli.meter import meter
+from jaxmed.cli.programs import program_folder, prune
 from jaxmed.cli.shared import message_arguments, use_cache
 from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.reports.document import index_html
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.style import require
 from jaxmed.reports.tidy import table_text
-from jaxmed.studies.registry import name_of_source, registered
+from jaxmed.studies.origin import import_paths, named_again
+from jaxmed.studies.registry import is_file, registered
 from jaxmed.studies.replay import replay
 from jaxmed.studies.run import plan_study, run_study, work_on
 from jaxmed.studies.workers import default_workers
 from jaxmed.sweeps.plan import read_plan
+from jaxmed.sweeps.plan_form import MOST_THREADS
 from jaxmed.sweeps.store import IncompleteRunError, file_name, progress_of
 
 __all__ = ["add_command"]
@@ -58,6 +61,7 @@ def add_command(commands: Any) -> None:
 
     resume = parts.add_parser("resume", help="the rest of a run, and its page")
     resume.add_argument("directory", type=Path, metavar="DIR")
+    _origin_arguments(resume)
     _worker_arguments(resume)
     resume.set_defaults(run=_resume)
 
@@ -67,6 +71,7 @@ def add_command(commands: Any) -> None:
 
     again = parts.add_parser("replay", help="one replicate again, with its data")
     again.add_argument("directory", type=Path, metavar="DIR")
+    _origin_arguments(again)
     again.add_argument("--cell", required=True, metavar="NAME")
     again.add_argument("--replicate", type=int, required=True, metavar="I", help="from 0")
     again.add_argument("--out", type=Path, metavar="FILE.npz", help="where its data go")
@@ -76,6 +81,7 @@ def add_command(commands: Any) -> None:
     # One worker of a run: what `run` and `resume` start, and the tasks of a cluster's job array.
     work = parts.add_parser("work")
     work.add_argument("directory", type=Path, metavar="DIR")
+    _origin_arguments(work)
     work.add_argument("--worker", type=int, default=0, metavar="I")
     work.add_argument("--devices", type=int, metavar="D")
     work.add_argument("--parent", type=int, metavar="PID", help="stop when this process is gone")
@@ -99,6 +105,15 @@ def _worker_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="K", help="processes; one a core, up to 8")
     parser.add_argument("--devices", type=int, metavar="D", help="of each process; on CPUs made")
     message_arguments(parser)
+
+
+def _origin_arguments(parser: argparse.ArgumentParser) -> None:
+    """What allows the study of a run to be run, where it came from a file."""
+    origin = parser.add_mutually_exclusive_group()
+    origin.add_argument("--study", metavar="FILE.py:VARIABLE", help="of DIR, where it is now")
+    origin.add_argument(
+        "--trust", action="store_true", help="run the file that DIR names; it is a program"
+    )
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -136,15 +151,27 @@ def _plan(options: argparse.Namespace) -> None:
     plan = plan_study(options.name, options.out, scale=options.scale, seed=options.seed)
     number = sum(cell["num_chunks"] for cell in plan["cells"])
     print(f"{number} chunks. On any machine that sees {options.out}, as often as you like:")
-    print(f"  jaxmed study work {options.out} --worker I")
-    print(f"and in the end, for the tables: jaxmed study resume {options.out}")
+    print(f"  {_command('work', options.out, options.name)} --worker I")
+    print(f"and in the end, for the tables: {_command('resume', options.out, options.name)}")
+
+
+def _command(word: str, directory: Path, name: str) -> str:
+    """A command on a run, with the file of its study where it has one."""
+    study = f" --study {shlex.quote(name)}" if is_file(name) else ""
+    return f"jaxmed study {word} {shlex.quote(str(directory))}{study}"
 
 
 def _resume(options: argparse.Namespace) -> int:
     plan = read_plan(options.directory)
-    name = name_of_source(plan["study"]["source"])
+    name = _allowed(options, plan)
     settings = plan["scale"], plan["seed"], plan["nproc"]
     return _finish(options, name, options.directory, *settings)
+
+
+def _allowed(options: argparse.Namespace, plan: dict[str, Any]) -> str:
+    return named_again(
+        options.directory, plan["study"]["source"], options.study, options.trust
+    )  # fmt: skip
 
 
 def _finish(
@@ -172,10 +199,11 @@ def _finish(
             )
             written = result.save(out)
     except KeyboardInterrupt:
-        _say(f"interrupted; finished chunks are kept. Go on with: jaxmed study resume {out}")
+        _say(f"interrupted; finished chunks are kept. Go on with: {_command('resume', out, name)}")
         return _INTERRUPTED
     except IncompleteRunError as error:
-        raise IncompleteRunError(f"{error}. Go on with: jaxmed study resume {out}") from error
+        again = _command("resume", out, name)
+        raise IncompleteRunError(f"{error}. Go on with: {again}") from error
     print(result.summary())
     print(f"\nReport: {written[-1]}")
     return 0
@@ -183,6 +211,7 @@ def _finish(
 
 def _work(options: argparse.Namespace) -> int:
     plan = read_plan(options.directory)
+    name = _allowed(options, plan)
     _prepare(options.directory, plan["nproc"])
     if options.devices is not None:
         jax.config.update("jax_num_cpu_devices", options.devices)
@@ -191,6 +220,7 @@ def _work(options: argparse.Namespace) -> int:
         with _terminable():
             whole = work_on(
                 options.directory,
+                study=name,
                 worker=options.worker,
                 devices=options.devices,
                 say=_say,
@@ -218,8 +248,9 @@ def _status(options: argparse.Namespace) -> None:
 
 def _replay(options: argparse.Namespace) -> None:
     plan = read_plan(options.directory)
+    name = _allowed(options, plan)
     _prepare(options.directory, plan["nproc"])
-    found = replay(options.directory, options.cell, options.replicate)
+    found = replay(options.directory, options.cell, options.replicate, study=name)
     print(f"{plan['study']['name']}, cell {options.cell}, replicate {options.replicate}\n")
     width = max(map(len, found.scores))
     for name, value in found.scores.items():
@@ -237,16 +268,19 @@ def _replay(options: argparse.Namespace) -> None:
 
 def _prepare(directory: Path, nproc: int) -> None:
     """Settings that have to stand before JAX starts its devices, and the cache of programs."""
-    if nproc < 1:
-        raise ValueError(f"--nproc must be positive, not {nproc}")
+    if not 1 <= nproc <= MOST_THREADS:
+        raise ValueError(f"--nproc must lie between 1 and {MOST_THREADS}, not {nproc}")
     os.environ["NPROC"] = str(nproc)  # part of the identity of the numbers on CPUs
     # The parent and its workers share an accelerator.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    cache = directory / "cache"
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cache.chmod(0o700)  # refused where the folder is somebody else's: programs in it are run
-    # Programs are compiled for the processor at hand.
-    use_cache(cache / socket.gethostname())
+    sys.path[:] = import_paths(directory)  # `python -m` begins it with the folder it is called in
+    try:
+        folder = program_folder()
+    except OSError as error:
+        _say(f"compiled programs are not kept: {error}")
+        return
+    prune(folder)
+    use_cache(folder)
 
 
 def _say(sentence: str) -> None:

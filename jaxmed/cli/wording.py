@@ -22,6 +22,7 @@ PHRASES = {
     ', or compare each with the first by levels_from_frame': "",
     'enable float64 with jax.config.update("jax_enable_x64", True)': "use --precision float64",
     'jax.config.update("jax_enable_x64", True)': "--precision float64",
+    "trust=True": "--trust",
 }  # fmt: skip
 
 

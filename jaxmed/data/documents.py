@@ -192,10 +192,10 @@ class Mapped:
     def check(self, value: Any, field: str) -> None:
         """See `Kind`."""
         if not isinstance(value, dict):
-            raise _Wrong(field, f"is {_shown(value)}, no object")
+            raise _Wrong(field or "document", f"is {_shown(value)}, no object")
         for name, item in value.items():
-            Text().check(name, f"a name in {field}")
-            self.kind.check(item, f"{field}.{name}")
+            Text().check(name, f"a name in {field or 'the document'}")
+            self.kind.check(item, _joined(field, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,7 +245,7 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_document(
     path: str | Path,
-    kind: Fields,
+    kind: Fields | Mapped,
     *,
     remedy: str,
     seal: bool = False,
@@ -275,7 +275,7 @@ def read_document(
 
 
 def parse_document(
-    raw: bytes, kind: Fields, *, file: str, remedy: str, seal: bool = False
+    raw: bytes, kind: Fields | Mapped, *, file: str, remedy: str, seal: bool = False
 ) -> dict[str, Any]:
     """The document in bytes; arguments and errors as of `read_document`."""
     try:

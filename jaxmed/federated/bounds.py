@@ -1,13 +1,17 @@
 """Public centres and scales of columns, which noise needs, from a file."""
 
+import codecs
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
+from jaxmed.data.documents import DocumentError, Each, Mapped, Number, parse_document
 from jaxmed.federated.archive import SiteFileError
 
 __all__ = ["read_bounds"]
+
+_PAIRS = Mapped(Each(Number(), 2, 2))
+_FORMS = "a csv has the header column,centre,scale; a json column: [centre, scale]"
 
 
 def read_bounds(path: str | Path) -> dict[str, tuple[float, float]]:
@@ -19,25 +23,28 @@ def read_bounds(path: str | Path) -> dict[str, tuple[float, float]]:
       SiteFileError: another form, no numbers, or a column twice.
     """
     path = Path(path)
+    if path.suffix.lower() == ".json":
+        return _of_json(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = _of_json(text) if path.suffix.lower() == ".json" else _of_csv(text)
-        bounds = {str(name): (float(centre), float(scale)) for name, centre, scale in rows}
+        rows = _of_csv(path.read_text(encoding="utf-8-sig"))
+        bounds = {name: (float(centre), float(scale)) for name, centre, scale in rows}
     except (ValueError, TypeError, KeyError) as error:
-        raise SiteFileError(
-            path.name, "bounds", f"cannot be read ({error!r})",
-            "a csv has the header column,centre,scale; a json column: [centre, scale]",
-        ) from error  # fmt: skip
+        raise SiteFileError(path.name, "bounds", f"cannot be read ({error!r})", _FORMS) from error
     if len(bounds) < len(rows):
         raise SiteFileError(path.name, "bounds", "a column is there twice", "keep one")
     return bounds
 
 
-def _of_json(text: str) -> list[tuple[Any, Any, Any]]:
-    return [(name, *pair) for name, pair in json.loads(text).items()]  # type: ignore[misc]
+def _of_json(path: Path) -> dict[str, tuple[float, float]]:
+    raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    try:
+        found = parse_document(raw, _PAIRS, file=path.name, remedy=_FORMS)
+    except DocumentError as error:
+        raise SiteFileError(error.file, error.field, error.problem, error.remedy) from error
+    return {name: (float(centre), float(scale)) for name, (centre, scale) in found.items()}
 
 
-def _of_csv(text: str) -> list[tuple[Any, Any, Any]]:
+def _of_csv(text: str) -> list[tuple[str, Any, Any]]:
     reader = csv.DictReader(text.splitlines())
     if tuple(reader.fieldnames or ()) != ("column", "centre", "scale"):
         raise ValueError(f"header {reader.fieldnames}")

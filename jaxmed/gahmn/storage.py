@@ -11,16 +11,14 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
+from jaxmed.data.documents import Choice, DocumentError, Fields, read_document, sealed
 from jaxmed.data.validation import InvalidDataError
-from jaxmed.gahmn.config import BlockConfig, GahmnConfig
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.gahmn.fitting import Generators
 from jaxmed.gahmn.scaling import Arms, Scale
+from jaxmed.gahmn.stored_config import FACTS, READABLE, SCHEMA, SCHEMA_VERSION, config_from
 
 __all__ = ["StoredStateError", "load_fitted", "read_tree", "save_fitted", "write_tree"]
-
-SCHEMA = "jaxmed.gahmn.generators"
-SCHEMA_VERSION = 1
 
 
 class StoredStateError(ValueError):
@@ -61,16 +59,15 @@ def read_tree(path: Path, template: Any) -> Any:
         raise StoredStateError(f"{path} holds other arrays than this fit has: delete it")
     leaves = []
     for name, like in wanted.items():
-        array = found[name]
-        if _is_key(like):
-            leaves.append(jax.random.wrap_key_data(jnp.asarray(array)))
-            continue
+        array, key = found[name], _is_key(like)
+        like = jax.eval_shape(jax.random.key_data, like) if key else like
         if array.shape != like.shape or array.dtype != like.dtype:
             raise StoredStateError(
                 f"{path}: {name} is {array.dtype}{array.shape}, not {like.dtype}{like.shape}: "
                 "another fit's file; delete it to start anew"
             )
-        leaves.append(jnp.asarray(array))
+        leaf = jnp.asarray(array)
+        leaves.append(jax.random.wrap_key_data(leaf) if key else leaf)
     return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 
@@ -104,7 +101,8 @@ def save_fitted(directory: str | Path, fitted: Fitted, names: dict[str, Any] | N
         "config": dataclasses.asdict(fitted.config),
         "names": names or {},
     }
-    atomic_write(folder / "generators.json", json.dumps(facts, indent=2) + "\n")
+    facts = json.loads(json.dumps(facts))  # lists for tuples, as they read back
+    atomic_write(folder / "generators.json", json.dumps(sealed(facts), indent=2) + "\n")
 
 
 def load_fitted(directory: str | Path) -> Fitted:
@@ -115,36 +113,39 @@ def load_fitted(directory: str | Path) -> Fitted:
     """
     folder = Path(directory)
     try:
-        facts = json.loads((folder / "generators.json").read_text())
+        facts = _facts(folder / "generators.json")
         arrays = read_arrays(folder / "generators.npz")
-    except (OSError, ValueError) as error:
+    except (OSError, DocumentError, InvalidDataError) as error:
         raise StoredStateError(f"{folder} holds no readable generators: {error}") from error
-    if facts.get("schema") != SCHEMA or facts.get("schema_version") != SCHEMA_VERSION:
-        raise StoredStateError(
-            f"{folder}: schema {facts.get('schema')} {facts.get('schema_version')}, this version "
-            f"reads {SCHEMA} {SCHEMA_VERSION}"
+    try:
+        nested = _nested(arrays)
+        scale = nested["scale"]
+        given = {field.name: None for field in dataclasses.fields(Generators)}
+        return Fitted(
+            Scale(**(scale | {"arms": Arms(**scale["arms"])})),
+            Generators(**(given | nested["generators"])),
+            config_from(facts["config"]),
         )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoredStateError(f"{folder}: a part is missing or unknown: {error}") from error
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What generators.json says; sealed from version 2 on."""
+    remedy = f"this version reads {SCHEMA} {' and '.join(map(str, READABLE))}"
+    head = Fields({"schema": Choice((SCHEMA,)), "schema_version": Choice(READABLE)}, open=True)
+    version = read_document(path, head, remedy=remedy)["schema_version"]
+    return read_document(path, FACTS, remedy=remedy, seal=version == SCHEMA_VERSION)
+
+
+def _nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for name, array in arrays.items():
         *way, last = name.split("/")
         place = nested
         for part in way:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise KeyError(f"{name!r} lies in an array")
         place[last] = jnp.asarray(array)
-    try:
-        scale = nested["scale"]
-        given = {field.name: None for field in dataclasses.fields(Generators)}
-        return Fitted(
-            Scale(**(scale | {"arms": Arms(**scale["arms"])})),
-            Generators(**(given | nested["generators"])),
-            _config(facts["config"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise StoredStateError(f"{folder}: a part is missing or unknown: {error}") from error
-
-
-def _config(values: dict[str, Any]) -> GahmnConfig:
-    parts = {name: BlockConfig(**values[name]) for name in ("mediator", "outcome")}
-    tuples = {key: tuple(v) for key, v in values.items() if isinstance(v, list)}
-    given: dict[str, Any] = values | tuples | parts
-    return GahmnConfig(**given)
+    return nested

@@ -1,8 +1,8 @@
 """Where a study comes from: the registered ones, or a variable of the user's own file."""
 
 import hashlib
-import importlib.util
 import sys
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ import jax
 from jaxmed.studies.lazy import LazyStudies
 from jaxmed.studies.study import Study
 
-__all__ = ["find_study", "name_of_source", "registered", "source_of"]
+__all__ = [
+    "find_study",
+    "is_file",
+    "name_of_source",
+    "registered",
+    "source_of",
+    "split_name",
+]
 
 
 def registered() -> Mapping[str, Study]:
@@ -24,16 +31,20 @@ def registered() -> Mapping[str, Study]:
     )
 
 
-def find_study(name: str) -> Study:
+def find_study(name: str, sha256: str | None = None) -> Study:
     """A registered study, or `path/to/file.py:variable`.
 
     The file is run: treat it as the program that it is.
 
+    Args:
+      name: of the study.
+      sha256: that the file must have to be run; any by default.
+
     Raises:
-      ValueError: no such study, file or variable, with what there is.
+      ValueError: no such study, file or variable, with what there is; or another hash.
     """
-    if _is_file(name):
-        return _from_file(*_split(name))
+    if is_file(name):
+        return _from_file(*split_name(name), sha256)
     studies = registered()
     if name not in studies:
         raise ValueError(
@@ -44,9 +55,9 @@ def find_study(name: str) -> Study:
 
 def source_of(name: str) -> dict[str, str]:
     """Where a study of this name comes from, as a plan records it."""
-    if not _is_file(name):
+    if not is_file(name):
         return {"registered": name}
-    path, variable = _split(name)
+    path, variable = split_name(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"file": str(path), "variable": variable, "sha256": digest}
 
@@ -67,11 +78,17 @@ def name_of_source(source: Mapping[str, str]) -> str:
     )
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
+    """Whether a study's name is that of a file with a variable."""
     return ".py:" in name
 
 
-def _split(name: str) -> tuple[Path, str]:
+def split_name(name: str) -> tuple[Path, str]:
+    """File, all links resolved, and variable.
+
+    Raises:
+      ValueError: no such file.
+    """
     file, _, variable = name.rpartition(":")
     path = Path(file).resolve()
     if not path.is_file():
@@ -79,15 +96,18 @@ def _split(name: str) -> tuple[Path, str]:
     return path, variable
 
 
-def _from_file(path: Path, variable: str) -> Study:
+def _from_file(path: Path, variable: str, sha256: str | None) -> Study:
+    raw = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(raw).hexdigest() != sha256:
+        raise ValueError(f"{path} has changed since its hash was taken: nothing of it was run")
     name = f"jaxmed_study_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # the file is there and ends in .py
-    module = importlib.util.module_from_spec(spec)
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses look their module up
     # Whatever the file computes when it is loaded has the same precision in every process.
     with jax.enable_x64(True):
-        spec.loader.exec_module(module)
+        # The bytes that were hashed: a loader would read again, and prefer a cached .pyc.
+        exec(compile(raw, str(path), "exec", dont_inherit=True), vars(module))
     found: Any = getattr(module, variable, None)
     if not isinstance(found, Study):
         names = [key for key, value in vars(module).items() if isinstance(value, Study)]

@@ -32,7 +32,14 @@ class Replayed:
     data: dict[str, np.ndarray] | None
 
 
-def replay(directory: str | Path, cell: str, replicate: int) -> Replayed:
+def replay(
+    directory: str | Path,
+    cell: str,
+    replicate: int,
+    *,
+    study: str | None = None,
+    trust: bool = False,
+) -> Replayed:
     """Computes one replicate of a run again (of a BlockTask, its whole chunk).
 
     Outside its chunk a replicate is compiled apart, and may differ in the last bits.
@@ -41,11 +48,13 @@ def replay(directory: str | Path, cell: str, replicate: int) -> Replayed:
       directory: of the run; nothing in it is changed.
       cell: name of the cell.
       replicate: 0 <= replicate < count.
+      study: as of `open_run`, of a study that came from a file.
+      trust: as of `open_run`.
 
     Raises:
-      ValueError: no such cell or replicate.
+      ValueError: no such cell or replicate; see `open_run`.
     """
-    with open_run(directory) as run:
+    with open_run(directory, study=study, trust=trust) as run:
         found = {c.name: c for c in run.cells}.get(cell)
         if found is None:
             raise ValueError(f"no cell {cell!r}; there are {[c.name for c in run.cells]}")

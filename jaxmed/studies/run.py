@@ -1,7 +1,6 @@
 """Runs a study: in this process, through a run directory, or with worker processes on it."""
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxmed.data.atomic import atomic_write
 from jaxmed.reports.sections import Section
 from jaxmed.reports.study_page import StudyReport, save_study, study_text
+from jaxmed.studies.once import in_json, stored_once
+from jaxmed.studies.origin import check_origin, named_again
 from jaxmed.studies.registry import find_study, name_of_source, source_of
 from jaxmed.studies.study import Study
 from jaxmed.studies.workers import pool_size, run_workers
@@ -113,21 +113,25 @@ def run_study(
     Raises:
       PlanMismatchError: the directory holds another run.
       IncompleteRunError: workers failed and left chunks.
-      ValueError: an unknown study, or workers without a directory or a name.
+      ValueError: an unknown study, one whose file lies in the directory, or workers without a
+        directory or a name.
     """
-    source = source_of(study) if isinstance(study, str) else {"object": study.name}
+    source = {} if isinstance(study, str) else {"object": study.name}
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be positive, not {workers}")
     if workers is not None and (out is None or "object" in source):
         raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
-    study = find_study(study) if isinstance(study, str) else study
+    if isinstance(study, str):
+        study, source = _loaded(study, out)
     show = progress or (lambda done, total: None)
     with _prepared(study, source, scale, seed) as run:
         if out is None:
             results, once = _in_process(run, devices, show), _once(run)
         else:
             results = _through(Path(out), run, workers, devices, show, say)
-            once = _stored_once(Path(out), run, say)
+            once = {}
+            if run.study.once is not None:
+                once = stored_once(Path(out), run.plan["config"], lambda: _once(run), say)
         sections = tuple(study.report(results, once))
     return StudyResult(study, run.plan, results, once, sections)
 
@@ -141,26 +145,36 @@ def plan_study(
 
     Raises:
       PlanMismatchError: the directory holds another run.
+      ValueError: the study's file lies inside the directory.
     """
-    with _prepared(find_study(study), source_of(study), scale, seed) as run:
+    with _prepared(*_loaded(study, out), scale, seed) as run:
         store_plan(out, run.plan)
         return run.plan
 
 
 @contextmanager
-def open_run(directory: str | Path) -> Iterator[Run]:
+def open_run(
+    directory: str | Path, *, study: str | None = None, trust: bool = False
+) -> Iterator[Run]:
     """The run of a directory, made again and checked against its plan.
 
-    Precision is the study's own inside the context.
+    Precision is the study's own inside the context. Nothing is run before the hash of the study's
+    file was found to be the recorded one, and never what lies inside the directory.
+
+    Args:
+      directory: of the run.
+      study: "path/to/file.py:variable" of a study that came from a file, where it is now.
+      trust: instead run the file at the path that the directory records; all who can write to the
+        directory then choose what is run.
 
     Raises:
       PlanMismatchError: the study, the versions or NPROC are no longer what they were.
-      ValueError: no run directory, or a study that cannot be found again.
+      ValueError: no run directory, a study that cannot be found again, or one of a file that was
+        neither named nor trusted.
     """
     plan = read_plan(directory)
-    source = plan["study"]["source"]
-    name = name_of_source(source)
-    with _prepared(find_study(name), source_of(name), plan["scale"], plan["seed"]) as run:
+    name = named_again(directory, plan["study"]["source"], study, trust)
+    with _prepared(*_loaded(name, directory), plan["scale"], plan["seed"]) as run:
         store_plan(directory, run.plan)
         yield run
 
@@ -168,13 +182,18 @@ def open_run(directory: str | Path) -> Iterator[Run]:
 def work_on(
     directory: str | Path,
     *,
+    study: str | None = None,
+    trust: bool = False,
     worker: int = 0,
     devices: int | None = None,
     say: Callable[[str], None] = warnings.warn,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """One worker of a run directory, in this process; returns whether every chunk is there."""
-    with open_run(directory) as run:
+    """One worker of a run directory, in this process; returns whether every chunk is there.
+
+    `study` and `trust` as of `open_run`.
+    """
+    with open_run(directory, study=study, trust=trust) as run:
         return work(
             directory,
             run.cells,
@@ -184,6 +203,14 @@ def work_on(
             report=say,
             stop=stop,
         )
+
+
+def _loaded(name: str, directory: str | Path | None) -> tuple[Study, Mapping[str, str]]:
+    """A study and its source; its file is run after it was found to be the directory's."""
+    source = source_of(name)
+    if directory is not None:
+        check_origin(directory, source)
+    return find_study(name, source.get("sha256")), source
 
 
 @contextmanager
@@ -244,8 +271,10 @@ def _through(
         work(directory, run.cells, run.key, devices=_devices(devices),
              progress=counted, report=say)  # fmt: skip
         return fold(directory, run.cells)
+    source = run.plan["study"]["source"]
     failed = run_workers(
         directory, run.plan, workers=workers, devices=devices, say=say,
+        study=name_of_source(source) if "file" in source else None,
         watch=lambda: show(num_complete(directory, described)[1], run.replicates),
     )  # fmt: skip
     try:
@@ -271,28 +300,4 @@ def _once(run: Run) -> dict[str, Any]:
     """What is computed once, as it reads back from JSON."""
     if run.study.once is None:
         return {}
-    return json.loads(_once_json(run))
-
-
-def _once_json(run: Run) -> str:
-    assert run.study.once is not None
-    values = run.study.once(named_key(run.key, _ONCE_KEY), run.plan["scale"])
-    return json.dumps(dict(values))
-
-
-def _stored_once(directory: Path, run: Run, say: Callable[[str], None]) -> dict[str, Any]:
-    """The same, kept in once.json."""
-    if run.study.once is None:
-        return {}
-    path = directory / "once.json"
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["config"] == run.plan["config"]:
-                return found["values"]
-            say(f"{path} belongs to another run: computed again")
-        except (ValueError, KeyError, TypeError) as error:
-            say(f"{path} is damaged ({error}): computed again")
-    text = f'{{"config": {json.dumps(run.plan["config"])}, "values": {_once_json(run)}}}\n'
-    atomic_write(path, text, durable=True)
-    return json.loads(text)["values"]
+    return in_json(run.study.once(named_key(run.key, _ONCE_KEY), run.plan["scale"]))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxmed.studies.origin import import_paths
+
 __all__ = ["Worker", "default_workers", "pool_size", "run_workers"]
 
 _GRACE = 10.0  # seconds to finish after SIGTERM
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 _MOST_WORKERS = 8  # by default: each is a whole JAX, some hundred megabytes
 
 
@@ -31,7 +35,7 @@ class Worker:
         if status < 0:
             how += f" ({signal.Signals(-status).name})"
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        last = f"ends: {lines[-1]}" if lines else "is empty"
+        last = f"ends: {_CONTROLS.sub('?', lines[-1])}" if lines else "is empty"
         return f"worker {self.number} ended with {how}; {self.log} {last}"
 
 
@@ -58,6 +62,7 @@ def run_workers(
     *,
     workers: int,
     devices: int | None,
+    study: str | None = None,
     watch: Callable[[], None],
     say: Callable[[str], None],
 ) -> Sequence[Worker]:
@@ -68,6 +73,7 @@ def run_workers(
       plan: its plan.
       workers: how many.
       devices: of each; on CPUs so many are made. None for what JAX finds.
+      study: FILE.py:VARIABLE of a study that is not registered.
       watch: called five times a second at first, every two seconds in a long run.
       say: told of every worker that failed, when it does.
 
@@ -79,7 +85,7 @@ def run_workers(
     alive: list[Worker] = []
     try:
         for number in range(workers):
-            alive.append(_start(directory, plan, number, devices))
+            alive.append(_start(directory, plan, number, devices, study))
         while alive:
             watch()
             time.sleep(min(0.2 + (time.monotonic() - start) / 50, 2.0))
@@ -94,20 +100,25 @@ def run_workers(
     return failed
 
 
-def _start(directory: Path, plan: Mapping[str, Any], number: int, devices: int | None) -> Worker:
-    command = [sys.executable, "-m", "jaxmed", "study", "work", str(directory)]
+def _start(
+    directory: Path, plan: Mapping[str, Any], number: int, devices: int | None, study: str | None
+) -> Worker:
+    # -P: else Python would import from the folder it is started in, which may be the run's.
+    command = [sys.executable, "-P", "-m", "jaxmed", "study", "work", str(directory)]
     command += ["--worker", str(number), "--parent", str(os.getpid())]
     if devices is not None:
         command += ["--devices", str(devices)]
+    if study is not None:
+        command += ["--study", study]
     environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(import_paths(directory)),
         "NPROC": str(plan["nproc"]),
         # The last bits of a factorisation may depend on the number of its threads.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "JAX_ENABLE_X64": "1" if plan["precision"] == "float64" else "0",
     }
-    log = directory / "logs" / f"worker-{number}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = _log(directory, number)
     with log.open("ab") as stream:
         # A session of its own: Ctrl-C reaches the parent alone, which ends its children in order.
         process = subprocess.Popen(
@@ -119,6 +130,15 @@ def _start(directory: Path, plan: Mapping[str, Any], number: int, devices: int |
             start_new_session=True,
         )
     return Worker(number, process, log)
+
+
+def _log(directory: Path, number: int) -> Path:
+    """The log of a worker; what is no file of the run is not written to."""
+    log = directory / "logs" / f"worker-{number}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.parent.is_symlink() or log.is_symlink() or (log.exists() and not log.is_file()):
+        raise ValueError(f"{log} is no log of this run: remove it")
+    return log
 
 
 def _end(workers: Sequence[Worker]) -> None:

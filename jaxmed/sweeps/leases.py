@@ -9,13 +9,20 @@ import json
 import os
 import secrets
 import socket
+import stat
 import threading
 import time
 from pathlib import Path
+from typing import Any
+
+from jaxmed.data.documents import DocumentError, Fields, Text, Whole, read_document
+from jaxmed.sweeps.aside import set_aside
 
 __all__ = ["STALE_AFTER", "Leases", "is_stale"]
 
 STALE_AFTER = 60.0  # seconds without renewal
+_OWNER = Fields({"host": Text(longest=255), "pid": Whole(1, 2**31 - 1), "token": Text(longest=64)})
+_LARGEST = 4096  # bytes
 
 
 class Leases:
@@ -53,19 +60,19 @@ class Leases:
             return True
         if not is_stale(path, self._stale_after):
             return False
-        path.unlink(missing_ok=True)
+        _remove(path)
         return self._create(path)
 
     def clear(self, path: Path) -> None:
         """Removes a lease that a process left behind with its work done."""
         if is_stale(path, self._stale_after):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def release(self, path: Path) -> None:
         """Gives a lease back, unless another process took it over meanwhile."""
         self._held.discard(path)
-        with contextlib.suppress(FileNotFoundError):
-            if path.read_text() == self._content:
+        with contextlib.suppress(FileNotFoundError, DocumentError):
+            if _owner(path) == json.loads(self._content):
                 path.unlink()
 
     def _create(self, path: Path) -> bool:
@@ -81,25 +88,40 @@ class Leases:
     def _renew(self) -> None:
         while not self._closed.wait(self._stale_after / 4):
             for path in tuple(self._held):
-                with contextlib.suppress(FileNotFoundError):  # taken over, or just released
+                with contextlib.suppress(OSError):  # taken over, or just released
                     os.utime(path)
 
 
 def is_stale(path: Path, stale_after: float = STALE_AFTER) -> bool:
     """True where nobody works under a lease any more.
 
-    That is at once where its process ran on this host and is gone, else after `stale_after`
-    seconds without renewal. A lease that is not there is not stale.
+    That is at once where its process ran on this host and is gone, else when it was renewed more
+    than `stale_after` seconds ago, or from now: a clock that is ahead holds no chunk for ever. A
+    lease that cannot be read has an unknown owner. One that is not there is not stale.
     """
     try:
-        age = time.time() - path.stat().st_mtime
-        owner = json.loads(path.read_text())
+        age = abs(time.time() - path.lstat().st_mtime)  # of a link its own: it may lead nowhere
     except FileNotFoundError:
         return False
-    except ValueError:  # its process died, or is just about to write it
+    try:
+        owner = _owner(path)
+    except (DocumentError, OSError):  # its process died, or is just about to write it
         return age > stale_after
     gone = owner["host"] == socket.gethostname() and not _is_running(owner["pid"])
     return gone or age > stale_after
+
+
+def _owner(path: Path) -> dict[str, Any]:
+    return read_document(path, _OWNER, remedy="it counts as nobody's", largest=_LARGEST)
+
+
+def _remove(path: Path) -> None:
+    """A lease out of the way; a folder in its place is kept under another name."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            set_aside(path, ".odd")
+        else:
+            path.unlink()
 
 
 def _is_running(pid: int) -> bool:

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.data.documents import DocumentError, canonical, parse_document, read_document
 from jaxmed.sweeps.chunks import program_digest
+from jaxmed.sweeps.plan_form import MAX_SEED, PLAN, SCHEMA, SCHEMA_VERSION, counts_wrong
 from jaxmed.sweeps.sweep import check_cell
 from jaxmed.sweeps.task import Cell
 from jaxmed.version import __version__
@@ -30,9 +32,6 @@ __all__ = [
 
 Plan = dict[str, Any]
 
-SCHEMA = "jaxmed.run"
-SCHEMA_VERSION = 1
-MAX_SEED = 2**32 - 1
 # What does not change a number: the page's title, where a study's file lies, and Python itself.
 _NEUTRAL = ("config", "study.title", "study.source.file", "versions.python")
 _MOST_DIFFERENCES = 8
@@ -65,7 +64,7 @@ def make_plan(
       nproc: size of XLA's thread pool on CPUs.
 
     Raises:
-      ValueError: cells or seed out of range.
+      ValueError: cells or seed out of range, or a name that a plan cannot hold (`plan_form`).
     """
     check_cells(cells)
     if not 0 <= seed <= MAX_SEED:
@@ -88,7 +87,11 @@ def make_plan(
         },
         "cells": _describe(cells),
     }
-    return plan | {"config": _config_hash(plan)}
+    whole = plan | {"config": _config_hash(plan)}
+    # What could not be read back is not begun.
+    return parse_document(
+        canonical(whole), PLAN, file="plan of the run", remedy="change the study or its settings"
+    )
 
 
 def check_cells(cells: Sequence[Cell]) -> None:
@@ -131,22 +134,20 @@ def read_plan(directory: str | Path) -> Plan:
     """The plan of a run directory.
 
     Raises:
-      ValueError: no plan there, or one that cannot be read or was changed by hand.
+      ValueError: no plan there.
+      DocumentError: one that cannot be read, has another form or was changed by hand.
     """
     path = Path(directory) / "plan.json"
     if not path.is_file():
         raise ValueError(f"{directory} is no run directory: it has no plan.json")
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(plan, dict) or plan.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is no plan of a jaxmed run")
-    if plan.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"{path} has schema version {plan.get('schema_version')}, which this "
-                         f"jaxmed ({SCHEMA_VERSION}) does not read")  # fmt: skip
-    if plan.get("config") != _config_hash(plan):
-        raise ValueError(f"{path} was changed: its hash does not fit its content")
+    remedy = f"restore plan.json in {directory}, or take another directory"
+    plan = read_document(path, PLAN, remedy=remedy)
+    if (wrong := counts_wrong(plan["cells"])) is not None:
+        raise DocumentError(path.name, *wrong, remedy)
+    if plan["config"] != _config_hash(plan):
+        raise DocumentError(
+            path.name, "config", "does not fit the content: the file was changed", remedy
+        )
     return plan
 
 

@@ -6,8 +6,10 @@ the same bytes as the sweep in one process, whoever wrote them and however often
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import re
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
+from jaxmed.sweeps.aside import set_aside
 from jaxmed.sweeps.leases import STALE_AFTER, is_stale
 from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.states import State
@@ -111,6 +114,9 @@ def read_chunk(job: Job) -> State:
       CorruptChunkError: the file is damaged or belongs elsewhere.
       FileNotFoundError: there is none.
     """
+    # A pipe would be waited for at its opening.
+    if not stat.S_ISREG(job.path.stat().st_mode):
+        raise CorruptChunkError(f"{job.path} is no regular file")
     try:
         arrays = read_arrays(job.path)
         label, names = str(arrays.pop("label")[0]), [str(name) for name in arrays.pop("names")]
@@ -130,10 +136,8 @@ def is_complete(job: Job, report: Callable[[str], None]) -> bool:
     except FileNotFoundError:
         return False
     except CorruptChunkError as error:
-        aside = job.path.with_suffix(".corrupt")
+        aside = set_aside(job.path, ".corrupt")
         report(f"{error}: kept as {aside.name}, computed again")
-        with contextlib.suppress(FileNotFoundError):  # another worker was faster
-            os.replace(job.path, aside)
         return False
     return True
 
@@ -148,7 +152,8 @@ def fold(directory: str | Path, cells: Sequence[Cell]) -> dict[str, Any]:
       IncompleteRunError: a chunk is not there.
       CorruptChunkError: a chunk file is damaged; working on the run again replaces it.
     """
-    return {cell.name: cell.reducer.finish(_folded(directory, cell)) for cell in cells}
+    jobs = itertools.groupby(jobs_of(directory, cells), lambda job: job.cell.name)
+    return {name: _folded(list(chunks)) for name, chunks in jobs}
 
 
 def progress_of(
@@ -174,9 +179,10 @@ def num_complete(directory: str | Path, cells: Sequence[dict[str, Any]]) -> tupl
     return sum(cell.done for cell in found), sum(cell.replicates for cell in found)
 
 
-def _folded(directory: str | Path, cell: Cell) -> State:
-    folded: State | None = None
-    for job in jobs_of(directory, [cell]):
+def _folded(chunks: Sequence[Job]) -> Any:
+    """What the reducer of one cell finishes with."""
+    cell, folded = chunks[0].cell, None
+    for job in chunks:
         try:
             state = read_chunk(job)
         except FileNotFoundError as error:
@@ -185,7 +191,7 @@ def _folded(directory: str | Path, cell: Cell) -> State:
             ) from error
         folded = state if folded is None else cell.reducer.merge(folded, state)
     assert folded is not None  # every cell has a chunk
-    return folded
+    return cell.reducer.finish(folded)
 
 
 def file_name(name: str) -> str:

@@ -11,6 +11,7 @@ from site_problems import SITES, pooled, sites
 from jaxmed import status as st
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.noisy_intervals import noisy_intervals
+from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.bounds import read_bounds
 from jaxmed.federated.merge import merge_sites
 from jaxmed.federated.noise import add_noise, gaussian_sigma, noise_for, redraw, scaled_second
@@ -158,3 +159,9 @@ def test_bounds_from_files(tmp_path):
         (tmp_path / "c.csv").write_text(text)
         with pytest.raises(ValueError, match="c.csv: bounds"):
             read_bounds(tmp_path / "c.csv")
+    wrong = ("[]", '{"age": 3}', '{"age": ["x", 1]}', '{"age": [1e999, 1]}', '{"age": [NaN, 1]}',
+             '{"age": [1, 1], "age": [2, 1]}', '{"age": [')  # fmt: skip
+    for text in wrong:
+        (tmp_path / "c.json").write_text(text)
+        with pytest.raises(SiteFileError, match="c.json: .*a json column"):
+            read_bounds(tmp_path / "c.json")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxmed.data.documents import sealed
 from jaxmed.gahmn import (
     Fitted,
     counterfactuals,
@@ -143,6 +144,19 @@ def test_damaged_and_foreign_files_are_refused(data, tmp_path):
     (tmp_path / "generators.json").write_text(json.dumps(facts | {"schema_version": 99}))
     with pytest.raises(StoredStateError, match="99"):
         load_fitted(tmp_path)
+    for change in ({"latent": 33}, {"latent": -1}, {"hidden": [10**400]}, {"mode": None}):
+        other = facts | {"config": facts["config"] | change}
+        (tmp_path / "generators.json").write_text(json.dumps(other))
+        with pytest.raises(StoredStateError, match="sha256: does not fit"):
+            load_fitted(tmp_path)
+    for wrong in ({"latent": -1}, {"hidden": ["x"]}, {"mode": None}, {"critic_widths": []}):
+        other = sealed(facts | {"config": facts["config"] | wrong})
+        (tmp_path / "generators.json").write_text(json.dumps(other))
+        with pytest.raises(StoredStateError, match=next(iter(wrong)).replace("critic_", "")):
+            load_fitted(tmp_path)
+    first = {name: value for name, value in facts.items() if name != "sha256"}
+    (tmp_path / "generators.json").write_text(json.dumps(first | {"schema_version": 1}))
+    assert load_fitted(tmp_path).config.latent == facts["config"]["latent"]  # of an older version
 
     tree = {"a": jnp.arange(3.0), "key": jax.random.key(1)}
     write_tree(tmp_path / "state.npz", tree)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from jaxmed.cli import main
+from jaxmed.data.documents import sealed
+from jaxmed.studies.once import stored_once
 from jaxmed.studies.registry import find_study
 from jaxmed.studies.replay import replay
 from jaxmed.studies.run import plan_study, run_study, work_on
@@ -103,16 +105,9 @@ def kept(name, tmp_path_factory):
 
 
 @pytest.fixture
-def restored(monkeypatch):
-    """What the command line sets for its whole process."""
-    for variable in ("NPROC", "XLA_PYTHON_CLIENT_PREALLOCATE"):
-        monkeypatch.setenv(variable, os.environ.get(variable, str(pool_size())))
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
-             "jax_persistent_cache_min_entry_size_bytes", "jax_logging_level")  # fmt: skip
-    before = {name: getattr(jax.config, name) for name in names}
-    yield
-    for option, value in before.items():
-        jax.config.update(option, value)
+def cold(tmp_path_factory, monkeypatch):
+    """Programs are compiled anew: a run that is over at once cannot be interrupted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cold")))
 
 
 def columns(results):
@@ -168,21 +163,21 @@ def test_workers_and_devices_give_the_same_bytes(
     assert chunks(tmp_path) == chunks(kept)
 
 
-def test_killed_workers_lose_nothing(tmp_path):
+def test_killed_workers_lose_nothing(tmp_path, cold):
     """SIGKILL at random moments; the survivors and the next ones go on."""
     rng = random.Random(3)
     path = tmp_path / "slow.py"
-    path.write_text(STUDY.replace("(60, 8)", "(400, 8)"))
+    path.write_text(STUDY.replace("(60, 8)", "(1000, 8)"))
     name, out = f"{path}:STUDY", tmp_path / "out"
     plan_study(name, out, scale=SCALE)
-    workers = [jaxmed("work", out, "--worker", i) for i in range(2)]
+    workers = [jaxmed("work", out, "--study", name, "--worker", i) for i in range(2)]
     for kill in range(3):
         victim = workers.pop(0)
         wait_for(lambda pid=victim.pid: pid in lease_holders(out))
         time.sleep(rng.uniform(0, 0.1))
         victim.kill()
         victim.communicate()
-        workers.append(jaxmed("work", out, "--worker", 2 + kill))
+        workers.append(jaxmed("work", out, "--study", name, "--worker", 2 + kill))
     assert lease_holders(out) or list(out.glob("chunks/*/*.npz"))
     assert len(list(out.glob("chunks/*/*.npz"))) < 48  # nobody was killed after the end
     for worker in workers:
@@ -202,7 +197,9 @@ def lease_holders(directory):
     return found
 
 
-def test_command_line_survives_a_dead_worker_and_an_interruption(name, kept, tmp_path, restored):
+def test_command_line_survives_a_dead_worker_and_an_interruption(
+    name, kept, tmp_path, restored, cold
+):
     """A worker is killed, then Ctrl-C; the resumed run gives the same bytes and writes its page."""
     words = ("--scale", SCALE, "--nproc", pool_size(), "--workers", "2")
     first = jaxmed("run", name, "--out", tmp_path, *words)
@@ -211,14 +208,15 @@ def test_command_line_survives_a_dead_worker_and_an_interruption(name, kept, tmp
         os.kill(min(lease_holders(tmp_path)), signal.SIGKILL)
     first.send_signal(signal.SIGINT)
     error = first.communicate(timeout=60)[1]
-    assert first.returncode == 130 and f"jaxmed study resume {tmp_path}" in error, error
-    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
-    assert main(["study", "resume", str(tmp_path), "--quiet", "--workers", "1"]) == 0
+    again = f"jaxmed study resume {tmp_path} --study {name}"
+    assert first.returncode == 130 and again in error, error
+    assert main([*again.split()[1:], "--quiet", "--workers", "1"]) == 0
+    assert not (tmp_path / "cache").exists()  # programs are no part of a run
     assert chunks(tmp_path) == chunks(kept)
     assert (tmp_path / "report.html").exists()
 
 
-def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path):
+def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path, cold):
     said = []
     process = jaxmed("work", tmp_path / "none")
     assert process.communicate()[1].startswith("jaxmed: ") and process.returncode == 2
@@ -246,31 +244,31 @@ def test_a_changed_file_is_refused(tmp_path):
     plan_study(f"{path}:STUDY", tmp_path / "out")
     path.write_text(STUDY.replace("-0.5", "-0.6"))
     with pytest.raises(PlanMismatchError, match="study.source.sha256"):
-        work_on(tmp_path / "out")
+        work_on(tmp_path / "out", study=f"{path}:STUDY")
 
 
-def test_replay_equals_the_stacked_column(kept, undisturbed):
+def test_replay_equals_the_stacked_column(name, kept, undisturbed):
     stacked = undisturbed.results["data/mean=1"]["all"]
     for replicate in (0, 33, 599):
-        found = replay(kept, "data/mean=1", replicate)
+        found = replay(kept, "data/mean=1", replicate, study=name)
         for column, values in stacked.items():
             np.testing.assert_allclose(found.scores[column], values[replicate], rtol=1e-13)
         assert found.data is not None and found.data["rows"].shape == (60, 8)
         gram = found.data["rows"].T @ found.data["rows"]
         largest = np.linalg.eigvalsh(gram)[-1]
         np.testing.assert_allclose(largest, stacked["largest/value"][replicate], rtol=1e-12)
-    found = replay(kept, "law", 606)
+    found = replay(kept, "law", 606, study=name)
     assert found.data is None
     assert found.scores["law"] == undisturbed.results["law"]["law"][606]
     with pytest.raises(ValueError, match="between 0 and 606"):
-        replay(kept, "law", 607)
+        replay(kept, "law", 607, study=name)
     with pytest.raises(ValueError, match="data/mean=0"):
-        replay(kept, "nothing", 0)
+        replay(kept, "nothing", 0, study=name)
 
 
 def test_replay_plan_and_status_on_the_command_line(name, kept, tmp_path, capsys, restored):
     out = tmp_path / "one.npz"
-    words = ["--cell", "data/mean=0", "--replicate", "3", "--out", str(out)]
+    words = ["--study", name, "--cell", "data/mean=0", "--replicate", "3", "--out", str(out)]
     assert main(["study", "replay", str(kept), *words]) == 0
     shown = capsys.readouterr().out
     assert "noisy/value" in shown and re.search(r"status of noisy: (OK|NOT_ESTIMATED)", shown)
@@ -281,7 +279,9 @@ def test_replay_plan_and_status_on_the_command_line(name, kept, tmp_path, capsys
     assert "own/small: 48 of 48 chunks" in shown and "data/mean=1" in shown
     words = ["--out", str(tmp_path / "planned"), "--nproc", str(pool_size())]
     assert main(["study", "plan", name, *words]) == 0
-    assert "jaxmed study work" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"jaxmed study work {tmp_path / 'planned'} --study {name} --worker I" in shown
+    assert f"jaxmed study resume {tmp_path / 'planned'} --study {name}" in shown
     assert main(["study", "status", str(tmp_path / "planned")]) == 0
     assert "0 of 48 chunks" in capsys.readouterr().out
     assert main(["study", "status", str(tmp_path)]) == 2
@@ -291,12 +291,29 @@ def test_replay_plan_and_status_on_the_command_line(name, kept, tmp_path, capsys
 def test_what_is_done_once_is_kept_and_made_again_when_damaged(name, kept):
     path = kept / "once.json"
     text = path.read_text()
-    assert json.loads(text)["values"]["bits"] == "float64"
-    path.write_text(text[:20])
+    document = json.loads(text)
+    values = document["values"]
+    assert values["bits"] == "float64"
+    other = sealed({"config": "0" * 64, "values": values | {"draw": 1.0}})
+    changed = text.replace(repr(values["draw"]), repr(values["draw"] + 1))
+    unsealed = json.dumps({"config": document["config"], "values": values})
+    for broken in (text[:20], changed, json.dumps(other), unsealed, "null"):
+        path.write_text(broken)
+        said = []
+        result = run_study(name, out=kept, scale=SCALE, say=said.append)
+        assert len(said) == 1 and "computed again" in said[0] and path.read_text() == text
+        assert result.once == values
+
+
+def test_numbers_that_json_lacks_are_kept_all_the_same(tmp_path):
+    values = {"x": [float("nan"), float("-inf"), 1.5], "y": {"a": float("inf")}, "z": (1, 2)}
+    first, again = (stored_once(tmp_path, "a" * 64, lambda: values, print) for _ in range(2))
+    assert repr(first) == repr(again) == repr(values | {"z": [1, 2]})
+    (tmp_path / "once.json").unlink()
+    (tmp_path / "once.json").mkdir()
     said = []
-    result = run_study(name, out=kept, scale=SCALE, say=said.append)
-    assert "damaged" in said[0] and path.read_text() == text
-    assert result.once == json.loads(text)["values"]
+    assert repr(stored_once(tmp_path, "a" * 64, lambda: values, said.append)) == repr(first)
+    assert "no regular file" in said[0] and (tmp_path / "once.odd").is_dir()
 
 
 def test_page_tables_and_text(undisturbed, tmp_path):

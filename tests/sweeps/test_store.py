@@ -15,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxmed.data.documents import DocumentError
 from jaxmed.sweeps import BlockTask, combine, moments, quantiles, stack
+from jaxmed.sweeps import plan as plans
 from jaxmed.sweeps.leases import Leases, is_stale
 from jaxmed.sweeps.plan import PlanMismatchError, make_plan, read_plan, store_plan
 from jaxmed.sweeps.store import (
@@ -196,6 +198,63 @@ def test_leases_of_other_hosts_are_stale_after_a_while(tmp_path):
     assert not is_stale(tmp_path / "none.lease")
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [b"{}", b"null", b"3", b'"a"', b"\xff\xfe", b"[" * 5000,
+     *(f'{{"host": "{socket.gethostname()}", "pid": {pid}, "token": "0"}}'.encode()
+       for pid in (10**30, -1, 0, "null", '"7"', 1.5))],
+)  # fmt: skip
+def test_a_lease_that_cannot_be_read_has_an_unknown_owner(tmp_path, raw):
+    path = tmp_path / "0.lease"
+    path.write_bytes(raw)
+    assert not is_stale(path, 60)
+    for age in (-61, 61):  # a clock that was ahead holds nothing for ever
+        os.utime(path, (time.time() - age,) * 2)
+        assert is_stale(path, 60)
+    with Leases() as leases:
+        assert leases.take(path) and not is_stale(path)
+        path.write_bytes(raw)
+    assert path.read_bytes() == raw  # no longer the lease that was held
+
+
+def test_leases_from_the_future_become_stale(tmp_path):
+    path = tmp_path / "0.lease"
+    path.write_text(ELSEWHERE)
+    os.utime(path, (time.time() + 61,) * 2)
+    assert is_stale(path, 60)
+
+
+def misplaced(path, kind):
+    """Something of another kind where a file belongs."""
+    if kind == "folder":
+        path.mkdir()
+        (path / "full").touch()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path.parent / "nowhere")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_other_things_in_place_of_files_hold_nothing_up(undisturbed, tmp_path, kind):
+    first, second, third = jobs_of(tmp_path, CELLS)[:3]
+    first.path.parent.mkdir(parents=True)
+    misplaced(first.lease, kind)
+    misplaced(second.path, kind)
+    misplaced(second.path.with_suffix(".corrupt"), kind)
+    misplaced(third.lease, kind)
+    for job in (first, third):
+        os.utime(job.lease, (0, 0), follow_symlinks=False)
+    found = next(progress_of(tmp_path, make(CELLS)["cells"]))
+    assert found.stale == 2
+    assert work(tmp_path, CELLS, KEY, report=lambda sentence: None)
+    expected = files(undisturbed)
+    for job in jobs_of(tmp_path, CELLS):
+        assert job.path.read_bytes() == expected[str(job.path.relative_to(tmp_path))]
+    assert not list(tmp_path.rglob("*.lease"))
+
+
 def test_leases_are_renewed_while_they_are_held(tmp_path):
     path = tmp_path / "0.lease"
     with Leases(stale_after=0.4) as leases:
@@ -312,10 +371,44 @@ def test_a_plan_changed_by_hand_is_refused(tmp_path):
     with pytest.raises(ValueError, match="was changed"):
         read_plan(tmp_path)
     path.write_text("{")
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="is no JSON"):
         read_plan(tmp_path)
     with pytest.raises(ValueError, match="no run directory"):
         read_plan(tmp_path / "none")
+
+
+def rehashed(plan):
+    """The plan as somebody writes it who knows how its hash is made."""
+    return plan | {"config": plans._config_hash(plan)}
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("nproc", lambda plan: plan | {"nproc": 0}),
+        ("nproc", lambda plan: plan | {"nproc": "2; x"}),
+        ("precision", lambda plan: plan | {"precision": "float16"}),
+        ("seed", lambda plan: plan | {"seed": 10**400}),
+        ("scale", lambda plan: plan | {"scale": 0}),
+        ("study.name", lambda plan: plan | {"study": plan["study"] | {"name": "\x1b[2J"}}),
+        ("cells", lambda plan: plan | {"cells": []}),
+        ("cells[1].name", lambda plan: plan | {"cells": [plan["cells"][0]] * 2}),
+        ("cells[0].num_chunks",
+         lambda plan: plan | {"cells": [plan["cells"][0] | {"num_chunks": 10**6}]}),
+        ("cells[0].count", lambda plan: plan | {"cells": [plan["cells"][0] | {"count": 2**40}]}),
+        ("schema_version", lambda plan: plan | {"schema_version": 2}),
+    ],
+)  # fmt: skip
+def test_a_plan_of_another_form_names_the_field(tmp_path, field, change):
+    (tmp_path / "plan.json").write_text(json.dumps(rehashed(change(make(CELLS)))))
+    with pytest.raises(DocumentError) as error:
+        read_plan(tmp_path)
+    assert error.value.field == field and str(tmp_path) in str(error.value)
+
+
+def test_a_name_that_a_plan_cannot_hold_is_refused_before_the_work():
+    with pytest.raises(DocumentError, match="control characters"):
+        make([dataclasses.replace(CELLS[0], name="a\nb")])
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
