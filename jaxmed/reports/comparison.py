@@ -1,9 +1,7 @@
 """Reports of several methods on one data set: terminal text, csv, json and a page."""
 
 import base64
-import csv
 import dataclasses
-import io
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from jaxmed.data.atomic import atomic_write
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
+from jaxmed.reports.csv_text import columns_csv
 from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.document import environment
 from jaxmed.reports.proportion import proportion_reasons, proportion_tables
@@ -26,7 +25,6 @@ from jaxmed.reports.tidy import table_cells, table_csv, table_text
 __all__ = [
     "endings_text",
     "flat_rows",
-    "mediators_csv",
     "save_comparison",
     "summary_of_comparison",
 ]
@@ -66,15 +64,6 @@ def summary_of_comparison(document: Document) -> str:
     return "\n".join(lines).rstrip()
 
 
-def mediators_csv(mediators: Mapping[str, np.ndarray]) -> str:
-    """One line per method and mediator; shortest exact digits, `nan` for none."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(mediators)
-    writer.writerows(zip(*(map(str, column) for column in mediators.values()), strict=True))
-    return stream.getvalue()
-
-
 def save_comparison(
     document: Document,
     mediators: Mapping[str, np.ndarray],
@@ -105,7 +94,7 @@ def save_comparison(
     files = {
         f"{stem}.csv": table_csv(TidyTable({name: name for name in rows[0]}, rows)).encode(),
         f"{stem}.json": text.encode(),
-        f"{stem}_mediators.csv": mediators_csv(mediators).encode(),
+        f"{stem}_mediators.csv": columns_csv(mediators).encode(),
     }
     image = None
     if figures:

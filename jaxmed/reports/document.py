@@ -63,6 +63,7 @@ def environment() -> Any:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_on_page,
     )
     templates.filters |= {
         "number": lambda value, digits=3: fmt.typographic(fmt.number(value, digits)),
@@ -160,6 +161,12 @@ def _top_mediators(record: Record) -> list[dict[str, Any]]:
         {"name": names[i]} | {field: float(values[i]) for field, values in columns.items()}
         for i in order
     ]
+
+
+def _on_page(value: Any) -> Any:
+    """What a page shows of a value: any text, but no control characters and no endless words."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return fmt.short_words(fmt.visible(value, keep="\n")) if plain else value
 
 
 def _setting(value: Any) -> str:
