@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +14,10 @@ from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
 from jaxmed.reports.csv_text import columns_csv
-from jaxmed.reports.design import data_paragraph, design_lines
+from jaxmed.reports.design import data_paragraph, design_lines, file_facts
 from jaxmed.reports.document import environment
 from jaxmed.reports.proportion import proportion_reasons, proportion_tables
-from jaxmed.reports.record import strict
+from jaxmed.reports.record import result_json
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.tidy import table_cells, table_csv, table_text
 
@@ -90,10 +89,9 @@ def save_comparison(
     """
     stem = document["schema"].split(".")[-1]
     rows = flat_rows(document)
-    text = json.dumps(strict(document), indent=2, ensure_ascii=False) + "\n"
     files = {
         f"{stem}.csv": table_csv(TidyTable({name: name for name in rows[0]}, rows)).encode(),
-        f"{stem}.json": text.encode(),
+        f"{stem}.json": (result_json(document) + "\n").encode(),
         f"{stem}_mediators.csv": columns_csv(mediators).encode(),
     }
     image = None
@@ -125,6 +123,7 @@ def _page(
     settings, data = document["settings"], document["data"]
     votes = _votes(document, mediators)
     facts = {
+        **file_facts(data),
         "rows, mediators, covariates": f"{data['rows_used']}, {data['num_mediators']}, "
         f"{data['num_covariates']}",
         **settings,

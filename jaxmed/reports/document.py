@@ -10,7 +10,7 @@ from jaxmed.reports import access
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.captions import CAPTIONS, caption
-from jaxmed.reports.design import design_lines
+from jaxmed.reports.design import design_lines, file_facts
 from jaxmed.reports.record import Record
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
@@ -98,6 +98,7 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "composites": [] if access.is_single(record) else document["composites"],
         "one_composite": ONE_COMPOSITE if access.is_single(record) else "",
         **{field: document[field] for field in ("warnings", "settings", "software")},
+        "files": file_facts(document["data"]),
         "schema": f"{document['schema']} {document['schema_version']}",
     }
 

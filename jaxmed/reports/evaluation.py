@@ -1,6 +1,5 @@
 """Reports of a train/test evaluation: a terminal table, csv, json and one figure."""
 
-import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from jaxmed.reports import figures as drawing
 from jaxmed.reports.csv_text import csv_text
 from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.format import interval, number
-from jaxmed.reports.record import strict
+from jaxmed.reports.record import result_json
 from jaxmed.reports.style import (
     ACCENT,
     CONCORDANT,
@@ -125,7 +124,7 @@ def save_evaluation(document: dict[str, Any], directory: str | Path) -> list[Pat
     """Writes evaluation.json, evaluation.csv, evaluation.png and .svg; returns the paths."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(strict(document), indent=2, ensure_ascii=False)
+    text = result_json(document) + "\n"
     written = [
         atomic_write(directory / "evaluation.json", text.encode()),
         atomic_write(directory / "evaluation.csv", table_csv(document).encode()),
