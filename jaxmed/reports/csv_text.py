@@ -35,11 +35,13 @@ def given_text(cell: str) -> str:
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """Lines of cells, the header first; texts by `as_text`, None as an empty cell."""
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([as_text(name) for name in header])
-    writer.writerows(
-        [as_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
-    )
+    plain = csv.writer(buffer, lineterminator="\n")
+    # Before Python 3.13 a lone carriage return goes out bare, and ends the line for a reader.
+    quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    for row in (header, *rows):
+        cells = [as_text(cell) if isinstance(cell, str) else cell for cell in row]
+        bare = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        (quoted if bare else plain).writerow(cells)
     return buffer.getvalue()
 
 
