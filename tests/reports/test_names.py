@@ -30,7 +30,6 @@ pytest.importorskip("jinja2")
 # Characters together where one cannot hide what another does.
 NAMES = {
     "controls": "".join(map(chr, (*range(32), *range(0x7F, 0xA0)))) + "\ud800b\udfff\ufffe\uffff",
-    "escape": "\x1b[31mred\x1b]0;title\x07",
     "scripts": "😀👩\u200d🔬 \u202eabc\u200f\u2066d 名前 שלום ชื่อ नाम",
     "markup": "a--b-->c<!--d ]]><![CDATA[<script>alert(1)</script>&amp;\"' {{ 7 * 7 }}{% raw %}",
     "mathematics": "$x$ \\frac{1}{2} $\\bad{ %s {0} %(x)d",
