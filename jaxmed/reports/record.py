@@ -101,8 +101,8 @@ def result_json(document: dict[str, Any]) -> str:
     # Sealed as it will be read: names of objects are texts, and tuples are lists.
     plain = json.loads(json.dumps(strict(document), allow_nan=False))
     text = json.dumps(sealed(plain), indent=2, ensure_ascii=False)
-    # Half of a surrogate pair has no bytes in UTF-8, but an escape in JSON.
-    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
+    # Half of a surrogate pair has no bytes in UTF-8, and a terminal obeys C1: both have escapes.
+    return re.sub("[\x7f-\x9f\ud800-\udfff]", lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 def read_result(path: str | Path) -> dict[str, Any]:

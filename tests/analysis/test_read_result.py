@@ -159,13 +159,15 @@ def test_what_is_no_result_is_refused(tmp_path, text):
 def test_no_number_is_null_and_any_name_is_sealed(written, tmp_path):
     document = read_result(written("mediate"))
     document["effects"][0]["estimate"] = float("nan")
-    document["data"]["exposure"]["name"] = "a\ud800\x00\u2028\x1b"
+    document["data"]["exposure"]["name"] = "a\ud800\x00\u2028\x1b\x9b2J"
     document["design"]["dropped"] = {"\udfff": "constant", "10": "a", "2": "b"}
     path = tmp_path / "result.json"
     path.write_bytes(Record(document, {}, {}).to_json().encode())
+    text = path.read_text(encoding="utf-8")
+    assert not any(one < " " and one != "\n" or "\x7f" <= one < "\xa0" for one in text)
     found = read_result(path)
     assert found["effects"][0]["estimate"] is None
-    assert found["data"]["exposure"]["name"] == "a\ud800\x00\u2028\x1b"
+    assert found["data"]["exposure"]["name"] == "a\ud800\x00\u2028\x1b\x9b2J"
     assert "\udfff" in found["design"]["dropped"]
 
 
