@@ -81,7 +81,8 @@ def table_csv(document: dict[str, Any]) -> str:
         flat = {name: value for name, value in row.items() if name != "group_means"}
         flat |= {f"group_{i}": mean for i, mean in enumerate(row["group_means"], start=1)}
         rows.append(flat)
-    return csv_text(rows[0], (row.values() for row in rows))
+    names = list(rows[0])
+    return csv_text(names, ([row[name] for name in names] for row in rows))
 
 
 def evaluation_figure(document: dict[str, Any]) -> Any:
