@@ -54,6 +54,7 @@ from jaxmed.inference.power import (
     size,
 )
 from jaxmed.parallel.streamed import streamed_moments
+from jaxmed.reports.record import read_result
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
 from jaxmed.studies import Study, run_study
 from jaxmed.sweeps import (
@@ -136,6 +137,7 @@ __all__ = [
     "permutation_test",
     "power",
     "printed_cosine_power",
+    "read_result",
     "read_table",
     "regress_exposure",
     "regress_outcome",

@@ -1,7 +1,6 @@
 """What `compare` returns: one table over methods, one over methods and mediators."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import numpy as np
 from jaxmed.analysis.result import data_frame
 from jaxmed.reports import comparison as report
 from jaxmed.reports.comparison_figure import comparison_figure
-from jaxmed.reports.record import strict
+from jaxmed.reports.record import result_json
+from jaxmed.reports.result_form import VERSIONS
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "Comparison", "MethodTable", "stacked"]
 
 SCHEMA = "jaxmed.compare"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class MethodTable:
 
     def to_json(self) -> str:
         """The document as strict JSON; the mediators are in the CSV file of `save`."""
-        return json.dumps(strict(self.document), indent=2, ensure_ascii=False)
+        return result_json(self.document)
 
     def plot(self) -> Any:
         """Figure: direct, indirect and total effect of every method with its intervals."""

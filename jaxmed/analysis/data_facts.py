@@ -73,6 +73,7 @@ def row_facts(
     """Where the data come from and how large they are."""
     return {
         "source": None if source is None else source.to_dict(),
+        "files": None if source is None else source.files(),
         "lines": [f"{rows_used} rows used"] if source is None else source.lines(),
         "rows_used": rows_used,
         "num_mediators": len(reasons),

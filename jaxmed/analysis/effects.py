@@ -28,6 +28,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.effects_of_record import FEW
 from jaxmed.estimators.parts.rows import Columns
 from jaxmed.reports.format import number
+from jaxmed.reports.result_form import VERSIONS
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import ArrayLike, Key
 
@@ -35,7 +36,7 @@ __all__ = ["Assume", "EffectsResult", "choose_effects", "effects"]
 
 Assume = Literal["unknown", "sparse", "dense"]
 SCHEMA = "jaxmed.effects"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of
 
 

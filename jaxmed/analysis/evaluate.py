@@ -1,7 +1,6 @@
 """Train and test: composites learned on one part of the rows, judged on the other."""
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.result import data_frame
+from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
@@ -30,9 +30,12 @@ from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.parts.units import Units, rescaled, units_of
 from jaxmed.estimators.single_score import judge_score
 from jaxmed.geometry.paths import regime_of
+from jaxmed.reports.record import result_json
+from jaxmed.reports.result_form import VERSIONS
 from jaxmed.typing import Interval, Key
 
 SCHEMA = "jaxmed.evaluate"
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 GROUPS = 5
 MIN_PART = 10
 PARTS = ("train", "test")
@@ -59,9 +62,7 @@ class EvaluationResult:
 
     def to_json(self) -> str:
         """The document as strict JSON."""
-        from jaxmed.reports.record import strict
-
-        return json.dumps(strict(self.document), indent=2, ensure_ascii=False)
+        return result_json(self.document)
 
 
 def evaluate(
@@ -147,7 +148,8 @@ def evaluate(
     parts = {part: next(r["total"] for r in table if r["part"] == part) for part in PARTS}
     document = {
         "schema": SCHEMA,
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
+        "software": software(str(np.asarray(data.exposure).dtype)),
         "settings": {
             "methods": list(methods),
             "seed": seed,
@@ -161,6 +163,7 @@ def evaluate(
         },
         "data": {
             "source": None if source is None else source.to_dict(),
+            "files": None if source is None else source.files(),
             "lines": [] if source is None else source.lines(),
             "train_rows": len(train_rows),
             "test_rows": len(test_rows),

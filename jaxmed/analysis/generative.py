@@ -46,13 +46,14 @@ from jaxmed.gahmn import (
     simulation_interval,
 )
 from jaxmed.gahmn.reported import interval_of, reported
+from jaxmed.reports.result_form import VERSIONS
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import Interval, Key
 
 __all__ = ["GenerativeResult", "generative"]
 
 SCHEMA = "jaxmed.gahmn"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 RECORD = {
     "ols": "least squares on all mediators",
     "double_selection": "double selection",

@@ -1,7 +1,6 @@
 """An exposure of several levels: one result for each against the reference, and a joint test."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +18,14 @@ from jaxmed.distributions.tails import f_upper
 from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.reports.document import index_html
 from jaxmed.reports.format import degrees_of_freedom, number, p_value
-from jaxmed.reports.record import strict
+from jaxmed.reports.record import result_json
+from jaxmed.reports.result_form import VERSIONS
 
 __all__ = ["JointTest", "LevelsResult", "joint_test_of_levels", "over_levels"]
 
+LONGEST = 50  # letters of a level in the name of its folder; file systems take 255 bytes
 SCHEMA = "jaxmed.levels"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 
 
 class Result(Protocol):
@@ -67,12 +68,14 @@ class LevelsResult:
       reference: the level that is 0 in each of them.
       levels: level -> result of the analysis of its rows and the reference's.
       joint: F test of the total effect of all levels at once.
+      files: those that the data came from, with their SHA-256; None for data from memory.
     """
 
     exposure: str
     reference: str
     levels: dict[str, Any]
     joint: JointTest
+    files: list[dict[str, str]] | None = None
 
     def summary(self) -> str:
         """The joint test, then every result, for a terminal."""
@@ -93,13 +96,14 @@ class LevelsResult:
             "reference": self.reference,
             "levels": self._folders(),
             "joint": dataclasses.asdict(self.joint),
+            "data": {"files": self.files},
         }
 
     def _folders(self) -> dict[str, str]:
         """A folder for each level, named after it as far as file systems allow."""
         found: dict[str, str] = {}
         for position, level in enumerate(self.levels, start=1):
-            plain = re.sub(r"[^\w.-]+", "_", level).strip("._") or "level"
+            plain = re.sub(r"[^\w.-]+", "_", level)[:LONGEST].strip("._") or "level"
             taken = plain.lower() in (name.lower() for name in found.values())
             found[level] = f"{plain}_{position}" if taken else plain
         return found
@@ -112,7 +116,7 @@ class LevelsResult:
         for level, name in self._folders().items():
             written += self.levels[level].save(folder / name, figures=figures)
             entries.append((self._title(level), f"{name}/report.html", ""))
-        text = json.dumps(strict(self.to_dict()), indent=2, ensure_ascii=False) + "\n"
+        text = result_json(self.to_dict()) + "\n"
         written.append(atomic_write(folder / "levels.json", text.encode()))
         page = index_html(entries, self.joint.sentence(self.exposure))
         return [*written, atomic_write(folder / "index.html", page)]
@@ -143,9 +147,9 @@ def over_levels(
         except (InvalidDataError, ShapeError) as error:
             said = f"level {level!r} against {data.reference!r}: {error}"
             raise type(error)(said) from error
-    return LevelsResult(
-        data.exposure, data.reference, found, joint_test_of_levels(data, basis=basis)
-    )
+    files = next(iter(data.levels.values())).report.files()  # all levels are of one table
+    joint = joint_test_of_levels(data, basis=basis)
+    return LevelsResult(data.exposure, data.reference, found, joint, files)
 
 
 def joint_test_of_levels(data: LevelsData, *, basis: Any = "auto") -> JointTest:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxmed.cli import analyses, compare, launch, site, study
+from jaxmed.cli.terminal import shown_plainly
 from jaxmed.cli.wording import at_the_terminal, message_of
 
 __all__ = ["main"]
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def show(message: Any, *_: Any) -> None:
         print(f"jaxmed: warning: {said(str(message))}", file=sys.stderr)
 
-    with warnings.catch_warnings():
+    with shown_plainly(), warnings.catch_warnings():
         warnings.showwarning = show
         try:
             return options.run(options) or 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jaxmed.cli.terminal import below
 from jaxmed.studies.run import Progress
 
 __all__ = ["meter"]
@@ -40,7 +41,10 @@ class _Bar:
             from tqdm import tqdm
 
             # `initial`: what an earlier run has done does not count for the rate.
-            self._bar = tqdm(total=total, initial=done, unit=" replicates", unit_scale=True)
+            self._bar = tqdm(
+                total=total, initial=done, unit=" replicates", unit_scale=True,
+                file=below(sys.stderr),
+            )  # fmt: skip
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

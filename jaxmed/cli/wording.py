@@ -18,6 +18,7 @@ SETTING = re.compile(
     r"\b([a-z][a-z_]*)=(\"[^\"]*\"|'[^']*'|\([a-z, ]+\)|[\w.]+(?:\([^)]*\))?|[A-Z]+)"
 )
 LEADING = re.compile(r"^([a-z_]+)(?= (?:must|is|are|has)\b)")
+FULL = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory", "bad_alloc")  # as XLA says it
 PHRASES = {
     ', or compare each with the first by levels_from_frame': "",
     'enable float64 with jax.config.update("jax_enable_x64", True)': "use --precision float64",
@@ -61,22 +62,36 @@ def at_the_terminal(text: str, known: Callable[[str], bool]) -> str:
 
 def message_of(error: BaseException) -> tuple[str, int]:
     """What went wrong in a sentence, and the exit status: 2 for the caller's error, 1 for ours."""
-    if isinstance(error, MemoryError):
-        detail = f" ({error})" if str(error) else ""
-        return f"out of memory{detail}: fewer resamples or columns, or a larger machine", 2
+    if isinstance(error, MemoryError) or _is_device_full(error):
+        return f"out of memory{_detail(error)}: fewer resamples or columns, or a larger machine", 2
     if isinstance(error, OverflowError):
-        return f"a number is too large ({error})", 2
+        return f"a number is too large{_detail(error)}", 2
     if isinstance(error, jax.errors.JaxRuntimeError):
-        if "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
-            first = str(error).splitlines()[0]
-            return f"out of memory ({first}): fewer resamples or columns, or a larger machine", 2
-        return f"a compiled program failed: {error}", 1
+        return f"a compiled program failed{_detail(error)}; --traceback shows where", 1
+    if isinstance(error, RecursionError):
+        return f"something nests too deeply{_detail(error)}; --traceback shows where", 1
     if isinstance(error, KeyError) and error.args:  # str(KeyError) quotes its message
         return str(error.args[0]), 2
     if isinstance(error, ValueError | TypeError | ImportError | OSError | KeyError):
         return str(error), 2
     return (
-        f"{type(error).__name__}: {error}. This is a fault of jaxmed; please report it with what "
-        "--traceback shows",
+        f"{type(error).__name__}: {_first_line(error)}. This is a fault of jaxmed; please report "
+        "it with what --traceback shows",
         1,
     )
+
+
+def _is_device_full(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, jax.errors.JaxRuntimeError) and any(mark in text for mark in FULL)
+
+
+def _detail(error: BaseException) -> str:
+    """The first line of a message, where there is one, in parentheses."""
+    line = _first_line(error)
+    return f" ({line})" if line else ""
+
+
+def _first_line(error: BaseException) -> str:
+    """XLA goes on with pages of its program."""
+    return str(error).strip().partition("\n")[0].rstrip(" .")

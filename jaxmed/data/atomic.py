@@ -3,7 +3,7 @@
 import contextlib
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,15 +34,13 @@ def atomic_write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = _new_file(path, 0o600 if private else 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(raw)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        if not private:
-            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -64,7 +62,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _new_file(path: Path, mode: int) -> tuple[int, Path]:
+    """A file beside `path` that nobody else has, open for writing.
+
+    The kernel takes the umask off its mode. To ask for the umask is to change it for a moment, in
+    which other threads would make files that everybody may write.
+    """
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    while True:
+        # A long name has no room for a suffix: 255 bytes are what file systems take.
+        beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+        with contextlib.suppress(FileExistsError):
+            return os.open(beside, flags, mode), beside

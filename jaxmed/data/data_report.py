@@ -20,6 +20,10 @@ class Source(Protocol):
         """Sentences for a human."""
         ...
 
+    def files(self) -> list[dict[str, str]] | None:
+        """Name and SHA-256 of the files that were read; None for data from memory."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class DataReport:
@@ -75,10 +79,16 @@ class DataReport:
         found += self.questions
         return [*found, f"{self.rows_used} rows used"]
 
+    def files(self) -> list[dict[str, str]] | None:
+        """Name and SHA-256 of the bytes of each file that was read; None for data from memory."""
+        if "file" not in self.origin:
+            return None
+        read = (self.origin, *self.origin.get("beside", ()))
+        return [{name: one[name] for name in ("file", "sha256")} for one in read]
+
     def _file(self) -> list[str]:
-        said = list(self.origin.get("lines", ()))
-        if "file" in self.origin:
-            said.insert(0, f"{self.origin['file']}, sha256 {self.origin['sha256'][:16]}...")
+        said = [f"{one['file']}, sha256 {one['sha256'][:16]}..." for one in self.files() or ()]
+        said += self.origin.get("lines", ())
         return ["; ".join(said)] if said else []
 
     def _codings(self) -> list[str]:

@@ -37,6 +37,7 @@ __all__ = [
 SEAL = "sha256"  # the field that a sealed document protects the others with
 LARGEST_BYTES = 64 * 2**20
 DEEPEST = 64  # lists and objects in each other; what is written here has a handful
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -121,11 +122,15 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A text without control characters unless any are allowed, of a pattern where one is given."""
+    """A text without control characters, of a pattern where one is given.
+
+    `any_character` allows them: a column of the data may be called anything, and whoever shows
+    its name escapes them.
+    """
 
     pattern: str | None = None
     longest: int = 10_000
-    any_character: bool = False  # names of columns are what people write
+    any_character: bool = False
 
     def check(self, value: Any, field: str) -> None:
         """See `Kind`."""
@@ -134,7 +139,7 @@ class Text:
         if len(value) > self.longest:
             raise _Wrong(field, f"has {len(value)} characters, more than {self.longest}")
         # A terminal would obey them; a half of a surrogate pair cannot be written anywhere.
-        if not self.any_character and re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value):
+        if not self.any_character and re.search(_UNSAFE, value):
             raise _Wrong(field, f"holds control characters ({_shown(value)})")
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             raise _Wrong(field, f"is {_shown(value)}, which it cannot be")

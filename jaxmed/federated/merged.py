@@ -83,6 +83,9 @@ class SitesReport:
             "covariates": "by_site" if merged.design.by_site else "shared",
         }
 
+    def files(self) -> None:
+        """None: files of data stay at the sites, and nobody elsewhere may know them."""
+
     def lines(self) -> list[str]:
         """Sentences for a human."""
         merged = self.merged

@@ -1,10 +1,7 @@
 """Reports of several methods on one data set: terminal text, csv, json and a page."""
 
 import base64
-import csv
 import dataclasses
-import io
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,17 +13,17 @@ from jaxmed.data.atomic import atomic_write
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.comparison_figure import comparison_figure
-from jaxmed.reports.design import data_paragraph, design_lines
+from jaxmed.reports.csv_text import columns_csv
+from jaxmed.reports.design import data_paragraph, design_lines, file_facts
 from jaxmed.reports.document import environment
 from jaxmed.reports.proportion import proportion_reasons, proportion_tables
-from jaxmed.reports.record import strict
+from jaxmed.reports.record import result_json
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.tidy import table_cells, table_csv, table_text
 
 __all__ = [
     "endings_text",
     "flat_rows",
-    "mediators_csv",
     "save_comparison",
     "summary_of_comparison",
 ]
@@ -66,15 +63,6 @@ def summary_of_comparison(document: Document) -> str:
     return "\n".join(lines).rstrip()
 
 
-def mediators_csv(mediators: Mapping[str, np.ndarray]) -> str:
-    """One line per method and mediator; shortest exact digits, `nan` for none."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(mediators)
-    writer.writerows(zip(*(map(str, column) for column in mediators.values()), strict=True))
-    return stream.getvalue()
-
-
 def save_comparison(
     document: Document,
     mediators: Mapping[str, np.ndarray],
@@ -101,11 +89,10 @@ def save_comparison(
     """
     stem = document["schema"].split(".")[-1]
     rows = flat_rows(document)
-    text = json.dumps(strict(document), indent=2, ensure_ascii=False) + "\n"
     files = {
         f"{stem}.csv": table_csv(TidyTable({name: name for name in rows[0]}, rows)).encode(),
-        f"{stem}.json": text.encode(),
-        f"{stem}_mediators.csv": mediators_csv(mediators).encode(),
+        f"{stem}.json": (result_json(document) + "\n").encode(),
+        f"{stem}_mediators.csv": columns_csv(mediators).encode(),
     }
     image = None
     if figures:
@@ -136,6 +123,7 @@ def _page(
     settings, data = document["settings"], document["data"]
     votes = _votes(document, mediators)
     facts = {
+        **file_facts(data),
         "rows, mediators, covariates": f"{data['rows_used']}, {data['num_mediators']}, "
         f"{data['num_covariates']}",
         **settings,

@@ -10,7 +10,7 @@ from jaxmed.reports import access
 from jaxmed.reports import figures as drawing
 from jaxmed.reports import format as fmt
 from jaxmed.reports.captions import CAPTIONS, caption
-from jaxmed.reports.design import design_lines
+from jaxmed.reports.design import design_lines, file_facts
 from jaxmed.reports.record import Record
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
@@ -63,6 +63,7 @@ def environment() -> Any:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_on_page,
     )
     templates.filters |= {
         "number": lambda value, digits=3: fmt.typographic(fmt.number(value, digits)),
@@ -97,6 +98,7 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "composites": [] if access.is_single(record) else document["composites"],
         "one_composite": ONE_COMPOSITE if access.is_single(record) else "",
         **{field: document[field] for field in ("warnings", "settings", "software")},
+        "files": file_facts(document["data"]),
         "schema": f"{document['schema']} {document['schema_version']}",
     }
 
@@ -160,6 +162,12 @@ def _top_mediators(record: Record) -> list[dict[str, Any]]:
         {"name": names[i]} | {field: float(values[i]) for field, values in columns.items()}
         for i in order
     ]
+
+
+def _on_page(value: Any) -> Any:
+    """What a page shows of a value: any text, but no control characters and no endless words."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return fmt.short_words(fmt.visible(value, keep="\n")) if plain else value
 
 
 def _setting(value: Any) -> str:

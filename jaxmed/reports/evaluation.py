@@ -1,17 +1,26 @@
 """Reports of a train/test evaluation: a terminal table, csv, json and one figure."""
 
-import csv
-import io
-import json
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.reports import figures as drawing
+from jaxmed.reports.csv_text import csv_text
 from jaxmed.reports.design import data_paragraph, design_lines
 from jaxmed.reports.format import interval, number
-from jaxmed.reports.record import strict
-from jaxmed.reports.style import ACCENT, CONCORDANT, INK, MUTED, SUPPRESSION, new_figure, style
+from jaxmed.reports.record import result_json
+from jaxmed.reports.style import (
+    ACCENT,
+    CONCORDANT,
+    INK,
+    MUTED,
+    SUPPRESSION,
+    axis_name,
+    finish,
+    new_figure,
+    style,
+)
 
 COLUMNS = (
     ("indirect", "indirect"),
@@ -67,16 +76,13 @@ def summary_of_evaluation(document: dict[str, Any]) -> str:
 
 def table_csv(document: dict[str, Any]) -> str:
     """The table as csv, one row per method and part; `group_1`.. are the fifths' means."""
-    stream = io.StringIO()
     rows = []
     for row in document["table"]:
         flat = {name: value for name, value in row.items() if name != "group_means"}
         flat |= {f"group_{i}": mean for i, mean in enumerate(row["group_means"], start=1)}
         rows.append(flat)
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    names = list(rows[0])
+    return csv_text(names, ([row[name] for name in names] for row in rows))
 
 
 def evaluation_figure(document: dict[str, Any]) -> Any:
@@ -85,7 +91,8 @@ def evaluation_figure(document: dict[str, Any]) -> Any:
     Outcome by fifths of each composite, and exposure tracking against outcome prediction.
     """
     rows = [row for row in _part(document, "test") if row["status"] != "EMPTY_SELECTION"]
-    outcome, exposure = document["settings"]["outcome"], document["settings"]["exposure"]
+    settings = document["settings"]
+    outcome, exposure = axis_name(settings["outcome"], 30), axis_name(settings["exposure"], 30)
     has_auc = any(row["auc"] == row["auc"] for row in rows)
     with style():
         figure = new_figure(9.0, 3.8)
@@ -111,24 +118,21 @@ def evaluation_figure(document: dict[str, Any]) -> Any:
             f"AUC for {outcome}" if has_auc else f"cor with {outcome} given {exposure}"
         )
         right.set_title("Tracking against prediction")
-    return figure
+        return finish(figure)
 
 
 def save_evaluation(document: dict[str, Any], directory: str | Path) -> list[Path]:
     """Writes evaluation.json, evaluation.csv, evaluation.png and .svg; returns the paths."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(strict(document), indent=2, ensure_ascii=False)
+    text = result_json(document) + "\n"
     written = [
         atomic_write(directory / "evaluation.json", text.encode()),
         atomic_write(directory / "evaluation.csv", table_csv(document).encode()),
     ]
     figure = evaluation_figure(document)
-    for suffix in ("png", "svg"):
-        stream = io.BytesIO()
-        with style():
-            figure.savefig(stream, format=suffix, bbox_inches="tight")
-        written.append(atomic_write(directory / f"evaluation.{suffix}", stream.getvalue()))
+    for suffix, draw in (("png", drawing.png), ("svg", drawing.svg)):
+        written.append(atomic_write(directory / f"evaluation.{suffix}", draw(figure)))
     return written
 
 

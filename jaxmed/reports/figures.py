@@ -1,10 +1,12 @@
 """All figures of one record."""
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from jaxmed.reports import access
 from jaxmed.reports.decomposition import decomposition
+from jaxmed.reports.format import visible
 from jaxmed.reports.mediator_figures import alpha_beta, top_weights
 from jaxmed.reports.path_plane import path_plane
 from jaxmed.reports.record import Record
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 PNG_DPI = 160
+_COMMENT = re.compile(r"[ \t]*<!--.*?-->\n?", re.DOTALL)
 
 
 def all_figures(record: Record) -> "dict[str, Figure]":
@@ -47,9 +50,10 @@ def all_figures(record: Record) -> "dict[str, Figure]":
 def svg(figure: "Figure") -> bytes:
     """The figure as SVG, the same bytes for the same record."""
     with style():
-        buffer = io.BytesIO()
+        buffer = io.StringIO(newline="")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "jaxmed"})
-    return buffer.getvalue()
+    # Letters are paths; matplotlib repeats the text in comments, where XML forbids some of it.
+    return visible(_COMMENT.sub("", buffer.getvalue()), keep="\n\t").encode()
 
 
 def png(figure: "Figure") -> bytes:

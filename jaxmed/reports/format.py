@@ -8,6 +8,12 @@ from typing import Any
 MISSING = "\N{EN DASH}"
 # Below this a p-value is given as a bound: nobody needs its digits, and tails are approximate.
 SMALL_P = 1e-10
+# Controls, halves of surrogate pairs, joiners and marks of direction, letters that are blank, tags.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 def finite(value: Any) -> bool:
@@ -101,9 +107,37 @@ def names(values: Sequence[str], limit: int = 6) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def visible(text: str, keep: str = "") -> str:
+    """Text as it can be shown: characters without a picture are escaped, as Python does.
+
+    A name may hold anything. A terminal obeys control characters, XML forbids them, marks of
+    direction turn what follows around, and half of a surrogate pair cannot be written at all.
+
+    Args:
+      text: of the data.
+      keep: characters that are left as they are.
+    """
+    return _HIDDEN.sub(
+        lambda found: (
+            found[0] if found[0] in keep else found[0].encode("unicode_escape").decode("ascii")
+        ),
+        text,
+    )
+
+
+def short_words(text: str, width: int = 100) -> str:
+    """Words of more letters than a line holds, which no line break can help, cut in the middle."""
+    return re.sub(rf"\S{{{width + 1},}}", lambda word: shorten(word[0], width), text)
+
+
 def shorten(text: str, width: int) -> str:
-    """Text in one line, cut to `width` characters in the middle, where names differ least."""
-    text = " ".join(text.split("\n"))
+    """Text in one line, cut to `width` characters in the middle, where names differ least.
+
+    Blanks alone stand in quotes, and characters without a picture are escaped: a name is seen.
+    """
+    text = visible(" ".join(text.split("\n")))
+    if text.isspace():
+        text = f"'{text}'"
     if len(text) <= width:
         return text
     head = width // 2

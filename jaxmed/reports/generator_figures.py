@@ -81,7 +81,7 @@ def mediator_panels(
         left, middle, right = figure.subplots(1, 3)
         for axes, values, title, unit in (
             (left, moved, f"Moved by {shorten(exposure, 18)}", "sd of the mediator"),
-            (middle, moving, f"Moving {shorten(outcome, 18)}", f"{outcome} per sd"),
+            (middle, moving, f"Moving {shorten(outcome, 18)}", f"{axis_name(outcome, 30)} per sd"),
         ):
             top = np.argsort(-np.abs(values), kind="stable")[: min(TOP, len(names))]
             top = top[values[top] != 0]

@@ -3,10 +3,11 @@
 `document` is what `result.json` holds: Python scalars, strings, lists and dicts only. A number that
 does not exist is NaN here and null in the file, beside a `status` name and the `reason` in words.
 
-    schema, schema_version
+    schema, schema_version, sha256 (of the other fields: `documents.sealed`; in the file only)
     software      jaxmed, python, jax, jaxlib, numpy, platform, device, precision
     settings      what was asked for, seed included
-    data          source, rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
+    data          source, files (list of file, sha256 of its bytes; null where the data came
+                  from memory), rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
                   exposure / outcome / covariates (name, mean, sd, minimum, maximum),
                   dropped_mediators (name, status, notes, reason)
     design        basis, chosen_by, rank, columns, dropped (name -> sentence), rows, sentence;
@@ -40,12 +41,17 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
 import dataclasses
 import json
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxmed.data.documents import Choice, DocumentError, Fields, Whole, read_document, sealed
+from jaxmed.reports.result_form import FORMS, VERSIONS
+
 SCHEMA = "jaxmed.mediate"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = VERSIONS[SCHEMA]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Record:
 
     def to_json(self) -> str:
         """The document as strict JSON; NaN and infinities become null."""
-        return json.dumps(strict(self.document), indent=2, ensure_ascii=False)
+        return result_json(self.document)
 
     def effect(self, quantity: str) -> dict[str, Any]:
         """The entry of one effect.
@@ -84,6 +90,43 @@ def _find(entries: list[dict[str, Any]], field: str, wanted: str) -> dict[str, A
         if entry[field] == wanted:
             return entry
     raise KeyError(f"no {field} {wanted!r}; there are {[entry[field] for entry in entries]}")
+
+
+def result_json(document: dict[str, Any]) -> str:
+    """The text of every result.json: strict, sealed, and encodable whatever the columns are called.
+
+    Args:
+      document: plain values, with `schema` and `schema_version`.
+    """
+    # Sealed as it will be read: names of objects are texts, and tuples are lists.
+    plain = json.loads(json.dumps(strict(document), allow_nan=False))
+    text = json.dumps(sealed(plain), indent=2, ensure_ascii=False)
+    # Half of a surrogate pair has no bytes in UTF-8, and a terminal obeys C1: both have escapes.
+    return re.sub("[\x7f-\x9f\ud800-\udfff]", lambda one: f"\\u{ord(one[0]):04x}", text)
+
+
+def read_result(path: str | Path) -> dict[str, Any]:
+    """The document of the JSON file that any analysis writes; what is null there is None.
+
+    Args:
+      path: of result.json, compare.json, effects.json, evaluation.json, gahmn.json, levels.json.
+    Returns:
+      Plain values without the seal.
+    Raises:
+      FileNotFoundError: no such file.
+      DocumentError: another form or version, or changed since it was written; names the field.
+    """
+    path = Path(path)
+    remedy = "it is no result of jaxmed, or damaged: write it again with `save`"
+    head = Fields({"schema": Choice(tuple(VERSIONS)), "schema_version": Whole()}, open=True)
+    found = read_document(path, head, remedy=remedy)
+    schema, version = found["schema"], found["schema_version"]
+    if version != VERSIONS[schema]:
+        problem = f"is {version}, and this version reads {VERSIONS[schema]} of {schema}"
+        raise DocumentError(
+            path.name, "schema_version", problem, "run the analysis again, or read it by its JSON"
+        )
+    return read_document(path, FORMS[schema], remedy=remedy, seal=True)
 
 
 def strict(value: Any) -> Any:

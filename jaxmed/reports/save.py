@@ -1,12 +1,11 @@
 """Writes one record to a directory, each file whole or not at all."""
 
-import csv
-import io
 from pathlib import Path
 
 from jaxmed.data.atomic import atomic_write
 from jaxmed.reports import document
 from jaxmed.reports import figures as drawing
+from jaxmed.reports.csv_text import columns_csv
 from jaxmed.reports.record import Record
 
 
@@ -30,20 +29,10 @@ def save(record: Record, directory: str | Path, *, figures: bool = True) -> list
     page = document.page(record, images)
     files = {
         "result.json": (record.to_json() + "\n").encode(),
-        "mediators.csv": mediators_csv(record).encode(),
+        "mediators.csv": columns_csv(record.mediators).encode(),
     }
     for name, figure in drawn.items():
         files[f"figures/{name}.png"] = drawing.png(figure)
         files[f"figures/{name}.svg"] = images[name]
     files["report.html"] = page.encode()
     return [atomic_write(folder / name, content) for name, content in files.items()]
-
-
-def mediators_csv(record: Record) -> str:
-    """One line per mediator; shortest digits that read back to the same number, `nan` for none."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(record.mediators)
-    # str of a NumPy scalar is its shortest exact form in its own precision.
-    writer.writerows(zip(*(map(str, column) for column in record.mediators.values()), strict=True))
-    return buffer.getvalue()

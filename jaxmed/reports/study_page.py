@@ -102,7 +102,7 @@ def study_html(report: StudyReport, images: Mapping[str, bytes]) -> str:
 
 def study_text(report: StudyReport) -> str:
     """Every table, for a terminal."""
-    return "\n\n".join(_blocks(report))
+    return fmt.visible("\n\n".join(_blocks(report)), keep="\n")
 
 
 def _blocks(report: StudyReport) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,10 @@ def require(module: str, purpose: str) -> Any:
 def style() -> Iterator[None]:
     """The rc settings of every figure, restored afterwards."""
     matplotlib = require("matplotlib", "a figure")
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        # Names in scripts that the font does not have are drawn as boxes; tables have them.
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
         yield
 
 

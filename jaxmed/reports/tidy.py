@@ -1,13 +1,12 @@
 """Tidy tables as text for a terminal, as CSV, and as cells of a page."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxmed.reports.csv_text import csv_text
 from jaxmed.reports.format import MISSING, finite, number, typographic
 from jaxmed.reports.sections import TidyTable
 
@@ -94,16 +93,14 @@ def table_cells(table: TidyTable) -> dict[str, Any]:
 def table_csv(table: TidyTable) -> str:
     """The table with all digits; a pair fills two columns, the second ending in `_se`."""
     names = _csv_columns(table)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
+    lines = []
     for row in table.rows:
         flat: dict[str, Any] = {}
         for column in table.columns:
             value = _plain(row.get(column))
             flat |= dict(zip((column, f"{column}_se"), _pair(value), strict=True))
-        writer.writerow(["" if flat[name] is None else flat[name] for name in names])
-    return buffer.getvalue()
+        lines.append([flat[name] for name in names])
+    return csv_text(names, lines)
 
 
 def _csv_columns(table: TidyTable) -> list[str]:

@@ -214,6 +214,8 @@ def test_command_line(data, tmp_path, capsys):
     assert "jaxmed: warning: 1 mediators were left out" in shown.err and "cpg5" in shown.err
     assert "generators alone" in shown.out and "critic loss" in shown.err
     assert (out / "training" / "state.json").exists() and (out / "generators.json").exists()
+    read = jaxmed.read_result(out / "gahmn.json")
+    assert read["seeds"] and read["data"]["files"][0]["file"] == "data.csv"
     assert main([*given, "--assume", "sparse"]) != 0
     assert (
         main([*given[:2], "--exposure", "smoker", *BASE[:-1], "maxie", "--mode", "faithful"]) != 0

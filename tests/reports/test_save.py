@@ -12,7 +12,7 @@ pytest.importorskip("jinja2")
 
 FIELDS = {
     "schema", "schema_version", "software", "settings", "data", "paths", "effects", "composites",
-    "tests", "mediator_summary", "warnings",
+    "tests", "mediator_summary", "warnings", "sha256",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """AnnData on disk: obs in memory, X in blocks of rows or of columns."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class AnnDataSource:
         self._data: Any = parsed(path, lambda: anndata.read_h5ad(path, backed="r"))
         self._table = annotated_table(
             self._data, options.cells(1), layer=options.layer, obsm=options.obsm,
-            var_names=options.var_names, origin={"file": path.name, "sha256": digest_of(path)},
+            var_names=options.var_names,
         )  # fmt: skip
         values: Any = feature_values(self._data, options.layer, options.obsm)
         self._values: Any = values.to_numpy() if hasattr(values, "to_numpy") else values
@@ -47,7 +48,9 @@ class AnnDataSource:
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""
         del fields
-        return self._table
+        # Not at the opening: a file may be opened to see how large it is.
+        file = {"file": self.path.name, "sha256": digest_of(self.path)}
+        return dataclasses.replace(self._table, origin=file | dict(self._table.origin))
 
     def row_blocks(
         self, names: Sequence[str], size: int, start: int, stop: int

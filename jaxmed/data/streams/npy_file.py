@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxmed.data.readers import DEFAULTS, FileOptions, open_table
 from jaxmed.data.tables import Table
+from jaxmed.data.unpack import digest_of
 from jaxmed.data.validation import InvalidDataError, ShapeError
 
 __all__ = ["NpySource"]
@@ -44,7 +45,9 @@ class NpySource:
     def table(self, fields: Sequence[str]) -> Table:
         """See `Source`."""
         del fields
-        return dataclasses.replace(self._table, features=self.features)
+        matrix = {"file": self.path.name, "sha256": digest_of(self.path)}
+        origin = {**self._table.origin, "beside": [matrix]}
+        return dataclasses.replace(self._table, features=self.features, origin=origin)
 
     def row_blocks(
         self, names: Sequence[str], size: int, start: int, stop: int
