@@ -19,6 +19,7 @@ from jaxmed.federated.noise import redraw
 from jaxmed.federated.summary import SiteSummary
 from jaxmed.geometry.paths import Paths, primal_paths
 from jaxmed.inference.intervals import PARTS, indirect_estimates
+from jaxmed.keys import as_key
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.typing import Array, Key
@@ -89,6 +90,7 @@ def noisy_intervals(
     Raises:
       ValueError: fewer than 20 draws, or more than memory holds; or as `merge_sites`.
     """
+    key = as_key(key)
     check_fits("draws", draws, BYTES_A_DRAW)
     check_fits("replicates", replicates, BYTES_A_DRAW)
     if draws < 20:

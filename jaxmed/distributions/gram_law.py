@@ -11,6 +11,7 @@ from jax import lax
 from jaxmed import status
 from jaxmed.distributions.exact_law import Law
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.random import chi_square
 from jaxmed.linalg.safe import divide, sqrt
@@ -42,6 +43,7 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
 
     Source: Bartlett (1933). Exact under the conditions of `exact_law`.
     """
+    key = as_key(key)
     _require_mediators(law, num_mediators)
     p, dtype = num_mediators, law.exposure_strength.dtype
     m, sigma = law.residual_df, law.residual_sd

@@ -24,6 +24,7 @@ from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
 from jaxmed.gahmn.scaling import training_rows
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Estimator, Interval, Key
 
 __all__ = ["gahmn"]
@@ -95,6 +96,7 @@ def gahmn(
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         if key is None:
             raise ValueError("generators are trained with random numbers: pass a key")
+        key = as_key(key)
         check_rows(data, min_rows)
         split, training, own = jax.random.split(key, 3)
         if holdout:

@@ -13,6 +13,7 @@ from jaxmed.gahmn.fitted import Fitted, one_seed
 from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.rows import check_rows
 from jaxmed.gahmn.scaling import training_rows
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["Generator", "Trained", "generated_mean", "over_seeds", "trained"]
@@ -102,6 +103,7 @@ def generated_mean(
         sees; the first if None.
       mediator_exposure: [n] of the second draw; `exposure` if None.
     """
+    key = as_key(key)
     n = covariates.shape[0]
     other = exposure if mediator_exposure is None else mediator_exposure
     share = weights / jnp.sum(weights)

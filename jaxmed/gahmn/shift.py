@@ -23,6 +23,7 @@ from jaxmed.gahmn.structural import (
     structural,
 )
 from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["ShiftValue", "shift_value"]
@@ -77,6 +78,7 @@ def shift_value(
         option.
     Source: Diaz and van der Laan (2012) for shifts; Robinson (1988) for the score.
     """
+    key = as_key(key)
     check_options(adjust, basis, level)
     positions = mediator_positions(data, list(shift))
     sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)

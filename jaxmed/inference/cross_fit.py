@@ -15,6 +15,7 @@ from jaxmed.inference.fold_rows import fold_rows, take
 from jaxmed.inference.row_order import canonical_order
 from jaxmed.inference.rows import weighted_first
 from jaxmed.inference.split_median import SplitEstimate, mean_of_products, median_of_splits
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
@@ -116,6 +117,7 @@ def cross_fitted_effects(
       level: of the intervals.
       in_order: the rows are in canonical order already and are not sorted again.
     """
+    key = as_key(key)
     n, q = data.exposure.shape[0], data.covariates.shape[1]
     if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(

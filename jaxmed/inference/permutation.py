@@ -9,6 +9,7 @@ from jaxmed.data.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import Paths, paths
 from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
+from jaxmed.keys import as_key
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
@@ -57,6 +58,7 @@ def exposure_permutation_test(
       zero; approximate (needs the exposure exchangeable given the mediators under a null exposure
       path): size .04 to .057 in both regimes where the t test's falls to .013.
     """
+    key = as_key(key)
     check_fits("count", count, BYTES_A_DRAW)
     if count < 1:
         raise ValueError(f"count must be at least 1, not {count}")

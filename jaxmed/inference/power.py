@@ -18,6 +18,7 @@ from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantil
 from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
 from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.joint_test import joint_test
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
 
@@ -102,6 +103,7 @@ def power(
 
     Source: composite mediator specification, section 3; exact for Gaussian mediators and errors.
     """
+    key = as_key(key)
     population = _population(n, p, num_covariates, exposure_r2, outcome_r2, cosine, exposure)
     return rejection_rate(key, population, test=test, level=level, side=side, replicates=replicates)
 
@@ -160,6 +162,7 @@ def size(
     Raises:
       ValueError: unknown null; and as `power`.
     """
+    key = as_key(key)
     if null not in ("both", "exposure", "outcome"):
         raise ValueError(f'null is "both", "exposure" or "outcome", not {null!r}')
     return power(
@@ -188,6 +191,7 @@ def rejection_rate(
     replicates: int = 100_000,
 ) -> Power:
     """Share of the law's replicates that a test rejects; see `power` for the arguments."""
+    key = as_key(key)
     _check(test, level, side, replicates)
     rejects = _rejector(law, test, level, side)
     blocks = -(-replicates // _BLOCK)
@@ -285,6 +289,7 @@ def sample_size(
       exposure: see `power`.
       max_rows: largest n tried.
     """
+    key = as_key(key)
     first = jnp.asarray(p, jnp.int32) + 3 + jnp.asarray(num_covariates, jnp.int32)
 
     def at(n: Array) -> Power:

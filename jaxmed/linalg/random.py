@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, ArrayLike, Key
 
 __all__ = ["chi_square"]
@@ -42,6 +43,7 @@ def chi_square(
 
     Source: Marsaglia and Tsang (2000), ACM Transactions on Mathematical Software 26, 363-372.
     """
+    key = as_key(key)
     dtype = jnp.zeros((), dtype).dtype
     df = jnp.asarray(df, dtype)
     size = math.prod(shape)

@@ -10,6 +10,7 @@ from jax.scipy.stats import norm
 
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.simulate.linear_sem import Truth
@@ -101,6 +102,7 @@ def biobank(
     Raises:
       ValueError: fewer than 10 proteins, or no block.
     """
+    key = as_key(key)
     if num_mediators < 10 or num_blocks < 1:
         raise ValueError(
             f"at least 10 proteins and one block, not {num_mediators} and {num_blocks}"
@@ -147,6 +149,7 @@ def sample_biobank(key: Key, model: Biobank, num_rows: int) -> MediationData:
     Returns:
       MediationData: exposure age in years, mediators X, outcome 0/1.
     """
+    key = as_key(key)
     keys = jax.random.split(key, 4)
     dtype = model.age_effects.dtype
     z, residual = jax.random.normal(keys[0], (2, num_rows), dtype)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.simulate.partially_linear import autoregressive, outcome_curve, quadratic
@@ -52,6 +53,7 @@ def sample_chain(key: Key, model: ChainModel, num_rows: int) -> MediationData:
       model: one model.
       num_rows: n, static.
     """
+    key = as_key(key)
     keys = jax.random.split(key, 5)
     dtype = model.first_alpha.dtype
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.keys import check_seed
 from jaxmed.reports.sections import Section
 from jaxmed.reports.study_page import StudyReport, save_study, study_text
 from jaxmed.studies.registry import find_study, name_of_source, source_of
@@ -193,7 +193,7 @@ def _prepared(
     """The cells of a study and their plan, in the precision of the study."""
     if not scale > 0:
         raise ValueError(f"scale must be positive, not {scale}")
-    seed = study.seed if seed is None else seed
+    seed = check_seed(study.seed if seed is None else seed, "seed")
     with _precision(study):
         cells = tuple(study.cells(scale))
         plan = make_plan(
@@ -204,7 +204,7 @@ def _prepared(
             precision=study.precision,
             nproc=pool_size(),
         )
-        yield Run(study, plan, cells, jax.random.key(np.uint32(seed), impl="threefry2x32"))
+        yield Run(study, plan, cells, jax.random.key(seed, impl="threefry2x32"))
 
 
 def _precision(study: Study) -> Any:

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import regime_of
+from jaxmed.keys import as_key
 from jaxmed.sweeps.bootstrap_intervals import INTERVALS, BootstrapInterval, bootstrap_interval
 from jaxmed.sweeps.jackknife import jackknife
 from jaxmed.sweeps.reducers import stack
@@ -169,6 +170,7 @@ def bootstrap(
 
     Source: Rubin (1981), Annals of Statistics 9; Efron (1987), JASA 82.
     """
+    key = as_key(key)
     _check(weights, level, intervals, count)
     (data,) = weighted_rows(data)
     _refuse_multinomial_in_dual(data, weights)

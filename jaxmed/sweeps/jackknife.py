@@ -13,6 +13,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import key_or_none
 from jaxmed.sweeps.chunks import columns_of, dispatch
 from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import (
@@ -129,6 +130,7 @@ def jackknife(
     selected sets; in-sample effects of optimised weights keep an optimism that it does not remove
     when p/n is not small.
     """
+    key = key_or_none(key)
     given = np.arange(data.exposure.shape[0]) if groups is None else np.asarray(groups)
     data, given = weighted_rows(data, given)
     names, labels, sizes = np.unique(given, return_inverse=True, return_counts=True)

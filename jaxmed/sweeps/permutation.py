@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import rate_of, stack
 from jaxmed.sweeps.resampling import weighted_rows
 from jaxmed.sweeps.sweep import sweep
@@ -127,6 +128,7 @@ def permutation_test(
     any. With covariates asymptotic: it needs a linear model and exchangeable errors, and few
     covariates for the number of rows.
     """
+    key = as_key(key)
     _check(of, side, count)
     n = data.exposure.shape[0]
     data, labels = weighted_rows(data, np.zeros(n) if strata is None else np.asarray(strata))

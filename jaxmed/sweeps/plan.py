@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
+from jaxmed.keys import check_seed
 from jaxmed.sweeps.chunks import program_digest
 from jaxmed.sweeps.sweep import check_cell
 from jaxmed.sweeps.task import Cell
 from jaxmed.version import __version__
 
 __all__ = [
-    "MAX_SEED",
     "PlanMismatchError",
     "check_cells",
     "make_plan",
@@ -32,7 +32,6 @@ Plan = dict[str, Any]
 
 SCHEMA = "jaxmed.run"
 SCHEMA_VERSION = 1
-MAX_SEED = 2**32 - 1
 # What does not change a number: the page's title, where a study's file lies, and Python itself.
 _NEUTRAL = ("config", "study.title", "study.source.file", "versions.python")
 _MOST_DIFFERENCES = 8
@@ -68,8 +67,7 @@ def make_plan(
       ValueError: cells or seed out of range.
     """
     check_cells(cells)
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"a seed must lie between 0 and 2^32 - 1, not {seed}")
+    seed = check_seed(seed)
     plan: Plan = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,

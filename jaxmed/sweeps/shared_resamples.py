@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import Refit, count_statuses, effects_of
 from jaxmed.sweeps.sweep import sweep
@@ -41,6 +42,7 @@ class SharedDraws:
 
 def resample_rows(key: Key, n: int) -> Array:
     """Numbers of n rows drawn with replacement, [n] int32."""
+    key = as_key(key)
     return jax.random.randint(key, (n,), 0, n)
 
 
@@ -120,6 +122,7 @@ def shared_resamples(
       batch: resamples vectorised at once, see `sweep`.
       progress: called with the number of resamples of every finished chunk.
     """
+    key = as_key(key)
     task = _SharedResample(name, estimator, copies, needs_rank)
     columns = sweep(
         key, task, count, parameters=data, reducer=stack(), chunk=chunk or even_chunk(count),

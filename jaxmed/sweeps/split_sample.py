@@ -13,6 +13,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.composites import reg_exposure
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.marginal import single_mediator_data
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.sweeps.quantile_sketch import Quantile, quantiles
 from jaxmed.sweeps.reducers import Measure, combine, moments
@@ -116,6 +117,7 @@ def split_sample(
     Raises:
       ValueError: share outside (0, 1), or a part of fewer than q + 3 rows; see `sweep`.
     """
+    key = as_key(key)
     if not 0 < share < 1:
         raise ValueError(f"share must lie in (0, 1), not {share!r}")
     (data,) = weighted_rows(data)

@@ -6,6 +6,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from jaxmed.keys import as_key
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
 from jaxmed.sweeps.reducers import moments
 from jaxmed.sweeps.states import Reducer, State
@@ -54,6 +55,7 @@ def sweep(
     Raises:
       ValueError: count, chunk or batch out of range; a task that returns anything but scalars.
     """
+    key = as_key(key)
     cell = Cell("sweep", task, parameters, count, chunk, batch, reducer or moments())
     return cell.reducer.finish(run_cell(key, cell, devices_of(mesh), progress))
 
@@ -65,6 +67,7 @@ def run_cell(
     progress: Callable[[int], None] | None = None,
 ) -> State:
     """All chunks of one cell, in order, as the reducer's state."""
+    key = as_key(key)
     check_cell(cell)
     folded: State | None = None
     for index, state in _chunks(key, cell, devices):
