@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.budget import said
 from jaxmed.typing import Array, Key
 
 __all__ = ["as_key", "check_seed", "key_or_none"]
@@ -30,7 +31,7 @@ def as_key(key: Any, name: str = "key") -> Key:
         seed = isinstance(key, int | np.integer) and not isinstance(key, bool)
         if seed and 0 <= key <= LARGEST_SEED:
             remedy = f"pass jax.random.key({key})"
-        raise ValueError(f"{name} must be a JAX key, not {_said(key)}: {remedy}")
+        raise ValueError(f"{name} must be a JAX key, not {said(key)}: {remedy}")
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape == ():
             return key
@@ -59,15 +60,7 @@ def check_seed(seed: Any, name: str = "a seed") -> int:
       ValueError: no whole number, or one out of range.
     """
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
-        raise ValueError(f"{name} must be a whole number, not {_said(seed)}")
+        raise ValueError(f"{name} must be a whole number, not {said(seed)}")
     if not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"{name} must be between 0 and 2^32 - 1, not {_said(seed)}")
+        raise ValueError(f"{name} must be between 0 and 2^32 - 1, not {said(seed)}")
     return int(seed)
-
-
-def _said(value: Any) -> str:
-    """A value in a message: whole up to some length."""
-    if isinstance(value, int) and abs(value) > 10**30:
-        return f"a number of {value.bit_length():,} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData, mediation_data
 from jaxmed.keys import as_key, check_seed
 from jaxmed.typing import Key
@@ -15,13 +16,13 @@ def parse_key(key: Key | int) -> tuple[int | None, Key]:
         return seed, jax.random.key(seed)
     if isinstance(key, jax.Array | np.ndarray):
         return None, as_key(key)
-    raise ValueError(f"key must be an integer seed or a JAX key, not {key!r}")
+    raise ValueError(f"key must be an integer seed or a JAX key, not {said(key)}")
 
 
 def check_level(level: float) -> None:
     """Raises ValueError unless the level of intervals is in (0, 1)."""
     if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level}")
+        raise ValueError(f"level must be between 0 and 1, not {said(level)}")
 
 
 def checked(data: MediationData) -> MediationData:

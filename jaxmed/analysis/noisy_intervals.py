@@ -12,7 +12,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merge import Covariates, design_of, expand, pool
 from jaxmed.federated.noise import redraw

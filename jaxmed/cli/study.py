@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.budget import check_count, check_processes
 from jaxmed.cli.meter import meter
 from jaxmed.cli.shared import message_arguments, use_cache
 from jaxmed.data.atomic import atomic_write, npz_bytes
@@ -29,6 +30,7 @@ from jaxmed.sweeps.store import IncompleteRunError, file_name, progress_of
 
 __all__ = ["add_command"]
 
+BYTES_A_THREAD = 8 * 2**20  # its stack
 _INTERRUPTED = 130  # as shells count SIGINT
 
 
@@ -154,8 +156,10 @@ def _finish(
     # The page comes at the end of what may be hours: its libraries are asked for now.
     require("jinja2", "the page of a study")
     require("matplotlib", "the figures of a study")
-    if options.workers is not None and options.workers < 1:
-        raise ValueError(f"--workers must be positive, not {options.workers}")
+    if options.workers is not None:
+        check_processes("--workers", options.workers)
+    if options.devices is not None:
+        check_processes("--devices", options.devices)
     _prepare(out, nproc)
     workers = options.workers or default_workers(jax.default_backend())
     try:
@@ -185,6 +189,7 @@ def _work(options: argparse.Namespace) -> int:
     plan = read_plan(options.directory)
     _prepare(options.directory, plan["nproc"])
     if options.devices is not None:
+        check_processes("--devices", options.devices)
         jax.config.update("jax_num_cpu_devices", options.devices)
     parent = options.parent
     try:
@@ -237,8 +242,7 @@ def _replay(options: argparse.Namespace) -> None:
 
 def _prepare(directory: Path, nproc: int) -> None:
     """Settings that have to stand before JAX starts its devices, and the cache of programs."""
-    if nproc < 1:
-        raise ValueError(f"--nproc must be positive, not {nproc}")
+    check_count("--nproc", nproc, 1, BYTES_A_THREAD)
     os.environ["NPROC"] = str(nproc)  # part of the identity of the numbers on CPUs
     # The parent and its workers share an accelerator.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmed import status
+from jaxmed.budget import check_at_least, check_fits
 from jaxmed.distributions.exact_law import Law
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.keys import as_key
@@ -70,8 +71,8 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
 
 
 def _require_mediators(law: Law, num_mediators: int) -> None:
-    if num_mediators < 1:
-        raise ValueError(f"num_mediators must be at least 1, not {num_mediators}")
+    check_at_least("num_mediators", num_mediators, 1)
+    check_fits("num_mediators", num_mediators, law.exposure_strength.dtype.itemsize, power=2)
     try:
         known = float(law.num_mediators)
     except jax.errors.ConcretizationTypeError:

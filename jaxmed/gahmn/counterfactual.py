@@ -12,6 +12,7 @@ draws and individuals that (12) lacks.
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.estimators.estimate import Effects
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.keys import as_key
@@ -67,6 +68,7 @@ def counterfactuals(
       mediators: also one contrast for every mediator, p passes of the outcome's last layer.
     """
     key = as_key(key)
+    check_count("draws", draws)
     arms = fitted.scale.arms
     n = covariates.shape[0]
     low, high = (

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis
@@ -112,6 +113,7 @@ def disparity(
       variances. First-order normal: coverage in docs/beyond_mediation.md.
     """
     key = as_key(key)
+    check_count("draws", draws)
     check_options(adjust, basis, level)
     members = _members(data, sets)
     check_two_values(data)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate
@@ -187,10 +187,6 @@ def _check(
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
     for name, value in (("n_seeds", n_seeds), ("resamples", resamples), ("batch", batch)):
-        check_fits(name, value, BYTES_A_DRAW)
-    if n_seeds < 1 or batch < 1:
-        raise ValueError("n_seeds and batch must be at least 1")
+        check_count(name, value, least=2 if name == "resamples" else 1)
     if not 0 <= holdout <= 0.9:
         raise ValueError(f"holdout is a share of the rows in [0, 0.9], not {holdout}")
-    if resamples < 2:
-        raise ValueError(f"resamples must be at least 2, not {resamples}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig
@@ -104,6 +105,7 @@ def generated_mean(
       mediator_exposure: [n] of the second draw; `exposure` if None.
     """
     key = as_key(key)
+    check_count("draws", draws)
     n = covariates.shape[0]
     other = exposure if mediator_exposure is None else mediator_exposure
     share = weights / jnp.sum(weights)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.lasso_kernel import assign_folds
@@ -94,8 +95,8 @@ def policy_value(
     """
     key = as_key(key)
     check_options("auto", basis, level)
-    if folds < 1:
-        raise ValueError(f"folds must be at least 1, not {folds}")
+    check_count("folds", folds)
+    check_count("draws", draws)
     check_two_values(data)
     covariates = jnp.asarray(data.covariates)
     treat = _each(rule, covariates, "rule", closed=True)

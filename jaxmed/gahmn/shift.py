@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis
@@ -79,6 +80,7 @@ def shift_value(
     Source: Diaz and van der Laan (2012) for shifts; Robinson (1988) for the score.
     """
     key = as_key(key)
+    check_count("draws", draws)
     check_options(adjust, basis, level)
     positions = mediator_positions(data, list(shift))
     sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law
 from jaxmed.inference.debiased import (
     PARTS,
@@ -218,6 +218,4 @@ def _check(part: str, method: str, level: float, replicates: int) -> None:
         raise ValueError(f'method is "percentile" or "basic", not {method!r}')
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
-    if replicates < 2:
-        raise ValueError(f"an interval needs at least 2 replicates, not {replicates}")
-    check_fits("replicates", replicates, BYTES_A_DRAW)
+    check_count("replicates", replicates, least=2)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import Paths, paths
 from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
@@ -59,9 +59,7 @@ def exposure_permutation_test(
       path): size .04 to .057 in both regimes where the t test's falls to .013.
     """
     key = as_key(key)
-    check_fits("count", count, BYTES_A_DRAW)
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+    check_count("count", count)
     observed = paths(data, route=route) if observed is None else observed
     rows = residual_rows(data)
     outcome = rows.outcome - rows.exposure * divide(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmed import status
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_at_least, check_count, said
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantile
@@ -37,6 +37,7 @@ Test = Literal["joint", "cosine", "corrected", "intersection_union"]
 Side = Literal["two", "concordant", "suppression"]
 Null = Literal["both", "exposure", "outcome"]
 _BLOCK = 8192
+MAX_ROWS = 2**30  # doubled sizes are int32
 
 
 @pytree
@@ -290,6 +291,9 @@ def sample_size(
       max_rows: largest n tried.
     """
     key = as_key(key)
+    check_at_least("max_rows", max_rows, 1)
+    if max_rows > MAX_ROWS:
+        raise ValueError(f"max_rows must be at most 2^30, not {said(max_rows)}")
     first = jnp.asarray(p, jnp.int32) + 3 + jnp.asarray(num_covariates, jnp.int32)
 
     def at(n: Array) -> Power:
@@ -367,6 +371,4 @@ def _check(test: str, level: float, side: str, replicates: int) -> None:
         raise ValueError('the intersection-union test has no sides: side="two"')
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
-    if replicates < 1:
-        raise ValueError(f"at least one replicate is needed, not {replicates}")
-    check_fits("replicates", replicates, BYTES_A_DRAW)
+    check_count("replicates", replicates)

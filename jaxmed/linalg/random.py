@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmed.budget import check_fits
 from jaxmed.keys import as_key
 from jaxmed.typing import Array, ArrayLike, Key
 
@@ -47,6 +48,7 @@ def chi_square(
     dtype = jnp.zeros((), dtype).dtype
     df = jnp.asarray(df, dtype)
     size = math.prod(shape)
+    check_fits("the number of draws", size, dtype.itemsize)
     if df.ndim:
         df = jnp.broadcast_to(df, shape).reshape(-1)
     if size <= _BLOCK:

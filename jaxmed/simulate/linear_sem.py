@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.validation import is_traced
 from jaxmed.distributions.exact_law import Law, law_from_causal, law_from_sem
@@ -173,6 +174,7 @@ def _draw(key: Key, model: LinearSem, num_rows: int) -> Array:
     Rows of this array are the columns of the data: a long last axis is drawn twice as fast.
     """
     size = model.num_covariates + 2 + model.num_mediators
+    check_count("num_rows", num_rows, 1, size * model.alpha.dtype.itemsize)
     return jax.random.normal(key, (size, num_rows), model.alpha.dtype)
 
 

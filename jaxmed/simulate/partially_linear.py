@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
@@ -84,6 +85,7 @@ def partially_linear(
     """
     if setting not in get_args(Setting):
         raise ValueError(f"setting must be one of {get_args(Setting)}, not {setting!r}")
+    check_count("num_mediators", num_mediators)
     every_third = range(0, num_mediators, 3)
     alpha: dict[int, float] = {}
     beta: dict[int, float] = {}
@@ -145,6 +147,7 @@ def sample(
     """
     key = as_key(key)
     dtype, p = model.alpha.dtype, model.num_mediators
+    check_count("num_rows", num_rows, 1, (p + 4) * dtype.itemsize)
     keys = _keys(key)
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)
     x = jax.random.normal(keys[1], (2, num_rows), dtype)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.budget import check_processes, check_whole, said
 from jaxmed.data.atomic import atomic_write
 from jaxmed.keys import check_seed
 from jaxmed.reports.sections import Section
@@ -28,6 +29,7 @@ __all__ = ["Progress", "Run", "StudyResult", "open_run", "plan_study", "run_stud
 
 Progress = Callable[[int, int], None]  # (replicates done, of how many)
 _ONCE_KEY = "#once"
+MAX_SCALE = 1_000_000  # replicates of a cell are counted up to 2^31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +118,8 @@ def run_study(
       ValueError: an unknown study, or workers without a directory or a name.
     """
     source = source_of(study) if isinstance(study, str) else {"object": study.name}
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be positive, not {workers}")
+    if workers is not None:
+        check_processes("workers", workers)
     if workers is not None and (out is None or "object" in source):
         raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
     study = find_study(study) if isinstance(study, str) else study
@@ -191,8 +193,8 @@ def _prepared(
     study: Study, source: Mapping[str, str], scale: float, seed: int | None
 ) -> Iterator[Run]:
     """The cells of a study and their plan, in the precision of the study."""
-    if not scale > 0:
-        raise ValueError(f"scale must be positive, not {scale}")
+    if not 0 < scale <= MAX_SCALE:
+        raise ValueError(f"scale must be positive and at most {MAX_SCALE:,}, not {said(scale)}")
     seed = check_seed(study.seed if seed is None else seed, "seed")
     with _precision(study):
         cells = tuple(study.cells(scale))
@@ -213,8 +215,12 @@ def _precision(study: Study) -> Any:
 
 def _devices(number: int | None) -> Sequence[Device]:
     found = jax.local_devices()
+    if number is not None:
+        check_whole("devices", number)
     if number is not None and not 1 <= number <= len(found):
-        raise ValueError(f"devices must lie between 1 and the {len(found)} there are: {number}")
+        raise ValueError(
+            f"devices must lie between 1 and the {len(found)} there are, not {said(number)}"
+        )
     return found[:number]
 
 

@@ -19,6 +19,7 @@ from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import (
     Refit,
     Statistic,
+    check_resamples,
     count_statuses,
     effects_of,
     reweighted,
@@ -171,7 +172,8 @@ def bootstrap(
     Source: Rubin (1981), Annals of Statistics 9; Efron (1987), JASA 82.
     """
     key = as_key(key)
-    _check(weights, level, intervals, count)
+    _check(weights, level, intervals)
+    check_resamples(data, count, 2, chunk, batch)
     (data,) = weighted_rows(data)
     _refuse_multinomial_in_dual(data, weights)
     refit = Refit(estimator, statistic)
@@ -263,7 +265,7 @@ def _settings(
     }
 
 
-def _check(weights: str, level: float, intervals: Sequence[str], count: int) -> None:
+def _check(weights: str, level: float, intervals: Sequence[str]) -> None:
     if weights not in ("exponential", "multinomial"):
         raise ValueError(f'weights are "exponential" or "multinomial", not {weights!r}')
     unknown = set(intervals) - set(INTERVALS)
@@ -271,8 +273,6 @@ def _check(weights: str, level: float, intervals: Sequence[str], count: int) -> 
         raise ValueError(f"intervals are a sequence of {INTERVALS}, not {intervals!r}")
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), not {level!r}")
-    if count < 2:
-        raise ValueError(f"a bootstrap needs at least 2 resamples, not {count}")
 
 
 def _refuse_multinomial_in_dual(data: MediationData, weights: str) -> None:

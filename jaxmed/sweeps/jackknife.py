@@ -19,6 +19,7 @@ from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import (
     Refit,
     Statistic,
+    check_resamples,
     count_statuses,
     effects_of,
     reweighted,
@@ -131,6 +132,7 @@ def jackknife(
     when p/n is not small.
     """
     key = key_or_none(key)
+    check_resamples(data, 1, 1, chunk, batch)  # as many fits as there are rows: they fit
     given = np.arange(data.exposure.shape[0]) if groups is None else np.asarray(groups)
     data, given = weighted_rows(data, given)
     names, labels, sizes = np.unique(given, return_inverse=True, return_counts=True)

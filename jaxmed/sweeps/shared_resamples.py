@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import stack
-from jaxmed.sweeps.resampling import Refit, count_statuses, effects_of
+from jaxmed.sweeps.resampling import Refit, check_resamples, count_statuses, effects_of
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores, effect_scores, named_key
 from jaxmed.typing import Array, Estimator, Key
@@ -123,9 +124,12 @@ def shared_resamples(
       progress: called with the number of resamples of every finished chunk.
     """
     key = as_key(key)
+    check_count("count", count)
+    chunk = even_chunk(count) if chunk is None else chunk
+    check_resamples(data, count, 1, chunk, batch)
     task = _SharedResample(name, estimator, copies, needs_rank)
     columns = sweep(
-        key, task, count, parameters=data, reducer=stack(), chunk=chunk or even_chunk(count),
+        key, task, count, parameters=data, reducer=stack(), chunk=chunk,
         batch=batch, progress=progress,
     )  # fmt: skip
     effects = {

@@ -17,7 +17,7 @@ from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.sweeps.quantile_sketch import Quantile, quantiles
 from jaxmed.sweeps.reducers import Measure, combine, moments
-from jaxmed.sweeps.resampling import effects_of, reweighted, weighted_rows
+from jaxmed.sweeps.resampling import check_resamples, effects_of, reweighted, weighted_rows
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores
 from jaxmed.typing import Array, Device, Estimator, Key
@@ -118,6 +118,7 @@ def split_sample(
       ValueError: share outside (0, 1), or a part of fewer than q + 3 rows; see `sweep`.
     """
     key = as_key(key)
+    check_resamples(data, count, 1, chunk, batch)
     if not 0 < share < 1:
         raise ValueError(f"share must lie in (0, 1), not {share!r}")
     (data,) = weighted_rows(data)
