@@ -110,8 +110,9 @@ def check_fits(
     needed = int(count) ** power * bytes_each if count > 0 else 0
     if needed > limit:
         most = math.isqrt(limit // bytes_each) if power == 2 else limit // bytes_each
+        gib = f"about {needed // 2**30:,} GiB" if needed < 2**90 else "more than there is"
         raise ValueError(
-            f"{name} is {said(count)}, which takes about {said(needed // 2**30)} GiB, beyond the "
+            f"{name} is {said(count)}, which takes {gib}, beyond the "
             f"{limit / 2**30:.1f} GiB that a request may take here: at most {most:,}{remedy}"
         )
 

@@ -30,7 +30,6 @@ NO_FACTORIES = {
 FORMS = {
     "raw": jax.random.PRNGKey(SEED),
     "host": np.asarray(jax.random.key_data(TYPED)),
-    "data": jax.random.key_data(TYPED),
 }
 DATA = problem(np.random.default_rng(0), 40, 3, 1, scale=0.0)
 WIDE = problem(np.random.default_rng(1), 30, 40, 0, scale=0.0)
@@ -57,9 +56,6 @@ DOORS = {
     "sweep": lambda k: jaxmed.sweep(k, draw, 4, chunk=4),
     "bootstrap": lambda k: jaxmed.bootstrap(k, DATA, MAXIE, 2, chunk=2)["indirect"].mean,
     "permutation_test": lambda k: jaxmed.permutation_test(k, DATA, first_of, 4, chunk=4).draws,
-    "split_sample": lambda k: (
-        jaxmed.split_sample(k, DATA, MAXIE, held_out_effects, 2, chunk=2).means["indirect"].mean
-    ),
     "jackknife": lambda k: jaxmed.jackknife(DATA, PCMA, key=k, groups=np.arange(40) % 2).draws[
         "indirect"
     ],
@@ -68,10 +64,7 @@ DOORS = {
     "named_key": lambda k: jax.random.key_data(named_key(k, "a")),
     "study_task": lambda k: StudyTask(lambda k, p: jax.random.normal(k), {}, None).data(k, None),
     "power": lambda k: jaxmed.power(k, 50, 3, **R2),
-    "size": lambda k: jaxmed.size(k, 50, 3, null="both", replicates=100),
-    "sample_size": lambda k: jaxmed.sample_size(k, 3, power=0.5, **R2),
     "indirect_interval": lambda k: jaxmed.indirect_interval(k, PATHS, replicates=100),
-    "indirect_intervals": lambda k: indirect_intervals(k, PATHS, replicates=100)["total"],
     "exposure_permutation_test": lambda k: exposure_permutation_test(k, DATA, 5).p_value,
     "cross_fitted_effect": lambda k: cross_fitted_effect(k, DATA, folds=2, splits=1).indirect,
     "sample_quadratics": lambda k: jaxmed.sample_quadratics(k, LAW, 3),
@@ -83,8 +76,16 @@ DOORS = {
     "simulate.sparse_paths": lambda k: sparse_paths(k, 9, 3, 1),
 }
 DOORS["estimators.pcma"] = lambda k: PCMA(k, DATA).effects
-# Doors whose work is long: the key is looked at first.
+# Doors whose work is long, or that of another door: the key is looked at first.
 LONG = {
+    "size": lambda k: jaxmed.size(k, 50, 3, null="both", replicates=100),
+    "sample_size": lambda k: jaxmed.sample_size(k, 3, power=0.5, **R2),
+    "indirect_intervals": lambda k: indirect_intervals(k, PATHS, replicates=100)["total"],
+    "split_sample": lambda k: (
+        jaxmed.split_sample(k, DATA, MAXIE, held_out_effects, 2, chunk=2).means["indirect"].mean
+    ),
+    "evaluate": lambda k: jaxmed.evaluate(DATA, ["maxie"], key=k).rows[0]["indirect"],
+    "effects": lambda k: jaxmed.mediate(DATA, "effects", key=k).rows,
     "gahmn": lambda k: gahmn.gahmn()(k, DATA),
     "counterfactuals": lambda k: gahmn.counterfactuals(k, None, None),
     "disparity": lambda k: gahmn.disparity(k, DATA, {}),
@@ -100,11 +101,9 @@ LONG |= {
 # Doors that take a seed as well.
 ANALYSES = {
     "mediate": lambda k: numbers(jaxmed.mediate(DATA, key=k, permutations=9, splits=1)),
-    "effects": lambda k: jaxmed.mediate(DATA, "effects", key=k).rows,
     "compare": lambda k: jaxmed.compare(DATA, ["ols"], key=k, bootstrap=2).rows[0][
         "total_bootstrap_lower"
     ],
-    "evaluate": lambda k: jaxmed.evaluate(DATA, ["maxie"], key=k).rows[0]["indirect"],
 }
 NO_KEYS = {
     "float": 1.5,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status
+from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.residual import HasQuadratics, residual_variance
@@ -159,4 +160,5 @@ def _reaching(q: PathQuadratics, estimates: IndirectEstimates) -> tuple[Array, A
 def bootstrap_estimates(key: Key, paths: HasQuadratics, replicates: int) -> IndirectEstimates:
     """Debiased estimates of `replicates` draws from the fitted law, leaves [replicates]."""
     key = as_key(key)
+    check_count("replicates", replicates)
     return indirect_estimates(sample_quadratics(key, fitted_law(paths), replicates))

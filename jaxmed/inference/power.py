@@ -4,14 +4,15 @@ Everything is traced, n and p included: jit the call once and vary them freely.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxmed import status
-from jaxmed.budget import check_at_least, check_count, said
+from jaxmed.budget import check_count, said
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantile
@@ -105,6 +106,8 @@ def power(
     Source: composite mediator specification, section 3; exact for Gaussian mediators and errors.
     """
     key = as_key(key)
+    _check_size("n", n)
+    _check_size("p", p)
     population = _population(n, p, num_covariates, exposure_r2, outcome_r2, cosine, exposure)
     return rejection_rate(key, population, test=test, level=level, side=side, replicates=replicates)
 
@@ -164,6 +167,8 @@ def size(
       ValueError: unknown null; and as `power`.
     """
     key = as_key(key)
+    _check_size("n", n)
+    _check_size("p", p)
     if null not in ("both", "exposure", "outcome"):
         raise ValueError(f'null is "both", "exposure" or "outcome", not {null!r}')
     return power(
@@ -291,9 +296,10 @@ def sample_size(
       max_rows: largest n tried.
     """
     key = as_key(key)
-    check_at_least("max_rows", max_rows, 1)
-    if max_rows > MAX_ROWS:
-        raise ValueError(f"max_rows must be at most 2^30, not {said(max_rows)}")
+    _check_size("max_rows", max_rows)
+    _check_size("p", p)
+    if isinstance(power, int | float) and not level < power < 1:
+        raise ValueError(f"power must lie between level and 1, not {said(power)}")
     first = jnp.asarray(p, jnp.int32) + 3 + jnp.asarray(num_covariates, jnp.int32)
 
     def at(n: Array) -> Power:
@@ -372,3 +378,9 @@ def _check(test: str, level: float, side: str, replicates: int) -> None:
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
     check_count("replicates", replicates)
+
+
+def _check_size(name: str, size: Any) -> None:
+    """Refuses a number of rows or mediators that is out of range, where it is a plain number."""
+    if isinstance(size, int | float | np.number) and not 1 <= size <= MAX_ROWS:
+        raise ValueError(f"{name} must lie between 1 and 2^30, not {said(size)}")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmed.budget import check_fits
+from jaxmed.budget import check_at_least, check_fits
 from jaxmed.keys import as_key
 from jaxmed.typing import Array, ArrayLike, Key
 
@@ -47,6 +47,8 @@ def chi_square(
     key = as_key(key)
     dtype = jnp.zeros((), dtype).dtype
     df = jnp.asarray(df, dtype)
+    for length in shape:
+        check_at_least("shape", length, 0)
     size = math.prod(shape)
     check_fits("the number of draws", size, dtype.itemsize)
     if df.ndim:

@@ -33,7 +33,7 @@ class MomentSums:
 
     @classmethod
     def zero(cls, d: int) -> "MomentSums":
-        """Sums over no rows; raises ValueError for more columns than memory holds the moments of."""
+        """Sums over no rows; raises ValueError for more columns than memory can hold."""
         check_fits("the number of columns of the moments", d, 8, power=2)
         return cls(np.zeros((d, d)), np.zeros(3), np.zeros((0, d)), np.zeros(0))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jaxmed.budget import check_processes, check_whole, said
+from jaxmed.budget import check_processes, said
 from jaxmed.data.atomic import atomic_write
 from jaxmed.keys import check_seed
 from jaxmed.reports.sections import Section
@@ -120,6 +120,8 @@ def run_study(
     source = source_of(study) if isinstance(study, str) else {"object": study.name}
     if workers is not None:
         check_processes("workers", workers)
+    if devices is not None:
+        check_processes("devices", devices)
     if workers is not None and (out is None or "object" in source):
         raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
     study = find_study(study) if isinstance(study, str) else study
@@ -215,8 +217,6 @@ def _precision(study: Study) -> Any:
 
 def _devices(number: int | None) -> Sequence[Device]:
     found = jax.local_devices()
-    if number is not None:
-        check_whole("devices", number)
     if number is not None and not 1 <= number <= len(found):
         raise ValueError(
             f"devices must lie between 1 and the {len(found)} there are, not {said(number)}"

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import regime_of
 from jaxmed.keys import as_key
@@ -272,7 +273,7 @@ def _check(weights: str, level: float, intervals: Sequence[str]) -> None:
     if isinstance(intervals, str) or unknown:
         raise ValueError(f"intervals are a sequence of {INTERVALS}, not {intervals!r}")
     if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), not {level!r}")
+        raise ValueError(f"level must lie in (0, 1), not {said(level)}")
 
 
 def _refuse_multinomial_in_dual(data: MediationData, weights: str) -> None:

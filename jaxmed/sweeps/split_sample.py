@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxmed import status as st
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.composites import reg_exposure
 from jaxmed.estimators.estimate import Estimate
@@ -120,7 +121,7 @@ def split_sample(
     key = as_key(key)
     check_resamples(data, count, 1, chunk, batch)
     if not 0 < share < 1:
-        raise ValueError(f"share must lie in (0, 1), not {share!r}")
+        raise ValueError(f"share must lie in (0, 1), not {said(share)}")
     (data,) = weighted_rows(data)
     n, q = data.exposure.shape[0], data.covariates.shape[1]
     learn_rows = round(share * n)
