@@ -19,22 +19,56 @@ def data(rows, columns, seed=0):
     return problem(np.random.default_rng(seed), rows, columns, 1, scale=0.0)
 
 
+def light():
+    """What compiles in seconds: draws, the power that counts them, a sweep, two resamplings."""
+    import jax.numpy as jnp
+
+    import jaxmed
+    from jaxmed import estimators, simulate
+    from jaxmed.sweeps.reducers import combine, moments, rejection_rate, stack
+
+    key, model = jax.random.key(3), simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2])
+    rows = data(60, 4)
+    settings = {"exposure_r2": 0.2, "outcome_r2": 0.2, "cosine": 0.4}
+
+    def task(key, model):
+        found = simulate.sample(key, model, 40)
+        return {"product": found.mediators[:, 0] @ found.outcome, "draw": found.exposure[0]}
+
+    def product(found):
+        return jnp.vdot(found.exposure, found.mediators[:, 0])
+
+    reducer = combine(mean=moments(), rate=rejection_rate(0.5), all=stack())
+    found = {
+        "sample": simulate.sample(key, model, 500),
+        "law": jaxmed.sample_quadratics(key, simulate.law_of(model, 60), 20_000),
+        "power": jaxmed.power(key, 80, 3, **settings, replicates=20_000),
+    }
+    for chunk in CHUNKS:
+        options = {"chunk": chunk}
+        swept = jaxmed.sweep(key, task, COUNT, parameters=model, reducer=reducer, **options)
+        boot = jaxmed.bootstrap(key, rows, estimators.maxie(route="gram"), COUNT, **options)
+        permuted = jaxmed.permutation_test(key, rows, product, COUNT, **options)
+        found |= {
+            f"sweep draws {chunk}": swept["all"],
+            f"sweep reduced {chunk}": [values_of(swept[name]) for name in ("mean", "rate")],
+            f"bootstrap {chunk}": [boot.draws, values_of(boot.measures)],
+            f"permutation {chunk}": [permuted.draws, permuted.p_value],
+        }
+    return found
+
+
 def simulated():
-    """Draws of models and of the exact law, and the power that counts them."""
+    """Larger models, and an interval by draws of the exact law."""
     import jaxmed
     from jaxmed import simulate
     from jaxmed.simulate import biobank
 
     key, model = jax.random.key(3), simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2])
-    law = simulate.law_of(model, 60)
     large = biobank.biobank(key, 200)
-    settings = {"exposure_r2": 0.2, "outcome_r2": 0.2, "cosine": 0.4}
     return {
-        "sample": simulate.sample(key, model, 500),
         "moments": simulate.sample_moments(key, model, 500),
         "biobank": biobank.sample_biobank(key, large, 300),
-        "law": jaxmed.sample_quadratics(key, law, 20_000),
-        "power": jaxmed.power(key, 80, 3, **settings, replicates=20_000),
         "interval": jaxmed.indirect_interval(key, jaxmed.paths(data(60, 4)), replicates=2000),
     }
 
@@ -121,7 +155,7 @@ def numbers(value):
     return np.concatenate(kept)
 
 
-PARTS = {"simulated": simulated, "resampled": resampled, "analysed": analysed}
+PARTS = {"light": light, "simulated": simulated, "resampled": resampled, "analysed": analysed}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
