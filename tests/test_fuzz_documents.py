@@ -186,9 +186,8 @@ def site(folder):
 
 
 def ledger(folder):
-    from jaxmed.federated.ledger_file import read_ledger, write_ledger
-
     from jaxmed.federated.ledger import Entry, new_ledger
+    from jaxmed.federated.ledger_file import read_ledger, write_ledger
 
     path = folder / "ledger.jsonl"
     made = new_ledger()

@@ -11,6 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "jaxmed"
 # From the bottom up; names in one group do not import each other, but for their own package.
 LAYERS = [
     ("typing", "status", "version"),
+    ("budget",),
+    ("keys",),
     ("linalg",),
     ("distributions",),
     ("calibration",),

@@ -34,12 +34,13 @@ from jaxmed.analysis.method_table import (
     with_design,
 )
 from jaxmed.analysis.software import software
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
+from jaxmed.budget import BYTES_A_DRAW, check_fits, check_whole, said
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns
 from jaxmed.sweeps.bootstrap_intervals import bootstrap_interval
+from jaxmed.sweeps.resampling import check_resamples
 from jaxmed.sweeps.shared_resamples import SharedDraws, shared_resamples
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import Estimator, Key
@@ -135,14 +136,10 @@ def compare(
     check_level(level)
     check_compat(compat)
     check_whole("bootstrap", bootstrap)
-    for name, value in (("chunk", chunk), ("batch", batch)):
-        if value is not None:
-            check_whole(name, value)
     if bootstrap < 0 or bootstrap == 1:
-        raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {bootstrap}")
+        raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {said(bootstrap)}")
     check_fits("bootstrap", bootstrap, BYTES_A_DRAW)
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk must be positive, not {chunk}")
+    check_resamples(data, 1, 1, 1 if chunk is None else chunk, batch)
     sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}
     scaled = compat == "correct" if standardise_mediators is None else standardise_mediators
     say = progress or (lambda sentence: None)

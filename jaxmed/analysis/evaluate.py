@@ -22,6 +22,7 @@ from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
+from jaxmed.budget import said
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
@@ -109,6 +110,8 @@ def evaluate(
     check_methods(methods)
     check_level(level)
     seed, key = parse_key(key)
+    if not 0 < holdout < 1:
+        raise ValueError(f"holdout must be between 0 and 1, not {said(holdout)}")
     design = designed(data, basis)
     given, data = design.given, design.data
     units = units_of(data)
@@ -194,8 +197,6 @@ def _split(
       holdout: share of the test part.
       linear: columns that linear covariates have, for the refusal.
     """
-    if not 0 < holdout < 1:
-        raise ValueError(f"holdout must be between 0 and 1, not {holdout}")
     n = data.exposure.shape[0]
     order = np.asarray(jax.random.permutation(key, n))
     outcome = np.asarray(data.outcome)

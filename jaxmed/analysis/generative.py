@@ -31,7 +31,7 @@ from jaxmed.analysis.method_table import (
 from jaxmed.analysis.plain import plain
 from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import status_fields
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
+from jaxmed.budget import BYTES_A_DRAW, check_count
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate
@@ -120,10 +120,7 @@ def generative(
         )
     if penalty not in ("given", "path"):
         raise ValueError(f'penalty must be "given" or "path", not {penalty!r}')
-    check_fits("n_seeds", n_seeds, data.mediators.shape[1] * BYTES_A_DRAW)
-    check_whole("min_rows", min_rows)
-    if n_seeds < 1:
-        raise ValueError(f"n_seeds must be at least 1, not {n_seeds}")
+    check_count("n_seeds", n_seeds, 1, data.mediators.shape[1] * BYTES_A_DRAW)
     config = improved() if config is None else config
     say = progress or (lambda sentence: None)
     check_rows(data, min_rows)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxmed.analysis.comparison import MethodTable
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.inputs import parse_key
+from jaxmed.budget import check_count
 from jaxmed.data.validation import ShapeError
 from jaxmed.gahmn import Counterfactuals, Fitted, GahmnDetails, counterfactuals, one_seed
 from jaxmed.gahmn.config import WINDOW
@@ -62,8 +63,7 @@ class GenerativeResult(MethodTable):
           ValueError: shapes that do not fit.
         """
         t, x = self._individuals(exposure, covariates)
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count}")
+        check_count("count", count)
         keys = jax.random.split(parse_key(key)[1], count)
 
         seeds = jnp.arange(count) % self.seeds

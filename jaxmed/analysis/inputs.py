@@ -3,32 +3,26 @@
 import jax
 import numpy as np
 
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData, mediation_data
+from jaxmed.keys import as_key, check_seed
 from jaxmed.typing import Key
 
 
 def parse_key(key: Key | int) -> tuple[int | None, Key]:
     """(seed or None, JAX key); raises ValueError for anything else or a seed out of range."""
-    if isinstance(key, jax.Array):
-        typed = jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key)
-        if not (typed and key.shape == ()) and (key.dtype, key.shape) != (np.uint32, (2,)):
-            raise ValueError(
-                f"key is an array {key.dtype}{list(key.shape)}: pass an integer seed, or one key "
-                "made by jax.random.key(seed)"
-            )
-        return None, key
-    if isinstance(key, bool) or not isinstance(key, int | np.integer):
-        raise ValueError(f"key must be an integer seed or a JAX key, not {key!r}")
-    if not 0 <= key < 2**32:
-        # Larger seeds are cut off silently by JAX where x64 is disabled.
-        raise ValueError(f"a seed must be between 0 and 2^32 - 1, not {key}")
-    return int(key), jax.random.key(int(key))
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        seed = check_seed(key)
+        return seed, jax.random.key(seed)
+    if isinstance(key, jax.Array | np.ndarray):
+        return None, as_key(key)
+    raise ValueError(f"key must be an integer seed or a JAX key, not {said(key)}")
 
 
 def check_level(level: float) -> None:
     """Raises ValueError unless the level of intervals is in (0, 1)."""
     if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level}")
+        raise ValueError(f"level must be between 0 and 1, not {said(level)}")
 
 
 def checked(data: MediationData) -> MediationData:

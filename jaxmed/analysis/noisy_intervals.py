@@ -12,13 +12,14 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import BYTES_A_DRAW, check_fits
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merge import Covariates, design_of, expand, pool
 from jaxmed.federated.noise import redraw
 from jaxmed.federated.summary import SiteSummary
 from jaxmed.geometry.paths import Paths, primal_paths
 from jaxmed.inference.intervals import PARTS, indirect_estimates
+from jaxmed.keys import as_key
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.typing import Array, Key
@@ -89,6 +90,7 @@ def noisy_intervals(
     Raises:
       ValueError: fewer than 20 draws, or more than memory holds; or as `merge_sites`.
     """
+    key = as_key(key)
     check_fits("draws", draws, BYTES_A_DRAW)
     check_fits("replicates", replicates, BYTES_A_DRAW)
     if draws < 20:

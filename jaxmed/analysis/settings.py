@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from jaxmed.analysis.inputs import check_level
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits, check_whole
+from jaxmed.budget import check_count, check_whole
 
 __all__ = ["Progress", "Settings"]
 
@@ -31,13 +31,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        for name in ("permutations", "folds", "replicates"):
+        for name in ("permutations", "folds", "replicates", "splits"):
             check_whole(name, getattr(self, name))
         check_level(self.level)
         ranges = {"permutations": 0, "folds": 0, "replicates": 100, "splits": min(self.folds, 1)}
         for name, least in ranges.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-            check_fits(name, getattr(self, name), BYTES_A_DRAW)
+            check_count(name, getattr(self, name), least)
         if self.folds == 1:
             raise ValueError("folds must be 0 (none) or at least 2, not 1")

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.budget import said
 from jaxmed.cli.shared import message_arguments, use_cache
 from jaxmed.data.basis_columns import RUNGS
 from jaxmed.data.columns import Factor
@@ -121,7 +122,7 @@ def count(text: str) -> int:
     except ValueError:
         value = float("nan")
     if not value.is_integer():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{said(text)} is no whole number that can be meant")
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else int(value)
 
 

@@ -5,6 +5,7 @@ import signal
 import sys
 from typing import Any
 
+from jaxmed.budget import check_at_least, check_processes
 from jaxmed.cli.shared import message_arguments, progress
 
 __all__ = ["add_command"]
@@ -33,10 +34,9 @@ def _launch(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise ValueError("launch needs a command: jaxmed launch --processes 2 -- mediate FILE ...")
-    if options.processes is not None and options.processes < 1:
-        raise ValueError(f"processes must be at least 1, not {options.processes}")
-    if options.restarts < 0:
-        raise ValueError(f"restarts must be at least 0, not {options.restarts}")
+    if options.processes is not None:
+        check_processes("processes", options.processes)
+    check_at_least("restarts", options.restarts, 0)
     # A supervisor that is asked to end takes its children with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     own = [sys.executable, "-m", "jaxmed"] if command[0] in OWN else []

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.moments import METHODS, mediate_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import leave_one_out_test
@@ -228,7 +229,7 @@ def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | N
     if tuple(s.digest for s in summaries) != merged.digests:
         raise ValueError("--sites are not the files that were merged, in their order")
     found = noisy_intervals(
-        jax.random.key(options.seed), summaries, site_effects=merged.design.site_effects,
+        parse_key(options.seed)[1], summaries, site_effects=merged.design.site_effects,
         covariates="by_site" if merged.design.by_site else "shared", level=options.level,
         replicates=options.replicates,
     )  # fmt: skip

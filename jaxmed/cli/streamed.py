@@ -7,9 +7,9 @@ from typing import Any
 from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
+from jaxmed.budget import default_budget
 from jaxmed.cli.data_file import comma, file_options, roles_of, size
 from jaxmed.cli.shared import Say
-from jaxmed.data.budget import default_budget
 from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.budget import check_processes
 from jaxmed.cli.meter import meter
 from jaxmed.cli.programs import program_folder, prune
 from jaxmed.cli.shared import message_arguments, use_cache
@@ -181,8 +182,10 @@ def _finish(
     # The page comes at the end of what may be hours: its libraries are asked for now.
     require("jinja2", "the page of a study")
     require("matplotlib", "the figures of a study")
-    if options.workers is not None and options.workers < 1:
-        raise ValueError(f"--workers must be positive, not {options.workers}")
+    if options.workers is not None:
+        check_processes("--workers", options.workers)
+    if options.devices is not None:
+        check_processes("--devices", options.devices)
     _prepare(out, nproc)
     workers = options.workers or default_workers(jax.default_backend())
     try:
@@ -214,6 +217,7 @@ def _work(options: argparse.Namespace) -> int:
     name = _allowed(options, plan)
     _prepare(options.directory, plan["nproc"])
     if options.devices is not None:
+        check_processes("--devices", options.devices)
         jax.config.update("jax_num_cpu_devices", options.devices)
     parent = options.parent
     try:

@@ -11,7 +11,7 @@ __all__ = ["at_the_terminal", "message_of"]
 # Settings of Python that have an option under another name; others have their own.
 OTHER_NAMES = {
     "standardise_mediators": "standardise", "method": "method", "key": "seed",
-    "n_seeds": "trainings",
+    "n_seeds": "trainings", "block_bytes": "block",
 }  # fmt: skip
 LISTS = ("na", "factor", "levels")
 SETTING = re.compile(

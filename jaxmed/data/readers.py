@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.budget import default_budget
 from jaxmed.data import delimited
 from jaxmed.data.annotated import annotated_table
 from jaxmed.data.archive import read_arrays
-from jaxmed.data.budget import default_budget
 from jaxmed.data.columns import Cells, Factor
 from jaxmed.data.library import library, parsed
 from jaxmed.data.naming import name_columns

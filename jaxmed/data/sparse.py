@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxmed.data.budget import check_fits
+from jaxmed.budget import check_fits
 
 __all__ = ["from_sparse"]
 

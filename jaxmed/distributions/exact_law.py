@@ -13,7 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmed import status
+from jaxmed.budget import check_count
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.keys import as_key
 from jaxmed.linalg.random import chi_square
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree, static
@@ -189,6 +191,8 @@ def sample_quadratics(key: Key, law: Law, count: int) -> PathQuadratics:
     Source: composite mediator specification, section 3. Exact for Gaussian mediators (given
       exposure and covariates) and Gaussian outcome errors, any exposure.
     """
+    key = as_key(key)
+    check_count("count", count)
     if count <= _BLOCK:
         return _sample_block(key, law, count)
     blocks = -(-count // _BLOCK)

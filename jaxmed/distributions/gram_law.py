@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxmed import status
+from jaxmed.budget import check_at_least, check_fits
 from jaxmed.distributions.exact_law import Law
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.random import chi_square
 from jaxmed.linalg.safe import divide, sqrt
@@ -42,6 +44,7 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
 
     Source: Bartlett (1933). Exact under the conditions of `exact_law`.
     """
+    key = as_key(key)
     _require_mediators(law, num_mediators)
     p, dtype = num_mediators, law.exposure_strength.dtype
     m, sigma = law.residual_df, law.residual_sd
@@ -68,8 +71,8 @@ def sample_gram_paths(key: Key, law: Law, num_mediators: int) -> tuple[Array, Ar
 
 
 def _require_mediators(law: Law, num_mediators: int) -> None:
-    if num_mediators < 1:
-        raise ValueError(f"num_mediators must be at least 1, not {num_mediators}")
+    check_at_least("num_mediators", num_mediators, 1)
+    check_fits("num_mediators", num_mediators, law.exposure_strength.dtype.itemsize, power=2)
     try:
         known = float(law.num_mediators)
     except jax.errors.ConcretizationTypeError:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_count, check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.directions_kernel import (
     Direction,
@@ -45,8 +46,7 @@ def directions(
     """
     if variant not in ("chen2018", "hdmed"):
         raise ValueError(f'variant must be "chen2018" or "hdmed", not {variant!r}')
-    if starts < 1:
-        raise ValueError(f"starts must be at least 1, not {starts}")
+    check_count("starts", starts)
 
     def rule(
         key: Key | None, data: MediationData, result: Paths
@@ -87,4 +87,5 @@ def _starts(key: Key | None, count: int, p: int, dtype: jnp.dtype) -> Array:
         return ones
     if key is None:
         raise ValueError("directions with starts > 1 draws its start vectors: pass a key")
+    check_fits("starts", count, 8 * dtype.itemsize * p)
     return jnp.concatenate([ones, jax.random.normal(key, (count - 1, p), dtype)])

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_at_least, check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.lasso_kernel import assign_folds
@@ -89,12 +90,11 @@ def double_selection(
     sp.check_penalty(penalty)
     check_variance(variance)
     check_level(level)
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, not {folds}")
+    check_count("folds", folds, least=2)
     if not 0 < penalty_ratio < 1:
         raise ValueError(f"penalty_ratio must lie between 0 and 1, not {penalty_ratio}")
-    if num_penalties < 2 or patience < 1:
-        raise ValueError("num_penalties must be at least 2 and patience at least 1")
+    check_count("num_penalties", num_penalties, least=2)
+    check_at_least("patience", patience, 1)
     if inflation < 1:
         raise ValueError(f"inflation must be at least 1, not {inflation}")
     grid = {"num_penalties": num_penalties, "ratio": penalty_ratio}

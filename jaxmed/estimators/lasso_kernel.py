@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status
+from jaxmed.budget import said
 from jaxmed.data.validation import is_traced
 from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg import logistic_descent as ld
@@ -108,7 +109,13 @@ class _Problem:
 
 
 def assign_folds(key: Key, num_rows: int, num_folds: int) -> Array:
-    """Balanced random fold of every row, int32 [n]; `key` is consumed."""
+    """Balanced random fold of every row, int32 [n]; `key` is consumed.
+
+    Raises:
+      ValueError: more folds than rows.
+    """
+    if num_folds > num_rows:
+        raise ValueError(f"folds must be at most the {num_rows} rows, not {said(num_folds)}")
     return jax.random.permutation(key, jnp.arange(num_rows, dtype=jnp.int32) % num_folds)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
@@ -108,8 +109,7 @@ def medfix(
         raise ValueError("nlambda2 must be at least 0 and num_penalties at least 2")
     if not 0 < lambda2[0] <= lambda2[1]:
         raise ValueError(f"lambda2 must be a range of positive numbers, not {lambda2}")
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, not {folds}")
+    check_count("folds", folds, least=2)
     if patience < 0:
         raise ValueError(f"patience must not be negative, not {patience}")
     if not 0 < nu_cap < 1:

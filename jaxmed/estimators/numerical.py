@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_at_least, check_count, check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.from_weights import from_weights
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.lbfgs import Minimum, minimise
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Estimator, Key
+
+BYTES_A_WEIGHT = 128  # of a start: the point, its gradient and the memory of L-BFGS
 
 
 def numerical(
@@ -40,8 +43,10 @@ def numerical(
     """
     if objective not in ("indirect", "index"):
         raise ValueError(f'objective must be "indirect" or "index", not {objective!r}')
-    if sign not in (1, -1) or restarts < 1:
-        raise ValueError(f"sign must be +1 or -1 and restarts at least 1, not {sign}, {restarts}")
+    if sign not in (1, -1):
+        raise ValueError(f"sign must be +1 or -1, not {sign}")
+    check_count("restarts", restarts)
+    check_at_least("max_iterations", max_iterations, 1)
 
     def rule(
         key: Key | None, data: MediationData, result: Paths
@@ -52,6 +57,7 @@ def numerical(
         if key is None:
             raise ValueError("the numerical optimiser draws its start points: pass a key")
         function = _indirect(result) if objective == "indirect" else _index(result)
+        check_fits("restarts", restarts, BYTES_A_WEIGHT * p)
         starts = jax.random.normal(key, (restarts, p), data.mediators.dtype)
         minimum = minimise(lambda u: -sign * function(u), starts, max_iterations=max_iterations)
         frame = result.frame

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate
@@ -123,8 +124,9 @@ def pathway_lasso(
         raise ValueError(f"rho must be positive, not {rho}")
     if selection not in get_args(Selection):
         raise ValueError(f"selection must be one of {get_args(Selection)}, not {selection!r}")
-    if splits < 1 or not 0 <= cutoff < 1 or threshold < 0:
-        raise ValueError("splits must be at least 1, cutoff in [0, 1), threshold at least 0")
+    check_count("splits", splits)
+    if not 0 <= cutoff < 1 or threshold < 0:
+        raise ValueError("cutoff must lie in [0, 1), threshold at least 0")
     exact = compat == "correct"
     tolerance = tolerance if tolerance is not None else 1e-12 if exact else 1e-6
     budget = max_iterations if max_iterations is not None else 500 if exact else 5000

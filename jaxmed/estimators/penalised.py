@@ -4,6 +4,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.from_weights import from_weights
 from jaxmed.estimators.lasso_kernel import (
@@ -66,8 +67,7 @@ def _lasso(
         raise ValueError(f'rule must be "min" or "1se", not {rule!r}')
     if family not in ("gaussian", "binomial"):
         raise ValueError(f'family must be "gaussian" or "binomial", not {family!r}')
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, not {folds}")
+    check_count("folds", folds, least=2)
     fit = gaussian_lasso_cv if family == "gaussian" else logistic_lasso_cv
 
     def weights(key: Key | None, data: MediationData, _: Paths) -> tuple[Array, Array, LassoFit]:

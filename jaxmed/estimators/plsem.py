@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
@@ -194,8 +195,7 @@ def _check(
         raise ValueError(f"tuning must be one of {get_args(Tuning)}, not {tuning!r}")
     if not 0 <= gamma <= 1:
         raise ValueError(f"ebic_gamma must lie in [0, 1], not {gamma}")
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, not {folds}")
+    check_count("folds", folds, least=2)
     if not power > 0:
         raise ValueError(f"power must be positive, not {power}")
     if num < 2:

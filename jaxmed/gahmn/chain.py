@@ -26,6 +26,7 @@ from jaxmed.gahmn.structural import (
     uses_all,
 )
 from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.typing import Array, Key, pytree
 
@@ -99,6 +100,7 @@ def chain(
       identified without assumptions on cross-world independence of M1 and M2. First-order normal
       intervals; where a1 and b1 (or D and b2) are both near 0 they are conservative.
     """
+    key = as_key(key)
     check_options(adjust, basis, level)
     rows, size = _two_blocks(data, first, second)
     folding, training = jax.random.split(key)

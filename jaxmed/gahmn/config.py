@@ -1,9 +1,10 @@
 """What a GAHMN fit is made of: sizes, losses, steps, as frozen configurations."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, get_args
 
-from jaxmed.data.budget import check_fits, check_whole
+from jaxmed.budget import check_count, check_fits
 
 __all__ = ["BlockConfig", "GahmnConfig", "Mode", "faithful", "improved"]
 
@@ -13,8 +14,17 @@ Metric = Literal["adam", "plain"]
 Noise = Literal["printed", "location_scale"]
 Correlation = Literal["empirical", "neighbour", "none"]
 WINDOW = 50  # steps of one entry of a learning curve
+BYTES_A_WEIGHT = 32  # value, gradient, two moments, average, and what a step copies
 BYTES_A_STEP = 1  # of the learning curves
 CHUNK = 10  # windows between two looks at the training (collapse, checkpoint)
+
+
+def _check_widths(layers: Sequence[tuple[str, int]]) -> None:
+    """Refuses named widths of layers in their order whose weights memory cannot hold."""
+    before = 1
+    for name, width in layers:
+        check_count(name, width, 1, BYTES_A_WEIGHT * before)
+        before = int(width)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -62,11 +72,9 @@ class BlockConfig:
     def __post_init__(self) -> None:
         """Raises ValueError for values outside their range."""
         check_fits("steps", self.steps, BYTES_A_STEP)
-        check_whole("batch", self.batch)
+        check_count("batch", self.batch, least=2)
         if self.steps < WINDOW or self.steps % WINDOW:
             raise ValueError(f"steps must be a positive multiple of {WINDOW}, not {self.steps}")
-        if self.batch < 2:
-            raise ValueError(f"batch must be at least 2, not {self.batch}")
         for name in ("generator_rate", "critic_rate", "linear_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
@@ -138,10 +146,14 @@ class GahmnConfig:
         _one_of("noise", self.noise, get_args(Noise))
         _one_of("correlation", self.correlation, get_args(Correlation))
         _one_of("precision", self.precision, ("float32", "data"))
-        sizes = (self.latent, self.noise_inputs, self.mean_draws, *self.hidden)
-        sizes += (*self.critic_widths, *self.dense_mediator_critic)
-        if min(sizes) < 1 or not self.critic_widths or not self.dense_mediator_critic:
-            raise ValueError("all widths and numbers of draws must be at least 1")
+        check_count("mean_draws", self.mean_draws)
+        hidden = [("hidden", width) for width in self.hidden]
+        _check_widths([("noise_inputs", self.noise_inputs), *hidden, ("latent", self.latent)])
+        for name in ("critic_widths", "dense_mediator_critic"):
+            widths = getattr(self, name)
+            if not widths:
+                raise ValueError(f"{name} must hold at least one width")
+            _check_widths([(name, width) for width in widths])
         if self.mean_loss < 0:
             raise ValueError(f"mean_loss must be 0 or more, not {self.mean_loss}")
 

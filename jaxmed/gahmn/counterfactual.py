@@ -12,8 +12,10 @@ draws and individuals that (12) lacks.
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.estimators.estimate import Effects
 from jaxmed.gahmn.fitted import Fitted
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Interval, Key, pytree
 
 __all__ = ["Counterfactuals", "counterfactuals", "simulation_interval"]
@@ -65,6 +67,8 @@ def counterfactuals(
         is that of the generator's noise, about sqrt(2 v / n), and of no estimation error.
       mediators: also one contrast for every mediator, p passes of the outcome's last layer.
     """
+    key = as_key(key)
+    check_count("draws", draws)
     arms = fitted.scale.arms
     n = covariates.shape[0]
     low, high = (

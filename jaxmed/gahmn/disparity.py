@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis
@@ -27,6 +28,7 @@ from jaxmed.gahmn.structural import (
     structural,
 )
 from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Key, pytree
@@ -110,6 +112,8 @@ def disparity(
     Source: VanderWeele and Robinson (2014) for the estimands; MacKinnon and White (1985) for the
       variances. First-order normal: coverage in docs/beyond_mediation.md.
     """
+    key = as_key(key)
+    check_count("draws", draws)
     check_options(adjust, basis, level)
     members = _members(data, sets)
     check_two_values(data)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate
@@ -24,6 +24,7 @@ from jaxmed.gahmn.penalty_path import penalty_path
 from jaxmed.gahmn.reported import reported
 from jaxmed.gahmn.rows import check_rows, holdout_rows, small_arm
 from jaxmed.gahmn.scaling import training_rows
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Estimator, Interval, Key
 
 __all__ = ["gahmn"]
@@ -95,6 +96,7 @@ def gahmn(
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         if key is None:
             raise ValueError("generators are trained with random numbers: pass a key")
+        key = as_key(key)
         check_rows(data, min_rows)
         split, training, own = jax.random.split(key, 3)
         if holdout:
@@ -185,10 +187,6 @@ def _check(
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
     for name, value in (("n_seeds", n_seeds), ("resamples", resamples), ("batch", batch)):
-        check_fits(name, value, BYTES_A_DRAW)
-    if n_seeds < 1 or batch < 1:
-        raise ValueError("n_seeds and batch must be at least 1")
+        check_count(name, value, least=2 if name == "resamples" else 1)
     if not 0 <= holdout <= 0.9:
         raise ValueError(f"holdout is a share of the rows in [0, 0.9], not {holdout}")
-    if resamples < 2:
-        raise ValueError(f"resamples must be at least 2, not {resamples}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.collapse import fit_seeds
 from jaxmed.gahmn.config import GahmnConfig
@@ -13,6 +14,7 @@ from jaxmed.gahmn.fitted import Fitted, one_seed
 from jaxmed.gahmn.fitting import penalties
 from jaxmed.gahmn.rows import check_rows
 from jaxmed.gahmn.scaling import training_rows
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["Generator", "Trained", "generated_mean", "over_seeds", "trained"]
@@ -102,6 +104,8 @@ def generated_mean(
         sees; the first if None.
       mediator_exposure: [n] of the second draw; `exposure` if None.
     """
+    key = as_key(key)
+    check_count("draws", draws)
     n = covariates.shape[0]
     other = exposure if mediator_exposure is None else mediator_exposure
     share = weights / jnp.sum(weights)

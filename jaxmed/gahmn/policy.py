@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.lasso_kernel import assign_folds
@@ -19,6 +20,7 @@ from jaxmed.gahmn.generated import Generator, generated_mean, over_seeds, traine
 from jaxmed.gahmn.scaling import arms_of
 from jaxmed.gahmn.structural import check_options, mean_of
 from jaxmed.gahmn.terms import Terms, terms_of
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
@@ -91,9 +93,10 @@ def policy_value(
         exposure with other than two values, an unknown option.
     Source: Robins, Rotnitzky and Zhao (1994); cross-fitting after Chernozhukov et al. (2018).
     """
+    key = as_key(key)
     check_options("auto", basis, level)
-    if folds < 1:
-        raise ValueError(f"folds must be at least 1, not {folds}")
+    check_count("folds", folds)
+    check_count("draws", draws)
     check_two_values(data)
     covariates = jnp.asarray(data.covariates)
     treat = _each(rule, covariates, "rule", closed=True)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_at_least, said
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError, ShapeError
@@ -40,10 +41,11 @@ def check_rows(data: MediationData, min_rows: int = 50) -> None:
       InvalidDataError: an arm that is too small, with the column's name.
     """
     n = data.exposure.shape[0]
+    check_at_least("min_rows", min_rows, 0)
     if n < min_rows:
         raise ShapeError(
-            f"adversarial training on {n} rows is not to be trusted: at least min_rows={min_rows} "
-            "are asked for; pass a lower min_rows to train all the same"
+            f"adversarial training on {n} rows is not to be trusted: at least "
+            f"min_rows={said(min_rows)} are asked for; pass a lower min_rows to train all the same"
         )
     if validation.is_traced(data.exposure):
         return

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis
@@ -23,6 +24,7 @@ from jaxmed.gahmn.structural import (
     structural,
 )
 from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["ShiftValue", "shift_value"]
@@ -77,6 +79,8 @@ def shift_value(
         option.
     Source: Diaz and van der Laan (2012) for shifts; Robinson (1988) for the score.
     """
+    key = as_key(key)
+    check_count("draws", draws)
     check_options(adjust, basis, level)
     positions = mediator_positions(data, list(shift))
     sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)

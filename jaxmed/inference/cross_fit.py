@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count, check_whole, said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import primal
@@ -15,6 +16,7 @@ from jaxmed.inference.fold_rows import fold_rows, take
 from jaxmed.inference.row_order import canonical_order
 from jaxmed.inference.rows import weighted_first
 from jaxmed.inference.split_median import SplitEstimate, mean_of_products, median_of_splits
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
@@ -116,14 +118,15 @@ def cross_fitted_effects(
       level: of the intervals.
       in_order: the rows are in canonical order already and are not sorted again.
     """
+    key = as_key(key)
     n, q = data.exposure.shape[0], data.covariates.shape[1]
+    check_whole("folds", folds)
+    check_count("splits", splits)
     if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(
-            f"{folds} folds of {n} rows: need at least 2 folds of at least {q + MIN_FOLD_ROWS} "
-            f"rows each ({q} covariates); use fewer folds"
+            f"{said(folds)} folds of {n} rows: need at least 2 folds of at least "
+            f"{q + MIN_FOLD_ROWS} rows each ({q} covariates); use fewer folds"
         )
-    if splits < 1:
-        raise ValueError(f"splits must be at least 1, not {splits}")
     # Before all else, so that no sum is taken in an order that the table dictates.
     if not in_order:
         data = take(data, canonical_order(data))

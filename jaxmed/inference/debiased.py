@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status
+from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference.residual import HasQuadratics, residual_variance
 from jaxmed.inference.single_mediator import is_single
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.status import NO_NOTES, Note
 from jaxmed.typing import Array, Key, pytree
@@ -157,4 +159,6 @@ def _reaching(q: PathQuadratics, estimates: IndirectEstimates) -> tuple[Array, A
 
 def bootstrap_estimates(key: Key, paths: HasQuadratics, replicates: int) -> IndirectEstimates:
     """Debiased estimates of `replicates` draws from the fitted law, leaves [replicates]."""
+    key = as_key(key)
+    check_count("replicates", replicates)
     return indirect_estimates(sample_quadratics(key, fitted_law(paths), replicates))

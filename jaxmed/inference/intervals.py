@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law
 from jaxmed.inference.debiased import (
     PARTS,
@@ -20,6 +20,7 @@ from jaxmed.inference.debiased import (
 )
 from jaxmed.inference.residual import HasQuadratics
 from jaxmed.inference.single_mediator import is_single, single_mediator, single_mediator_limits
+from jaxmed.keys import as_key
 from jaxmed.status import NO_NOTES, OK, SMALL_SAMPLE, combine, combine_notes, when
 from jaxmed.typing import Array, Interval, Key, pytree
 
@@ -93,6 +94,7 @@ def indirect_interval(
 
     Source: composite mediator specification, section 5e. Gaussian mediators and errors assumed.
     """
+    key = as_key(key)
     _check(part, method, level, replicates)
     draws = bootstrap_estimates(key, paths, replicates)
     return interval_from_draws(paths, draws, level=level, part=part, method=method)
@@ -105,6 +107,7 @@ def indirect_intervals(
 
     Same limits as three calls with the same key, for a third of the work and compile time.
     """
+    key = as_key(key)
     _check("total", "percentile", level, replicates)
     draws = bootstrap_estimates(key, paths, replicates)
     return {part: interval_from_draws(paths, draws, level=level, part=part) for part in PARTS}
@@ -215,6 +218,4 @@ def _check(part: str, method: str, level: float, replicates: int) -> None:
         raise ValueError(f'method is "percentile" or "basic", not {method!r}')
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
-    if replicates < 2:
-        raise ValueError(f"an interval needs at least 2 replicates, not {replicates}")
-    check_fits("replicates", replicates, BYTES_A_DRAW)
+    check_count("replicates", replicates, least=2)

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import Paths, paths
 from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
+from jaxmed.keys import as_key
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
@@ -57,9 +58,8 @@ def exposure_permutation_test(
       zero; approximate (needs the exposure exchangeable given the mediators under a null exposure
       path): size .04 to .057 in both regimes where the t test's falls to .013.
     """
-    check_fits("count", count, BYTES_A_DRAW)
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+    key = as_key(key)
+    check_count("count", count)
     observed = paths(data, route=route) if observed is None else observed
     rows = residual_rows(data)
     outcome = rows.outcome - rows.exposure * divide(

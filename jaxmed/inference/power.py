@@ -4,20 +4,22 @@ Everything is traced, n and p included: jit the call once and vary them freely.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxmed import status
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count, said
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantile
 from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
 from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.joint_test import joint_test
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
 
@@ -36,6 +38,7 @@ Test = Literal["joint", "cosine", "corrected", "intersection_union"]
 Side = Literal["two", "concordant", "suppression"]
 Null = Literal["both", "exposure", "outcome"]
 _BLOCK = 8192
+MAX_ROWS = 2**30  # doubled sizes are int32
 
 
 @pytree
@@ -102,6 +105,9 @@ def power(
 
     Source: composite mediator specification, section 3; exact for Gaussian mediators and errors.
     """
+    key = as_key(key)
+    _check_size("n", n)
+    _check_size("p", p)
     population = _population(n, p, num_covariates, exposure_r2, outcome_r2, cosine, exposure)
     return rejection_rate(key, population, test=test, level=level, side=side, replicates=replicates)
 
@@ -160,6 +166,9 @@ def size(
     Raises:
       ValueError: unknown null; and as `power`.
     """
+    key = as_key(key)
+    _check_size("n", n)
+    _check_size("p", p)
     if null not in ("both", "exposure", "outcome"):
         raise ValueError(f'null is "both", "exposure" or "outcome", not {null!r}')
     return power(
@@ -188,6 +197,7 @@ def rejection_rate(
     replicates: int = 100_000,
 ) -> Power:
     """Share of the law's replicates that a test rejects; see `power` for the arguments."""
+    key = as_key(key)
     _check(test, level, side, replicates)
     rejects = _rejector(law, test, level, side)
     blocks = -(-replicates // _BLOCK)
@@ -285,6 +295,11 @@ def sample_size(
       exposure: see `power`.
       max_rows: largest n tried.
     """
+    key = as_key(key)
+    _check_size("max_rows", max_rows)
+    _check_size("p", p)
+    if isinstance(power, int | float) and not level < power < 1:
+        raise ValueError(f"power must lie between level and 1, not {said(power)}")
     first = jnp.asarray(p, jnp.int32) + 3 + jnp.asarray(num_covariates, jnp.int32)
 
     def at(n: Array) -> Power:
@@ -362,6 +377,10 @@ def _check(test: str, level: float, side: str, replicates: int) -> None:
         raise ValueError('the intersection-union test has no sides: side="two"')
     if not 0 < level < 1:
         raise ValueError(f"level lies between 0 and 1, not {level!r}")
-    if replicates < 1:
-        raise ValueError(f"at least one replicate is needed, not {replicates}")
-    check_fits("replicates", replicates, BYTES_A_DRAW)
+    check_count("replicates", replicates)
+
+
+def _check_size(name: str, size: Any) -> None:
+    """Refuses a number of rows or mediators that is out of range, where it is a plain number."""
+    if isinstance(size, int | float | np.number) and not 1 <= size <= MAX_ROWS:
+        raise ValueError(f"{name} must lie between 1 and 2^30, not {said(size)}")

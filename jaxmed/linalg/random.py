@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxmed.budget import check_at_least, check_fits
+from jaxmed.keys import as_key
 from jaxmed.typing import Array, ArrayLike, Key
 
 __all__ = ["chi_square"]
@@ -42,9 +44,13 @@ def chi_square(
 
     Source: Marsaglia and Tsang (2000), ACM Transactions on Mathematical Software 26, 363-372.
     """
+    key = as_key(key)
     dtype = jnp.zeros((), dtype).dtype
     df = jnp.asarray(df, dtype)
+    for length in shape:
+        check_at_least("shape", length, 0)
     size = math.prod(shape)
+    check_fits("the number of draws", size, dtype.itemsize)
     if df.ndim:
         df = jnp.broadcast_to(df, shape).reshape(-1)
     if size <= _BLOCK:

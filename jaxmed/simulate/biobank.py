@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
+from jaxmed.budget import check_at_least, check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.distributions.tails import normal_quantile
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.simulate.linear_sem import Truth
@@ -101,10 +103,9 @@ def biobank(
     Raises:
       ValueError: fewer than 10 proteins, or no block.
     """
-    if num_mediators < 10 or num_blocks < 1:
-        raise ValueError(
-            f"at least 10 proteins and one block, not {num_mediators} and {num_blocks}"
-        )
+    key = as_key(key)
+    check_at_least("num_blocks", num_blocks, 1)
+    check_count("num_mediators", num_mediators, 10, 8 * (num_blocks + 8))
     keys = jax.random.split(key, 4)
     p = num_mediators
     num_ageing, num_disease = max(round(age_share * p), 2), max(round(disease_share * p), 2)
@@ -147,6 +148,9 @@ def sample_biobank(key: Key, model: Biobank, num_rows: int) -> MediationData:
     Returns:
       MediationData: exposure age in years, mediators X, outcome 0/1.
     """
+    key = as_key(key)
+    columns = model.num_mediators + model.loadings.shape[1] + 3
+    check_count("num_rows", num_rows, 1, columns * model.loadings.dtype.itemsize)
     keys = jax.random.split(key, 4)
     dtype = model.age_effects.dtype
     z, residual = jax.random.normal(keys[0], (2, num_rows), dtype)

@@ -10,7 +10,9 @@ for every data set, and the noise of either block is independent of the other's.
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.simulate.partially_linear import autoregressive, outcome_curve, quadratic
@@ -52,6 +54,9 @@ def sample_chain(key: Key, model: ChainModel, num_rows: int) -> MediationData:
       model: one model.
       num_rows: n, static.
     """
+    key = as_key(key)
+    columns = model.first_alpha.size + model.second_alpha.size + 4
+    check_count("num_rows", num_rows, 1, columns * model.first_alpha.dtype.itemsize)
     keys = jax.random.split(key, 5)
     dtype = model.first_alpha.dtype
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.budget import check_at_least, check_fits
 from jaxmed.data.validation import is_traced
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, ArrayLike
@@ -15,6 +16,7 @@ def ar1_factor(p: int, correlation: ArrayLike) -> Array:
 
     Row i of x = L z is the recursion x_i = correlation x_(i-1) + sqrt(1 - correlation^2) z_i.
     """
+    _check_size(p)
     rho = jnp.asarray(correlation, jnp.result_type(float, correlation))
     lag = jnp.arange(p)[:, None] - jnp.arange(p)
     power = jnp.where(lag >= 0, rho ** jnp.maximum(lag, 0), 0.0)
@@ -32,6 +34,7 @@ def equicorrelated_factor(p: int, correlation: ArrayLike) -> Array:
     Raises:
       ValueError: a concrete correlation outside [0, 1).
     """
+    _check_size(p)
     if not is_traced(correlation) and not np.all(
         (np.asarray(correlation) >= 0) & (np.asarray(correlation) < 1)
     ):
@@ -45,3 +48,8 @@ def equicorrelated_factor(p: int, correlation: ArrayLike) -> Array:
     shared = jnp.where(j == 0, rho, rho * (1 - rho) / (1 + jnp.maximum(j - 1, 0) * rho))
     below = jnp.where(j[:, None] > j, shared / sqrt(kept), 0.0)
     return below + jnp.diag(sqrt(kept))
+
+
+def _check_size(p: int) -> None:
+    check_at_least("p", p, 1)
+    check_fits("p", p, 8, power=2)

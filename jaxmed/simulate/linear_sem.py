@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.validation import is_traced
 from jaxmed.distributions.exact_law import Law, law_from_causal, law_from_sem
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul, row_gram
 from jaxmed.linalg.triangular import solve_lower
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -141,6 +143,7 @@ def sample(key: Key, model: LinearSem, num_rows: int) -> MediationData:
     Returns:
       MediationData of the model's dtype.
     """
+    key = as_key(key)
     covariates, exposure, outcome, mediators = _mix(model, _draw(key, model, num_rows))
     return MediationData(exposure, mediators.T, outcome, covariates.T, None, Names())
 
@@ -152,6 +155,7 @@ def sample_moments(key: Key, model: LinearSem, num_rows: int) -> CrossMoments:
     moments of the draws, d x d numbers instead of n x d. One pass suffices because the draws have
     mean zero. For studies of what needs only moments (the primal).
     """
+    key = as_key(key)
     draws = _draw(key, model, num_rows)
     mean = jnp.mean(draws, axis=1)
     centred = row_gram(draws) - num_rows * jnp.outer(mean, mean)
@@ -170,6 +174,7 @@ def _draw(key: Key, model: LinearSem, num_rows: int) -> Array:
     Rows of this array are the columns of the data: a long last axis is drawn twice as fast.
     """
     size = model.num_covariates + 2 + model.num_mediators
+    check_count("num_rows", num_rows, 1, size * model.alpha.dtype.itemsize)
     return jax.random.normal(key, (size, num_rows), model.alpha.dtype)
 
 

@@ -14,7 +14,9 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
@@ -83,6 +85,7 @@ def partially_linear(
     """
     if setting not in get_args(Setting):
         raise ValueError(f"setting must be one of {get_args(Setting)}, not {setting!r}")
+    check_count("num_mediators", num_mediators)
     every_third = range(0, num_mediators, 3)
     alpha: dict[int, float] = {}
     beta: dict[int, float] = {}
@@ -142,7 +145,9 @@ def sample(
     Returns:
       MediationData of the model's dtype, with the covariates X_1, X_2.
     """
+    key = as_key(key)
     dtype, p = model.alpha.dtype, model.num_mediators
+    check_count("num_rows", num_rows, 1, (p + 4) * dtype.itemsize)
     keys = _keys(key)
     exposure = jax.random.bernoulli(keys[0], 0.5, (num_rows,)).astype(dtype)
     x = jax.random.normal(keys[1], (2, num_rows), dtype)
@@ -167,6 +172,7 @@ def curves_of(key: Key, model: PartiallyLinear) -> Array:
       key: the one that `sample` gets.
       model: as there.
     """
+    key = as_key(key)
     p = model.num_mediators
     return jax.random.uniform(_keys(key)[2], (p, 5), model.alpha.dtype, -1, 1)
 
@@ -190,6 +196,7 @@ def outcome_curve(x: Array) -> Array:
 
 def autoregressive(key: Key, correlation: Array, p: int, num_rows: int) -> Array:
     """Standard normals [p, n] of which rows i and j have the correlation to the power |i - j|."""
+    key = as_key(key)
     fresh = jax.random.normal(key, (p, num_rows), correlation.dtype)
     rest = sqrt(1 - correlation * correlation)
 

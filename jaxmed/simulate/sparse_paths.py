@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxmed.budget import check_count
+from jaxmed.keys import as_key
 from jaxmed.linalg.safe import unit
 from jaxmed.typing import Array, ArrayLike, Key
 
@@ -30,6 +32,8 @@ def sparse_paths(
 
     Source: He (2026), section 7.1.
     """
+    key = as_key(key)
+    check_count("num_mediators", num_mediators)
     order_key, both_key, alpha_key, beta_key = jax.random.split(key, 4)
     place = jax.random.permutation(order_key, num_mediators)
     both, for_alpha, for_beta = (

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.budget import check_at_least, check_fits
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
@@ -133,7 +134,9 @@ def zero_moments(
     names: Names = UNNAMED,
 ) -> CrossMoments:
     """Moments of no rows, the identity of `merge`."""
+    check_at_least("num_mediators", num_mediators, 0)
     d = num_mediators + num_covariates + 2
+    check_fits("the number of columns of the moments", d, 8, power=2)
     zero = jnp.zeros((), dtype)
     return CrossMoments(
         zero, zero, zero, jnp.zeros(d, dtype), jnp.zeros((d, d), dtype), num_covariates, names

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.streams import RowStream
 from jaxmed.data.validation import ROUNDING_SPREAD, InvalidDataError
@@ -21,6 +22,7 @@ __all__ = ["ColumnSums", "KernelSums", "column_weights", "kernel_sums"]
 # Bytes that are read at once, and columns that are centred and multiplied while in the cache.
 READ_BYTES = 32 * 2**20
 CACHED_COLUMNS = 4096
+FEWER_ROWS = "; analyse fewer rows, or fewer mediators than rows, which needs no kernel"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,7 @@ def kernel_sums(
     """
     frame = _frame(stream.fields)
     n = stream.num_rows
+    check_fits("the number of rows of a kernel", n, 8, power=2, remedy=FEWER_ROWS)
     kernel = np.zeros((n, n))
     parts: list[np.ndarray] = []
     for chosen, values in stream.column_blocks(_read_columns(n, stream.dtype)):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.budget import check_fits
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.validation import check_squares
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -32,7 +33,8 @@ class MomentSums:
 
     @classmethod
     def zero(cls, d: int) -> "MomentSums":
-        """Sums over no rows."""
+        """Sums over no rows; raises ValueError for more columns than memory can hold."""
+        check_fits("the number of columns of the moments", d, 8, power=2)
         return cls(np.zeros((d, d)), np.zeros(3), np.zeros((0, d)), np.zeros(0))
 
     def add(self, data: MediationData) -> None:

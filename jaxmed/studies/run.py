@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
+from jaxmed.budget import check_processes, said
+from jaxmed.keys import check_seed
 from jaxmed.reports.sections import Section
 from jaxmed.reports.study_page import StudyReport, save_study, study_text
 from jaxmed.studies.once import in_json, stored_once
@@ -28,6 +29,7 @@ __all__ = ["Progress", "Run", "StudyResult", "open_run", "plan_study", "run_stud
 
 Progress = Callable[[int, int], None]  # (replicates done, of how many)
 _ONCE_KEY = "#once"
+MAX_SCALE = 1_000_000  # replicates of a cell are counted up to 2^31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +119,10 @@ def run_study(
         directory or a name.
     """
     source = {} if isinstance(study, str) else {"object": study.name}
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be positive, not {workers}")
+    if workers is not None:
+        check_processes("workers", workers)
+    if devices is not None:
+        check_processes("devices", devices)
     if workers is not None and (out is None or "object" in source):
         raise ValueError("workers need a run directory, and a study by name or FILE.py:VARIABLE")
     if isinstance(study, str):
@@ -218,9 +222,9 @@ def _prepared(
     study: Study, source: Mapping[str, str], scale: float, seed: int | None
 ) -> Iterator[Run]:
     """The cells of a study and their plan, in the precision of the study."""
-    if not scale > 0:
-        raise ValueError(f"scale must be positive, not {scale}")
-    seed = study.seed if seed is None else seed
+    if not 0 < scale <= MAX_SCALE:
+        raise ValueError(f"scale must be positive and at most {MAX_SCALE:,}, not {said(scale)}")
+    seed = check_seed(study.seed if seed is None else seed, "seed")
     with _precision(study):
         cells = tuple(study.cells(scale))
         plan = make_plan(
@@ -231,7 +235,7 @@ def _prepared(
             precision=study.precision,
             nproc=pool_size(),
         )
-        yield Run(study, plan, cells, jax.random.key(np.uint32(seed), impl="threefry2x32"))
+        yield Run(study, plan, cells, jax.random.key(seed, impl="threefry2x32"))
 
 
 def _precision(study: Study) -> Any:
@@ -241,7 +245,9 @@ def _precision(study: Study) -> Any:
 def _devices(number: int | None) -> Sequence[Device]:
     found = jax.local_devices()
     if number is not None and not 1 <= number <= len(found):
-        raise ValueError(f"devices must lie between 1 and the {len(found)} there are: {number}")
+        raise ValueError(
+            f"devices must lie between 1 and the {len(found)} there are, not {said(number)}"
+        )
     return found[:number]
 
 

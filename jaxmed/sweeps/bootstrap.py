@@ -10,14 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import regime_of
+from jaxmed.keys import as_key
 from jaxmed.sweeps.bootstrap_intervals import INTERVALS, BootstrapInterval, bootstrap_interval
 from jaxmed.sweeps.jackknife import jackknife
 from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import (
     Refit,
     Statistic,
+    check_resamples,
     count_statuses,
     effects_of,
     reweighted,
@@ -169,7 +172,9 @@ def bootstrap(
 
     Source: Rubin (1981), Annals of Statistics 9; Efron (1987), JASA 82.
     """
-    _check(weights, level, intervals, count)
+    key = as_key(key)
+    _check(weights, level, intervals)
+    check_resamples(data, count, 2, chunk, batch)
     (data,) = weighted_rows(data)
     _refuse_multinomial_in_dual(data, weights)
     refit = Refit(estimator, statistic)
@@ -261,16 +266,14 @@ def _settings(
     }
 
 
-def _check(weights: str, level: float, intervals: Sequence[str], count: int) -> None:
+def _check(weights: str, level: float, intervals: Sequence[str]) -> None:
     if weights not in ("exponential", "multinomial"):
         raise ValueError(f'weights are "exponential" or "multinomial", not {weights!r}')
     unknown = set(intervals) - set(INTERVALS)
     if isinstance(intervals, str) or unknown:
         raise ValueError(f"intervals are a sequence of {INTERVALS}, not {intervals!r}")
     if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), not {level!r}")
-    if count < 2:
-        raise ValueError(f"a bootstrap needs at least 2 resamples, not {count}")
+        raise ValueError(f"level must lie in (0, 1), not {said(level)}")
 
 
 def _refuse_multinomial_in_dual(data: MediationData, weights: str) -> None:

@@ -13,11 +13,13 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import key_or_none
 from jaxmed.sweeps.chunks import columns_of, dispatch
 from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.resampling import (
     Refit,
     Statistic,
+    check_resamples,
     count_statuses,
     effects_of,
     reweighted,
@@ -129,6 +131,8 @@ def jackknife(
     selected sets; in-sample effects of optimised weights keep an optimism that it does not remove
     when p/n is not small.
     """
+    key = key_or_none(key)
+    check_resamples(data, 1, 1, chunk, batch)  # as many fits as there are rows: they fit
     given = np.arange(data.exposure.shape[0]) if groups is None else np.asarray(groups)
     data, given = weighted_rows(data, given)
     names, labels, sizes = np.unique(given, return_inverse=True, return_counts=True)

@@ -13,6 +13,7 @@ from jaxmed.distributions.exact_law import sample_quadratics
 from jaxmed.distributions.gram_law import sample_gram_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import paths, regime_of
+from jaxmed.keys import as_key
 from jaxmed.simulate.linear_sem import sample, sample_moments, whitened
 from jaxmed.sweeps.task import BlockTask, Scores, Task
 from jaxmed.typing import Array, Key
@@ -25,6 +26,7 @@ LEVELS = ("data", "gram", "exact")
 
 def model_quadratics(key: Key, model: Any, num_rows: int) -> PathQuadratics:
     """Path quadratics of one simulated data set of a LinearSem, primal or dual."""
+    key = as_key(key)
     if regime_of(num_rows, model.num_mediators, model.num_covariates) == "dual":
         return paths(sample(key, model, num_rows)).quadratics
     # Whitening changes nothing in the primal, and the primal needs only moments.

@@ -11,8 +11,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import rate_of, stack
-from jaxmed.sweeps.resampling import weighted_rows
+from jaxmed.sweeps.resampling import check_resamples, weighted_rows
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import Scores
 from jaxmed.typing import Array, ArrayLike, Device, Key
@@ -127,7 +128,9 @@ def permutation_test(
     any. With covariates asymptotic: it needs a linear model and exchangeable errors, and few
     covariates for the number of rows.
     """
-    _check(of, side, count)
+    key = as_key(key)
+    _check(of, side)
+    check_resamples(data, count, 1, chunk, batch)
     n = data.exposure.shape[0]
     data, labels = weighted_rows(data, np.zeros(n) if strata is None else np.asarray(strata))
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -207,10 +210,8 @@ def _method(data: MediationData, of: str, strata: Any) -> str:
     return f"{of} {what} permuted" + ("" if strata is None else " within strata")
 
 
-def _check(of: str, side: str, count: int) -> None:
+def _check(of: str, side: str) -> None:
     if of not in ("exposure", "outcome"):
         raise ValueError(f'of is "exposure" or "outcome", not {of!r}')
     if side not in ("two", "greater", "less"):
         raise ValueError(f'side is "two", "greater" or "less", not {side!r}')
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")

@@ -15,14 +15,14 @@ import numpy as np
 
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.documents import DocumentError, canonical, parse_document, read_document
+from jaxmed.keys import check_seed
 from jaxmed.sweeps.chunks import program_digest
-from jaxmed.sweeps.plan_form import MAX_SEED, PLAN, SCHEMA, SCHEMA_VERSION, counts_wrong
+from jaxmed.sweeps.plan_form import PLAN, SCHEMA, SCHEMA_VERSION, counts_wrong
 from jaxmed.sweeps.sweep import check_cell
 from jaxmed.sweeps.task import Cell
 from jaxmed.version import __version__
 
 __all__ = [
-    "MAX_SEED",
     "PlanMismatchError",
     "check_cells",
     "make_plan",
@@ -67,8 +67,7 @@ def make_plan(
       ValueError: cells or seed out of range, or a name that a plan cannot hold (`plan_form`).
     """
     check_cells(cells)
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"a seed must lie between 0 and 2^32 - 1, not {seed}")
+    seed = check_seed(seed)
     plan: Plan = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxmed.data.documents import Choice, Each, Fields, Kind, Mapped, Maybe, Number, Text, Whole
+from jaxmed.keys import LARGEST_SEED
 from jaxmed.sweeps.sweep import MAX_COUNT
 
-__all__ = ["MAX_SEED", "MOST_THREADS", "PLAN", "SCHEMA", "SCHEMA_VERSION", "counts_wrong"]
+__all__ = ["MOST_THREADS", "PLAN", "SCHEMA", "SCHEMA_VERSION", "counts_wrong"]
 
 SCHEMA, SCHEMA_VERSION = "jaxmed.run", 1
-MAX_SEED = 2**32 - 1
 MOST_THREADS = 4096  # of XLA's pool: the number goes into the environment of processes
 _HASH = Text("[0-9a-f]{64}")
 _SOURCE_FIELDS: dict[str, Kind] = {
@@ -33,7 +33,7 @@ PLAN = Fields(
         "schema_version": Choice((SCHEMA_VERSION,)),
         "study": Fields({"name": Text(), "title": Text(), "source": Fields({}, _SOURCE_FIELDS)}),
         "scale": Number(5e-324),
-        "seed": Whole(0, MAX_SEED),
+        "seed": Whole(0, LARGEST_SEED),
         "precision": Choice(("float32", "float64")),
         "nproc": Whole(1, MOST_THREADS),
         "platform": Text(),

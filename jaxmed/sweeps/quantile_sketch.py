@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxmed.budget import said
 from jaxmed.sweeps.states import (
     Columns,
     Reducer,
@@ -21,6 +22,7 @@ from jaxmed.sweeps.states import (
 __all__ = ["Quantile", "quantiles"]
 
 _SMALLEST = 1e-30  # sizes up to here are zero to a quantile
+LEAST_ACCURACY = 1e-15  # bins are numbered by int64
 _INFINITE = np.iinfo(np.int64).max  # bin of infinite values
 
 
@@ -52,13 +54,13 @@ def quantiles(probabilities: Sequence[float], accuracy: float = 1e-3) -> Reducer
     outside 1..count (too few replicates beyond the quantile) and where the quantile is infinite.
 
     Raises:
-      ValueError: probabilities outside (0, 1), accuracy not positive.
+      ValueError: probabilities outside (0, 1), an accuracy outside [1e-15, 1).
     """
     probabilities = tuple(probabilities)
     if not all(0 < p < 1 for p in probabilities):
         raise ValueError(f"probabilities must lie in (0, 1), not {probabilities}")
-    if not accuracy > 0:
-        raise ValueError(f"accuracy must be positive, not {accuracy!r}")
+    if not LEAST_ACCURACY <= accuracy < 1:
+        raise ValueError(f"accuracy must lie in [{LEAST_ACCURACY}, 1), not {said(accuracy)}")
     step = 2 * math.log1p(accuracy)
 
     def lift(columns: Columns) -> State:

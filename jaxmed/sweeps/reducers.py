@@ -130,7 +130,7 @@ def stack() -> Reducer:
     def join(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.concatenate([a, b])
 
-    return Reducer("stack", lift, lambda a, b: {k: join(a[k], b[k]) for k in a}, dict)
+    return Reducer("stack", lift, lambda a, b: {k: join(a[k], b[k]) for k in a}, dict, True)
 
 
 def combine(**reducers: Reducer) -> Reducer:
@@ -158,4 +158,5 @@ def combine(**reducers: Reducer) -> Reducer:
         return {name: reducer.finish(part(state, name)) for name, reducer in reducers.items()}
 
     described = ", ".join(f"{name}={reducer.name}" for name, reducer in reducers.items())
-    return Reducer(f"combine({described})", lift, merge, finish)
+    keeps_all = any(reducer.keeps_all for reducer in reducers.values())
+    return Reducer(f"combine({described})", lift, merge, finish, keeps_all)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_at_least, check_count, check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.geometry.paths import regime_of
@@ -27,6 +28,7 @@ from jaxmed.typing import Array, Estimator, Key
 __all__ = [
     "Refit",
     "Statistic",
+    "check_resamples",
     "count_statuses",
     "effects_of",
     "reweighted",
@@ -80,6 +82,31 @@ def reweighted(data: MediationData, weights: Array) -> MediationData:
     product = weights if data.weights is None else weights * jnp.asarray(data.weights)
     rows = jnp.sum(product > 0).astype(product.dtype)
     return dataclasses.replace(data, weights=product * divide(rows, jnp.sum(product), jnp.nan))
+
+
+def check_resamples(
+    data: MediationData, count: int, least: int, chunk: int, batch: int | None
+) -> None:
+    """Refuses counts out of range, and more than memory holds, before anything is compiled.
+
+    Args:
+      data: of which every resample that is vectorised holds about a copy.
+      count: resamples.
+      least: of them.
+      chunk: of one program call.
+      batch: vectorised at once; None for the whole chunk.
+
+    Raises:
+      ValueError: with the name of the argument.
+    """
+    check_count("count", count, least)
+    check_count("chunk", chunk)
+    copy = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
+    if batch is None:
+        check_fits("chunk", chunk, copy, remedy=", or a batch of a few")
+        return
+    check_at_least("batch", batch, 1)
+    check_fits("batch", min(batch, chunk), copy)
 
 
 @dataclasses.dataclass(frozen=True)

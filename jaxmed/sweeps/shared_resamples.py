@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import stack
-from jaxmed.sweeps.resampling import Refit, count_statuses, effects_of
+from jaxmed.sweeps.resampling import Refit, check_resamples, count_statuses, effects_of
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores, effect_scores, named_key
 from jaxmed.typing import Array, Estimator, Key
@@ -41,6 +43,7 @@ class SharedDraws:
 
 def resample_rows(key: Key, n: int) -> Array:
     """Numbers of n rows drawn with replacement, [n] int32."""
+    key = as_key(key)
     return jax.random.randint(key, (n,), 0, n)
 
 
@@ -120,9 +123,13 @@ def shared_resamples(
       batch: resamples vectorised at once, see `sweep`.
       progress: called with the number of resamples of every finished chunk.
     """
+    key = as_key(key)
+    check_count("count", count)
+    chunk = even_chunk(count) if chunk is None else chunk
+    check_resamples(data, count, 1, chunk, batch)
     task = _SharedResample(name, estimator, copies, needs_rank)
     columns = sweep(
-        key, task, count, parameters=data, reducer=stack(), chunk=chunk or even_chunk(count),
+        key, task, count, parameters=data, reducer=stack(), chunk=chunk,
         batch=batch, progress=progress,
     )  # fmt: skip
     effects = {

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxmed import status as st
+from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.composites import reg_exposure
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.marginal import single_mediator_data
+from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.sweeps.quantile_sketch import Quantile, quantiles
 from jaxmed.sweeps.reducers import Measure, combine, moments
-from jaxmed.sweeps.resampling import effects_of, reweighted, weighted_rows
+from jaxmed.sweeps.resampling import check_resamples, effects_of, reweighted, weighted_rows
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores
 from jaxmed.typing import Array, Device, Estimator, Key
@@ -116,8 +118,10 @@ def split_sample(
     Raises:
       ValueError: share outside (0, 1), or a part of fewer than q + 3 rows; see `sweep`.
     """
+    key = as_key(key)
+    check_resamples(data, count, 1, chunk, batch)
     if not 0 < share < 1:
-        raise ValueError(f"share must lie in (0, 1), not {share!r}")
+        raise ValueError(f"share must lie in (0, 1), not {said(share)}")
     (data,) = weighted_rows(data)
     n, q = data.exposure.shape[0], data.covariates.shape[1]
     learn_rows = round(share * n)

@@ -38,12 +38,14 @@ class Reducer:
       lift: columns of one chunk, leaves [k] -> state.
       merge: associative; earlier replicates first.
       finish: state -> result.
+      keeps_all: the state holds every replicate, memory in proportion to their number.
     """
 
     name: str
     lift: Callable[[Columns], State]
     merge: Callable[[State, State], State]
     finish: Callable[[State], Any]
+    keeps_all: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

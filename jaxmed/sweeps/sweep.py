@@ -6,6 +6,8 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from jaxmed.budget import check_at_least, check_count, check_fits, check_whole, said
+from jaxmed.keys import as_key
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
 from jaxmed.sweeps.reducers import moments
 from jaxmed.sweeps.states import Reducer, State
@@ -14,6 +16,7 @@ from jaxmed.typing import Device, Key
 
 __all__ = ["MAX_COUNT", "check_cell", "devices_of", "run_cell", "sweep"]
 
+BYTES_KEPT = 32  # of a replicate that is kept: some columns, twice while they are joined
 MAX_COUNT = 2**31  # replicate numbers are folded into keys as uint32
 
 
@@ -54,6 +57,7 @@ def sweep(
     Raises:
       ValueError: count, chunk or batch out of range; a task that returns anything but scalars.
     """
+    key = as_key(key)
     cell = Cell("sweep", task, parameters, count, chunk, batch, reducer or moments())
     return cell.reducer.finish(run_cell(key, cell, devices_of(mesh), progress))
 
@@ -65,6 +69,7 @@ def run_cell(
     progress: Callable[[int], None] | None = None,
 ) -> State:
     """All chunks of one cell, in order, as the reducer's state."""
+    key = as_key(key)
     check_cell(cell)
     folded: State | None = None
     for index, state in _chunks(key, cell, devices):
@@ -89,12 +94,14 @@ def _chunks(key: Key, cell: Cell, devices: Sequence[Device | None]) -> Iterator[
 
 def check_cell(cell: Cell) -> None:
     """Raises ValueError for a count, chunk or batch out of range."""
+    check_whole("count", cell.count)
     if not 1 <= cell.count <= MAX_COUNT:
-        raise ValueError(f"count must lie between 1 and 2^31, not {cell.count}")
-    if cell.chunk < 1:
-        raise ValueError(f"chunk must be positive, not {cell.chunk}")
-    if cell.batch is not None and cell.batch < 1:
-        raise ValueError(f"batch must be positive or None, not {cell.batch}")
+        raise ValueError(f"count must lie between 1 and 2^31, not {said(cell.count)}")
+    if cell.reducer.keeps_all:
+        check_fits("count", cell.count, BYTES_KEPT)
+    check_count("chunk", cell.chunk)
+    if cell.batch is not None:
+        check_at_least("batch", cell.batch, 1)
 
 
 def devices_of(mesh: Mesh | Sequence[Device] | None) -> list[Device | None]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.keys import as_key
 from jaxmed.sweeps.reducers import moments
 from jaxmed.sweeps.states import STATUS, Reducer
 from jaxmed.typing import Array, Estimator, Key
@@ -50,7 +51,7 @@ class StudyTask:
 
     def __call__(self, key: Key, parameters: Any) -> Scores:
         """The scores of one replicate."""
-        data_key, method_key = jax.random.split(key)
+        data_key, method_key = jax.random.split(as_key(key))
         data = self.generator(data_key, parameters)
         scores: Scores = {}
         for name, estimator in self.estimators.items():
@@ -60,7 +61,7 @@ class StudyTask:
 
     def data(self, key: Key, parameters: Any) -> Any:
         """The data set of one replicate, without estimating anything."""
-        return self.generator(jax.random.split(key)[0], parameters)
+        return self.generator(jax.random.split(as_key(key))[0], parameters)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Cell:
 
 def named_key(key: Key, name: str) -> Key:
     """The key of one named part: a stable hash of the name, whatever else there is."""
+    key = as_key(key)
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxmed.keys import as_key
 from jaxmed.sweeps.chunks import dispatch, lift_chunk
 from jaxmed.sweeps.leases import STALE_AFTER, Leases
 from jaxmed.sweeps.plan import check_cells
@@ -62,6 +63,7 @@ def work(
     Returns:
       Whether every chunk has its file (False after `stop`).
     """
+    key = as_key(key)
     check_cells(cells)
     jobs = jobs_of(directory, cells)
     for folder in {job.path.parent for job in jobs}:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxmed.budget import check_count
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.frames import data_of
@@ -257,6 +258,7 @@ def stream(
     Raises:
       UnknownColumnError, InvalidDataError, ShapeError, TypeError: as `from_frame`.
     """
+    check_count("block_bytes", block_bytes, 1, 1)
     source = open_source(path, table, options)
     wanted = [exposure, outcome, *names_of(covariates, source.features), *([weights] if weights else [])]  # noqa: E501  # fmt: skip
     wanted += [] if where is None else [condition.column for condition in parse(where)]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
+from jaxmed.budget import check_count
 from jaxmed.estimators import lasso_kernel as lk
 from jaxmed.estimators.parts.nodewise import (
     NodeScores,
@@ -46,10 +47,8 @@ def check_tuning(family: str, folds: int, num_penalties: int, fold_ids: object) 
     """Raises ValueError for options that cannot be meant."""
     if family not in ("gaussian", "binomial"):
         raise ValueError(f'family must be "gaussian" or "binomial", not {family!r}')
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2, not {folds}")
-    if num_penalties < 2:
-        raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
+    check_count("folds", folds, least=2)
+    check_count("num_penalties", num_penalties, least=2)
     if fold_ids is not None and (not isinstance(fold_ids, tuple) or len(fold_ids) != 2):
         raise ValueError("fold_ids must be a pair (node-wise folds [n], folds of the initial fit)")
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from jaxmed.data.budget import BYTES_A_DRAW, check_fits
+from jaxmed.budget import check_count
 from jaxmed.distributions.tails import normal_quantile, normal_two_sided
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Key, pytree
@@ -28,9 +28,7 @@ def check_interval(interval: str, replicates: int) -> None:
     """Raises ValueError for an unknown interval, too few replicates or more than memory holds."""
     if interval not in get_args(BootstrapInterval):
         raise ValueError(f"interval must be one of {get_args(BootstrapInterval)}, not {interval!r}")
-    check_fits("replicates", replicates, BYTES_A_DRAW)
-    if replicates < 2:
-        raise ValueError(f"replicates must be at least 2, not {replicates}")
+    check_count("replicates", replicates, least=2)
 
 
 def resample_counts(key: Key, weights: Array) -> Array:

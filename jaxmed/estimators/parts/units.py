@@ -16,6 +16,7 @@ import numpy as np
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects
 from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.keys import key_or_none
 from jaxmed.statistics.cross_moments import is_host
 from jaxmed.typing import Array, Estimator, Interval, Key, pytree
 
@@ -134,6 +135,7 @@ def in_safe_units(factory: Callable[..., Estimator]) -> Callable[..., Estimator]
         estimator = factory(*args, **kwargs)
 
         def estimate(key: Key | None, data: MediationData) -> Estimate:
+            key = key_or_none(key)
             units = units_of(data)
             if is_host(data) and units.exposure == 1 and units.outcome == 1:
                 return estimator(key, data)
