@@ -32,7 +32,7 @@ def as_key(key: Any, name: str = "key") -> Key:
         if seed and 0 <= key <= LARGEST_SEED:
             remedy = f"pass jax.random.key({key})"
         raise ValueError(f"{name} must be a JAX key, not {said(key)}: {remedy}")
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape == ():
             return key
         raise ValueError(
