@@ -4,6 +4,7 @@
 """
 
 import sys
+import types
 import warnings
 
 import jax
@@ -24,7 +25,7 @@ def light():
     import jax.numpy as jnp
 
     import jaxmed
-    from jaxmed import estimators, simulate
+    from jaxmed import simulate
     from jaxmed.sweeps.reducers import combine, moments, rejection_rate, stack
 
     key, model = jax.random.key(3), simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2])
@@ -34,6 +35,11 @@ def light():
     def task(key, model):
         found = simulate.sample(key, model, 40)
         return {"product": found.mediators[:, 0] @ found.outcome, "draw": found.exposure[0]}
+
+    def weighted(key, found):
+        weights = 1.0 if found.weights is None else found.weights
+        value = jnp.vdot(weights * found.exposure, found.outcome) + jax.random.normal(key)
+        return types.SimpleNamespace(status=jnp.int32(0), value=value)
 
     def product(found):
         return jnp.vdot(found.exposure, found.mediators[:, 0])
@@ -47,7 +53,9 @@ def light():
     for chunk in CHUNKS:
         options = {"chunk": chunk}
         swept = jaxmed.sweep(key, task, COUNT, parameters=model, reducer=reducer, **options)
-        boot = jaxmed.bootstrap(key, rows, estimators.maxie(route="gram"), COUNT, **options)
+        boot = jaxmed.bootstrap(
+            key, rows, weighted, COUNT, statistic=lambda e: {"value": e.value}, **options
+        )
         permuted = jaxmed.permutation_test(key, rows, product, COUNT, **options)
         found |= {
             f"sweep draws {chunk}": swept["all"],
