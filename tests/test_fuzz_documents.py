@@ -6,8 +6,6 @@ error, never a wait, never another number where the format protects numbers.
 
 import contextlib
 import dataclasses
-import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -29,10 +27,13 @@ from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import npz_bytes
 from jaxmed.data.documents import DocumentError, sealed
 from jaxmed.federated.archive import Content, SiteFileError, write_archive
+from jaxmed.federated.ledger import Entry, new_ledger
+from jaxmed.federated.ledger_file import read_ledger, write_ledger
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import summarise
 from jaxmed.gahmn.config import improved
 from jaxmed.gahmn.storage import StoredStateError, load_fitted
+from jaxmed.reports.record import read_result, result_json
 from jaxmed.studies.once import stored_once
 from jaxmed.sweeps import BlockTask
 from jaxmed.sweeps import plan as plans
@@ -186,9 +187,6 @@ def site(folder):
 
 
 def ledger(folder):
-    from jaxmed.federated.ledger import Entry, new_ledger
-    from jaxmed.federated.ledger_file import read_ledger, write_ledger
-
     path = folder / "ledger.jsonl"
     made = new_ledger()
     for i in range(3):
@@ -209,8 +207,6 @@ def ledger(folder):
 
 
 def result(folder):
-    from jaxmed.reports.record import read_result, result_json
-
     path = folder / "levels.json"
     joint = {"statistic": 2.5, "p_value": 0.04, "df": 2, "df_residual": 50}
     document = {
@@ -221,16 +217,7 @@ def result(folder):
     return Document(path, lambda: repr(read_result(path)), (DocumentError,), seal=seal_again)
 
 
-def here(module, name):
-    spec = importlib.util.find_spec(module)
-    return spec is not None and hasattr(importlib.import_module(module), name)
-
-
-DOCUMENTS = [lease, plan, once, state, generators, site]
-if here("jaxmed.federated.ledger_file", "read_ledger"):
-    DOCUMENTS.append(ledger)
-if here("jaxmed.reports.record", "read_result"):
-    DOCUMENTS.append(result)
+DOCUMENTS = [lease, plan, once, state, generators, site, ledger, result]
 
 
 @contextlib.contextmanager
