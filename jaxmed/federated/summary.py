@@ -14,7 +14,7 @@ from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.archive import Content, digest_of
 from jaxmed.federated.identifiers import persons_of
 from jaxmed.federated.marks import Mark
-from jaxmed.federated.moment_checks import NAMED
+from jaxmed.federated.moment_checks import LARGEST, NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
 from jaxmed.federated.release import Rules, binary_columns, check_release, rules_of
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
@@ -99,15 +99,25 @@ def summarise(
     codes = codes_of(persons, len(data.exposure))
     dtype = str(np.asarray(data.mediators).dtype)
     data = in_float64(data)
+    _check_finite(data)
     check_release(data, rules, codes, noise=noise is not None)
     if noise is None:
         moments, binary = cross_moments(data), binary_columns(data)
     else:
         moments = noisy_moments(data, noise, generator)
         binary = (False,) * len(noise.centre)
-    if not np.isfinite(np.asarray(moments.comoment)).all():
-        raise InvalidDataError("the rows hold NaN or infinite values: drop or impute them first")
     return SiteSummary(site, _symmetric(moments), dtype, binary, rules, noise)
+
+
+def _check_finite(data: MediationData) -> None:
+    parts = (data.covariates, data.exposure, data.outcome, data.mediators)
+    if not all(np.isfinite(part).all() for part in parts):
+        raise InvalidDataError("the rows hold NaN or infinite values: drop or impute them first")
+    if max(np.abs(part).max(initial=0) for part in parts) > LARGEST:
+        raise InvalidDataError(
+            f"the rows hold values above {LARGEST:g}, whose products leave the range of numbers: "
+            "divide the column by a power of ten"
+        )
 
 
 def codes_of(persons: Sequence[Any] | None, n: int) -> np.ndarray:

@@ -126,3 +126,13 @@ def test_missing_values_and_weights_under_noise():
     noise = noise_for(columns, dict.fromkeys(columns, (0, 9)), epsilon=1, delta=1e-5, clip=4)
     with pytest.raises(InvalidDataError, match="case weights"):
         summarise(sites(weighted=True)[0], site="a", noise=noise)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200])
+@pytest.mark.parametrize("role", ["exposure", "outcome", "mediators", "covariates"])
+def test_values_that_have_no_moments(role, value):
+    data = sites()[0]
+    column = getattr(data, role).copy()
+    column[3] = value
+    with pytest.raises(InvalidDataError, match=r"NaN|leave the range"):
+        summarise(dataclasses.replace(data, **{role: column}), site="a")
