@@ -232,11 +232,13 @@ def _check_combinations(
     columns together a person's leverage is (1 + d) / persons on average, so that the limit lies
     half-way between that and 1.
     """
-    share = (1 + columns.shape[1]) / persons.number
+    whole = [*range(columns.shape[1])]
+    if leverage(columns, persons).leverage <= LARGEST_SHARE:
+        return  # nor is it larger in fewer columns
+    share = (1 + len(whole)) / persons.number
     few = [[*range(adjusted)], *close_pairs(columns, persons)]
     sets = [(places, LARGEST_SHARE) for places in few]
-    sets.append(([*range(columns.shape[1])], LARGEST_SHARE + (1 - LARGEST_SHARE) * share))
-    for places, limit in sets:
+    for places, limit in [*sets, (whole, LARGEST_SHARE + (1 - LARGEST_SHARE) * share)]:
         found = leverage(columns[:, places], persons)
         if found.leverage > limit:
             raise ReleaseRefused(_combined(found, [repr(names[k]) for k in places], limit))
