@@ -131,10 +131,12 @@ def hilma(
 
         nan = jnp.full_like(wald.indirect, jnp.nan)
         covariance = wald.covariance
-        variances = (
-            EffectVariances(nan, covariance[0, 0], nan)
-            if release
-            else EffectVariances(covariance[1, 1], covariance[0, 0], covariance[0, 1])
+        # A direct effect that is 0 by assumption has no error: the total is the indirect effect.
+        given = release or complete
+        variances = EffectVariances(
+            nan if given else covariance[1, 1],
+            covariance[0, 0],
+            nan if given else covariance[0, 1],
         )
         unit = moments.outcome_unit / moments.units
         raw = lasso.coefficients * unit
@@ -162,6 +164,7 @@ def hilma(
             direct=wald.direct,
             indirect=wald.indirect,
             variances=variances,
+            total_variance=covariance[0, 0] if complete and not release else None,
             mediators=mediator_effects(
                 legs.alpha,
                 Leg(beta, missing, legs.beta.df),

@@ -246,7 +246,7 @@ def test_stocks_opposing_paths():
         ({"key": True}, "integer seed"),
         ({"key": jnp.zeros(3)}, "jax.random.key"),
         ({"key": jnp.uint32(7)}, "jax.random.key"),
-        ({"key": jax.random.split(jax.random.key(0))}, "jax.random.key"),
+        ({"key": jax.random.split(jax.random.key(0))}, "pass one of them"),
         ({"key": jax.random.split(jax.random.PRNGKey(0))}, "jax.random.key"),
         ({"level": 1.0}, "level must be"),
         ({"method": "maxi"}, "no method 'maxi'.*did you mean maxie"),
