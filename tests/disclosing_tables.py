@@ -132,6 +132,67 @@ def nearly_two_sums(rng, columns):
     return table(columns), None
 
 
+def alone_in_both(rng, columns):
+    """Two columns about values that most have are 0 together in all rows but one."""
+    n = len(columns)
+    i, j = rng.permutation(columns.shape[1])[:2]
+    half = np.arange(n) < n // 2
+    shift = rng.choice([0, 5])
+    columns[:, i] = half if rng.random() < 0.5 else shift + rng.gamma(2, 1, n) * half
+    column = rng.gamma(2, 1, n) * ~half
+    column[3] = rng.gamma(2, 1)
+    columns[:, j] = column + rng.choice([0, 1e-7]) * rng.normal(size=n) + shift
+    return table(columns), None
+
+
+def few_by_three_columns(rng, columns):
+    """Any of three, less two of them: no two of the columns have a small cell."""
+    n, few = len(columns), int(rng.integers(2, CELL))
+    one, two = np.arange(n) % 3 == 0, np.arange(n) % 3 == 1
+    third = np.zeros(n, bool)
+    third[rng.choice(np.flatnonzero(~(one | two)), few, replace=False)] = True
+    i, j, k = rng.permutation(columns.shape[1])[:3]
+    columns[:, i], columns[:, j], columns[:, k] = one, two, one | two | third
+    return table(columns), None
+
+
+def reference_level_of_few(rng, columns):
+    """Columns of a factor, by whatever names, whose level left out few persons have."""
+    n, few = len(columns), int(rng.integers(1, CELL))
+    places = rng.permutation(columns.shape[1])[:3]
+    level = np.arange(n) % 3
+    level[:few] = 3
+    columns[:, places] = level[:, None] == np.arange(3)
+    return table(columns), None
+
+
+def copy_but_for_few(rng, columns):
+    i, j = rng.permutation(columns.shape[1])[:2]
+    columns[:, j] = columns[:, i]
+    columns[: rng.integers(2, CELL), j] += 10.0 ** rng.uniform(-6, 0)
+    return table(columns), None
+
+
+def few_with_all_the_weight(rng, columns):
+    """Most rows weigh nothing; of the others few differ in one column, all by the same."""
+    n, few = len(columns), int(rng.integers(1, CELL))
+    weights = np.where(np.arange(n) < 60, 1, 1e-5)
+    place = rng.integers(columns.shape[1])
+    columns[:60, place] = rng.choice([0, 5]) + 1e-9 * rng.normal(size=60)
+    columns[:few, place] += 1
+    return table(columns, weights=weights * n / weights.sum()), None
+
+
+def rare_among_three(rng, columns):
+    """A 0/1 column and one of three values, which few have away from their frequent values."""
+    n, few = len(columns), int(rng.integers(1, CELL))
+    i, j = rng.permutation(columns.shape[1])[:2]
+    columns[:, i] = np.arange(n) < n // 2
+    columns[:, j] = np.where(np.arange(n) >= n // 2, np.arange(n) % 3, 0)
+    columns[:few, j] = 1
+    return table(columns), None
+
+
 PLANTED = (
     heavy_weight,
     far_value,
@@ -144,6 +205,12 @@ PLANTED = (
     nearly_a_copy,
     nearly_a_sum,
     nearly_two_sums,
+    alone_in_both,
+    few_by_three_columns,
+    reference_level_of_few,
+    copy_but_for_few,
+    few_with_all_the_weight,
+    rare_among_three,
 )
 
 LONG_TAILS = {

@@ -1,4 +1,4 @@
-"""How much of a released sum, or of a combination of columns, is one person.
+"""How much of a released sum is one person, or of a combination of columns a few of them.
 
 Counts do not protect: one row of a thousand that is far larger than the others *is* the sum. What
 does is that no person makes up much of any released sum (dominance, as statistical offices use it
@@ -12,23 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    "Leverage",
-    "Persons",
-    "Share",
-    "close_pairs",
-    "effective_number",
-    "leverage",
-    "product_share",
-    "sum_share",
-]
+from jaxmed.federated.persons import Persons
+
+__all__ = ["Basis", "Share", "basis_of", "close_pairs", "group_share", "product_share", "sum_share"]
 
 # Values of one temporary array: products of a column with so many others at a time.
 BLOCK_VALUES = 1 << 22
-MANY_ROWS = 100  # of one person
+# Persons whose products are added up first: where one person is little beside so many, the pair of
+# columns needs no second look.
+FIRST_PERSONS = 512
 CLOSE = 0.99  # correlation from which a difference of two columns is about few rows
 # A combination whose coefficients are smaller than this, relative to the largest, is told without.
 _NAMED = 0.1
+_EPS = float(np.finfo(float).eps)
 
 
 class Share(NamedTuple):
@@ -37,54 +33,6 @@ class Share(NamedTuple):
     share: float
     first: int  # column
     second: int  # the other column of a product; the same for a sum
-
-
-class Leverage(NamedTuple):
-    """The person of largest leverage: a share of squares, of that combination of columns."""
-
-    leverage: float
-    columns: tuple[int, ...]  # of the combination
-
-
-@dataclasses.dataclass(frozen=True)
-class Persons:
-    """Whose rows are whose, with the rows' weights."""
-
-    weights: np.ndarray  # [n] > 0
-    codes: np.ndarray  # [n] 0 to number - 1; rows of one person stand together
-    number: int
-
-    @classmethod
-    def of(cls, weights: np.ndarray, codes: np.ndarray) -> "tuple[Persons, np.ndarray]":
-        """Persons and the order in which to take the rows [n], from codes of any order."""
-        order = np.argsort(codes, kind="stable")
-        _, found = np.unique(codes[order], return_inverse=True)
-        return cls(weights[order], found, int(found[-1]) + 1), order
-
-    @property
-    def single(self) -> bool:
-        """Every person has one row."""
-        return self.number == len(self.codes)
-
-    def add_up(self, rows: np.ndarray) -> np.ndarray:
-        """Sums over the rows of each person; [n, ...] -> [number, ...]."""
-        if self.single:
-            return rows
-        starts = np.searchsorted(self.codes, np.arange(self.number))
-        counts = np.diff([*starts, len(self.codes)])
-        if counts.max() > MANY_ROWS:
-            return np.add.reduceat(rows, starts, axis=0)
-        total = rows[starts]
-        for more in range(1, counts.max()):  # several times faster than reduceat
-            who = np.flatnonzero(counts > more)
-            total[who] += rows[starts[who] + more]
-        return total
-
-
-def effective_number(persons: Persons) -> float:
-    """(sum w)^2 / sum w^2 over persons."""
-    weights = persons.add_up(persons.weights)
-    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def sum_share(columns: np.ndarray, persons: Persons) -> Share:
@@ -103,13 +51,8 @@ def product_share(columns: np.ndarray, persons: Persons, limit: float) -> Share:
       persons: of the rows.
       limit: shares below it need not be exact: a cheap bound leaves most pairs out.
     """
-    if persons.single:
-        size = np.abs(columns) * np.sqrt(persons.weights)[:, None]
-        bound = _ratio(np.outer(size.max(axis=0), size.max(axis=0)), size.T @ size)
-        doubtful = np.triu(bound > limit)
-    else:
-        doubtful = np.triu(np.ones((columns.shape[1],) * 2, bool))
     worst = Share(0.0, 0, 0)
+    doubtful = np.triu(_largest_products(columns, persons) > limit * _least_sums(columns, persons))
     for i in np.flatnonzero(doubtful.any(axis=1)).tolist():
         for others in _blocks(np.flatnonzero(doubtful[i]), len(columns)):
             found = sum_share(columns[:, others] * columns[:, [i]], persons)
@@ -118,43 +61,59 @@ def product_share(columns: np.ndarray, persons: Persons, limit: float) -> Share:
     return worst
 
 
-def leverage(columns: np.ndarray, persons: Persons) -> Leverage:
-    """The largest leverage of a person in [1, columns]: no combination of them is more about one.
+def _largest_products(columns: np.ndarray, persons: Persons) -> np.ndarray:
+    """What no person's part of a product exceeds (Cauchy and Schwarz); [d, d]."""
+    size = np.sqrt(persons.add_up(columns**2 * persons.weights[:, None])).max(axis=0)
+    return np.outer(size, size)
 
-    Args:
-      columns: [n, k]; those that depend on others to rounding add nothing.
-      persons: of the rows; the leverage of several rows is the largest eigenvalue of their block
-        of the hat matrix.
-    """
+
+def _least_sums(columns: np.ndarray, persons: Persons) -> np.ndarray:
+    """What the sum of absolute parts is not below; [d, d]."""
+    if persons.single:
+        size = np.abs(columns) * np.sqrt(persons.weights)[:, None]
+        return size.T @ size
+    some, rows = persons.first(FIRST_PERSONS)
+    few, weights = columns[rows], some.weights[:, None]
+    parts = (np.abs(some.add_up(few * column[:, None] * weights)).sum(axis=0) for column in few.T)
+    return np.stack(list(parts))
+
+
+@dataclasses.dataclass(frozen=True)
+class Basis:
+    """Orthonormal coordinates of [1, columns], by which any combination of them is looked at."""
+
+    rows: np.ndarray  # [n, k]; the first is the constant
+    upper: np.ndarray  # [k - 1, k - 1] of the columns that others do not give, at unit length
+    kept: np.ndarray  # [k - 1] their places
+    leverage: np.ndarray  # [number]: the largest share of squares of a person, by person
+    persons: Persons
+
+    def most(self) -> tuple[float, tuple[int, ...]]:
+        """The largest leverage, and the columns of that combination."""
+        person = int(np.argmax(self.leverage))
+        return float(self.leverage[person]), self.named(np.asarray([person]))
+
+    def named(self, group: np.ndarray) -> tuple[int, ...]:
+        """The columns of the combination that is most about some persons."""
+        if len(self.kept) == 0:
+            return ()
+        rows = self.rows[np.isin(self.persons.codes, group), 1:]
+        leading = np.linalg.svd(rows, full_matrices=False)[2][0]
+        direction = np.abs(np.linalg.solve(self.upper, leading))
+        return tuple(self.kept[direction >= _NAMED * direction.max()].tolist())
+
+
+def basis_of(columns: np.ndarray, persons: Persons) -> Basis:
+    """The basis of columns [n, k]; those that depend on others to rounding add nothing."""
     root = np.sqrt(persons.weights)[:, None]
     mean = persons.weights @ columns / persons.weights.sum()
     centred = (columns - mean) * root
     length = np.sqrt((centred**2).sum(axis=0))
     # What is left of a constant column after centring is rounding.
     varies = np.flatnonzero(length > 64 * _EPS * np.sqrt(len(columns)) * np.abs(mean))
-    scaled = centred[:, varies] / length[varies]
-    kept, basis, upper = _independent(scaled)
-    both = np.concatenate([root / np.sqrt(persons.weights.sum()), basis], axis=1)
-    found = _largest_eigenvalues(both, persons)
-    person = int(np.argmax(found))
-    direction = _direction(basis[persons.codes == person], upper)
-    used = np.abs(direction) >= _NAMED * np.abs(direction).max(initial=0)
-    named = tuple(int(varies[kept[k]]) for k in np.flatnonzero(used))
-    return Leverage(float(found[person]), named)
-
-
-def close_pairs(columns: np.ndarray, persons: Persons) -> list[list[int]]:
-    """Pairs of columns whose correlation is above `CLOSE` in size."""
-    weights = persons.weights / persons.weights.sum()
-    centred = (columns - weights @ columns) * np.sqrt(weights)[:, None]
-    products = centred.T @ centred
-    size = np.sqrt(np.diagonal(products))
-    close = np.abs(products) > CLOSE * np.outer(size, size)
-    close &= (size[:, None] > 0) & (size > 0)
-    return np.argwhere(np.triu(close, 1)).tolist()
-
-
-_EPS = float(np.finfo(float).eps)
+    kept, basis, upper = _independent(centred[:, varies] / length[varies])
+    rows = np.concatenate([root / np.sqrt(persons.weights.sum()), basis], axis=1)
+    return Basis(rows, upper, varies[kept], _largest_eigenvalues(rows, persons), persons)
 
 
 def _independent(scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,23 +136,59 @@ def _largest_eigenvalues(basis: np.ndarray, persons: Persons) -> np.ndarray:
     trace = persons.add_up((basis**2).sum(axis=1))
     if persons.single:
         return trace
-    # The trace is a bound, and with one row the eigenvalue: only those in doubt are decomposed.
     rows = np.bincount(persons.codes)
-    found = np.where(rows == 1, trace, 0)
-    for person in np.argsort(-trace):
-        if trace[person] <= found.max():
-            break
-        if rows[person] > 1:
-            found[person] = np.linalg.norm(basis[persons.codes == person], 2) ** 2
+    ends = np.cumsum(rows)
+    several = np.flatnonzero(rows > 1)
+    found = trace.copy()  # which is the eigenvalue of one row
+    for person in several:
+        block = basis[ends[person] - rows[person] : ends[person]]
+        found[person] = np.linalg.norm(block, 2) ** 2
     return found
 
 
-def _direction(rows: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Coefficients of the combination of scaled columns in which rows of the basis stand out."""
-    if upper.size == 0:
-        return np.zeros(0)
-    leading = np.linalg.svd(rows, full_matrices=False)[2][0]
-    return np.linalg.solve(upper, leading)
+def group_share(basis: Basis, size: int, limit: float) -> tuple[float, tuple[int, ...]]:
+    """The largest share of squares of a few persons in a combination, and its columns.
+
+    If a combination is about `size` persons for more than `limit`, one of them has at least the
+    leverage limit / size, and the combination that is most about that one is largely about the
+    others, too: they are found there.
+
+    Args:
+      basis: of the columns.
+      size: of the group.
+      limit: of the share; smaller ones need not be exact.
+    """
+    persons, worst = basis.persons, (0.0, ())
+    for who in _blocks(np.flatnonzero(basis.leverage >= limit / size), len(basis.rows)):
+        squares = persons.add_up((basis.rows @ _leading(basis, who).T) ** 2)
+        groups = np.argpartition(-squares, size - 1, axis=0)[:size].T
+        for group in np.unique(np.sort(groups, axis=1), axis=0):
+            block = basis.rows[np.isin(persons.codes, group)] if not persons.single else (
+                basis.rows[group]
+            )  # fmt: skip
+            share = float(np.linalg.norm(block, 2) ** 2)
+            if share > worst[0]:
+                worst = share, basis.named(group) if share > limit else ()
+    return worst
+
+
+def _leading(basis: Basis, who: np.ndarray) -> np.ndarray:
+    """The combination that is most about each person; [len(who), k]."""
+    if basis.persons.single:
+        return basis.rows[who]
+    rows = (basis.rows[basis.persons.codes == person] for person in who)
+    return np.stack([np.linalg.svd(block, full_matrices=False)[2][0] for block in rows])
+
+
+def close_pairs(columns: np.ndarray, persons: Persons) -> list[list[int]]:
+    """Pairs of columns whose correlation is above `CLOSE` in size."""
+    weights = persons.weights / persons.weights.sum()
+    centred = (columns - weights @ columns) * np.sqrt(weights)[:, None]
+    products = centred.T @ centred
+    size = np.sqrt(np.diagonal(products))
+    close = np.abs(products) > CLOSE * np.outer(size, size)
+    close &= (size[:, None] > 0) & (size > 0)
+    return np.argwhere(np.triu(close, 1)).tolist()
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

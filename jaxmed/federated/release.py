@@ -7,15 +7,15 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.federated.influence import (
-    Leverage,
-    Persons,
+    Basis,
     Share,
+    basis_of,
     close_pairs,
-    effective_number,
-    leverage,
+    group_share,
     product_share,
     sum_share,
 )
+from jaxmed.federated.persons import Persons, densest, effective_number, weighted_median
 from jaxmed.federated.small_classes import small_class
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
 # No setting goes below this number of rows, nor lets a person be more of a sum than this share.
 FLOOR = 10
 LARGEST_SHARE = 0.5
+LARGEST_GROUP = 0.9  # of the squares of a combination, for fewer persons than make a class
 
 
 class ReleaseRefused(ValueError):
@@ -55,13 +56,15 @@ class Rules:
     def __post_init__(self) -> None:
         """Refuses thresholds that protect nobody."""
         if self.min_rows < FLOOR:
-            raise ValueError(f"min_rows is at least {FLOOR}, not {self.min_rows}")
+            raise ValueError(f"min_rows must be at least {FLOOR}, not {self.min_rows}")
         if not 0 < self.max_ratio < 1:
-            raise ValueError(f"max_ratio lies between 0 and 1, not {self.max_ratio}")
+            raise ValueError(f"max_ratio must lie between 0 and 1, not {self.max_ratio}")
         if self.min_cell < 1:
-            raise ValueError(f"min_cell is at least 1, not {self.min_cell}")
+            raise ValueError(f"min_cell must be at least 1, not {self.min_cell}")
         if not 0 < self.max_share <= LARGEST_SHARE:
-            raise ValueError(f"max_share lies between 0 and {LARGEST_SHARE}, not {self.max_share}")
+            raise ValueError(
+                f"max_share must lie between 0 and {LARGEST_SHARE}, not {self.max_share}"
+            )
 
 
 def rules_of(min_rows: int, max_ratio: float, min_cell: int, max_share: float | None) -> Rules:
@@ -96,7 +99,10 @@ def check_release(
     kept = _kept(data)
     weights = np.ones(len(columns)) if data.weights is None else np.asarray(data.weights)[kept]
     if len(columns) < rules.min_rows:
-        raise ReleaseRefused(f"{len(columns)} rows, fewer than the {rules.min_rows} of min_rows")
+        raise ReleaseRefused(
+            f"{len(columns)} rows, fewer than min_rows={rules.min_rows}: merge them with those of "
+            "another site first"
+        )
     who, order = Persons.of(weights, persons[kept])
     columns = columns[order]
     names = column_names(data)
@@ -105,8 +111,8 @@ def check_release(
     few = small_class(names, columns, who, rules.min_cell)
     if few is not None:
         raise ReleaseRefused(
-            f"{few[0]}: {few[1]} persons {few[2]}, fewer than the {rules.min_cell} of min_cell: "
-            "leave a column out or join classes"
+            f"{few[0]}: {few[1]:.3g} {'person' if few[1] == 1 else 'persons'} {few[2]}, fewer than "
+            f"min_cell={rules.min_cell}: leave a column out or join classes"
         )
     if noise:
         if not who.single:
@@ -115,8 +121,8 @@ def check_release(
                 "person with several would lose more: give one row a person, for instance means"
             )
         return
-    _check_sums(names, columns, who, rules.max_share)
-    _check_combinations(names, columns, who, data.covariates.shape[1] + 2)
+    _check_sums(names, columns, who, rules)
+    _check_combinations(names, columns, who, data.covariates.shape[1] + 2, rules.min_cell)
 
 
 def binary_columns(data: MediationData) -> tuple[bool, ...]:
@@ -147,107 +153,164 @@ def _kept(data: MediationData) -> np.ndarray:
 
 def _check_sizes(persons: Persons, d: int, rules: Rules) -> None:
     n = persons.number
+    remedy = "merge the rows with those of another site first"
     if n < rules.min_rows:
         raise ReleaseRefused(
-            f"{len(persons.codes)} rows of {n} persons, fewer than the {rules.min_rows} of min_rows"
+            f"{len(persons.codes)} rows of {n} persons, fewer than min_rows={rules.min_rows}: "
+            f"{remedy}"
         )
     if d > rules.max_ratio * n:
         raise ReleaseRefused(
             f"{d} columns (mediators, covariates, exposure and outcome) on {n} persons are "
-            f"{d / n:.2f} columns a person, above the {rules.max_ratio} of max_ratio: with few "
-            "persons their moments determine the rows; release fewer columns"
+            f"{d / n:.2f} columns a person, above max_ratio={rules.max_ratio}: with few persons "
+            "their moments determine the rows; release fewer columns"
         )
-    effective = effective_number(persons)
+    effective = _effective(persons)
     if effective < rules.min_rows * (1 - 1e-9):
         raise ReleaseRefused(
-            f"the case weights and rows a person leave {effective:.1f} effective persons of {n}, "
-            f"fewer than the {rules.min_rows} of min_rows: trim the weights, or leave them out"
+            f"case weights and rows a person leave {effective:.1f} effective persons of {n}, fewer "
+            f"than min_rows={rules.min_rows}: trim the weights, or do without them"
         )
+
+
+def _effective(persons: Persons) -> float:
+    return float(effective_number(persons.add_up(persons.weights)))
 
 
 def _check_constant(data: MediationData, columns: np.ndarray) -> None:
     q = data.covariates.shape[1]
-    if np.ptp(columns[:, q]) == 0:
-        raise ReleaseRefused(
-            f"the exposure {data.names.exposure!r} is constant: its value would be known of "
-            "every person, and this site alone says nothing about its effect"
-        )
-    if np.ptp(columns[:, q + 1]) == 0:
-        raise ReleaseRefused(
-            f"the outcome {data.names.outcome!r} is constant: its value would be known of every "
-            "person"
-        )
+    for role, name, column in (
+        ("exposure", data.names.exposure, columns[:, q]),
+        ("outcome", data.names.outcome, columns[:, q + 1]),
+    ):
+        if np.ptp(column) == 0:
+            raise ReleaseRefused(
+                f"the {role} {name!r} is constant: its value would be known of every person, and "
+                "this site alone says nothing about effects; merge the rows with those of another "
+                "site first"
+            )
 
 
-def _check_sums(
-    names: Sequence[str], columns: np.ndarray, persons: Persons, largest: float
-) -> None:
+def _check_sums(names: Sequence[str], columns: np.ndarray, persons: Persons, rules: Rules) -> None:
     """No person is much of the sum of weights, of a column, of its squares, of a cross-product."""
+    largest = rules.max_share
     limit = largest * (1 + 1e-9)
-    # The largest square of k normal values is about 2 log k: that much of a sum is nobody's doing.
-    effective = effective_number(persons)
-    allowance = 2 * np.log(effective * columns.shape[1]) / effective
-    second = min(limit + allowance, LARGEST_SHARE)
     weight = sum_share(np.ones((len(columns), 1)), persons).share
     if weight > limit:
         raise ReleaseRefused(
-            f"one person has {weight:.2f} of the sum of the case weights, above the {largest:g} of "
-            "max_share: trim the weights, or leave them out"
+            f"one person has {weight:.2f} of the sum of the case weights, above "
+            f"max_share={largest:g}: trim the weights, or do without them"
         )
-    mean = persons.weights @ columns / persons.weights.sum()
+    median = weighted_median(columns, persons.weights)
     # A constant may be taken from a column by whoever has its mean: the middle of most values is
     # the one that leaves a few far ones over.
-    centres = {"": np.zeros_like(mean), " about its median": np.median(columns, axis=0)}
-    for about, centre in centres.items():
-        for what, power, most in (("sum", 1, limit), ("sum of squares", 2, second)):
-            found = sum_share((columns - centre) ** power, persons)
-            if found.share > most:
-                raise ReleaseRefused(_dominated(found, f"{what}{about}", names, columns, most))
+    for about, centre in (("", np.zeros_like(median)), (" about its median", median)):
+        found = sum_share(columns - centre, persons)
+        if found.share > limit:
+            raise ReleaseRefused(_dominated(found, f"sum{about}", names, columns, limit, rules))
+    # The largest square of k normal values is about 2 log k: that much of a sum is nobody's doing.
+    effective = _effective(persons)
+    second = min(limit + 2 * np.log(effective * columns.shape[1]) / effective, LARGEST_SHARE)
+    for about, centre in (("", np.zeros_like(median)), (" about its median", median)):
+        found = sum_share((columns - centre) ** 2, persons)
+        if found.share > second:
+            what = f"sum of squares{about}"
+            raise ReleaseRefused(_dominated(found, what, names, columns, second, rules))
+    mean = persons.weights @ columns / persons.weights.sum()
     found = product_share(columns - mean, persons, second)
     if found.share > second:
-        what = "sum of squares" if found.first == found.second else "sum of cross-products"
-        raise ReleaseRefused(_dominated(found, f"{what} about the mean", names, columns, second))
+        raise ReleaseRefused(
+            _dominated(found, "sum of products about the means", names, columns, second, rules)
+        )
+    places, shifted = _shifted(columns, np.stack([median, densest(columns, rules.min_cell)]))
+    found = product_share(shifted, persons, LARGEST_SHARE)
+    if found.share > LARGEST_SHARE:
+        found = Share(found.share, places[found.first], places[found.second])
+        what = "sum of products about some values"
+        raise ReleaseRefused(_dominated(found, what, names, columns, LARGEST_SHARE, rules))
+
+
+def _shifted(columns: np.ndarray, frequent: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Columns about 0 and about frequent values, two-valued ones about each; and their places.
+
+    A product is dominated by one person where the columns differ from such values, together, in
+    that person alone, however many there are in either.
+    """
+    places, found = [], []
+    for place, column in enumerate(columns.T):
+        values = np.unique(column)
+        for centre in values if len(values) == 2 else np.unique([0, *frequent[:, place]]):
+            places.append(place)
+            found.append(column - centre)
+    return places, np.stack(found, axis=1)
 
 
 def _dominated(
-    found: Share, what: str, names: Sequence[str], columns: np.ndarray, most: float
+    found: Share,
+    what: str,
+    names: Sequence[str],
+    columns: np.ndarray,
+    most: float,
+    rules: Rules,
 ) -> str:
     pair = dict.fromkeys((found.first, found.second))
     positive = all((columns[:, place] > 0).all() for place in pair)
     remedy = "take logarithms or ranks" if positive else "take ranks"
+    rule = f"max_share={rules.max_share:g}"
+    if most > rules.max_share * 1.001:
+        rule = f"{most:.2f}, which is {rule} and what chance allows"
     return (
         f"{' with '.join(repr(names[place]) for place in pair)}: one person makes up "
-        f"{found.share:.2f} of the {what}, above {most:.2f} (max_share): {remedy} of a "
-        "column with long tails before the release, or leave it out"
+        f"{found.share:.2f} of the {what}, above {rule}: {remedy} of a column with long tails "
+        "before the release, or leave it out"
     )
 
 
 def _check_combinations(
-    names: Sequence[str], columns: np.ndarray, persons: Persons, adjusted: int
+    names: Sequence[str], columns: np.ndarray, persons: Persons, adjusted: int, least: int
 ) -> None:
-    """No combination of columns is about one person.
+    """No combination of columns is about one person, nor about fewer than make a class.
 
     The adjusted columns (covariates, exposure, outcome) are few, and regressions on them are what
     everybody computes; pairs that nearly agree are differences that everybody sees. Of all
     columns together a person's leverage is (1 + d) / persons on average, so that the limit lies
     half-way between that and 1.
     """
-    whole = [*range(columns.shape[1])]
-    if leverage(columns, persons).leverage <= LARGEST_SHARE:
-        return  # nor is it larger in fewer columns
-    share = (1 + len(whole)) / persons.number
-    few = [[*range(adjusted)], *close_pairs(columns, persons)]
-    sets = [(places, LARGEST_SHARE) for places in few]
-    for places, limit in [*sets, (whole, LARGEST_SHARE + (1 - LARGEST_SHARE) * share)]:
-        found = leverage(columns[:, places], persons)
-        if found.leverage > limit:
-            raise ReleaseRefused(_combined(found, [repr(names[k]) for k in places], limit))
+    whole = basis_of(columns, persons)
+    if whole.leverage.max() > LARGEST_SHARE:
+        _check_one(names, columns, persons, adjusted, whole)
+    if least > 2:
+        limit = _beyond(LARGEST_GROUP, columns, persons)
+        share, places = group_share(whole, least - 1, limit)
+        if share > limit:
+            who = f"{least - 1} persons make" if least > 2 else "one person makes"
+            raise ReleaseRefused(_combined(who, share, [names[k] for k in places], limit))
 
 
-def _combined(found: Leverage, names: Sequence[str], limit: float) -> str:
-    named = ", ".join(names[k] for k in found.columns)
+def _check_one(
+    names: Sequence[str], columns: np.ndarray, persons: Persons, adjusted: int, whole: Basis
+) -> None:
+    """As `_check_combinations`, of one person; in fewer columns leverages are smaller."""
+    for places in [[*range(adjusted)], *close_pairs(columns, persons)]:
+        share, used = basis_of(columns[:, places], persons).most()
+        if share > LARGEST_SHARE:
+            named = [names[places[k]] for k in used]
+            raise ReleaseRefused(_combined("one person makes", share, named, LARGEST_SHARE))
+    share, used = whole.most()
+    limit = _beyond(LARGEST_SHARE, columns, persons)
+    if share > limit:
+        named = [names[k] for k in used]
+        raise ReleaseRefused(_combined("one person makes", share, named, limit))
+
+
+def _beyond(limit: float, columns: np.ndarray, persons: Persons) -> float:
+    """A limit in all columns, of which there may be many for the persons."""
+    return limit + (1 - limit) * (1 + columns.shape[1]) / persons.number
+
+
+def _combined(who: str, share: float, names: Sequence[str], limit: float) -> str:
     return (
-        f"{named}: one person makes up {found.leverage:.2f} of the sum of squares of a combination "
-        f"of them, above {limit:.2f}: the sums would give that person's row; leave one of them "
-        "out, or take logarithms or ranks of one with long tails"
+        f"{', '.join(map(repr, names))}: {who} up {share:.2f} of the sum of squares of a "
+        f"combination of them, above {limit:.2f}: sums would give their rows; leave one of these "
+        "columns out, or take logarithms or ranks of one with long tails"
     )

@@ -1,19 +1,22 @@
-"""Classes of few persons that counts give away: of one column, of two, and of the level left out.
+"""Classes of few persons that sums give away: of one column, and of two together.
 
-The mean of a 0/1 column is a count, and the co-moment of two such columns a cell of their table.
+The mean of a 0/1 column is a count, the co-moment of two a cell of their table; and the product of
+two columns about their most frequent values is a sum over those who differ from both.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from jaxmed.federated.influence import Persons
+from jaxmed.federated.persons import Persons, effective_number
 
 __all__ = ["SmallClass", "small_class"]
 
 # A column of at most so many values gives its counts away by sum and sum of squares.
 FEW_VALUES = 3
-SmallClass = tuple[str, int, str]  # column or pair, persons, what they are few in
+SHARED, DIFFERS = "with one of its values", "with other than one of its frequent values"
+_Class = tuple[str, str, np.ndarray]  # column, what it is, rows [n]
+SmallClass = tuple[str, float, str]  # column or pair, persons, what they are few in
 
 
 def small_class(
@@ -24,74 +27,78 @@ def small_class(
     Args:
       names: of the columns.
       columns: [n, d].
-      persons: of the rows; a person is counted once however many rows show it.
+      persons: of the rows; a person is counted once however many rows show it, and persons of
+        little weight beside others in a class count for little: (sum w)^2 / sum w^2.
       least: persons that a class needs.
     """
-    two = []
+    found: list[_Class] = []
     for name, column in zip(names, columns.T, strict=True):
-        values, places = np.unique(column, return_inverse=True)
-        few = _of_one(places, len(values), persons, least)
-        if few is not None:
-            return (repr(name), *few)
-        if len(values) == 2:
-            two.append((name, places == 1))
-    return _of_two([*two, *_left_out(two)], persons, least)
+        shared, number = _frequent(column, persons)
+        if number <= FEW_VALUES:
+            few = _few(np.stack(shared, axis=1), persons, least)
+            if few is not None:
+                return repr(name), few, SHARED
+        what = SHARED if number == 2 else DIFFERS
+        found += [(name, what, ~rows) for rows in shared]
+    return _of_two([*found, *_left_out(found)], persons, least) if found else None
 
 
-def _of_one(
-    places: np.ndarray, number: int, persons: Persons, least: int
-) -> tuple[int, str] | None:
-    if number <= FEW_VALUES:
-        fewest = min(_number(places == value, persons) for value in range(number))
-        if fewest < least:
-            return fewest, "share a value of it"
-    mode = np.argmax(np.bincount(places))
-    others = _number(places != mode, persons)
-    if 0 < others < least:
-        return others, "differ from its most frequent value"
-    return None
+def _frequent(column: np.ndarray, persons: Persons) -> tuple[list[np.ndarray], int]:
+    """Rows of the most frequent values that rows share, by weight, and the number of values."""
+    values, places, counts = np.unique(column, return_inverse=True, return_counts=True)
+    order = np.argsort(-np.bincount(places, persons.weights), kind="stable")[:FEW_VALUES]
+    alone = len(values) > FEW_VALUES
+    return [places == v for v in order if counts[v] > 1 or not alone], len(values)
 
 
-def _number(rows: np.ndarray, persons: Persons) -> int:
-    """Persons with one of these rows [n] bool."""
-    if persons.single:
-        return int(np.count_nonzero(rows))
-    return len(np.unique(persons.codes[rows]))
+def _few(classes: np.ndarray, persons: Persons, least: int) -> float | None:
+    """The smallest number of persons in a class [n, k], where that is too small."""
+    counts = effective_number(persons.add_up(classes * persons.weights[:, None]))
+    small = counts[_is_small(counts, least)]
+    return float(small.min()) if small.size else None
 
 
-def _left_out(two: Iterable[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+def _left_out(found: Sequence[_Class]) -> list[_Class]:
     """Reference levels of the 0/1 columns "x[b]", "x[c]" of one variable x."""
-    groups: dict[str, np.ndarray] = {}
-    for name, column in two:
-        if name.endswith("]") and "[" in name:
-            variable = name.split("[")[0]
-            groups[variable] = groups.get(variable, 0) + column.astype(int)
+    levels: dict[str, dict[str, np.ndarray]] = {}
+    for name, what, rows in found:
+        if what == SHARED and name.endswith("]") and "[" in name:
+            # Of the two classes of a level's column the first is of the rarer value: its own.
+            levels.setdefault(name.split("[")[0], {}).setdefault(name, rows)
+    totals = {variable: np.sum([*own.values()], axis=0) for variable, own in levels.items()}
     return [
-        (f"{variable}, level left out", total == 0)
-        for variable, total in groups.items()
+        (f"{variable}, level left out", SHARED, total == 0)
+        for variable, total in totals.items()
         if total.max() == 1
     ]
 
 
-def _of_two(two: list[tuple[str, np.ndarray]], persons: Persons, least: int) -> SmallClass | None:
-    """Cells of every pair of two-valued columns."""
-    if not two:
-        return None
-    ones = np.stack([column for _, column in two], axis=1)
-    sides = (ones, ~ones)
-    # A column with itself has its own two cells and twice an empty one.
-    cells = np.stack([_together(a, b, persons) for a in sides for b in sides])
-    small = (cells > 0) & (cells < least)
+def _of_two(found: Sequence[_Class], persons: Persons, least: int) -> SmallClass | None:
+    """Persons in both of two classes; of a class with itself, its own."""
+    counts = _together(np.stack([rows for _, _, rows in found], axis=1), persons)
+    small = _is_small(counts, least)
     if not small.any():
         return None
-    which, i, j = (int(k) for k in np.argwhere(small)[0])
-    pair = f"{two[i][0]!r}" if i == j else f"{two[i][0]!r} with {two[j][0]!r}"
-    return pair, int(cells[which, i, j]), "are in one of its cells"
+    alone = np.flatnonzero(np.diagonal(small))
+    if alone.size:
+        name, what, _ = found[alone[0]]
+        return repr(name), float(counts[alone[0], alone[0]]), what
+    i, j = np.argwhere(small)[0]
+    pair = f"{found[i][0]!r} with {found[j][0]!r}"
+    return pair, float(counts[i, j]), "in one of their cells"
 
 
-def _together(a: np.ndarray, b: np.ndarray, persons: Persons) -> np.ndarray:
-    """Persons with a row that is in column i of a and in column j of b [n, k]; [k, k]."""
+def _together(classes: np.ndarray, persons: Persons) -> np.ndarray:
+    """Effective persons with a row in two classes; [k, k]."""
     if persons.single:
-        return np.rint(a.T.astype(float) @ b.astype(float)).astype(int)
-    rows = (persons.add_up((b & column[:, None]).astype(int)) for column in a.T)
-    return np.stack([(counts > 0).sum(axis=0) for counts in rows])
+        numbers, weights = classes.astype(float), persons.weights[:, None]
+        square = numbers.T @ (numbers * weights**2)
+        total = (numbers.T @ (numbers * weights)) ** 2
+        return np.divide(total, square, out=np.zeros_like(square), where=square > 0)
+    both = (classes & column[:, None] for column in classes.T)
+    weights = persons.weights[:, None]
+    return np.stack([effective_number(persons.add_up(rows * weights)) for rows in both])
+
+
+def _is_small(counts: np.ndarray, least: int) -> np.ndarray:
+    return (counts > 0) & (counts < least * (1 - 1e-9))

@@ -98,7 +98,7 @@ def summarise(
     rules = rules_of(min_rows, max_ratio, min_cell, max_share)
     codes = codes_of(persons, len(data.exposure))
     dtype = str(np.asarray(data.mediators).dtype)
-    data = in_float64(data)
+    data = _scaled_weights(in_float64(data))
     _check_finite(data)
     check_release(data, rules, codes, noise=noise is not None)
     if noise is None:
@@ -118,6 +118,18 @@ def _check_finite(data: MediationData) -> None:
             f"the rows hold values above {LARGEST:g}, whose products leave the range of numbers: "
             "divide the column by a power of ten"
         )
+
+
+def _scaled_weights(data: MediationData) -> MediationData:
+    """With case weights of mean 1 over the rows that have any."""
+    if data.weights is None:
+        return data
+    weights = np.asarray(data.weights)
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InvalidDataError("case weights must be finite, none negative and not all 0")
+    mean = weights.sum() / np.count_nonzero(weights)
+    scaled: Any = weights if abs(mean - 1) < 1e-12 else weights / mean
+    return dataclasses.replace(data, weights=scaled)
 
 
 def codes_of(persons: Sequence[Any] | None, n: int) -> np.ndarray:

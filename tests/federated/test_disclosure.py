@@ -88,6 +88,41 @@ def sum_but_for_one(size):
     return table(columns), columns[7]
 
 
+def panel():
+    """Six assays that one group has, and one person of the other: a row of values, to 6 digits."""
+    columns = normal(rng(), 200, 10)
+    columns[:, 0] = np.arange(200) < 100
+    columns[:, 4:] = rng().gamma(2, 1, (200, 6)) * (np.arange(200) >= 100)[:, None]
+    columns[7, 4:] = rng().gamma(2, 1, 6)
+    return table(columns), columns[7, 4:]
+
+
+def product_with(place):
+    def row(data):
+        n, mean, comoment = moments_of(data)
+        return (comoment + n * np.outer(mean, mean))[place, 4:]
+
+    return row
+
+
+def three_persons():
+    """Who takes any drug, less who takes one of two: three who take a third."""
+    columns, i = normal(rng(), 200, 10), np.arange(200)
+    one, two = (i >= 10) & (i < 70), (i >= 70) & (i < 130)
+    columns[:, 0], columns[:, 4], columns[:, 5] = one | two | (i < 3), one, two
+    return table(columns), columns[:3].mean(axis=0)
+
+
+def mean_of_class(direction):
+    def row(data):
+        n, mean, comoment = moments_of(data)
+        v = np.zeros(len(mean))
+        v[list(direction)] = list(direction.values())
+        return mean + comoment @ v / (n * (v @ mean))
+
+    return row
+
+
 def heavy():
     columns = normal(rng(), 100)
     return with_weight(columns), columns[7]
@@ -99,6 +134,8 @@ RECONSTRUCTIONS = {
     "a giant among zeros": (giant, ratio_to_column(0), 5e-3, "'c1'"),
     "a copy, one sd": (lambda: copy_but_for_one(1.0), COPY, 1e-6, "'m1', 'm2'"),
     "a copy, 1e-6 sd": (lambda: copy_but_for_one(1e-6), COPY, 0.02, "'m1', 'm2'"),
+    "a group's assays": (panel, product_with(0), 1e-6, "'c1' with 'm1': 1 person in one of"),
+    "a class of three": (three_persons, mean_of_class({0: 1, 4: -1, 5: -1}), 1e-6, "4 persons"),
     "a sum, two sd": (lambda: sum_but_for_one(2.0), SUM, 1e-6, "'m1', 'm2', 'm3'"),
     "a sum, 1e-5 sd": (lambda: sum_but_for_one(1e-5), SUM, 0.02, "'m1', 'm2', 'm3'"),
 }
@@ -111,7 +148,8 @@ def test_a_row_that_moments_would_give_is_not_released(attack):
     np.testing.assert_allclose(reconstruct(data), row, atol=error * np.abs(row).max())
     with pytest.raises(ReleaseRefused, match=named) as refused:
         summarise(data, site="a")
-    assert any(verb in str(refused.value) for verb in ("trim", "take", "leave"))
+    remedy = str(refused.value).rpartition(": ")[2]
+    assert remedy.startswith(("trim", "take", "leave", "sums would give their rows; leave"))
 
 
 def test_weights_that_leave_few_effective_persons():
@@ -125,7 +163,7 @@ def test_three_persons_among_four_values():
     columns = normal(rng(), 100)
     columns[:, 0] = 0
     columns[:3, 0] = 1, 2, 3
-    with pytest.raises(ReleaseRefused, match="'c1': 3 persons differ from its most frequent"):
+    with pytest.raises(ReleaseRefused, match="'c1': 3 persons with other than one of its frequent"):
         summarise(table(columns), site="a")
 
 
@@ -142,7 +180,7 @@ def test_a_class_of_many_rows_and_few_persons():
     columns[:, 0] = np.arange(100) < 20
     assert refusal(table(columns), persons) is None
     persons[:20] %= 4
-    with pytest.raises(ReleaseRefused, match="'c1': 4 persons share a value of it"):
+    with pytest.raises(ReleaseRefused, match="'c1': 4 persons with one of its values"):
         summarise(table(columns), site="a", persons=persons)
 
 
@@ -221,10 +259,18 @@ def test_long_tails_are_refused_with_what_to_do(tail):
     assert len(refused) >= (90 if tail in ("lognormal, sd 3", "Cauchy", "Pareto, index 1") else 5)
 
 
-@pytest.mark.parametrize(("n", "most"), [(20, 200), (40, 20), (60, 4), (100, 4)])
+@pytest.mark.parametrize(("n", "most"), [(40, 20), (60, 4), (100, 4)])
 def test_small_sites_of_normal_columns(n, most):
-    """Of 20 rows one is always much of something."""
+    assert small_sites(n) <= most
+
+
+def test_of_twenty_rows_one_is_often_much_of_something():
+    assert 80 <= small_sites(20) <= 180
+
+
+def small_sites(n):
+    """Of 200 tables of normal columns, those refused."""
     random, d = np.random.default_rng(5), max(4, n // 8)
     refused = sum(refusal(table(normal(random, n, d))) is not None for _ in range(200))
     print(f"{n} rows, {d} columns: {refused} of 200 refused")
-    assert refused <= most
+    return refused
