@@ -74,6 +74,7 @@ def write_release(
     out, path = Path(out), Path(ledger).resolve()
     _check_name(out)
     labels = row_labels(identifiers)
+    _check_given(item, labels)
     with alone(path), alone(out):
         before = read_ledger(path)
         check_beside(path, before, out, item.site, key)
@@ -95,6 +96,22 @@ def _check_name(out: Path) -> None:
         raise ValueError(f"{out.name} does not end in .npz, by which releases are found: rename it")
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder: name a file in it")
+
+
+def _check_given(item: SiteSummary | RoundSums, labels: Sequence[str]) -> None:
+    """The ledger must hold the persons that the sums are about, and no others."""
+    if item.given is None:
+        raise ReleaseRefused(
+            "what was read from a file is a release already: make it of the rows by `summarise` or "
+            "`round_sums`"
+        )
+    rows, persons = len(labels), len(set(labels))
+    if (rows, persons) != item.given:
+        raise ReleaseRefused(
+            f"{rows} identifiers of {persons} persons, but the sums were made of "
+            f"{item.given.rows} rows of {item.given.persons} persons: give the identifiers of "
+            "these rows here, and the same ones as persons= where the sums are made"
+        )
 
 
 def _check_free(out: Path, mark: Mark) -> None:

@@ -27,7 +27,7 @@ from jaxmed.federated.moment_checks import SHA256
 from jaxmed.federated.persons import Persons
 from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
 from jaxmed.federated.storage import complaint_of
-from jaxmed.federated.summary import SiteSummary, codes_of, summarise
+from jaxmed.federated.summary import Given, SiteSummary, codes_of, given_of, summarise
 from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.moment_columns import degenerate_mediators, keep_mediators
@@ -56,6 +56,8 @@ class RoundSums:
     hc3: float  # sum of (g e / (1 - h))^2
     exceeds: bool  # whether a leverage is above the bound; which and how large is not told
     ledger: Mark | None = None  # of the release in the ledger of its site
+    # Known where it was made, in no file.
+    given: Given | None = dataclasses.field(default=None, compare=False)
 
 
 def round_sums(
@@ -155,7 +157,10 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
     _check_shares(parts, persons)
     variance, hc3 = parts.sum(axis=0).tolist()
     exceeds = bool(leverage[w > 0].max() > LARGEST_LEVERAGE)
-    return RoundSums(site, merged.digest, int(np.count_nonzero(w)), variance, hc3, exceeds)
+    return RoundSums(
+        site, merged.digest, int(np.count_nonzero(w)), variance, hc3, exceeds,
+        given=given_of(persons),
+    )  # fmt: skip
 
 
 def _check_shares(parts: np.ndarray, persons: np.ndarray) -> None:

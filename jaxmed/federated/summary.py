@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,11 @@ from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
 __all__ = [
     "SCHEMA",
     "VERSION",
+    "Given",
     "SiteSummary",
+    "codes_of",
     "content_of",
+    "given_of",
     "in_float64",
     "names_hash",
     "summarise",
@@ -31,6 +34,13 @@ __all__ = [
 
 SCHEMA, VERSION = "jaxmed.site", 2
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class Given(NamedTuple):
+    """How many rows were given, whether or not they have weight, and how many persons."""
+
+    rows: int
+    persons: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +57,8 @@ class SiteSummary:
     rules: Rules
     noise: Noise | None = None
     ledger: Mark | None = None  # of the release in the ledger of its site
+    # Known where it was made, in no file.
+    given: Given | None = dataclasses.field(default=None, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,7 +118,9 @@ def summarise(
     else:
         moments = noisy_moments(data, noise, generator)
         binary = (False,) * len(noise.centre)
-    return SiteSummary(site, _symmetric(moments), dtype, binary, rules, noise)
+    return SiteSummary(
+        site, _symmetric(moments), dtype, binary, rules, noise, given=given_of(codes)
+    )
 
 
 def _check_finite(data: MediationData) -> None:
@@ -143,6 +157,11 @@ def codes_of(persons: Sequence[Any] | None, n: int) -> np.ndarray:
     if len(persons) != n:
         raise ValueError(f"persons has {len(persons)} identifiers for {n} rows: give one a row")
     return persons_of(persons)
+
+
+def given_of(codes: np.ndarray) -> Given:
+    """From a number for each person, of every row [n]."""
+    return Given(len(codes), len(np.unique(codes)))
 
 
 def check_label(site: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from site_problems import sites
 from site_releases import noisy, people, put, summary, sums
 
 from jaxmed.federated import releasing
@@ -17,7 +18,7 @@ from jaxmed.federated.merged import merged_of, save_merged
 from jaxmed.federated.release import ReleaseRefused
 from jaxmed.federated.second_round import load_sums, save_sums
 from jaxmed.federated.storage import load_site, save_site
-from jaxmed.federated.summary import content_of
+from jaxmed.federated.summary import content_of, summarise
 
 KEY = b"0123456789abcdef0123456789abcdef"
 BOTH = pytest.mark.parametrize("make", [summary, noisy])
@@ -72,7 +73,8 @@ def test_persons_are_known_under_another_label_and_in_another_spelling(
 
 
 def test_a_person_may_have_several_rows_and_is_hashed_once(tmp_path):
-    put(tmp_path, summary(), [*people(0, 0, 30), *people(0, 0, 30)])
+    labels = [*people(0, 0, 30), *people(0, 0, 30)]
+    put(tmp_path, summarise(sites()[0], site="north", persons=labels), labels)
     assert len(entries(tmp_path)[0].rows) == 30
     with pytest.raises(ReleaseRefused, match="differ only in how they are written"):
         put(tmp_path, summary(1), ["p1", "P1", *people(1, 2)], "b")
@@ -450,3 +452,22 @@ def test_another_release_is_not_replaced(tmp_path):
     with pytest.raises(ReleaseRefused, match="a.npz is another release: name another file"):
         put(tmp_path, summary(1), people(1))
     assert first.read_bytes() == before and len(entries(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("make", [summary, noisy, sums])
+@pytest.mark.parametrize(
+    "labels", [[], people(0)[:1], people(0)[:59], people(0, 0, 61), people(0)[:59] * 2, ["a"] * 60]
+)
+def test_the_ledger_holds_the_persons_of_the_sums(tmp_path, make, labels):
+    if make is sums:
+        put(tmp_path, summary(), people(0))
+    before = names(tmp_path)
+    with pytest.raises(ReleaseRefused, match="identifiers of .* persons, but the sums were made"):
+        put(tmp_path, make(), labels, "b")
+    assert names(tmp_path) == before
+
+
+def test_what_was_read_is_not_released_again(tmp_path):
+    path = put(tmp_path, summary(), people(0)).path
+    with pytest.raises(ReleaseRefused, match="is a release already"):
+        put(tmp_path, load_site(path), people(0), "b")

@@ -85,7 +85,7 @@ def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
     merged = merged_of(summaries(parts))
     sums = sums_of(parts, merged)
     assert {f.name for f in dataclasses.fields(sums[0])} == {
-        "site", "merged", "count", "variance", "hc3", "exceeds", "ledger",
+        "site", "merged", "count", "variance", "hc3", "exceeds", "ledger", "given",
     }  # fmt: skip
     sums[1] = dataclasses.replace(sums[1], exceeds=True)
     found = leave_one_out_test(merged, sums)
@@ -97,7 +97,7 @@ def test_a_site_refuses_other_rows_few_rows_and_noise():
     merged = merged_of(summaries(parts))
     with pytest.raises(ReleaseRefused, match="not the one merged for 'north'"):
         round_sums(sites(1)[0], merged, site="north")
-    with pytest.raises(ReleaseRefused, match="fewer than the 100"):
+    with pytest.raises(ReleaseRefused, match="fewer than min_rows=100"):
         round_sums(parts[0], merged, site="north", min_rows=100)
     with pytest.raises(MergeError, match="'east' is none of the merged"):
         round_sums(parts[0], merged, site="east")

@@ -200,8 +200,8 @@ def test_noise_that_drowns_the_rows_is_said_so(tables, tmp_path, capsys):
     ("change", "message"),
     [
         (["--row-id", "persom"], "person"),
-        (["--min-rows", "5"], "--min-rows is at least 10"),
-        (["--min-rows", "61"], "60 rows, fewer than the 61"),
+        (["--min-rows", "5"], "--min-rows must be at least 10"),
+        (["--min-rows", "61"], "60 rows, fewer than --min-rows 61"),
         (["--site", "a b"], "site labels"),
     ],
 )
