@@ -47,7 +47,7 @@ def main(out: Path) -> None:
         expected = _run(name, whole)
         seconds = time.monotonic() - start
         plan_study(name, torn)
-        kills = _kill(torn)
+        kills = _kill(torn, name)
         start = time.monotonic()
         found = _run(name, torn)
         resumed = time.monotonic() - start
@@ -72,14 +72,14 @@ def _run(name: str, directory: Path):
     return run_study(name, out=directory, workers=WORKERS).results
 
 
-def _kill(directory: Path) -> list[dict]:
+def _kill(directory: Path, name: str) -> list[dict]:
     """Kills a random one of two workers, up to a second after it began to work, and replaces it."""
     rng, started = random.Random(SEED), 0
     workers: list[subprocess.Popen] = []
     kills: list[dict] = []
     while len(kills) < KILLS:
         while len(workers) < WORKERS:
-            workers.append(_worker(directory, started))
+            workers.append(_worker(directory, name, started))
             started += 1
         victim = workers.pop(rng.randrange(WORKERS))
         while not _held(directory, victim.pid) and victim.poll() is None:
@@ -97,8 +97,8 @@ def _kill(directory: Path) -> list[dict]:
     return kills
 
 
-def _worker(directory: Path, number: int) -> subprocess.Popen:
-    words = ["study", "work", str(directory), "--worker", str(number)]
+def _worker(directory: Path, name: str, number: int) -> subprocess.Popen:
+    words = ["study", "work", str(directory), "--study", name, "--worker", str(number)]
     return subprocess.Popen(
         [sys.executable, "-m", "jaxmed", *words], cwd=ROOT, stderr=subprocess.DEVNULL
     )
