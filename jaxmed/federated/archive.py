@@ -16,15 +16,8 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import (
-    DocumentError,
-    Fields,
-    Kind,
-    Text,
-    Whole,
-    canonical,
-    parse_document,
-)
+from jaxmed.data.documents import DocumentError, canonical, parse_document
+from jaxmed.data.forms import Fields, Kind, Text, Whole
 
 __all__ = [
     "Content",

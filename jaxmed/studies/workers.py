@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxmed.data.forms import UNSAFE
 from jaxmed.studies.origin import import_paths
 
 __all__ = ["Worker", "default_workers", "pool_size", "run_workers"]
 
 _GRACE = 10.0  # seconds to finish after SIGTERM
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 _MOST_WORKERS = 8  # by default: each is a whole JAX, some hundred megabytes
 
 
@@ -35,7 +35,7 @@ class Worker:
         if status < 0:
             how += f" ({signal.Signals(-status).name})"
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        last = f"ends: {_CONTROLS.sub('?', lines[-1])}" if lines else "is empty"
+        last = f"ends: {re.sub(UNSAFE, '?', lines[-1])}" if lines else "is empty"
         return f"worker {self.number} ended with {how}; {self.log} {last}"
 
 
