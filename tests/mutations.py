@@ -15,7 +15,7 @@ LITERALS = (
     '{"#number": "nan"}', DEPTH, '{"a":' * 100 + "1" + "}" * 100,
 )  # fmt: skip
 # A search for the name in all others would take minutes.
-_TWICE = f'{{{",".join(f'"{i}":0' for i in range(80_000))},"79999":0}}'.encode()
+_TWICE = json.dumps({i: 0 for i in range(80_000)})[:-1].encode() + b', "79999": 0}'
 _MARK = "a place for a literal"
 
 

@@ -10,6 +10,7 @@ therefore it needs the standard library alone.
 
 import json
 import os
+import runpy
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -108,15 +109,13 @@ def worker_command(directory: Path, arguments: Iterable[str]) -> list[str]:
     return [sys.executable, "-P", __file__, str(directory), paths, *arguments]
 
 
-def _main() -> int | None:
+def _main() -> None:
     directory, paths, *arguments = sys.argv[1:]
     sys.path[:] = json.loads(paths)
     keep_out(directory)
     sys.argv[:] = ["jaxmed", *arguments]
-    from jaxmed.cli import main
-
-    return main()
+    runpy.run_module("jaxmed", run_name="__main__")
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    _main()
