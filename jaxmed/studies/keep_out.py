@@ -69,10 +69,20 @@ class KeepOut:
 
 def is_inside(path: Path, directory: Path) -> bool:
     """Whether a path is the directory or leads into it, all links followed."""
-    if not directory.exists():
+    there = _facts(directory)
+    if there is None:
         return False
     real = path.resolve()
-    return any(place.exists() and place.samefile(directory) for place in (real, *real.parents))
+    found = map(_facts, (real, *real.parents))
+    return any(one is not None and os.path.samestat(one, there) for one in found)
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    """None where there is nothing, or nothing that we may look at."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def keep_out(directory: str | Path) -> None:
