@@ -14,6 +14,8 @@ LITERALS = (
     '"../../x"', '"' + "x" * 20_000 + '"', "[]", "{}", "[[]]", "[null]", '{"": {}}',
     '{"#number": "nan"}', DEPTH, '{"a":' * 100 + "1" + "}" * 100,
 )  # fmt: skip
+# A search for the name in all others would take minutes.
+_TWICE = json.dumps({i: 0 for i in range(80_000)})[:-1].encode() + b', "79999": 0}'
 _MARK = "a place for a literal"
 
 
@@ -94,7 +96,7 @@ def _changed(document, rng):
 def other_files(rng):
     """What is no document at all."""
     return (
-        b"", b"\n", b"\x89PNG\r\n\x1a\n" + bytes(64), b"PK\x03\x04" + rng.randbytes(64),
+        _TWICE, b"", b"\n", b"\x89PNG\r\n\x1a\n" + bytes(64), b"PK\x03\x04" + rng.randbytes(64),
         "{}".encode("utf-16"), b"\xef\xbb\xbf{}", b"\xff" * 64, bytes(4096), b"{} {}", b"null",
         b"3", b'"a"', b"[]", b"{}", DEPTH.encode(), rng.randbytes(512),
     )  # fmt: skip

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import DocumentError, Fields, Text, Whole, read_document, sealed
+from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.forms import SHA256, Fields, Text, Whole
 from jaxmed.gahmn.config import GahmnConfig
 from jaxmed.gahmn.scaling import Scaled
 from jaxmed.gahmn.storage import StoredStateError, read_tree, write_tree
@@ -21,7 +22,7 @@ __all__ = ["Checkpoint", "identity_of"]
 
 _PLACE = Fields(
     {
-        "identity": Text("[0-9a-f]{64}"),
+        "identity": SHA256,
         "stage": Text("[a-z]*"),
         "windows": Whole(0, 10**9),
         "file": Text(r"(state-[a-z]+-[0-9]+\.npz)?"),  # in the folder and nowhere else

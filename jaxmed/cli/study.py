@@ -3,11 +3,7 @@
 import argparse
 import os
 import shlex
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +11,20 @@ import jax
 
 from jaxmed.budget import check_processes
 from jaxmed.cli.meter import meter
-from jaxmed.cli.programs import program_folder, prune
-from jaxmed.cli.shared import message_arguments, use_cache
+from jaxmed.cli.shared import message_arguments
+from jaxmed.cli.study_process import prepare, say, terminable
 from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.reports.document import index_html
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.style import require
 from jaxmed.reports.tidy import table_text
-from jaxmed.studies.origin import import_paths, named_again
+from jaxmed.studies.keep_out import keep_out
+from jaxmed.studies.origin import named_again
 from jaxmed.studies.registry import is_file, registered
 from jaxmed.studies.replay import replay
 from jaxmed.studies.run import plan_study, run_study, work_on
 from jaxmed.studies.workers import default_workers
 from jaxmed.sweeps.plan import read_plan
-from jaxmed.sweeps.plan_form import MOST_THREADS
 from jaxmed.sweeps.store import IncompleteRunError, file_name, progress_of
 
 __all__ = ["add_command"]
@@ -148,7 +144,8 @@ def _all(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    _prepare(options.out, options.nproc)
+    keep_out(options.out)
+    prepare(options.nproc)
     plan = plan_study(options.name, options.out, scale=options.scale, seed=options.seed)
     number = sum(cell["num_chunks"] for cell in plan["cells"])
     print(f"{number} chunks. On any machine that sees {options.out}, as often as you like:")
@@ -163,6 +160,7 @@ def _command(word: str, directory: Path, name: str) -> str:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
     settings = plan["scale"], plan["seed"], plan["nproc"]
@@ -179,6 +177,7 @@ def _finish(
     options: argparse.Namespace, name: str, out: Path, scale: float, seed: int | None, nproc: int
 ) -> int:
     """Computes what is missing of a run, then prints and writes its tables."""
+    keep_out(out)
     # The page comes at the end of what may be hours: its libraries are asked for now.
     require("jinja2", "the page of a study")
     require("matplotlib", "the figures of a study")
@@ -186,10 +185,10 @@ def _finish(
         check_processes("--workers", options.workers)
     if options.devices is not None:
         check_processes("--devices", options.devices)
-    _prepare(out, nproc)
+    prepare(nproc)
     workers = options.workers or default_workers(jax.default_backend())
     try:
-        with _terminable(), meter(options.quiet) as show:
+        with terminable(), meter(options.quiet) as show:
             result = run_study(
                 name,
                 out=out,
@@ -198,11 +197,11 @@ def _finish(
                 workers=workers,
                 devices=options.devices,
                 progress=show,
-                say=_say,
+                say=say,
             )
             written = result.save(out)
     except KeyboardInterrupt:
-        _say(f"interrupted; finished chunks are kept. Go on with: {_command('resume', out, name)}")
+        say(f"interrupted; finished chunks are kept. Go on with: {_command('resume', out, name)}")
         return _INTERRUPTED
     except IncompleteRunError as error:
         again = _command("resume", out, name)
@@ -213,32 +212,34 @@ def _finish(
 
 
 def _work(options: argparse.Namespace) -> int:
+    keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
-    _prepare(options.directory, plan["nproc"])
+    prepare(plan["nproc"])
     if options.devices is not None:
         check_processes("--devices", options.devices)
         jax.config.update("jax_num_cpu_devices", options.devices)
     parent = options.parent
     try:
-        with _terminable():
+        with terminable():
             whole = work_on(
                 options.directory,
                 study=name,
                 worker=options.worker,
                 devices=options.devices,
-                say=_say,
+                say=say,
                 stop=lambda: parent is not None and os.getppid() != parent,
             )
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         return _INTERRUPTED
     if not whole:
-        _say("stopped: the process that started this one is gone")
+        say("stopped: the process that started this one is gone")
     return 0
 
 
 def _status(options: argparse.Namespace) -> None:
+    keep_out(options.directory)
     plan = read_plan(options.directory)
     cells = list(progress_of(options.directory, plan["cells"]))
     done, number = sum(c.done for c in cells), sum(c.num_chunks for c in cells)
@@ -251,9 +252,10 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _replay(options: argparse.Namespace) -> None:
+    keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
-    _prepare(options.directory, plan["nproc"])
+    prepare(plan["nproc"])
     found = replay(options.directory, options.cell, options.replicate, study=name)
     print(f"{plan['study']['name']}, cell {options.cell}, replicate {options.replicate}\n")
     width = max(map(len, found.scores))
@@ -268,34 +270,3 @@ def _replay(options: argparse.Namespace) -> None:
     out = options.out or options.directory / name
     atomic_write(out, npz_bytes(found.data))
     print(f"Data: {out}")
-
-
-def _prepare(directory: Path, nproc: int) -> None:
-    """Settings that have to stand before JAX starts its devices, and the cache of programs."""
-    if not 1 <= nproc <= MOST_THREADS:
-        raise ValueError(f"--nproc must lie between 1 and {MOST_THREADS}, not {nproc}")
-    os.environ["NPROC"] = str(nproc)  # part of the identity of the numbers on CPUs
-    # The parent and its workers share an accelerator.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    sys.path[:] = import_paths(directory)  # `python -m` begins it with the folder it is called in
-    try:
-        folder = program_folder()
-    except OSError as error:
-        _say(f"compiled programs are not kept: {error}")
-        return
-    prune(folder)
-    use_cache(folder)
-
-
-def _say(sentence: str) -> None:
-    print(f"jaxmed: {sentence}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the work in order, like Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["atomic_write", "npz_bytes", "sync_folder"]
+__all__ = ["atomic_write", "mode_beside", "npz_bytes", "sync_folder", "write_new"]
 
 
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -34,13 +34,9 @@ def atomic_write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = content.encode() if isinstance(content, str) else content
-    handle, temporary = _new_file(path, 0o600 if private else 0o666)
+    handle, temporary = _beside(path, 0o600 if private else 0o666)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(raw)
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
+        _fill(handle, raw, durable)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -49,6 +45,26 @@ def atomic_write(
     if durable:
         sync_folder(path.parent)
     return path
+
+
+def write_new(path: Path, content: bytes, *, mode: int) -> None:
+    """Writes a file that must not be there yet; it and its name are on the disk on return.
+
+    Raises:
+      FileExistsError: it is there.
+    """
+    _fill(_new(path, mode), content, durable=True)
+    sync_folder(path.parent)
+
+
+def mode_beside(path: Path) -> int:
+    """The mode that this process gives to new files in the folder of a path."""
+    handle, probe = _beside(path, 0o666)
+    try:
+        return os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+        os.unlink(probe)
 
 
 def sync_folder(folder: Path) -> None:
@@ -62,15 +78,27 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _new_file(path: Path, mode: int) -> tuple[int, Path]:
-    """A file beside `path` that nobody else has, open for writing.
+def _fill(handle: int, content: bytes, durable: bool) -> None:
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _new(path: Path, mode: int) -> int:
+    """A file that was not there, open for writing.
 
     The kernel takes the umask off its mode. To ask for the umask is to change it for a moment, in
     which other threads would make files that everybody may write.
     """
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
+
+
+def _beside(path: Path, mode: int) -> tuple[int, Path]:
+    """A file beside `path` that nobody else has, open for writing."""
     while True:
         # A long name has no room for a suffix: 255 bytes are what file systems take.
         beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
         with contextlib.suppress(FileExistsError):
-            return os.open(beside, flags, mode), beside
+            return _new(beside, mode), beside

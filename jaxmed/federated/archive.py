@@ -16,15 +16,8 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import (
-    DocumentError,
-    Fields,
-    Kind,
-    Text,
-    Whole,
-    canonical,
-    parse_document,
-)
+from jaxmed.data.documents import DocumentError, canonical, parse_document
+from jaxmed.data.forms import Fields, Kind, Text, Whole
 
 __all__ = [
     "Content",
@@ -146,24 +139,31 @@ def read_archive(
 
 
 def read_any(
-    path: str | Path, schemas: Collection[str], *, key: bytes | None = None
+    path: str | Path,
+    schemas: Collection[str],
+    *,
+    key: bytes | None = None,
+    max_bytes: int | None = None,
 ) -> Content | None:
     """The content of a file of one of these schemas, of any version; None: it is something else.
 
     Args:
-      path: any file, of this computer: its size is not limited.
+      path: any file.
       schemas: that are looked for.
       key: where the file is signed, the signature must be of this key.
+      max_bytes: refuses files of `write_archive` that unpack to more; None: the file is our own.
     Raises:
-      SiteFileError: it looks like a file of `write_archive` and is damaged, or the signature is
-        of another key.
+      SiteFileError: it looks like a file of `write_archive` and is damaged or too large, or the
+        signature is of another key.
     """
     path = Path(path)
     if not _looks_written_here(path):
         return None
     try:
+        if max_bytes is not None:
+            _check_size(path, max_bytes)
         members = read_arrays(path)
-    except (MemoryError, PermissionError):
+    except (SiteFileError, MemoryError, PermissionError):
         raise
     except Exception as error:  # zipfile raises errors of many types on a damaged file
         raise SiteFileError(path.name, "archive", str(error) or repr(error), _AGAIN) from error
@@ -213,15 +213,31 @@ def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.
                 path.name, min(odd, default="members"), "is missing, unknown or there twice",
                 "is this a file of `jaxmed site`, of this step?",
             )  # fmt: skip
-        if dict(sizes)[_METADATA] > MAX_METADATA_BYTES:
-            raise SiteFileError(
-                path.name, _METADATA, f"unpacks to more than {MAX_METADATA_BYTES} bytes", _AGAIN
-            )
+        _check_metadata(path, dict(sizes)[_METADATA])
         return read_arrays(path, max_bytes)
     except (SiteFileError, MemoryError, PermissionError):
         raise
     except Exception as error:  # zipfile raises errors of many types on a damaged file
         raise SiteFileError(path.name, "archive", str(error) or repr(error), _AGAIN) from error
+
+
+def _check_size(path: Path, max_bytes: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+        described = archive.getinfo(f"{_METADATA}.npy").file_size
+    if size > max_bytes:
+        raise SiteFileError(
+            path.name, "archive", f"unpacks to more than {max_bytes} bytes",
+            "if it is no release of this site, move it to another folder",
+        )  # fmt: skip
+    _check_metadata(path, described)
+
+
+def _check_metadata(path: Path, size: int) -> None:
+    if size > MAX_METADATA_BYTES:
+        raise SiteFileError(
+            path.name, _METADATA, f"unpacks to more than {MAX_METADATA_BYTES} bytes", _AGAIN
+        )
 
 
 def _metadata(

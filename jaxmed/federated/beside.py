@@ -8,7 +8,7 @@ and without a key marks can be written by hand. Marks of signed releases cannot.
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxmed.federated.archive import Content, SiteFileError, read_any
+from jaxmed.federated.archive import MAX_BYTES, Content, SiteFileError, read_any
 from jaxmed.federated.ledger import Ledger
 from jaxmed.federated.marks import Mark, mark_of
 from jaxmed.federated.second_round import SCHEMA as SUMS
@@ -35,7 +35,7 @@ def check_beside(
       key: of this site's signed releases.
     Raises:
       SiteFileError: the ledger is shorter than, other than, or missing beside a release; or a
-        release is damaged, or signed with another key.
+        release is damaged, larger than MAX_BYTES, or signed with another key.
     """
     for file, content in _releases({path.parent.resolve(), out.parent.resolve()}):
         ours = content.metadata.get("site") == site
@@ -76,6 +76,7 @@ def release_mark(content: Content, file: Path) -> Mark | None:
 def _releases(folders: set[Path]) -> Iterator[tuple[Path, Content]]:
     for folder in sorted(folders):
         for file in sorted(folder.glob("*.npz")):
-            content = read_any(file, SCHEMAS) if file.is_file() else None
+            # Whoever may write there may leave half a megabyte that unpacks to gigabytes.
+            content = read_any(file, SCHEMAS, max_bytes=MAX_BYTES) if file.is_file() else None
             if content is not None:
                 yield file, content

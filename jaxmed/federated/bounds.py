@@ -5,7 +5,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from jaxmed.data.documents import DocumentError, Each, Mapped, Number, parse_document
+from jaxmed.data.documents import DocumentError, parse_document
+from jaxmed.data.forms import Each, Mapped, Number
 from jaxmed.federated.archive import SiteFileError
 
 __all__ = ["read_bounds"]

@@ -80,7 +80,7 @@ def _normal(text: str) -> str:
         text = unicodedata.normalize("NFKC", text).casefold()
         # Folding can undo a composition, composing can make a letter that folds.
         text = unicodedata.normalize("NFKC", text)
-    text = text.casefold().strip()
+    text = " ".join(text.casefold().split())
     return _plain_number(text) if _NUMBER.fullmatch(text) else text
 
 

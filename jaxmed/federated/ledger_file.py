@@ -10,38 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import (
-    Choice,
-    DocumentError,
-    Each,
-    Fields,
-    Flag,
-    Text,
-    Whole,
-    parse_document,
-)
+from jaxmed.data.documents import DocumentError, parse_document
+from jaxmed.data.forms import SHA256, Choice, Each, Fields, Flag, Text, Whole
 from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.ledger import SCHEMA, VERSION, Entry, Ledger, line_of
 
 __all__ = ["read_ledger", "write_ledger"]
 
 _COPY = "restore it from a copy: without it overlapping releases go unseen"
-_SHA256 = Text("[0-9a-f]{64}")
 _VERSION = Fields({"schema": Choice((SCHEMA,)), "version": Whole()}, open=True)
 _HEAD = Fields(
     {
         "schema": Choice((SCHEMA,)),
         "version": Choice((VERSION,)),
         "ledger": Text("[0-9a-f]{32}"),
-        "salt": _SHA256,  # 32 bytes, too
+        "salt": SHA256,  # 32 bytes, too
     }
 )
 _ENTRY = Fields(
     {
-        "previous": _SHA256,
+        "previous": SHA256,
         "number": Whole(1),
         "kind": Choice(("summary", "second_round")),
-        "digest": _SHA256,
+        "digest": SHA256,
         "identified_by": Text(),
         "noise": Flag(),
         "rows": Each(Text("[0-9a-f]{32}"), least=1),

@@ -3,23 +3,14 @@
 import dataclasses
 from pathlib import Path
 
-from jaxmed.data.documents import (
-    DocumentError,
-    Fields,
-    Maybe,
-    Text,
-    Whole,
-    canonical,
-    parse_document,
-)
+from jaxmed.data.documents import DocumentError, canonical, parse_document
+from jaxmed.data.forms import SHA256, Fields, Maybe, Text, Whole
 from jaxmed.federated.archive import Content, SiteFileError
 
 __all__ = ["Mark", "mark_of", "marked", "unmarked"]
 
 _FIELD = "ledger"
-_FORM = Maybe(
-    Fields({"ledger": Text("[0-9a-f]{32}"), "head": Text("[0-9a-f]{64}"), "length": Whole(1)})
-)
+_FORM = Maybe(Fields({"ledger": Text("[0-9a-f]{32}"), "head": SHA256, "length": Whole(1)}))
 
 
 @dataclasses.dataclass(frozen=True)

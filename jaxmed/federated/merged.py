@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.documents import Each, Fields, Flag, Number, Text
+from jaxmed.data.forms import SHA256, Each, Fields, Flag, Number, Text
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import MAX_BYTES, Content, digest_of, read_archive, write_archive
 from jaxmed.federated.merge import Covariates, Design, design_of, expand, pool
@@ -17,7 +17,6 @@ from jaxmed.federated.moment_checks import (
     NAMED,
     NAMES,
     ROWS_DTYPE,
-    SHA256,
     Complaint,
     check_counts,
     check_moments,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.documents import Choice, Each, Fields, Text
+from jaxmed.data.forms import SHA256, Choice, Each, Fields, Text
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import Content, SiteFileError
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -32,7 +32,6 @@ NAMED = ("exposure", "outcome", "mediators", "covariates")
 NAME = Text(any_character=True)
 _KINDS = (NAME, NAME, Each(NAME, least=1), Each(NAME))
 NAMES = Fields(dict(zip(NAMED, _KINDS, strict=True)))
-SHA256 = Text("[0-9a-f]{64}")
 ROWS_DTYPE = Choice(("float32", "float64"))
 # Beyond this the products of two columns leave the range of numbers.
 LARGEST = 1e150

@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxmed.data.atomic import atomic_write, sync_folder
+from jaxmed.data.atomic import atomic_write, mode_beside, write_new
 from jaxmed.federated.archive import Content, archive_bytes, read_any
 from jaxmed.federated.beside import SCHEMAS, check_beside, release_mark
 from jaxmed.federated.identifiers import row_labels
@@ -29,8 +29,6 @@ from jaxmed.federated.summary import SiteSummary, content_of
 from jaxmed.federated.unfinished import pending_of, unfinished
 
 __all__ = ["Released", "write_release"]
-
-_BINARY = getattr(os, "O_BINARY", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +65,14 @@ def write_release(
         one's; a second round without its summary; another release under that name.
       SiteFileError: a ledger that is damaged, or does not fit the releases beside it, see
         `check_beside`; another process is writing a release.
-      ValueError: another name than *.npz.
+      ValueError: another name than *.npz, or that of the ledger.
       OSError: the file or the ledger cannot be written; the release is not spent then.
     """
     # One lock for one ledger, whatever links lead to it.
     out, path = Path(out), Path(ledger).resolve()
     _check_name(out)
+    if out.resolve() == path:
+        raise ValueError(f"{out.name} is the ledger itself: name another file for the release")
     labels = row_labels(identifiers)
     _check_given(item, labels)
     with alone(path), alone(out):
@@ -134,7 +134,8 @@ def _content(item: SiteSummary | RoundSums) -> Content:
 def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledger) -> None:
     pending = pending_of(out)
     try:
-        _write_hidden(pending, raw)
+        # Half of it is no release, as its digest says.
+        write_new(pending, raw, mode=0o600)
         if after is not before:
             write_ledger(path, after)
         _put_in_place(pending, out)
@@ -146,7 +147,7 @@ def _write(out: Path, raw: bytes, path: Path, before: Ledger | None, after: Ledg
 
 def _put_in_place(pending: Path, out: Path) -> None:
     """Not waiting for the new name to be on the disk: as long as it is not, the hidden one is."""
-    os.chmod(pending, _mode_of_new_files(out))
+    os.chmod(pending, mode_beside(out))
     os.replace(pending, out)
 
 
@@ -163,25 +164,3 @@ def _take_back(path: Path, before: Ledger | None, pending: Path) -> None:
             # ledger has one release too many, never one too few.
             atomic_write(path, before.text, private=True)
         pending.unlink()
-
-
-def _write_hidden(pending: Path, raw: bytes) -> None:
-    """On the disk with its name before it returns; half of it is no release, as its digest says."""
-    handle = os.open(pending, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(raw)
-        stream.flush()
-        os.fsync(stream.fileno())
-    sync_folder(pending.parent)
-
-
-def _mode_of_new_files(out: Path) -> int:
-    """That the process gives to a new file there; to ask for the umask would be to change it."""
-    probe = out.with_name(f".{out.name}.mode")
-    probe.unlink(missing_ok=True)  # of a process that was killed here
-    handle = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    try:
-        return os.fstat(handle).st_mode & 0o777
-    finally:
-        os.close(handle)
-        os.unlink(probe)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.documents import Anything, Each, Fields, Flag, Maybe, Number, Text
+from jaxmed.data.forms import SHA256, Anything, Each, Fields, Flag, Maybe, Number, Text
 from jaxmed.federated.archive import (
     MAX_BYTES,
     SiteFileError,
@@ -19,7 +19,6 @@ from jaxmed.federated.marks import mark_of, marked, unmarked
 from jaxmed.federated.moment_checks import (
     NAMES,
     ROWS_DTYPE,
-    SHA256,
     Complaint,
     check_counts,
     check_moments,

@@ -11,7 +11,8 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
-from jaxmed.data.documents import Choice, DocumentError, Fields, read_document, sealed
+from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.forms import Choice, Fields
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.gahmn.fitting import Generators

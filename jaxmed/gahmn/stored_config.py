@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from jaxmed.data.documents import Choice, Each, Fields, Flag, Maybe, Number, Text, Whole
+from jaxmed.data.forms import Choice, Each, Fields, Flag, Maybe, Number, Text, Whole
 from jaxmed.gahmn.config import (
     BlockConfig,
     Correlation,

@@ -1,4 +1,9 @@
-"""The one writer of CSV: exact numbers, and texts that no spreadsheet runs as a formula."""
+"""The one writer of CSV: exact numbers, and texts that no spreadsheet runs as a formula.
+
+That is, none that takes commas for what separates cells. One whose list separator is `;` or a tab,
+and which opens the file without asking, can split a text at it and run the rest as a cell of its
+own, which no quoting prevents.
+"""
 
 import csv
 import io

@@ -5,13 +5,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from jaxmed.data.forms import UNSAFE
+
 MISSING = "\N{EN DASH}"
 # Below this a p-value is given as a bound: nobody needs its digits, and tails are approximate.
 SMALL_P = 1e-10
-# Controls, halves of surrogate pairs, joiners and marks of direction, letters that are blank, tags.
+# Joiners and marks of direction, letters that are blank, tags; controls and halves of pairs, too.
 _HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+    f"{UNSAFE}|[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff"
     "\U000e0000-\U000e0fff]"
 )
 

@@ -47,7 +47,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.documents import Choice, DocumentError, Fields, Whole, read_document, sealed
+from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.forms import UNSAFE, Choice, Fields, Whole
 from jaxmed.reports.result_form import FORMS, VERSIONS
 
 SCHEMA = "jaxmed.mediate"
@@ -101,8 +102,12 @@ def result_json(document: dict[str, Any]) -> str:
     # Sealed as it will be read: names of objects are texts, and tuples are lists.
     plain = json.loads(json.dumps(strict(document), allow_nan=False))
     text = json.dumps(sealed(plain), indent=2, ensure_ascii=False)
-    # Half of a surrogate pair has no bytes in UTF-8, and a terminal obeys C1: both have escapes.
-    return re.sub("[\x7f-\x9f\ud800-\udfff]", lambda one: f"\\u{ord(one[0]):04x}", text)
+    # JSON lets some of them stand; the lines themselves are those of the indentation.
+    return "\n".join(re.sub(UNSAFE, _escape, line) for line in text.split("\n"))
+
+
+def _escape(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def read_result(path: str | Path) -> dict[str, Any]:

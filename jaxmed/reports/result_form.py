@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from jaxmed.data.documents import (
+from jaxmed.data.forms import (
+    SHA256,
     Anything,
     Choice,
     Each,
@@ -36,7 +37,7 @@ NAME = Text(longest=10**6, any_character=True)  # a column may be called anythin
 SENTENCES = Each(NAME)
 VALUE = Maybe(Number())  # null where a number does not exist
 COUNT = Whole()
-FILES = Maybe(Each(_open({"file": NAME, "sha256": Text("[0-9a-f]{64}")}), least=1))
+FILES = Maybe(Each(_open({"file": NAME, "sha256": SHA256}), least=1))
 STATUS: Mapping[str, Kind] = {"status": NAME, "reason": NAME}
 
 

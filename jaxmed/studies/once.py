@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import DocumentError, Fields, Text, read_document, sealed
+from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.forms import SHA256, Fields
 from jaxmed.sweeps.aside import set_aside
 
 __all__ = ["in_json", "stored_once"]
 
-_FORM = Fields({"config": Text("[0-9a-f]{64}"), "values": Fields({}, open=True)})
+_FORM = Fields({"config": SHA256, "values": Fields({}, open=True)})
 _NUMBER = "#number"  # JSON has no NaN and no infinity: {"#number": "nan"} stands for one
 
 

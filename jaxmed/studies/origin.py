@@ -5,15 +5,14 @@ write to the directory can record another file. So nothing here imports anything
 names is run only where the user names it too, or trusts the directory.
 """
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from jaxmed.studies.keep_out import is_inside
 from jaxmed.studies.registry import is_file, name_of_source, registered
 from jaxmed.sweeps.plan import PlanMismatchError, read_plan
 
-__all__ = ["check_origin", "import_paths", "named_again"]
+__all__ = ["check_origin", "named_again"]
 
 
 def named_again(
@@ -62,7 +61,7 @@ def check_origin(directory: str | Path, source: Mapping[str, str]) -> None:
       ValueError: the file lies inside the directory.
       PlanMismatchError: the directory was made with another study, or its file has changed.
     """
-    if "file" in source and _is_inside(Path(source["file"]), Path(directory)):
+    if "file" in source and is_inside(Path(source["file"]), Path(directory)):
         raise ValueError(
             f"{source['file']} lies inside the run directory {directory}, from which nothing is "
             "run: keep the study's file elsewhere"
@@ -80,18 +79,3 @@ def check_origin(directory: str | Path, source: Mapping[str, str]) -> None:
             f"{directory} was made with another study, or its file has changed: {listed}. Nothing "
             "was run. Name the file as it was, or take another directory"
         )
-
-
-def import_paths(directory: str | Path) -> list[str]:
-    """Where this process imports from, the run directory apart."""
-    # The empty one is the folder we are in; what is no path belongs to a finder.
-    paths = [os.path.abspath(path) if Path(path).exists() else path for path in sys.path]
-    return [path for path in paths if not _is_inside(Path(path), Path(directory))]
-
-
-def _is_inside(path: Path, directory: Path) -> bool:
-    """Whether a path is the directory or leads into it, all links followed."""
-    if not directory.exists():
-        return False
-    real = path.resolve()
-    return any(place.exists() and place.samefile(directory) for place in (real, *real.parents))

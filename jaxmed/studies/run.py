@@ -11,12 +11,11 @@ import jax
 
 from jaxmed.budget import check_processes, said
 from jaxmed.keys import check_seed
-from jaxmed.reports.sections import Section
-from jaxmed.reports.study_page import StudyReport, save_study, study_text
 from jaxmed.studies.once import in_json, stored_once
 from jaxmed.studies.origin import check_origin, named_again
 from jaxmed.studies.registry import find_study, name_of_source, source_of
-from jaxmed.studies.study import Study
+from jaxmed.studies.result import StudyResult
+from jaxmed.studies.study import Study, precision_of
 from jaxmed.studies.workers import pool_size, run_workers
 from jaxmed.sweeps.plan import make_plan, read_plan, store_plan
 from jaxmed.sweeps.store import IncompleteRunError, fold, num_complete
@@ -45,41 +44,6 @@ class Run:
     def replicates(self) -> int:
         """Of all cells together."""
         return sum(cell.count for cell in self.cells)
-
-
-@dataclasses.dataclass(frozen=True)
-class StudyResult:
-    """A finished study.
-
-    Attributes:
-      study: what was run.
-      plan: scale, seed, precision, versions and cells.
-      results: cell name -> what its reducer finished with.
-      once: what `study.once` computed.
-      sections: what the study shows.
-    """
-
-    study: Study
-    plan: Mapping[str, Any]
-    results: Mapping[str, Any]
-    once: Mapping[str, Any]
-    sections: Sequence[Section]
-
-    def summary(self) -> str:
-        """Every table, for a terminal."""
-        return study_text(self._report())
-
-    def save(self, directory: str | Path, *, figures: bool = True) -> list[Path]:
-        """Writes report.html and report.txt, tables/*.csv, figures/*.png and *.svg.
-
-        Raises:
-          MissingExtraError: jinja2, or matplotlib for a figure, is not installed.
-        """
-        with _precision(self.study):  # figures are computed only now
-            return save_study(self._report(), directory, figures=figures)
-
-    def _report(self) -> StudyReport:
-        return StudyReport(self.study.title, self.plan, self.sections, self.results)
 
 
 def run_study(
@@ -225,7 +189,7 @@ def _prepared(
     if not 0 < scale <= MAX_SCALE:
         raise ValueError(f"scale must be positive and at most {MAX_SCALE:,}, not {said(scale)}")
     seed = check_seed(study.seed if seed is None else seed, "seed")
-    with _precision(study):
+    with precision_of(study):
         cells = tuple(study.cells(scale))
         plan = make_plan(
             cells,
@@ -236,10 +200,6 @@ def _prepared(
             nproc=pool_size(),
         )
         yield Run(study, plan, cells, jax.random.key(seed, impl="threefry2x32"))
-
-
-def _precision(study: Study) -> Any:
-    return jax.enable_x64(study.precision == "float64")
 
 
 def _devices(number: int | None) -> Sequence[Device]:

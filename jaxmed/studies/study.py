@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
+
+import jax
 
 from jaxmed.reports.sections import Section
 from jaxmed.sweeps.task import Cell
 from jaxmed.typing import Key
 
-__all__ = ["Study"]
+__all__ = ["Study", "precision_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,3 +36,8 @@ class Study:
     once: Callable[[Key, float], Mapping[str, Any]] | None = None
     precision: Literal["float32", "float64"] = "float64"
     seed: int = 20260101
+
+
+def precision_of(study: Study) -> AbstractContextManager[Any]:
+    """A context in which JAX computes in the precision of a study."""
+    return jax.enable_x64(study.precision == "float64")

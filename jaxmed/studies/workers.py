@@ -5,18 +5,17 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxmed.studies.origin import import_paths
+from jaxmed.data.forms import UNSAFE
+from jaxmed.studies.keep_out import worker_command
 
 __all__ = ["Worker", "default_workers", "pool_size", "run_workers"]
 
 _GRACE = 10.0  # seconds to finish after SIGTERM
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 _MOST_WORKERS = 8  # by default: each is a whole JAX, some hundred megabytes
 
 
@@ -35,7 +34,7 @@ class Worker:
         if status < 0:
             how += f" ({signal.Signals(-status).name})"
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        last = f"ends: {_CONTROLS.sub('?', lines[-1])}" if lines else "is empty"
+        last = f"ends: {re.sub(UNSAFE, '?', lines[-1])}" if lines else "is empty"
         return f"worker {self.number} ended with {how}; {self.log} {last}"
 
 
@@ -103,15 +102,14 @@ def run_workers(
 def _start(
     directory: Path, plan: Mapping[str, Any], number: int, devices: int | None, study: str | None
 ) -> Worker:
-    # -P: else Python would import from the folder it is started in, which may be the run's.
-    command = [sys.executable, "-P", "-m", "jaxmed", "study", "work", str(directory)]
+    command = worker_command(directory, ["study", "work", str(directory)])
     command += ["--worker", str(number), "--parent", str(os.getpid())]
     if devices is not None:
         command += ["--devices", str(devices)]
     if study is not None:
         command += ["--study", study]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(import_paths(directory)),
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {
         "NPROC": str(plan["nproc"]),
         # The last bits of a factorisation may depend on the number of its threads.
         "OMP_NUM_THREADS": "1",

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jaxmed.data.documents import DocumentError, Fields, Text, Whole, read_document
+from jaxmed.data.documents import DocumentError, read_document
+from jaxmed.data.forms import Fields, Text, Whole
 from jaxmed.sweeps.aside import set_aside
 
 __all__ = ["STALE_AFTER", "Leases", "is_stale"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxmed.data.documents import Choice, Each, Fields, Kind, Mapped, Maybe, Number, Text, Whole
+from jaxmed.data.forms import SHA256, Choice, Each, Fields, Kind, Mapped, Maybe, Number, Text, Whole
 from jaxmed.keys import LARGEST_SEED
 from jaxmed.sweeps.sweep import MAX_COUNT
 
@@ -11,9 +11,8 @@ __all__ = ["MOST_THREADS", "PLAN", "SCHEMA", "SCHEMA_VERSION", "counts_wrong"]
 
 SCHEMA, SCHEMA_VERSION = "jaxmed.run", 1
 MOST_THREADS = 4096  # of XLA's pool: the number goes into the environment of processes
-_HASH = Text("[0-9a-f]{64}")
 _SOURCE_FIELDS: dict[str, Kind] = {
-    "registered": Text(), "file": Text(), "variable": Text(), "sha256": _HASH, "object": Text(),
+    "registered": Text(), "file": Text(), "variable": Text(), "sha256": SHA256, "object": Text(),
 }  # fmt: skip
 _CELL = Fields(
     {
@@ -23,8 +22,8 @@ _CELL = Fields(
         "batch": Maybe(Whole(1)),
         "reducer": Text(),
         "num_chunks": Whole(1, MAX_COUNT),
-        "program": _HASH,
-        "parameters": _HASH,
+        "program": SHA256,
+        "parameters": SHA256,
     }
 )
 PLAN = Fields(
@@ -39,7 +38,7 @@ PLAN = Fields(
         "platform": Text(),
         "versions": Mapped(Text()),
         "cells": Each(_CELL, 1),
-        "config": _HASH,
+        "config": SHA256,
     }
 )
 

@@ -3,14 +3,21 @@
 import json
 import os
 import sys
+import time
 
 import pytest
 
 from jaxmed.data.documents import (
     SEAL,
+    DocumentError,
+    canonical,
+    parse_document,
+    read_document,
+    sealed,
+)
+from jaxmed.data.forms import (
     Anything,
     Choice,
-    DocumentError,
     Each,
     Fields,
     Flag,
@@ -19,10 +26,6 @@ from jaxmed.data.documents import (
     Number,
     Text,
     Whole,
-    canonical,
-    parse_document,
-    read_document,
-    sealed,
 )
 
 FORM = Fields(
@@ -111,3 +114,18 @@ def test_only_regular_files_of_a_size_are_read(tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(DocumentError, match="is no regular file"):
             read_document(tmp_path / "pipe", FORM, remedy="x")
+
+
+LIMIT = 2.0  # seconds on a busy machine, where one pass takes a tenth
+
+
+def test_a_long_document_is_read_in_one_pass():
+    names = ",".join(f'"{i}": {i}' for i in range(80_000))
+    start = time.perf_counter()
+    with pytest.raises(DocumentError, match="'79999': is there twice"):
+        parse(f'{{{names}, "79999": 0}}'.encode(), Mapped(Whole()))
+    rows = ",".join('{"a": 1, "b": [2]}' for _ in range(50_000))
+    assert len(parse(f'{{"rows": [{rows}]}}'.encode(), Mapped(Each(Anything())))["rows"]) == 50_000
+    with pytest.raises(DocumentError, match="'a': is there twice"):
+        parse(f'{{"rows": [{rows}, {{"a": 1, "a": 1}}]}}'.encode(), Mapped(Each(Anything())))
+    assert time.perf_counter() - start < LIMIT

@@ -79,3 +79,15 @@ def test_persons_in_the_order_of_their_first_rows():
     assert persons_of(row_labels(["P1", "P1", "017"])).tolist() == [0, 0, 1]
     with pytest.raises(ReleaseRefused, match="differ only"):
         persons_of(["P1", "p1"])
+
+
+def test_runs_of_blanks_are_one_blank():
+    assert (
+        len({row_labels([text])[0] for text in ("a b", "a  b", " a \t b", "A\u00a0\u2003b")}) == 1
+    )
+    assert row_labels(["a  b"]) == ["a b"] and row_labels(row_labels(["a  b", "ab"])) == [
+        "a b",
+        "ab",
+    ]
+    with pytest.raises(ReleaseRefused, match="differ only"):
+        row_labels(["a b", "a  b"])

@@ -4,6 +4,8 @@ import errno
 import multiprocessing
 import os
 import stat
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.ledger_file import read_ledger
 from jaxmed.federated.merged import merged_of, save_merged
 from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.releasing import write_release
 from jaxmed.federated.second_round import load_sums, save_sums
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import content_of, summarise
@@ -471,3 +474,43 @@ def test_what_was_read_is_not_released_again(tmp_path):
     path = put(tmp_path, summary(), people(0)).path
     with pytest.raises(ReleaseRefused, match="is a release already"):
         put(tmp_path, load_site(path), people(0), "b")
+
+
+@pytest.mark.parametrize("name", ["a.npz", "x/../a.npz", "link.npz"])
+def test_the_ledger_is_no_place_for_a_release(tmp_path, name):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link.npz").symlink_to(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="is the ledger itself: name another file"):
+        write_release(
+            summary(), tmp_path / name, ledger=tmp_path / "a.npz",
+            identifiers=people(0), identified_by="id",
+        )  # fmt: skip
+    assert names(tmp_path) == ["link.npz", "x"]
+
+
+def large(path, member, size, **others):
+    """An archive as of a release, whose one member unpacks to so many bytes of zeros."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (*others, member):
+            length = size if name == member else others[name]
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (length,)}
+                np.lib.format.write_array_header_1_0(stream, header)
+                for start in range(0, length, 1 << 20):
+                    stream.write(bytes(min(1 << 20, length - start)))
+
+
+@pytest.mark.parametrize(("member", "size"), [("moments", 300 << 20), ("metadata", 8 << 20)])
+def test_a_file_beside_is_not_unpacked_beyond_the_limit(tmp_path, member, size):
+    others = {name: 10 for name in ("metadata", "sha256") if name != member}
+    large(tmp_path / "b.npz", member, size, **others)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SiteFileError, match=r"b\.npz.*(67108864|4194304)"):
+            put(tmp_path, summary(), people(0))
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    (tmp_path / "b.npz").unlink()
+    large(tmp_path / "c.npz", "moments", size)  # no release: nobody reads it
+    put(tmp_path, summary(), people(0))

@@ -1,6 +1,7 @@
 """What the tests of studies share."""
 
 import os
+import sys
 
 import jax
 import pytest
@@ -13,6 +14,8 @@ def restored(monkeypatch):
     """What the command line sets for its whole process."""
     for variable in ("NPROC", "XLA_PYTHON_CLIENT_PREALLOCATE"):
         monkeypatch.setenv(variable, os.environ.get(variable, str(pool_size())))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
              "jax_persistent_cache_min_entry_size_bytes", "jax_logging_level")  # fmt: skip
     before = {name: getattr(jax.config, name) for name in names}

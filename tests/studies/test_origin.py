@@ -1,12 +1,14 @@
 """A run directory does not choose what is run: only the user's own word brings a file to life."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import py_compile
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -14,7 +16,7 @@ import pytest
 
 from jaxmed.cli import main
 from jaxmed.cli.programs import program_folder, prune
-from jaxmed.studies.origin import import_paths
+from jaxmed.studies.keep_out import import_paths, is_inside, keep_out
 from jaxmed.studies.replay import replay
 from jaxmed.studies.run import open_run, plan_study, run_study, work_on
 from jaxmed.studies.workers import pool_size
@@ -95,11 +97,11 @@ def commands(attack, capsys):
     }
 
 
-def jaxmed(*words, **options):
+def jaxmed(*words, env=types.MappingProxyType({}), **options):
     return subprocess.run(
         [sys.executable, "-m", "jaxmed", "study", *map(str, words)],
         capture_output=True, text=True, timeout=100,
-        env=os.environ | {"NPROC": str(pool_size())}, **options,
+        env=os.environ | {"NPROC": str(pool_size())} | env, **options,
     )  # fmt: skip
 
 
@@ -184,6 +186,46 @@ def test_workers_get_the_study_and_import_nothing_from_the_directory(attack, mon
     said = []
     run_study(attack.name, out=".", workers=1, say=said.append)
     assert said == [] and not attack.marker.exists()
+
+
+# Needed at the end, by a page; at the start, by workers alone; before jaxmed, by Python itself; and
+# looked for by JAX though it is not there.
+@pytest.mark.parametrize("name", ["jinja2", "matplotlib", "tqdm", "sitecustomize", "jax_plugins"])
+def test_a_directory_called_as_a_package_is_not_imported(attack, name):
+    out = attack.folder / name
+    shutil.move(attack.out, out)
+    for module in ("__init__", "figure", "pyplot", "evil"):
+        attack.program(out / f"{module}.py")
+    if name == "jax_plugins":
+        (out / "__init__.py").unlink()  # a namespace, all modules of which JAX imports
+    study = ("--study", attack.name, "--workers", "1")
+    done = jaxmed("resume", name, *study, cwd=attack.folder)
+    assert done.returncode == 0, done.stderr
+    assert "Report:" in done.stdout and (out / "report.html").exists()
+    for path in out.glob("chunks/**/*.npz"):
+        path.unlink()
+    # In PYTHONPATH the user gives the folder to every Python, which imports `sitecustomize` itself.
+    if name != "sitecustomize":
+        paths = os.pathsep.join(filter(None, [str(attack.folder), os.environ.get("PYTHONPATH")]))
+        done = jaxmed("resume", out, *study, env={"PYTHONPATH": paths})
+        assert done.returncode == 0, done.stderr
+    assert not attack.marker.exists()
+
+
+def test_what_is_only_in_the_directory_is_not_there(attack, monkeypatch, restored):
+    """The rest of the folder that it lies in is, and what lies behind it on the path."""
+    for module in ("tqdm/__init__", "only_here", "part/inner/__init__"):
+        attack.program(attack.out / f"{module}.py")
+    (attack.folder / "beside_the_run.py").write_text("")
+    monkeypatch.chdir(attack.folder)
+    monkeypatch.setattr(sys, "path", ["", str(attack.out), "run/part", *sys.path])
+    keep_out("run")
+    monkeypatch.chdir("/")
+    for name in ("run", "run.only_here", "only_here", "inner"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)
+    assert importlib.import_module("beside_the_run") and not attack.marker.exists()
+    assert not is_inside(Path(str(importlib.util.find_spec("tqdm"))), attack.out)
 
 
 @POSIX
