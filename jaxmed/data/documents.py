@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Some only for `second_round`, which still imports them from here.
-from jaxmed.data.forms import Anything, Fields, Flag, Mapped, Text, Whole, Wrong, shown  # noqa: F401
+from jaxmed.data.forms import Fields, Mapped, Wrong, shown
 
 __all__ = [
     "SEAL",

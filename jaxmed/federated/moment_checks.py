@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.forms import SHA256, Choice, Each, Fields, Text
+from jaxmed.data.forms import Choice, Each, Fields, Text
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.archive import Content, SiteFileError
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -15,7 +15,6 @@ __all__ = [
     "NAMED",
     "NAMES",
     "ROWS_DTYPE",
-    "SHA256",
     "Complaint",
     "check_counts",
     "check_moments",

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data.documents import Anything, Flag, Text, Whole
+from jaxmed.data.forms import SHA256, Anything, Flag, Text, Whole
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.federated.archive import Content, read_archive, write_archive
 from jaxmed.federated.influence import sum_share
 from jaxmed.federated.marks import Mark, mark_of, marked
 from jaxmed.federated.merge import MergeError, expand, site_rows
 from jaxmed.federated.merged import Merged
-from jaxmed.federated.moment_checks import SHA256
 from jaxmed.federated.persons import Persons
 from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
 from jaxmed.federated.storage import complaint_of
