@@ -5,8 +5,8 @@ from jaxmed.federated.marks import Mark
 from jaxmed.federated.merge import Design, MergeError, merge_sites
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, gaussian_sigma, noise_for
-from jaxmed.federated.release import ReleaseRefused, Rules
 from jaxmed.federated.releasing import Released, write_release
+from jaxmed.federated.rules import ReleaseRefused, Rules
 from jaxmed.federated.second_round import (
     RoundSums,
     load_sums,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 
 __all__ = ["persons_of", "row_labels"]
 

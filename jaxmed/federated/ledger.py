@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxmed.data.documents import SEAL, canonical, sealed
 from jaxmed.federated.marks import Mark
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 
 __all__ = ["LEDGER_NAME", "SCHEMA", "VERSION", "Entry", "Ledger", "line_of", "new_ledger"]
 

@@ -1,7 +1,6 @@
-"""What a site refuses to release, and why. Thresholds, not differential privacy."""
+"""What a site refuses to release, and why."""
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,61 +15,12 @@ from jaxmed.federated.influence import (
     sum_share,
 )
 from jaxmed.federated.persons import Persons, densest, effective_number, weighted_median
+from jaxmed.federated.rules import LARGEST_GROUP, LARGEST_SHARE, ReleaseRefused, Rules
 from jaxmed.federated.small_classes import small_class
 
-__all__ = [
-    "FLOOR",
-    "LARGEST_SHARE",
-    "ReleaseRefused",
-    "Rules",
-    "binary_columns",
-    "check_release",
-    "column_names",
-    "rules_of",
-]
+__all__ = ["binary_columns", "check_release", "column_names"]
 
-# No setting goes below this number of rows, nor lets a person be more of a sum than this share.
-FLOOR = 10
-LARGEST_SHARE = 0.5
-LARGEST_GROUP = 0.9  # of the squares of a combination, for fewer persons than make a class
-
-
-class ReleaseRefused(ValueError):
-    """The summary would say too much about single persons; the reason names column and number."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """Thresholds of a release.
-
-    Raises:
-      ValueError: fewer rows than the floor of 10, a ratio outside (0, 1), a negative cell, a share
-        of one person above one half.
-    """
-
-    min_rows: int = 20
-    max_ratio: float = 0.33  # of columns to persons
-    min_cell: int = 5  # smallest number of persons, other than 0, that a class may have
-    max_share: float = 0.2  # of one person in a released sum; 1 / min_cell by default
-
-    def __post_init__(self) -> None:
-        """Refuses thresholds that protect nobody."""
-        if self.min_rows < FLOOR:
-            raise ValueError(f"min_rows must be at least {FLOOR}, not {self.min_rows}")
-        if not 0 < self.max_ratio < 1:
-            raise ValueError(f"max_ratio must lie between 0 and 1, not {self.max_ratio}")
-        if self.min_cell < 1:
-            raise ValueError(f"min_cell must be at least 1, not {self.min_cell}")
-        if not 0 < self.max_share <= LARGEST_SHARE:
-            raise ValueError(
-                f"max_share must lie between 0 and {LARGEST_SHARE}, not {self.max_share}"
-            )
-
-
-def rules_of(min_rows: int, max_ratio: float, min_cell: int, max_share: float | None) -> Rules:
-    """Rules with a share of 1 / min_cell where none is given."""
-    share = min(LARGEST_SHARE, 1 / max(min_cell, 1)) if max_share is None else max_share
-    return Rules(min_rows, max_ratio, min_cell, share)
+ROUNDING = 1 + 1e-9  # five of equal size have a share of exactly 1 / 5 each
 
 
 def column_names(data: MediationData) -> tuple[str, ...]:
@@ -193,41 +143,40 @@ def _check_constant(data: MediationData, columns: np.ndarray) -> None:
 
 def _check_sums(names: Sequence[str], columns: np.ndarray, persons: Persons, rules: Rules) -> None:
     """No person is much of the sum of weights, of a column, of its squares, of a cross-product."""
-    largest = rules.max_share
-    limit = largest * (1 + 1e-9)
     weight = sum_share(np.ones((len(columns), 1)), persons).share
-    if weight > limit:
+    if weight > rules.max_share * ROUNDING:
         raise ReleaseRefused(
             f"one person has {weight:.2f} of the sum of the case weights, above "
-            f"max_share={largest:g}: trim the weights, or do without them"
+            f"max_share={rules.max_share:g}: trim the weights, or do without them"
         )
-    median = weighted_median(columns, persons.weights)
+    for what, found, most in _shares(columns, persons, rules):
+        if found.share > most * ROUNDING:
+            raise ReleaseRefused(_dominated(found, what, names, columns, most, rules))
+
+
+def _shares(
+    columns: np.ndarray, persons: Persons, rules: Rules
+) -> Iterator[tuple[str, Share, float]]:
+    """Sums, the largest share of a person in each kind of them, and what it may be."""
     # A constant may be taken from a column by whoever has its mean: the middle of most values is
     # the one that leaves a few far ones over.
-    for about, centre in (("", np.zeros_like(median)), (" about its median", median)):
-        found = sum_share(columns - centre, persons)
-        if found.share > limit:
-            raise ReleaseRefused(_dominated(found, f"sum{about}", names, columns, limit, rules))
+    median = weighted_median(columns, persons.weights)
+    centres = {"": np.zeros_like(median), " about its median": median}
+    for about, centre in centres.items():
+        yield f"sum{about}", sum_share(columns - centre, persons), rules.max_share
     # The largest square of k normal values is about 2 log k: that much of a sum is nobody's doing.
     effective = _effective(persons)
-    second = min(limit + 2 * np.log(effective * columns.shape[1]) / effective, LARGEST_SHARE)
-    for about, centre in (("", np.zeros_like(median)), (" about its median", median)):
-        found = sum_share((columns - centre) ** 2, persons)
-        if found.share > second:
-            what = f"sum of squares{about}"
-            raise ReleaseRefused(_dominated(found, what, names, columns, second, rules))
-    mean = persons.weights @ columns / persons.weights.sum()
-    found = product_share(columns - mean, persons, second)
-    if found.share > second:
-        raise ReleaseRefused(
-            _dominated(found, "sum of products about the means", names, columns, second, rules)
-        )
-    places, shifted = _shifted(columns, np.stack([median, densest(columns, rules.min_cell)]))
+    chance = 2 * np.log(effective * columns.shape[1]) / effective
+    most = min(rules.max_share + chance, LARGEST_SHARE)
+    for about, centre in centres.items():
+        yield f"sum of squares{about}", sum_share((columns - centre) ** 2, persons), most
+    centred = columns - persons.weights @ columns / persons.weights.sum()
+    yield "sum of products about the means", product_share(centred, persons, most), most
+    frequent = np.stack([median, densest(columns, rules.min_cell)])
+    places, shifted = _shifted(columns, frequent)
     found = product_share(shifted, persons, LARGEST_SHARE)
-    if found.share > LARGEST_SHARE:
-        found = Share(found.share, places[found.first], places[found.second])
-        what = "sum of products about some values"
-        raise ReleaseRefused(_dominated(found, what, names, columns, LARGEST_SHARE, rules))
+    found = Share(found.share, places[found.first], places[found.second])
+    yield "sum of products about some values", found, LARGEST_SHARE
 
 
 def _shifted(columns: np.ndarray, frequent: np.ndarray) -> tuple[list[int], np.ndarray]:
@@ -257,7 +206,7 @@ def _dominated(
     positive = all((columns[:, place] > 0).all() for place in pair)
     remedy = "take logarithms or ranks" if positive else "take ranks"
     rule = f"max_share={rules.max_share:g}"
-    if most > rules.max_share * 1.001:
+    if most > rules.max_share:
         rule = f"{most:.2f}, which is {rule} and what chance allows"
     return (
         f"{' with '.join(repr(names[place]) for place in pair)}: one person makes up "

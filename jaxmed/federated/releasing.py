@@ -23,7 +23,7 @@ from jaxmed.federated.ledger import Entry, Ledger, new_ledger
 from jaxmed.federated.ledger_file import read_ledger, write_ledger
 from jaxmed.federated.lock import alone
 from jaxmed.federated.marks import Mark, marked
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.second_round import RoundSums, sums_content
 from jaxmed.federated.summary import SiteSummary, content_of
 from jaxmed.federated.unfinished import pending_of, unfinished

@@ -24,7 +24,7 @@ from jaxmed.federated.marks import Mark, mark_of, marked
 from jaxmed.federated.merge import MergeError, expand, site_rows
 from jaxmed.federated.merged import Merged
 from jaxmed.federated.persons import Persons
-from jaxmed.federated.release import LARGEST_SHARE, ReleaseRefused
+from jaxmed.federated.rules import LARGEST_SHARE, ReleaseRefused
 from jaxmed.federated.storage import complaint_of
 from jaxmed.federated.summary import Given, SiteSummary, codes_of, given_of, summarise
 from jaxmed.inference.leave_one_out import LARGEST_LEVERAGE

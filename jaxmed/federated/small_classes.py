@@ -1,7 +1,7 @@
 """Classes of few persons that sums give away: of one column, and of two together.
 
 The mean of a 0/1 column is a count, the co-moment of two a cell of their table; and the product of
-two columns about their most frequent values is a sum over those who differ from both.
+two columns, each about a value that is frequent in it, is a sum over those who differ from both.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def small_class(
                 return repr(name), few, SHARED
         what = SHARED if number == 2 else DIFFERS
         found += [(name, what, ~rows) for rows in shared]
-    return _of_two([*found, *_left_out(found)], persons, least) if found else None
+    return _of_two([*found, *_left_out(names, columns)], persons, least) if found else None
 
 
 def _frequent(column: np.ndarray, persons: Persons) -> tuple[list[np.ndarray], int]:
@@ -58,14 +58,13 @@ def _few(classes: np.ndarray, persons: Persons, least: int) -> float | None:
     return float(small.min()) if small.size else None
 
 
-def _left_out(found: Sequence[_Class]) -> list[_Class]:
+def _left_out(names: Sequence[str], columns: np.ndarray) -> list[_Class]:
     """Reference levels of the 0/1 columns "x[b]", "x[c]" of one variable x."""
-    levels: dict[str, dict[str, np.ndarray]] = {}
-    for name, what, rows in found:
-        if what == SHARED and name.endswith("]") and "[" in name:
-            # Of the two classes of a level's column the first is of the rarer value: its own.
-            levels.setdefault(name.split("[")[0], {}).setdefault(name, rows)
-    totals = {variable: np.sum([*own.values()], axis=0) for variable, own in levels.items()}
+    totals: dict[str, np.ndarray] = {}
+    for name, column in zip(names, columns.T, strict=True):
+        if name.endswith("]") and "[" in name and len(np.unique(column)) == 2:
+            variable = name.split("[")[0]
+            totals[variable] = totals.get(variable, 0) + (column == column.max()).astype(int)
     return [
         (f"{variable}, level left out", SHARED, total == 0)
         for variable, total in totals.items()

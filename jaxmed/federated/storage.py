@@ -26,7 +26,7 @@ from jaxmed.federated.moment_checks import (
     names_from,
 )
 from jaxmed.federated.noise import Noise
-from jaxmed.federated.release import Rules
+from jaxmed.federated.rules import Rules
 from jaxmed.federated.summary import (
     SCHEMA,
     VERSION,

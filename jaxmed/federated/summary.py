@@ -16,7 +16,8 @@ from jaxmed.federated.identifiers import persons_of
 from jaxmed.federated.marks import Mark
 from jaxmed.federated.moment_checks import LARGEST, NAMED
 from jaxmed.federated.noise import Noise, noisy_moments
-from jaxmed.federated.release import Rules, binary_columns, check_release, rules_of
+from jaxmed.federated.release import binary_columns, check_release
+from jaxmed.federated.rules import Rules, rules_of
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
 
 __all__ = [

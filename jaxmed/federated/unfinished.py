@@ -6,7 +6,7 @@ from jaxmed.federated.archive import Content, SiteFileError, digest_of, read_any
 from jaxmed.federated.beside import SCHEMAS
 from jaxmed.federated.ledger import Entry, Ledger
 from jaxmed.federated.marks import Mark, mark_of, unmarked
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.summary import SCHEMA as SUMMARY
 
 __all__ = ["pending_of", "unfinished"]

@@ -7,7 +7,7 @@ import pytest
 from disclosing_tables import LONG_TAILS, PLANTED, harmless, normal, table
 
 from jaxmed.federated.merged import merged_of
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.second_round import round_sums
 from jaxmed.federated.summary import summarise
 from jaxmed.statistics.cross_moments import cross_moments

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxmed.federated.identifiers import persons_of, row_labels
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 
 SAME = [
     ("P1", "p1", " P1 ", "P1\u00a0", "\uff30\uff11", "\u200bP1", "P\u00ad1", "\ufeffP1"),

@@ -10,7 +10,7 @@ from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.ledger import Entry, line_of, new_ledger
 from jaxmed.federated.ledger_file import read_ledger, write_ledger
 from jaxmed.federated.lock import alone
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 
 
 def digest(number):

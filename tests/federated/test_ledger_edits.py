@@ -8,7 +8,7 @@ import pytest
 from site_releases import people, put, summary
 
 from jaxmed.federated.archive import SiteFileError
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 
 EDITS = 1_000
 COHORTS = 4

@@ -9,7 +9,7 @@ from site_problems import sites
 
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.noise import noise_for
-from jaxmed.federated.release import ReleaseRefused, Rules
+from jaxmed.federated.rules import ReleaseRefused, Rules
 from jaxmed.federated.summary import summarise
 
 
@@ -107,8 +107,9 @@ def test_a_small_cell_of_two_columns():
     summarise(with_covariate(dataclasses.replace(sites(q=1)[0], exposure=one), two), site="a")
 
 
-def test_the_level_left_out_of_a_categorical_covariate():
-    level = np.repeat([0, 1, 2, 3], [3, 19, 19, 19])
+@pytest.mark.parametrize("levels", [(3, 19, 19, 19), (3, 37, 10, 10)])
+def test_the_level_left_out_of_a_categorical_covariate(levels):
+    level = np.repeat([0, 1, 2, 3], levels)
     data = sites(q=1)[0]
     for j in (1, 2, 3):
         data = with_covariate(data, (level == j) * 1.0, f"ward[{j}]")

@@ -17,8 +17,8 @@ from jaxmed.federated import releasing
 from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.ledger_file import read_ledger
 from jaxmed.federated.merged import merged_of, save_merged
-from jaxmed.federated.release import ReleaseRefused
 from jaxmed.federated.releasing import write_release
+from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.second_round import load_sums, save_sums
 from jaxmed.federated.storage import load_site, save_site
 from jaxmed.federated.summary import content_of, summarise

@@ -14,7 +14,7 @@ from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.merge import MergeError
 from jaxmed.federated.merged import load_merged, merged_of, save_merged
 from jaxmed.federated.noise import noise_for
-from jaxmed.federated.release import ReleaseRefused
+from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.second_round import load_sums, round_sums, save_sums
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
