@@ -15,7 +15,7 @@ from jaxmed.federated.influence import (
     sum_share,
 )
 from jaxmed.federated.persons import Persons, densest, effective_number, weighted_median
-from jaxmed.federated.rules import LARGEST_GROUP, LARGEST_SHARE, ReleaseRefused, Rules
+from jaxmed.federated.rules import LARGEST_GROUP, LARGEST_SHARE, LARGEST_SIZE, ReleaseRefused, Rules
 from jaxmed.federated.small_classes import small_class
 
 __all__ = ["binary_columns", "check_release", "column_names"]
@@ -223,17 +223,18 @@ def _check_combinations(
     The adjusted columns (covariates, exposure, outcome) are few, and regressions on them are what
     everybody computes; pairs that nearly agree are differences that everybody sees. Of all
     columns together a person's leverage is (1 + d) / persons on average, so that the limit lies
-    half-way between that and 1.
+    half-way between that and 1. Of many persons the share is large in any table.
     """
     whole = basis_of(columns, persons)
     if whole.leverage.max() > LARGEST_SHARE:
         _check_one(names, columns, persons, adjusted, whole)
-    if least > 2:
+    size = min(least - 1, LARGEST_SIZE)
+    if size > 1:
         limit = _beyond(LARGEST_GROUP, columns, persons)
-        share, places = group_share(whole, least - 1, limit)
+        share, places = group_share(whole, size, limit)
         if share > limit:
-            who = f"{least - 1} persons make" if least > 2 else "one person makes"
-            raise ReleaseRefused(_combined(who, share, [names[k] for k in places], limit))
+            named = [names[k] for k in places]
+            raise ReleaseRefused(_combined(f"{size} persons make", share, named, limit))
 
 
 def _check_one(

@@ -2,12 +2,22 @@
 
 import dataclasses
 
-__all__ = ["FLOOR", "LARGEST_GROUP", "LARGEST_SHARE", "ReleaseRefused", "Rules", "rules_of"]
+__all__ = [
+    "FLOOR",
+    "LARGEST_GROUP",
+    "LARGEST_SHARE",
+    "LARGEST_SIZE",
+    "ReleaseRefused",
+    "Rules",
+    "rules_of",
+]
 
 # No setting goes below this number of rows, nor lets a person be more of a sum than this share.
 FLOOR = 10
 LARGEST_SHARE = 0.5
-LARGEST_GROUP = 0.9  # of the squares of a combination, for fewer persons than make a class
+# Share of the squares of a combination that fewer persons than make a class may have, at most so
+# many of them.
+LARGEST_GROUP, LARGEST_SIZE = 0.9, 4
 
 
 class ReleaseRefused(ValueError):

@@ -274,3 +274,14 @@ def small_sites(n):
     refused = sum(refusal(table(normal(random, n, d))) is not None for _ in range(200))
     print(f"{n} rows, {d} columns: {refused} of 200 refused")
     return refused
+
+
+@pytest.mark.parametrize("min_cell", [1, 2, 3, 10, 50])
+def test_other_sizes_of_a_class(min_cell):
+    columns = np.random.default_rng(6).uniform(-1, 1, (60, 8))
+    summarise(table(columns), site="a", min_cell=min_cell, max_share=0.2)
+    columns[:, 4] = columns[:, 5]
+    columns[:3, 4] += 1  # the same for three persons
+    if min_cell > 3:
+        with pytest.raises(ReleaseRefused, match="'m1', 'm2': 4 persons make up 1.00"):
+            summarise(table(columns), site="a", min_cell=min_cell, max_share=0.2)
