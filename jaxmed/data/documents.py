@@ -18,6 +18,7 @@ __all__ = [
     "SEAL",
     "DocumentError",
     "canonical",
+    "check_document",
     "parse_document",
     "read_document",
     "sealed",
@@ -87,24 +88,52 @@ def read_document(
 
 
 def parse_document(
-    raw: bytes, kind: Fields | Mapped, *, file: str, remedy: str, seal: bool = False
+    raw: bytes,
+    kind: Fields | Mapped,
+    *,
+    file: str,
+    remedy: str,
+    seal: bool = False,
+    error: type[DocumentError] = DocumentError,
 ) -> dict[str, Any]:
-    """The document in bytes; arguments and errors as of `read_document`."""
+    """The document in bytes; arguments and errors as of `read_document`.
+
+    Args:
+      raw: the bytes.
+      kind: the form.
+      file: name in a message.
+      remedy: ends the message.
+      seal: whether it is sealed.
+      error: raised instead of a plain `DocumentError`.
+    """
     try:
         found = json.loads(
             raw.decode(), object_pairs_hook=_once, parse_constant=_refused, parse_float=_finite
         )
         _check_depth(found)
-    except Wrong as error:
-        raise DocumentError(file, error.field, error.problem, remedy) from None
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(file, "document", f"is no JSON ({error})", remedy) from error
+    except Wrong as wrong:
+        raise error(file, wrong.field, wrong.problem, remedy) from None
+    except (ValueError, RecursionError) as wrong:
+        raise error(file, "document", f"is no JSON ({wrong})", remedy) from wrong
+    return check_document(found, kind, file=file, remedy=remedy, seal=seal, error=error)
+
+
+def check_document(
+    found: Any,
+    kind: Fields | Mapped,
+    *,
+    file: str,
+    remedy: str,
+    seal: bool = False,
+    error: type[DocumentError] = DocumentError,
+) -> dict[str, Any]:
+    """A document that was read already, without its seal; arguments and errors as above."""
     try:
         if seal:
             found = _unsealed(found)
         kind.check(found, "")
-    except Wrong as error:
-        raise DocumentError(file, error.field, error.problem, remedy) from None
+    except Wrong as wrong:
+        raise error(file, wrong.field, wrong.problem, remedy) from None
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write
-from jaxmed.data.documents import DocumentError, canonical, parse_document
+from jaxmed.data.documents import DocumentError, canonical, check_document, parse_document
 from jaxmed.data.forms import Fields, Kind, Text, Whole
 
 __all__ = [
@@ -257,14 +257,14 @@ def _metadata(
             path.name, "version", f"is {found['version']!r}, this jaxmed reads {version}",
             "let all sites use the same version of jaxmed",
         )  # fmt: skip
-    return _parsed(path, members, Fields({"schema": Text(), "version": Whole(), **form}))
+    whole = Fields({"schema": Text(), "version": Whole(), **form})
+    return check_document(found, whole, file=path.name, remedy=_AGAIN, error=SiteFileError)
 
 
 def _parsed(path: Path, members: Mapping[str, np.ndarray], form: Fields) -> dict[str, Any]:
-    try:
-        return parse_document(members[_METADATA].tobytes(), form, file=path.name, remedy=_AGAIN)
-    except DocumentError as error:
-        raise SiteFileError(error.file, error.field, error.problem, error.remedy) from error
+    return parse_document(
+        members[_METADATA].tobytes(), form, file=path.name, remedy=_AGAIN, error=SiteFileError
+    )
 
 
 def _check_origin(

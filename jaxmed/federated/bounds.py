@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from jaxmed.data.documents import DocumentError, parse_document
+from jaxmed.data.documents import parse_document
 from jaxmed.data.forms import Each, Mapped, Number
 from jaxmed.federated.archive import SiteFileError
 
@@ -38,10 +38,7 @@ def read_bounds(path: str | Path) -> dict[str, tuple[float, float]]:
 
 def _of_json(path: Path) -> dict[str, tuple[float, float]]:
     raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        found = parse_document(raw, _PAIRS, file=path.name, remedy=_FORMS)
-    except DocumentError as error:
-        raise SiteFileError(error.file, error.field, error.problem, error.remedy) from error
+    found = parse_document(raw, _PAIRS, file=path.name, remedy=_FORMS, error=SiteFileError)
     return {name: (float(centre), float(scale)) for name, (centre, scale) in found.items()}
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from jaxmed.data.documents import DocumentError, canonical, parse_document
+from jaxmed.data.documents import check_document
 from jaxmed.data.forms import SHA256, Fields, Maybe, Text, Whole
 from jaxmed.federated.archive import Content, SiteFileError
 
@@ -45,11 +45,8 @@ def mark_of(content: Content, path: str | Path) -> Mark | None:
       SiteFileError: no mark where one belongs, or of another form.
     """
     held = {name: value for name, value in content.metadata.items() if name == _FIELD}
-    try:
-        found = parse_document(
-            canonical(held), Fields({_FIELD: _FORM}), file=Path(path).name,
-            remedy="ask the site to write the file again",
-        )  # fmt: skip
-    except DocumentError as error:
-        raise SiteFileError(error.file, error.field, error.problem, error.remedy) from error
+    found = check_document(
+        held, Fields({_FIELD: _FORM}), file=Path(path).name,
+        remedy="ask the site to write the file again", error=SiteFileError,
+    )  # fmt: skip
     return None if found[_FIELD] is None else Mark(**found[_FIELD])

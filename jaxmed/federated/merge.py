@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
-from jaxmed.federated.same_data import same_data
+from jaxmed.federated.same_data import NO_SPREAD, same_data
 from jaxmed.federated.summary import SiteSummary, in_float64
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
 from jaxmed.statistics.moment_sums import MomentSums
@@ -22,8 +22,6 @@ from jaxmed.statistics.moment_sums import MomentSums
 __all__ = ["Design", "MergeError", "design_of", "expand", "merge_sites", "pool", "site_rows"]
 
 Covariates = Literal["shared", "by_site"]
-# A covariate with less spread within a site, relative to its size there, has no slope of its own.
-NO_SPREAD = 1e-12
 
 
 class MergeError(ValueError):

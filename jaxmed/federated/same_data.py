@@ -6,10 +6,11 @@ import numpy as np
 
 from jaxmed.federated.summary import SiteSummary
 
-__all__ = ["same_data"]
+__all__ = ["NO_SPREAD", "same_data"]
 
 SAME = 1e-9  # relative; the order of the rows makes differences far below
-# A column with less spread, relative to its size, is constant: its co-moments are rounding.
+# A column with less spread, relative to its size, is constant: its co-moments are rounding, and a
+# covariate has no slope of its own.
 NO_SPREAD = 1e-12
 
 

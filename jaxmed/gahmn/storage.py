@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
-from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.documents import DocumentError, check_document, read_document, sealed
 from jaxmed.data.forms import Choice, Fields
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.gahmn.fitted import Fitted
@@ -135,8 +135,9 @@ def _facts(path: Path) -> dict[str, Any]:
     """What generators.json says; sealed from version 2 on."""
     remedy = f"this version reads {SCHEMA} {' and '.join(map(str, READABLE))}"
     head = Fields({"schema": Choice((SCHEMA,)), "schema_version": Choice(READABLE)}, open=True)
-    version = read_document(path, head, remedy=remedy)["schema_version"]
-    return read_document(path, FACTS, remedy=remedy, seal=version == SCHEMA_VERSION)
+    found = read_document(path, head, remedy=remedy)
+    seal = found["schema_version"] == SCHEMA_VERSION
+    return check_document(found, FACTS, file=path.name, remedy=remedy, seal=seal)
 
 
 def _nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

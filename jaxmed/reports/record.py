@@ -47,7 +47,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.documents import DocumentError, read_document, sealed
+from jaxmed.data.documents import DocumentError, check_document, read_document, sealed
 from jaxmed.data.forms import UNSAFE, Choice, Fields, Whole
 from jaxmed.reports.result_form import FORMS, VERSIONS
 
@@ -131,7 +131,7 @@ def read_result(path: str | Path) -> dict[str, Any]:
         raise DocumentError(
             path.name, "schema_version", problem, "run the analysis again, or read it by its JSON"
         )
-    return read_document(path, FORMS[schema], remedy=remedy, seal=True)
+    return check_document(found, FORMS[schema], file=path.name, remedy=remedy, seal=True)
 
 
 def strict(value: Any) -> Any:

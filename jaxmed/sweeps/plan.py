@@ -192,8 +192,7 @@ def _digest(parameters: Any) -> str:
 def _config_hash(plan: Plan) -> str:
     """sha256 of the canonical JSON of what determines the numbers."""
     kept = {name: value for name, value in _flat(plan) if name not in _NEUTRAL}
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical(kept)).hexdigest()
 
 
 def _differences(there: Plan, now: Plan) -> list[str]:

@@ -285,3 +285,35 @@ def test_other_sizes_of_a_class(min_cell):
     if min_cell > 3:
         with pytest.raises(ReleaseRefused, match="'m1', 'm2': 4 persons make up 1.00"):
             summarise(table(columns), site="a", min_cell=min_cell, max_share=0.2)
+
+
+def in_groups(random):
+    columns = normal(random, 100)
+    columns[:, 8] = random.exponential(size=100) * (random.random(100) < 0.2)
+    return table(columns)
+
+
+def weighted(random):
+    weights = np.exp(1.5 * random.normal(size=300))
+    return table(normal(random, 300, 10), weights=weights * 300 / weights.sum())
+
+
+OFTEN_REFUSED = {
+    "exp(.7 N), 30 columns of 300 rows": (
+        lambda random: table(np.exp(0.7 * random.normal(size=(300, 30)))), 40, 35,
+    ),
+    "t5, 100 columns of 400 rows": (
+        lambda random: table(random.standard_t(5, size=(400, 100))), 20, 5,
+    ),
+    "exponential in a fifth of 100 rows": (in_groups, 40, 15),
+    "weights of lognormal sd 1.5": (weighted, 40, 10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OFTEN_REFUSED)
+def test_tables_that_are_often_refused(kind):
+    """The figures of docs/federated.md, so that nobody takes them for rare."""
+    make, number, least = OFTEN_REFUSED[kind]
+    refused = sum(refusal(make(np.random.default_rng(seed))) is not None for seed in range(number))
+    print(f"{kind}: {refused} of {number} refused")
+    assert refused >= least
