@@ -9,7 +9,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.harness import RESULTS
 
-SUPPORT = {"__main__", "gahmn_torch", "harness", "peers"}
+SUPPORT = {"__main__", "first_calls", "gahmn_torch", "harness", "peers"}
 
 
 def names() -> list[str]:
