@@ -1,73 +1,153 @@
-"""jaxmed: high-dimensional mediation analysis as pure, batched JAX programs."""
+"""jaxmed: high-dimensional mediation analysis as pure, batched JAX programs.
 
-from jaxmed import estimators, parallel, simulate, studies, sweeps
-from jaxmed.analysis.compare import compare
-from jaxmed.analysis.comparison import Comparison
-from jaxmed.analysis.effects import EffectsResult, choose_effects
-from jaxmed.analysis.evaluate import EvaluationResult, evaluate
-from jaxmed.analysis.levels import LevelsResult, over_levels
-from jaxmed.analysis.mediate import mediate
-from jaxmed.analysis.moments import mediate_moments
-from jaxmed.analysis.result import MediationResult
-from jaxmed.analysis.streamed import mediate_stream
-from jaxmed.calibration.dact import DactResult, dact
-from jaxmed.calibration.hdmt import HdmtResult, hdmt
-from jaxmed.data import (
-    CovariateBasis,
-    FileOptions,
-    InvalidDataError,
-    LevelsData,
-    MediationData,
-    Names,
-    ShapeError,
-    Standardisation,
-    covariate_basis,
-    datasets,
-    drop_degenerate,
-    from_frame,
-    from_frame_with_report,
-    levels_from_frame,
-    mediation_data,
-    read_table,
-    standardise,
-)
-from jaxmed.data.streams import RowStream, stream
-from jaxmed.distributions.exact_law import Law, sample_quadratics
-from jaxmed.distributions.quadratics import PathQuadratics
-from jaxmed.estimators import Effects, Estimate, MediatorEffects, ReferenceWouldStop
-from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
-from jaxmed.geometry.index import maxcor
-from jaxmed.geometry.paths import Paths, paths
-from jaxmed.geometry.single_path import regress_exposure, regress_outcome
-from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
-from jaxmed.inference.cross_fit import cross_fitted_effect
-from jaxmed.inference.intersection_union import intersection_union_test
-from jaxmed.inference.intervals import indirect_estimates, indirect_interval
-from jaxmed.inference.joint_test import joint_test
-from jaxmed.inference.permutation import exposure_permutation_test
-from jaxmed.inference.power import (
-    detection_threshold,
-    power,
-    printed_cosine_power,
-    sample_size,
-    size,
-)
-from jaxmed.parallel.streamed import streamed_moments
-from jaxmed.reports.record import read_result
-from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
-from jaxmed.studies import Study, run_study
-from jaxmed.sweeps import (
-    Cell,
-    bootstrap,
-    jackknife,
-    permutation_test,
-    split_sample,
-    study_task,
-    sweep,
-)
-from jaxmed.typing import Interval
+JAX and the modules of this package are imported when one of the names below is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from jaxmed.lazy import lazily
 from jaxmed.version import __version__
+
+# By module, what of it is public; modules of the package itself need no entry.
+_PLACES = {
+    "jaxmed.analysis.compare": ("compare",),
+    "jaxmed.analysis.comparison": ("Comparison",),
+    "jaxmed.analysis.effects": ("EffectsResult", "choose_effects"),
+    "jaxmed.analysis.evaluate": ("EvaluationResult", "evaluate"),
+    "jaxmed.analysis.levels": ("LevelsResult", "over_levels"),
+    "jaxmed.analysis.mediate": ("mediate",),
+    "jaxmed.analysis.moments": ("mediate_moments",),
+    "jaxmed.analysis.result": ("MediationResult",),
+    "jaxmed.analysis.streamed": ("mediate_stream",),
+    "jaxmed.calibration.dact": ("DactResult", "dact"),
+    "jaxmed.calibration.hdmt": ("HdmtResult", "hdmt"),
+    "jaxmed.data": (
+        "CovariateBasis",
+        "FileOptions",
+        "InvalidDataError",
+        "LevelsData",
+        "MediationData",
+        "Names",
+        "ShapeError",
+        "Standardisation",
+        "covariate_basis",
+        "datasets",
+        "drop_degenerate",
+        "from_frame",
+        "from_frame_with_report",
+        "levels_from_frame",
+        "mediation_data",
+        "read_table",
+        "standardise",
+    ),
+    "jaxmed.data.streams": ("RowStream", "stream"),
+    "jaxmed.distributions.exact_law": ("Law", "sample_quadratics"),
+    "jaxmed.distributions.quadratics": ("PathQuadratics",),
+    "jaxmed.estimators": ("Effects", "Estimate", "MediatorEffects", "ReferenceWouldStop"),
+    "jaxmed.geometry.bisector": ("maxie",),
+    "jaxmed.geometry.composite": ("CompositeMediator", "evaluate_weights"),
+    "jaxmed.geometry.index": ("maxcor",),
+    "jaxmed.geometry.paths": ("Paths", "paths"),
+    "jaxmed.geometry.single_path": ("regress_exposure", "regress_outcome"),
+    "jaxmed.inference.cosine_test": ("corrected_cosine_test", "cosine_test"),
+    "jaxmed.inference.cross_fit": ("cross_fitted_effect",),
+    "jaxmed.inference.intersection_union": ("intersection_union_test",),
+    "jaxmed.inference.intervals": ("indirect_estimates", "indirect_interval"),
+    "jaxmed.inference.joint_test": ("joint_test",),
+    "jaxmed.inference.permutation": ("exposure_permutation_test",),
+    "jaxmed.inference.power": (
+        "detection_threshold",
+        "power",
+        "printed_cosine_power",
+        "sample_size",
+        "size",
+    ),
+    "jaxmed.parallel.streamed": ("streamed_moments",),
+    "jaxmed.reports.record": ("read_result",),
+    "jaxmed.statistics.cross_moments": ("CrossMoments", "cross_moments", "merge", "zero_moments"),
+    "jaxmed.studies": ("Study", "run_study"),
+    "jaxmed.sweeps": (
+        "Cell",
+        "bootstrap",
+        "jackknife",
+        "permutation_test",
+        "split_sample",
+        "study_task",
+        "sweep",
+    ),
+    "jaxmed.typing": ("Interval",),
+}
+
+if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
+    from jaxmed import estimators, parallel, simulate, studies, sweeps
+    from jaxmed.analysis.compare import compare
+    from jaxmed.analysis.comparison import Comparison
+    from jaxmed.analysis.effects import EffectsResult, choose_effects
+    from jaxmed.analysis.evaluate import EvaluationResult, evaluate
+    from jaxmed.analysis.levels import LevelsResult, over_levels
+    from jaxmed.analysis.mediate import mediate
+    from jaxmed.analysis.moments import mediate_moments
+    from jaxmed.analysis.result import MediationResult
+    from jaxmed.analysis.streamed import mediate_stream
+    from jaxmed.calibration.dact import DactResult, dact
+    from jaxmed.calibration.hdmt import HdmtResult, hdmt
+    from jaxmed.data import (
+        CovariateBasis,
+        FileOptions,
+        InvalidDataError,
+        LevelsData,
+        MediationData,
+        Names,
+        ShapeError,
+        Standardisation,
+        covariate_basis,
+        datasets,
+        drop_degenerate,
+        from_frame,
+        from_frame_with_report,
+        levels_from_frame,
+        mediation_data,
+        read_table,
+        standardise,
+    )
+    from jaxmed.data.streams import RowStream, stream
+    from jaxmed.distributions.exact_law import Law, sample_quadratics
+    from jaxmed.distributions.quadratics import PathQuadratics
+    from jaxmed.estimators import Effects, Estimate, MediatorEffects, ReferenceWouldStop
+    from jaxmed.geometry.bisector import maxie
+    from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
+    from jaxmed.geometry.index import maxcor
+    from jaxmed.geometry.paths import Paths, paths
+    from jaxmed.geometry.single_path import regress_exposure, regress_outcome
+    from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
+    from jaxmed.inference.cross_fit import cross_fitted_effect
+    from jaxmed.inference.intersection_union import intersection_union_test
+    from jaxmed.inference.intervals import indirect_estimates, indirect_interval
+    from jaxmed.inference.joint_test import joint_test
+    from jaxmed.inference.permutation import exposure_permutation_test
+    from jaxmed.inference.power import (
+        detection_threshold,
+        power,
+        printed_cosine_power,
+        sample_size,
+        size,
+    )
+    from jaxmed.parallel.streamed import streamed_moments
+    from jaxmed.reports.record import read_result
+    from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
+    from jaxmed.studies import Study, run_study
+    from jaxmed.sweeps import (
+        Cell,
+        bootstrap,
+        jackknife,
+        permutation_test,
+        split_sample,
+        study_task,
+        sweep,
+    )
+    from jaxmed.typing import Interval
+else:
+    __getattr__, __dir__ = lazily(__name__, _PLACES)
 
 __all__ = [
     "hdmt",

@@ -1,11 +1,10 @@
 """Memory that one request may take, so that what cannot fit is refused before it is allocated."""
 
 import math
+import numbers
 import os
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 __all__ = [
     "BYTES_A_DRAW",
@@ -60,7 +59,7 @@ def check_whole(name: str, count: Any) -> None:
     Raises:
       ValueError: a fraction, a truth value, or no number at all.
     """
-    if isinstance(count, bool | np.bool_) or not isinstance(count, int | np.integer):
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral):
         raise ValueError(f"{name} must be a whole number, not {said(count)}")
 
 
@@ -119,7 +118,7 @@ def check_fits(
 
 def said(value: Any) -> str:
     """A value in a message: numbers with their thousands apart, and nothing longer than a line."""
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = int(value)
         large = abs(value) >= 10**18
         return f"a number of {value.bit_length():,} bits" if large else f"{value:,}"

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxmed"
 # From the bottom up; names in one group do not import each other, but for their own package.
 LAYERS = [
-    ("typing", "status", "version"),
+    ("version", "vocabulary", "lazy"),
+    ("typing", "status"),
     ("budget",),
     ("keys",),
     ("linalg",),

@@ -17,7 +17,6 @@ from jaxmed.analysis.field_methods import (
     LOG_ODDS,
     FieldMethod,
     MethodOptions,
-    check_field_methods,
 )
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.method_table import (
@@ -44,6 +43,7 @@ from jaxmed.sweeps.resampling import check_resamples
 from jaxmed.sweeps.shared_resamples import SharedDraws, shared_resamples
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import Estimator, Key
+from jaxmed.vocabulary import check_field_methods
 
 __all__ = ["compare"]
 
@@ -200,7 +200,7 @@ def _chosen(methods: Sequence[str] | Mapping[str, Estimator]) -> list[FieldMetho
             FieldMethod(name, name, lambda e=estimator: e, random=True)
             for name, estimator in methods.items()
         ]
-    check_field_methods(methods)
+    check_field_methods(methods, FIELD_METHODS)
     return [FIELD_METHODS[name] for name in methods]
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -31,10 +31,10 @@ from jaxmed.reports.format import number
 from jaxmed.reports.result_form import VERSIONS
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import ArrayLike, Key
+from jaxmed.vocabulary import Assume
 
-__all__ = ["Assume", "EffectsResult", "choose_effects", "effects"]
+__all__ = ["EffectsResult", "choose_effects", "effects"]
 
-Assume = Literal["unknown", "sparse", "dense"]
 SCHEMA = "jaxmed.effects"
 SCHEMA_VERSION = VERSIONS[SCHEMA]
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of

@@ -17,7 +17,6 @@ from jaxmed.analysis.fit import fit, label
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.mediate import composites_of
-from jaxmed.analysis.methods import CLOSED, check_methods
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.software import software
@@ -34,6 +33,7 @@ from jaxmed.geometry.paths import regime_of
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
 from jaxmed.typing import Interval, Key
+from jaxmed.vocabulary import CLOSED, check_methods
 
 SCHEMA = "jaxmed.evaluate"
 SCHEMA_VERSION = VERSIONS[SCHEMA]

@@ -1,9 +1,8 @@
 """The methods that `compare` knows by name: how each is made from data, and how it is read."""
 
 import dataclasses
-import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 from jaxmed import estimators
@@ -19,15 +18,15 @@ from jaxmed.estimators.hima2 import hima2
 from jaxmed.estimators.meddic import meddic
 from jaxmed.estimators.medfix import medfix
 from jaxmed.estimators.ols import ols
-from jaxmed.estimators.parts.reference import Compat
 from jaxmed.estimators.pathway_lasso import pathway_lasso
 from jaxmed.estimators.pcma import pcma
 from jaxmed.estimators.plsem import plsem
 from jaxmed.estimators.post_selection import post_selection
 from jaxmed.estimators.spcma import spcma
 from jaxmed.typing import Estimator
+from jaxmed.vocabulary import Compat
 
-__all__ = ["FIELD_METHODS", "FieldMethod", "MethodOptions", "check_field_methods"]
+__all__ = ["FIELD_METHODS", "FieldMethod", "MethodOptions"]
 
 # What a percentile interval is worth, by kind of method; see `sweeps.bootstrap` for figures.
 OPTIMISED = (
@@ -206,18 +205,3 @@ def _differ(options: MethodOptions, q: int) -> bool:
     sets = (options.covariates_mediator, options.covariates_outcome)
     first, second = (set(range(q) if wanted is None else wanted) for wanted in sets)
     return first != second
-
-
-def check_field_methods(names: Sequence[str]) -> None:
-    """Raises ValueError for an empty list, an unknown name or one that comes twice."""
-    unknown = [name for name in names if name not in FIELD_METHODS]
-    if unknown or not names:
-        near = difflib.get_close_matches(unknown[0], FIELD_METHODS, n=3) if unknown else []
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        alone = '; "effects" is a method of mediate' if "effects" in unknown else ""
-        raise ValueError(
-            f"there is no method {', '.join(map(repr, unknown)) or 'named'}: choose from "
-            f"{', '.join(FIELD_METHODS)}{hint}{alone}"
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(f"methods come twice in {', '.join(names)}")

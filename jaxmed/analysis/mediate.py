@@ -13,12 +13,12 @@ from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
 from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
-from jaxmed.analysis.effects import Assume, EffectsResult, effects
+from jaxmed.analysis.effects import EffectsResult, effects
 from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
-from jaxmed.analysis.methods import CLOSED, OPEN, check_methods
+from jaxmed.analysis.methods import OPEN
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_program
@@ -35,6 +35,7 @@ from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.typing import Key
+from jaxmed.vocabulary import CLOSED, Assume, check_methods
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative_result import GenerativeResult

@@ -16,7 +16,6 @@ from jaxmed.analysis.design import Basis, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.analysis.methods import CLOSED
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
@@ -44,10 +43,9 @@ from jaxmed.statistics.moment_columns import (
 )
 from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Key
+from jaxmed.vocabulary import CLOSED, check_moment_methods
 
-__all__ = ["METHODS", "mediate_moments"]
-
-METHODS = (*CLOSED, "directions")
+__all__ = ["mediate_moments"]
 
 
 def mediate_moments(
@@ -95,7 +93,7 @@ def mediate_moments(
       ValueError: settings out of range, a method or a basis that needs rows.
     """
     methods = (method,) if isinstance(method, str) else tuple(method)
-    _check_methods(methods)
+    check_moment_methods(methods)
     seed, key = parse_key(key)
     settings = Settings(
         methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
@@ -129,14 +127,6 @@ def mediate_moments(
     composites = _composites(result, kept, methods)
     analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
     return MediationResult(build_record(analysis, settings, source), result)
-
-
-def _check_methods(methods: tuple[str, ...]) -> None:
-    unknown = [m for m in methods if m not in METHODS]
-    if unknown or not methods:
-        raise ValueError(
-            f"methods {unknown} need the rows of the data; moments give {', '.join(METHODS)}"
-        )
 
 
 def _named(moments: CrossMoments) -> CrossMoments:

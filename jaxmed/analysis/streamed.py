@@ -16,7 +16,6 @@ from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel, mediator_intervals
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.analysis.methods import CLOSED
 from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
@@ -35,6 +34,7 @@ from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
 from jaxmed.typing import Counted, Key
+from jaxmed.vocabulary import CLOSED
 
 __all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from jaxmed.cli import analyses, compare, launch, site, study
+from jaxmed.cli.parsers import analyses, compare, launch, site, study
 from jaxmed.cli.terminal import shown_plainly
 from jaxmed.cli.wording import at_the_terminal, message_of
 

@@ -2,30 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
 
 from jaxmed.analysis.comparison import MethodTable
-from jaxmed.analysis.effects import Assume
 from jaxmed.analysis.evaluate import evaluate
 from jaxmed.analysis.levels import over_levels
 from jaxmed.analysis.mediate import mediate
-from jaxmed.analysis.methods import METHODS
 from jaxmed.analysis.result import MediationResult
-from jaxmed.cli.data_file import (
-    basis_argument,
-    comma,
-    common_arguments,
-    count,
-    data_arguments,
-    level_arguments,
-    open_file,
-    prepare,
-    read_data,
-    read_levels,
-    roles_of,
-)
+from jaxmed.cli.data_file import open_file, prepare, read_data, read_levels, roles_of
+from jaxmed.cli.parsers.analyses import GAHMN_SETTINGS
+from jaxmed.cli.parsers.arguments import comma
 from jaxmed.cli.shared import Say, progress, show_levels, show_table
-from jaxmed.cli.streamed import is_streamed, mediate_file, stream_arguments
+from jaxmed.cli.streamed import is_streamed, mediate_file
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
 from jaxmed.data.data_report import DataReport
@@ -37,66 +24,10 @@ from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
 MAIN_PROTEINS = 50
-_OF_GAHMN = ("mode", "trainings", "noise", "penalty", "steps", "checkpoint")
 
 
-def add_commands(commands: Any) -> None:
-    """Adds the commands to the parser of `jaxmed`."""
-    run = commands.add_parser("mediate", help="one data file: estimates, tests, intervals, report")
-    data_arguments(run)
-    basis_argument(run)
-    level_arguments(run)
-    common_arguments(run)
-    run.add_argument(
-        "--method",
-        default="maxie,maxcor",
-        help=f"effects, or gahmn, or comma list of {', '.join(METHODS)}",
-    )
-    run.add_argument(
-        "--assume",
-        choices=get_args(Assume),
-        help="with --method effects: how many mediators matter (default unknown)",
-    )
-    run.add_argument(
-        "--mode", choices=("improved", "faithful"), help="with --method gahmn: how it is trained"
-    )
-    run.add_argument("--trainings", type=count, help="with --method gahmn: seeds (default 1)")
-    run.add_argument(
-        "--noise", choices=("printed", "location_scale"),
-        help="with --method gahmn: noise of the mediators (default printed)",
-    )  # fmt: skip
-    run.add_argument(
-        "--penalty", choices=("given", "path"),
-        help="with --method gahmn: path chooses it by held-out rows (default given)",
-    )  # fmt: skip
-    run.add_argument("--steps", type=count, help="with --method gahmn: of either block")
-    run.add_argument(
-        "--checkpoint", type=Path, metavar="PATH",
-        help="long work goes on from there after an interruption: with --method gahmn a folder "
-        "(default OUT/training), of a file in blocks a file .npz (default in OUT)",
-    )  # fmt: skip
-    stream_arguments(run)
-    run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
-    run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
-    run.add_argument("--splits", type=count, default=10, help="of the rows into folds (default 10)")
-    run.add_argument("--replicates", type=count, default=4000, help="of the exact-law bootstrap")
-    run.add_argument("--no-figures", action="store_true", help="tables only")
-    run.set_defaults(run=_mediate)
-
-    split = commands.add_parser("evaluate", help="learn composites on one part, judge on the other")
-    data_arguments(split)
-    basis_argument(split)
-    common_arguments(split)
-    split.add_argument("--methods", default="maxie,maxcor,lasso_exposure,lasso_outcome")
-    split.add_argument("--holdout", type=float, default=0.3, help="share of test rows")
-    split.set_defaults(run=_evaluate)
-
-    demo = commands.add_parser("demo", help="the bundled plasma proteome, p > n and p < n")
-    common_arguments(demo)
-    demo.set_defaults(run=_demo)
-
-
-def _mediate(options: argparse.Namespace) -> None:
+def mediate_command(options: argparse.Namespace) -> None:
+    """Estimates, tests and intervals of one data file."""
     prepare(options)
     say = progress(options.quiet)
     if is_streamed(options):
@@ -108,7 +39,8 @@ def _mediate(options: argparse.Namespace) -> None:
             "without `jaxmed launch`, or have it read in blocks with --memory 0"
         )
     methods = comma(options.method)
-    _check_settings(options, methods)
+    if options.checkpoint is not None and methods != ("gahmn",):
+        raise ValueError("--checkpoint goes with --method gahmn only")
     table = open_file(options, say)
     levels = read_levels(options, table)
     if levels is not None and methods == ("gahmn",):
@@ -131,15 +63,6 @@ def _mediate(options: argparse.Namespace) -> None:
         _show(result, options, say)
     else:
         show_table(result, options, say)
-
-
-def _check_settings(options: argparse.Namespace, methods: tuple[str, ...]) -> None:
-    """Refuses settings of another method before anything is read."""
-    for name in _OF_GAHMN:
-        if getattr(options, name) is not None and methods != ("gahmn",):
-            raise ValueError(f"--{name} goes with --method gahmn only")
-    if options.assume is not None and methods != ("effects",):
-        raise ValueError("--assume goes with --method effects only")
 
 
 def _analysed(
@@ -180,8 +103,8 @@ def _show(result: MediationResult, options: argparse.Namespace, say: Say) -> Non
 
 def _streamed(options: argparse.Namespace, say: Say) -> None:
     """By blocks; of several processes the first one reports."""
-    for name in (*_OF_GAHMN, "assume"):
-        if name != "checkpoint" and getattr(options, name) is not None:
+    for name in (*GAHMN_SETTINGS, "assume"):
+        if getattr(options, name) is not None:
             raise ValueError(f"--{name} goes with methods that need all rows: raise --memory")
     result = mediate_file(options, say if this_process().index == 0 else lambda sentence: None)
     if result is not None:
@@ -216,7 +139,8 @@ def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool 
     print(f"\nReport: {directory / 'report.html'}")
 
 
-def _evaluate(options: argparse.Namespace) -> None:
+def evaluate_command(options: argparse.Namespace) -> None:
+    """Composites learned on one part of the rows and judged on the other."""
     prepare(options)
     say = progress(options.quiet)
     data, source = read_data(options, say)
@@ -237,7 +161,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(f"\nTables: {options.out / 'evaluation.csv'}")
 
 
-def _demo(options: argparse.Namespace) -> None:
+def demo_command(options: argparse.Namespace) -> None:
     """The main job: age, 517 or 50 plasma proteins, and hospital-free days of COVID-19 patients."""
     prepare(options)
     say = progress(options.quiet)

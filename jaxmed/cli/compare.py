@@ -2,71 +2,25 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.comparison import Comparison
-from jaxmed.analysis.field_methods import FIELD_METHODS
 from jaxmed.analysis.levels import over_levels
-from jaxmed.cli.data_file import (
-    basis_argument,
-    comma,
-    common_arguments,
-    count,
-    data_arguments,
-    level_arguments,
-    open_file,
-    prepare,
-    read_levels,
-    roles_of,
-)
+from jaxmed.cli.data_file import open_file, prepare, read_levels, roles_of
+from jaxmed.cli.parsers.arguments import comma
 from jaxmed.cli.shared import progress, show_levels, show_table
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frame_columns import columns_of
 from jaxmed.data.frames import data_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.selection import names_of
-from jaxmed.estimators.parts.reference import Compat
 
-__all__ = ["add_command"]
-
-DEFAULT = "ols,double_selection,hima,plsem"
+__all__ = ["compare_command"]
 
 
-def add_command(commands: Any) -> None:
-    """Adds the command to the parser of `jaxmed`."""
-    run = commands.add_parser(
-        "compare", help="one data file: effects by many methods, side by side"
-    )
-    data_arguments(run)
-    basis_argument(run)
-    level_arguments(run)
-    # None: mediators are standardised but with --compat r.
-    run.set_defaults(standardise=None)
-    run.add_argument(
-        "--covariates-mediator", metavar="COL,COL", help="of the mediator models, if others"
-    )
-    run.add_argument(
-        "--covariates-outcome", metavar="COL,COL", help="of the outcome model, if others"
-    )
-    common_arguments(run)
-    run.add_argument(
-        "--methods",
-        default=DEFAULT,
-        help=f"comma list of {', '.join(FIELD_METHODS)} (default {DEFAULT})",
-    )
-    run.add_argument("--bootstrap", type=count, default=200, help="resamples, 0 for none")
-    run.add_argument(
-        "--compat",
-        choices=get_args(Compat),
-        default="correct",
-        help="r: what the released packages compute, defects included",
-    )
-    run.add_argument("--no-figures", action="store_true", help="tables only")
-    run.set_defaults(run=_compare)
-
-
-def _compare(options: argparse.Namespace) -> None:
+def compare_command(options: argparse.Namespace) -> None:
+    """Effects of one data file by many methods."""
     prepare(options)
     say = progress(options.quiet)
     table = open_file(options, say)

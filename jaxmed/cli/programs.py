@@ -1,4 +1,4 @@
-"""Where the studies of this user keep compiled programs: a private folder, in no run directory.
+"""Where commands keep compiled programs: a private folder of this user, in no run directory.
 
 What is in it is executed. A run directory may come from elsewhere; this folder does not.
 """
@@ -7,11 +7,73 @@ import os
 import re
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["MOST_BYTES", "program_folder", "prune"]
+import jax
+
+__all__ = ["MOST_BYTES", "keep_programs", "program_folder", "prune"]
 
 MOST_BYTES = 2 * 2**30
+
+
+def keep_programs(
+    say: Callable[[str], None], directory: Path | None = None, *, wanted: bool = True
+) -> None:
+    """Has JAX keep what it compiles and read it back in the next process.
+
+    Settings of JAX that the user made come before ours: another folder, or none.
+
+    Args:
+      say: takes a sentence where the folder is new, or cannot be had.
+      directory: instead of this user's folder; treat it as executable code.
+      wanted: False keeps nothing and reads nothing.
+    """
+    if not wanted:
+        jax.config.update("jax_enable_compilation_cache", False)
+    elif directory is not None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _use(directory)
+    elif _setting("jax_enable_compilation_cache") and not _setting("jax_compilation_cache_dir"):
+        _use_own(say)
+
+
+def _use_own(say: Callable[[str], None]) -> None:
+    """The folder of this user, where there can be one."""
+    try:
+        known = _place().is_dir()
+        folder = program_folder()
+    except OSError as error:
+        say(f"compiled programs are not kept: {error}")
+        return
+    if not known:
+        say(
+            f"compiled programs are kept in {folder}, so that the next start takes less time; the "
+            "folder may be deleted at any time, and --no-cache does without it"
+        )
+    prune(folder)
+    _use(folder)
+
+
+def _use(directory: Path) -> None:
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    if getattr(jax.config, "jax_logging_level", "NOTSET") == "NOTSET":
+        # XLA calls every program it reads back one for another machine, for tuning preferences
+        # that are no features of a processor; what fails still raises.
+        jax.config.update("jax_logging_level", "CRITICAL")
+    # An analysis is some dozens of programs, each of which compiles in less than a second.
+    _unless_set("jax_persistent_cache_min_compile_time_secs", 0.0)
+    _unless_set("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _setting(name: str) -> Any:
+    return getattr(jax.config, name)
+
+
+def _unless_set(setting: str, value: Any) -> None:
+    if setting.upper() not in os.environ:
+        jax.config.update(setting, value)
 
 
 def program_folder() -> Path:
@@ -20,14 +82,12 @@ def program_folder() -> Path:
     Raises:
       OSError: it cannot be made, or may be written to by others.
     """
-    host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
-    folder = _base()
-    for part in ("jaxmed", "programs", host):
-        folder = folder / part
+    whole = _place()
+    for folder in (whole.parents[1], whole.parent, whole):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_private(folder)
-    folder.chmod(0o700)
-    return folder
+    whole.chmod(0o700)
+    return whole
 
 
 def prune(folder: Path, most: int = MOST_BYTES) -> None:
@@ -48,6 +108,11 @@ def prune(folder: Path, most: int = MOST_BYTES) -> None:
             return
         path.unlink(missing_ok=True)
         total -= size
+
+
+def _place() -> Path:
+    host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
+    return _base() / "jaxmed" / "programs" / host
 
 
 def _base() -> Path:

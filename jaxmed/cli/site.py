@@ -2,30 +2,22 @@
 
 import argparse
 import dataclasses
-from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from jaxmed.analysis.inputs import parse_key
-from jaxmed.analysis.moments import METHODS, mediate_moments
+from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import leave_one_out_test
-from jaxmed.cli.data_file import (
-    comma,
-    common_arguments,
-    count,
-    data_arguments,
-    prepare,
-    read_columns,
-)
-from jaxmed.cli.shared import Say, message_arguments, progress
+from jaxmed.cli.data_file import prepare, read_columns
+from jaxmed.cli.parsers.arguments import comma
+from jaxmed.cli.programs import keep_programs
+from jaxmed.cli.shared import Say, notice, progress
 from jaxmed.cli.site_release import identified, to_file
 from jaxmed.data.frames import data_of
 from jaxmed.federated.archive import read_key
 from jaxmed.federated.bounds import read_bounds
-from jaxmed.federated.ledger import LEDGER_NAME
 from jaxmed.federated.merged import Merged, load_merged, merged_of, save_merged
 from jaxmed.federated.noise import Noise, noise_for
 from jaxmed.federated.release import column_names
@@ -35,94 +27,17 @@ from jaxmed.federated.summary import SiteSummary, in_float64, summarise
 from jaxmed.reports import save, text
 from jaxmed.status import is_fatal
 
-__all__ = ["add_command"]
+__all__ = [
+    "check_command",
+    "mediate_command",
+    "merge_command",
+    "second_round_command",
+    "summarise_command",
+]
 
 
-def add_command(commands: Any) -> None:
-    """Adds `site` and its own commands to the parser of `jaxmed`."""
-    site = commands.add_parser("site", help="several sites, moments instead of rows")
-    parts = site.add_subparsers(required=True, metavar="summarise|check|merge|mediate|second-round")
-
-    run = parts.add_parser("summarise", help="at a site: the file that may be sent, or a refusal")
-    _release_arguments(run)
-    run.add_argument("--epsilon", type=float, help="with noise: privacy loss, e.g. 1")
-    run.add_argument("--delta", type=float, help="with noise: below 1 / persons, e.g. 1e-6")
-    run.add_argument(
-        "--bounds", type=Path, metavar="FILE", help="with noise: column,centre,scale, all public"
-    )
-    run.add_argument("--clip", type=float, metavar="R", help="with noise: largest norm of a row")
-    run.set_defaults(run=_summarise)
-
-    check = parts.add_parser("check", help="what a site's file says, and whether it can be true")
-    check.add_argument("summary", type=Path, metavar="FILE")
-    _key_arguments(check)
-    check.set_defaults(run=_check)
-
-    merge = parts.add_parser("merge", help="files of the sites to one")
-    merge.add_argument("files", type=Path, nargs="+")
-    merge.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    merge.add_argument("--site-effects", action="store_true", help="an intercept for each site")
-    merge.add_argument(
-        "--covariates-by-site", action="store_true", help="intercept and slopes for each site"
-    )
-    _key_arguments(merge)
-    merge.set_defaults(run=_merge)
-
-    mediate = parts.add_parser("mediate", help="the analysis of the merged file")
-    mediate.add_argument("merged", type=Path, metavar="FILE", help="written by `merge`")
-    common_arguments(mediate)
-    mediate.add_argument(
-        "--method", default="maxie,maxcor", help=f"comma list of {', '.join(METHODS)}"
-    )
-    mediate.add_argument(
-        "--replicates", type=count, default=4000, help="of the exact-law bootstrap"
-    )
-    mediate.add_argument(
-        "--standardise", action=argparse.BooleanOptionalAction, default=True,
-        help="mediators to unit standard deviation",
-    )  # fmt: skip
-    mediate.add_argument(
-        "--leave-one-out", type=Path, nargs="+", metavar="FILE", help="written by `second-round`"
-    )
-    mediate.add_argument(
-        "--sites", type=Path, nargs="+", metavar="FILE",
-        help="with noise: the sites' files in the order merged, to widen the intervals",
-    )  # fmt: skip
-    mediate.add_argument("--no-figures", action="store_true", help="tables only")
-    mediate.add_argument("--hmac-key", type=Path, metavar="FILE", help="refuse unsigned files")
-    mediate.set_defaults(run=_mediate)
-
-    again = parts.add_parser("second-round", help="at a site: sums for the leave-one-out variance")
-    _release_arguments(again)
-    again.add_argument("--merged", type=Path, required=True, metavar="FILE", help="of `merge`")
-    again.set_defaults(run=_second_round)
-
-
-def _release_arguments(parser: argparse.ArgumentParser) -> None:
-    data_arguments(parser)
-    parser.add_argument("--site", required=True, metavar="NAME", help="label of this site")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    parser.add_argument("--row-id", metavar="COL", help="identifies persons across releases")
-    parser.add_argument(
-        "--ledger", type=Path, metavar="FILE",
-        help=f"of earlier releases; stays here (default {LEDGER_NAME} beside the data)",
-    )  # fmt: skip
-    parser.add_argument("--min-rows", type=int, default=20, help="at least 10 (default 20)")
-    parser.add_argument("--max-ratio", type=float, default=0.33, help="columns per person")
-    parser.add_argument("--min-cell", type=int, default=5, help="persons of the smallest class")
-    parser.add_argument(
-        "--max-share", type=float,
-        help="of one person in a released sum (default 1 / min-cell, at most 0.5)",
-    )  # fmt: skip
-    _key_arguments(parser)
-
-
-def _key_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--hmac-key", type=Path, metavar="FILE", help="secret to sign and verify")
-    message_arguments(parser)
-
-
-def _summarise(options: argparse.Namespace) -> None:
+def summarise_command(options: argparse.Namespace) -> None:
+    """At a site: the file that may be sent, or a refusal."""
     say = _start(options)
     found, table = read_columns(options, say)
     rows = identified(options, found, table)
@@ -150,7 +65,8 @@ def _noise(options: argparse.Namespace, columns: tuple[str, ...]) -> Noise | Non
     )  # fmt: skip
 
 
-def _check(options: argparse.Namespace) -> None:
+def check_command(options: argparse.Namespace) -> None:
+    """What the file of a site says, and whether it can be true."""
     _start(options)
     key = _key(options)
     summary = load_site(options.summary, key=key)
@@ -178,7 +94,8 @@ def _described(summary: SiteSummary) -> list[str]:
     return lines
 
 
-def _merge(options: argparse.Namespace) -> None:
+def merge_command(options: argparse.Namespace) -> None:
+    """Files of the sites to one."""
     say = _start(options)
     key = _key(options)
     say(f"reading {len(options.files)} files")
@@ -191,7 +108,8 @@ def _merge(options: argparse.Namespace) -> None:
     print("\n".join([*merged.report.lines(), f"Written: {options.out}"]))
 
 
-def _mediate(options: argparse.Namespace) -> None:
+def mediate_command(options: argparse.Namespace) -> None:
+    """The analysis of the merged file."""
     prepare(options)
     say = progress(options.quiet)
     key = _key(options)
@@ -239,7 +157,8 @@ def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | N
     return [first, *found.lines(options.level)]
 
 
-def _second_round(options: argparse.Namespace) -> None:
+def second_round_command(options: argparse.Namespace) -> None:
+    """At a site: sums for the leave-one-out variance."""
     say = _start(options)
     key = _key(options)
     merged = load_merged(options.merged, key=key)
@@ -258,6 +177,7 @@ def _second_round(options: argparse.Namespace) -> None:
 def _start(options: argparse.Namespace) -> Say:
     # Sums of a site are in float64 whatever the file holds.
     jax.config.update("jax_enable_x64", True)
+    keep_programs(notice(options.quiet), wanted=not options.no_cache)
     return progress(options.quiet)
 
 

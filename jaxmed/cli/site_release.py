@@ -6,10 +6,10 @@ import dataclasses
 from jaxmed.data.frame_columns import FrameColumns
 from jaxmed.data.tables import Table
 from jaxmed.federated.identifiers import row_labels
-from jaxmed.federated.ledger import LEDGER_NAME
 from jaxmed.federated.releasing import Released, write_release
 from jaxmed.federated.second_round import RoundSums
 from jaxmed.federated.summary import SiteSummary
+from jaxmed.vocabulary import LEDGER_NAME
 
 __all__ = ["Identified", "identified", "to_file"]
 

@@ -1,43 +1,20 @@
 """`jaxmed mediate` on a file that is larger than the memory it may take."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
 from jaxmed.budget import default_budget
-from jaxmed.cli.data_file import comma, file_options, roles_of, size
+from jaxmed.cli.data_file import file_options, roles_of
+from jaxmed.cli.parsers.arguments import comma
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file
 
-__all__ = ["is_streamed", "mediate_file", "stream_arguments"]
-
-
-def stream_arguments(parser: argparse.ArgumentParser) -> None:
-    """When a file is read in blocks, and how."""
-    parser.add_argument(
-        "--table",
-        type=Path,
-        metavar="FILE",
-        help="of a matrix .npy of mediators: the file with exposure, outcome and covariates",
-    )
-    parser.add_argument(
-        "--products",
-        choices=("float32", "float64"),
-        help="of a file in blocks: precision of products (default: as stored); sums are float64",
-    )
-    parser.add_argument(
-        "--block", type=size, default=BLOCK_BYTES, metavar="SIZE",
-        help="of a file in blocks: mediators read at once (default 64M)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--every", type=float, default=30.0, metavar="SECONDS",
-        help="of a file in blocks: between two checkpoints (default 30)",
-    )  # fmt: skip
+__all__ = ["is_streamed", "mediate_file"]
 
 
 def is_streamed(options: argparse.Namespace) -> bool:
@@ -59,7 +36,8 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     check_linear(options.basis, "streams")  # before the reading
     say(f"reading {options.file} in blocks")
     source = stream(
-        options.file, table=options.table, products=options.products, block_bytes=options.block,
+        options.file, table=options.table, products=options.products,
+        block_bytes=BLOCK_BYTES if options.block is None else options.block,
         options=file_options(options), **roles_of(options),
     )  # fmt: skip
     checkpoint = options.checkpoint

@@ -11,7 +11,6 @@ import jax
 
 from jaxmed.budget import check_processes
 from jaxmed.cli.meter import meter
-from jaxmed.cli.shared import message_arguments
 from jaxmed.cli.study_process import prepare, say, terminable
 from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.reports.document import index_html
@@ -27,93 +26,22 @@ from jaxmed.studies.workers import default_workers
 from jaxmed.sweeps.plan import read_plan
 from jaxmed.sweeps.store import IncompleteRunError, file_name, progress_of
 
-__all__ = ["add_command"]
+__all__ = [
+    "all_command",
+    "list_command",
+    "plan_command",
+    "replay_command",
+    "resume_command",
+    "run_command",
+    "status_command",
+    "work_command",
+]
 
 _INTERRUPTED = 130  # as shells count SIGINT
 
 
-def add_command(commands: Any) -> None:
-    """Adds `study` and its own commands to the parser of `jaxmed`."""
-    study = commands.add_parser("study", help="simulation studies: run, status, resume, replay")
-    parts = study.add_subparsers(required=True, metavar="list|run|all|plan|status|resume|replay")
-
-    listed = parts.add_parser("list", help="the studies that come with jaxmed")
-    listed.set_defaults(run=_list, traceback=False)
-
-    run = parts.add_parser("run", help="a study, or the rest of it where DIR holds a part")
-    _plan_arguments(run)
-    _worker_arguments(run)
-    run.set_defaults(run=_run)
-
-    every = parts.add_parser("all", help="every study of `jaxmed study list`, with an index page")
-    every.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder per study")
-    _scale_arguments(every)
-    _worker_arguments(every)
-    every.set_defaults(run=_all)
-
-    plan = parts.add_parser("plan", help="make DIR and compute nothing, for workers elsewhere")
-    _plan_arguments(plan)
-    plan.add_argument("--traceback", action="store_true", help="full Python traceback on errors")
-    plan.set_defaults(run=_plan)
-
-    resume = parts.add_parser("resume", help="the rest of a run, and its page")
-    resume.add_argument("directory", type=Path, metavar="DIR")
-    _origin_arguments(resume)
-    _worker_arguments(resume)
-    resume.set_defaults(run=_resume)
-
-    status = parts.add_parser("status", help="how far a run is")
-    status.add_argument("directory", type=Path, metavar="DIR")
-    status.set_defaults(run=_status, traceback=False)
-
-    again = parts.add_parser("replay", help="one replicate again, with its data")
-    again.add_argument("directory", type=Path, metavar="DIR")
-    _origin_arguments(again)
-    again.add_argument("--cell", required=True, metavar="NAME")
-    again.add_argument("--replicate", type=int, required=True, metavar="I", help="from 0")
-    again.add_argument("--out", type=Path, metavar="FILE.npz", help="where its data go")
-    again.add_argument("--traceback", action="store_true", help="full Python traceback on errors")
-    again.set_defaults(run=_replay)
-
-    # One worker of a run: what `run` and `resume` start, and the tasks of a cluster's job array.
-    work = parts.add_parser("work")
-    work.add_argument("directory", type=Path, metavar="DIR")
-    _origin_arguments(work)
-    work.add_argument("--worker", type=int, default=0, metavar="I")
-    work.add_argument("--devices", type=int, metavar="D")
-    work.add_argument("--parent", type=int, metavar="PID", help="stop when this process is gone")
-    work.add_argument("--traceback", action="store_true")
-    work.set_defaults(run=_work)
-
-
-def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="of `jaxmed study list`, or FILE.py:VARIABLE")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run directory")
-    _scale_arguments(parser)
-
-
-def _scale_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full replicates")
-    parser.add_argument("--seed", type=int, help="the study's own by default")
-    parser.add_argument("--nproc", type=int, default=2, help="threads of XLA's pool (default 2)")
-
-
-def _worker_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, metavar="K", help="processes; one a core, up to 8")
-    parser.add_argument("--devices", type=int, metavar="D", help="of each process; on CPUs made")
-    message_arguments(parser)
-
-
-def _origin_arguments(parser: argparse.ArgumentParser) -> None:
-    """What allows the study of a run to be run, where it came from a file."""
-    origin = parser.add_mutually_exclusive_group()
-    origin.add_argument("--study", metavar="FILE.py:VARIABLE", help="of DIR, where it is now")
-    origin.add_argument(
-        "--trust", action="store_true", help="run the file that DIR names; it is a program"
-    )
-
-
-def _list(options: argparse.Namespace) -> None:
+def list_command(options: argparse.Namespace) -> None:
+    """The studies that come with jaxmed."""
     del options
     studies = registered()
     width = max(map(len, studies))
@@ -121,11 +49,12 @@ def _list(options: argparse.Namespace) -> None:
         print(f"{name:{width}s}  {study.title}")
 
 
-def _run(options: argparse.Namespace) -> int:
+def run_command(options: argparse.Namespace) -> int:
+    """A study, or the rest of it."""
     return _finish(options, options.name, options.out, options.scale, options.seed, options.nproc)
 
 
-def _all(options: argparse.Namespace) -> int:
+def all_command(options: argparse.Namespace) -> int:
     """Every study in turn, each in its own folder; the index says how long each took."""
     settings = options.scale, options.seed, options.nproc
     entries = []
@@ -143,9 +72,10 @@ def _all(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace) -> None:
+def plan_command(options: argparse.Namespace) -> None:
+    """A run directory for workers that are started elsewhere."""
     keep_out(options.out)
-    prepare(options.nproc)
+    prepare(options.nproc, cache=not options.no_cache)
     plan = plan_study(options.name, options.out, scale=options.scale, seed=options.seed)
     number = sum(cell["num_chunks"] for cell in plan["cells"])
     print(f"{number} chunks. On any machine that sees {options.out}, as often as you like:")
@@ -159,7 +89,8 @@ def _command(word: str, directory: Path, name: str) -> str:
     return f"jaxmed study {word} {shlex.quote(str(directory))}{study}"
 
 
-def _resume(options: argparse.Namespace) -> int:
+def resume_command(options: argparse.Namespace) -> int:
+    """The rest of a run, and its page."""
     keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
@@ -185,7 +116,7 @@ def _finish(
         check_processes("--workers", options.workers)
     if options.devices is not None:
         check_processes("--devices", options.devices)
-    prepare(nproc)
+    prepare(nproc, cache=not options.no_cache)
     workers = options.workers or default_workers(jax.default_backend())
     try:
         with terminable(), meter(options.quiet) as show:
@@ -211,11 +142,12 @@ def _finish(
     return 0
 
 
-def _work(options: argparse.Namespace) -> int:
+def work_command(options: argparse.Namespace) -> int:
+    """One worker of a run."""
     keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
-    prepare(plan["nproc"])
+    prepare(plan["nproc"], cache=not options.no_cache)
     if options.devices is not None:
         check_processes("--devices", options.devices)
         jax.config.update("jax_num_cpu_devices", options.devices)
@@ -238,7 +170,8 @@ def _work(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(options: argparse.Namespace) -> None:
+def status_command(options: argparse.Namespace) -> None:
+    """How far a run is."""
     keep_out(options.directory)
     plan = read_plan(options.directory)
     cells = list(progress_of(options.directory, plan["cells"]))
@@ -251,11 +184,12 @@ def _status(options: argparse.Namespace) -> None:
     print(table_text(TidyTable(columns, [*rows, {"cell": "total"} | total])))
 
 
-def _replay(options: argparse.Namespace) -> None:
+def replay_command(options: argparse.Namespace) -> None:
+    """One replicate again, with its data."""
     keep_out(options.directory)
     plan = read_plan(options.directory)
     name = _allowed(options, plan)
-    prepare(plan["nproc"])
+    prepare(plan["nproc"], cache=not options.no_cache)
     found = replay(options.directory, options.cell, options.replicate, study=name)
     print(f"{plan['study']['name']}, cell {options.cell}, replicate {options.replicate}\n")
     width = max(map(len, found.scores))

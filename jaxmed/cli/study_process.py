@@ -2,36 +2,29 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jaxmed.cli.programs import program_folder, prune
-from jaxmed.cli.shared import use_cache
+from jaxmed.cli.programs import keep_programs
+from jaxmed.cli.shared import notice
 from jaxmed.sweeps.plan_form import MOST_THREADS
 
 __all__ = ["prepare", "say", "terminable"]
 
 
-def prepare(nproc: int) -> None:
+def prepare(nproc: int, *, cache: bool = True) -> None:
     """Settings that have to stand before JAX starts its devices, and the cache of programs."""
     if not 1 <= nproc <= MOST_THREADS:
         raise ValueError(f"--nproc must lie between 1 and {MOST_THREADS}, not {nproc}")
     os.environ["NPROC"] = str(nproc)  # part of the identity of the numbers on CPUs
     # The parent and its workers share an accelerator.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    try:
-        folder = program_folder()
-    except OSError as error:
-        say(f"compiled programs are not kept: {error}")
-        return
-    prune(folder)
-    use_cache(folder)
+    if not cache:
+        os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # of the workers, too
+    keep_programs(say, wanted=cache)
 
 
-def say(sentence: str) -> None:
-    """A sentence for the user, not for a pipe."""
-    print(f"jaxmed: {sentence}", file=sys.stderr, flush=True)
+say = notice(quiet=False)
 
 
 @contextmanager

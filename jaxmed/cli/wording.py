@@ -2,9 +2,8 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Callable
-
-import jax
 
 __all__ = ["at_the_terminal", "message_of"]
 
@@ -66,7 +65,7 @@ def message_of(error: BaseException) -> tuple[str, int]:
         return f"out of memory{_detail(error)}: fewer resamples or columns, or a larger machine", 2
     if isinstance(error, OverflowError):
         return f"a number is too large{_detail(error)}", 2
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    if _is_of_xla(error):
         return f"a compiled program failed{_detail(error)}; --traceback shows where", 1
     if isinstance(error, RecursionError):
         return f"something nests too deeply{_detail(error)}; --traceback shows where", 1
@@ -83,7 +82,13 @@ def message_of(error: BaseException) -> tuple[str, int]:
 
 def _is_device_full(error: BaseException) -> bool:
     text = str(error)
-    return isinstance(error, jax.errors.JaxRuntimeError) and any(mark in text for mark in FULL)
+    return _is_of_xla(error) and any(mark in text for mark in FULL)
+
+
+def _is_of_xla(error: BaseException) -> bool:
+    """An error of a compiled program; where JAX was not imported there is none."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(error, jax.errors.JaxRuntimeError)
 
 
 def _detail(error: BaseException) -> str:

@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from jaxmed.typing import Array
+from jaxmed.vocabulary import Rung
 
 __all__ = [
-    "LADDER",
-    "RUNGS",
     "Basis",
     "BasisFunction",
     "Block",
-    "Rung",
     "blocks",
     "standardised",
     "weighted_quantiles",
@@ -25,11 +23,7 @@ __all__ = [
 
 # (covariates [n, q], weights [n]) -> [n, r], without intercept.
 BasisFunction = Callable[[Array, Array], Array]
-Rung = Literal["linear", "quadratic", "second_degree", "splines", "additive", "products"]
 Basis = Literal["auto", "splines_all_products"] | Rung | BasisFunction
-# What "auto" chooses from; each contains the one before.
-LADDER = ("linear", "quadratic", "second_degree", "splines")
-RUNGS = (*LADDER, "additive", "products")
 _PRODUCTS = ("second_degree", "splines", "products")
 _CUBIC = ("splines", "additive")
 SQUARE_FROM = 7  # distinct values of a covariate that gets a square

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.basis_columns import LADDER, Block, blocks
+from jaxmed.data.basis_columns import Block, blocks
 from jaxmed.data.independent_columns import CONSTANT, KEPT, IndependentColumns, left_out
 from jaxmed.data.mediation_data import Names
 from jaxmed.data.validation import InvalidDataError
+from jaxmed.vocabulary import LADDER
 
 __all__ = ["Bounds", "Columns", "ladder", "made_by"]
 

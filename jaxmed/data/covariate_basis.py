@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.data.basis_columns import RUNGS, Basis
+from jaxmed.data.basis_columns import Basis
 from jaxmed.data.basis_ladder import Bounds, Columns, ladder, made_by
 from jaxmed.data.covariate_sentence import covariate_sentence
 from jaxmed.data.independent_columns import IndependentColumns
 from jaxmed.data.mediation_data import MediationData, Names, complete_names
 from jaxmed.data.spline_columns import default_splines
 from jaxmed.data.validation import InvalidDataError, is_traced
+from jaxmed.vocabulary import BASES
 
 __all__ = ["CovariateBasis", "basis_name", "basis_within", "check_basis_choice", "covariate_basis"]
 
@@ -106,9 +107,8 @@ class CovariateBasis:
 
 def check_basis_choice(basis: Any) -> None:
     """Raises ValueError for anything but "auto", a named basis and a function."""
-    known = ("auto", *RUNGS, "splines_all_products")
-    if basis not in known and not callable(basis):
-        names = ", ".join(f'"{name}"' for name in known)
+    if basis not in BASES and not callable(basis):
+        names = ", ".join(f'"{name}"' for name in BASES)
         raise ValueError(
             f"basis must be {names} or a function (covariates, weights) -> [n, r], not {basis!r}"
         )

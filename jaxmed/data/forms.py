@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from jaxmed.vocabulary import UNSAFE
+
 __all__ = [
     "SHA256",
-    "UNSAFE",
     "Anything",
     "Choice",
     "Each",
@@ -24,8 +25,6 @@ __all__ = [
     "shown",
 ]
 
-# A terminal would obey the controls; a half of a surrogate pair has no bytes in UTF-8.
-UNSAFE = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 SHOWN = 60  # characters of a wrong value in a message
 
 

@@ -16,9 +16,8 @@ from jaxmed.data.documents import SEAL, canonical, sealed
 from jaxmed.federated.marks import Mark
 from jaxmed.federated.rules import ReleaseRefused
 
-__all__ = ["LEDGER_NAME", "SCHEMA", "VERSION", "Entry", "Ledger", "line_of", "new_ledger"]
+__all__ = ["SCHEMA", "VERSION", "Entry", "Ledger", "line_of", "new_ledger"]
 
-LEDGER_NAME = "jaxmed_releases.jsonl"
 SCHEMA, VERSION = "jaxmed.release_ledger", 2
 HASH_CHARACTERS = 32  # of hexadecimal: 128 bits
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from jaxmed.data.forms import UNSAFE
+from jaxmed.vocabulary import UNSAFE
 
 MISSING = "\N{EN DASH}"
 # Below this a p-value is given as a bound: nobody needs its digits, and tails are approximate.

@@ -48,8 +48,9 @@ from typing import Any
 import numpy as np
 
 from jaxmed.data.documents import DocumentError, check_document, read_document, sealed
-from jaxmed.data.forms import UNSAFE, Choice, Fields, Whole
+from jaxmed.data.forms import Choice, Fields, Whole
 from jaxmed.reports.result_form import FORMS, VERSIONS
+from jaxmed.vocabulary import UNSAFE
 
 SCHEMA = "jaxmed.mediate"
 SCHEMA_VERSION = VERSIONS[SCHEMA]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxmed.data.forms import UNSAFE
 from jaxmed.studies.keep_out import worker_command
+from jaxmed.vocabulary import UNSAFE
 
 __all__ = ["Worker", "default_workers", "pool_size", "run_workers"]
 

@@ -15,24 +15,24 @@ from jaxmed.cli.terminal import below, shown_plainly
 
 ROLES = ["--exposure", "x", "--outcome", "y", "--mediators", "m"]
 COMMANDS = {
-    "mediate": ("analyses._mediate", ["mediate", "t.csv", *ROLES]),
-    "evaluate": ("analyses._evaluate", ["evaluate", "t.csv", *ROLES]),
-    "demo": ("analyses._demo", ["demo", "--out", "o"]),
-    "compare": ("compare._compare", ["compare", "t.csv", *ROLES]),
-    "study list": ("study._list", ["study", "list"]),
-    "study run": ("study._run", ["study", "run", "NAME", "--out", "o"]),
-    "study all": ("study._all", ["study", "all", "--out", "o"]),
-    "study plan": ("study._plan", ["study", "plan", "NAME", "--out", "o"]),
-    "study resume": ("study._resume", ["study", "resume", "o"]),
-    "study status": ("study._status", ["study", "status", "o"]),
+    "mediate": ("analyses.mediate_command", ["mediate", "t.csv", *ROLES]),
+    "evaluate": ("analyses.evaluate_command", ["evaluate", "t.csv", *ROLES]),
+    "demo": ("analyses.demo_command", ["demo", "--out", "o"]),
+    "compare": ("compare.compare_command", ["compare", "t.csv", *ROLES]),
+    "study list": ("study.list_command", ["study", "list"]),
+    "study run": ("study.run_command", ["study", "run", "NAME", "--out", "o"]),
+    "study all": ("study.all_command", ["study", "all", "--out", "o"]),
+    "study plan": ("study.plan_command", ["study", "plan", "NAME", "--out", "o"]),
+    "study resume": ("study.resume_command", ["study", "resume", "o"]),
+    "study status": ("study.status_command", ["study", "status", "o"]),
     "study replay": (
-        "study._replay", ["study", "replay", "o", "--cell", "c", "--replicate", "0"],
+        "study.replay_command", ["study", "replay", "o", "--cell", "c", "--replicate", "0"],
     ),
-    "study work": ("study._work", ["study", "work", "o"]),
-    "site check": ("site._check", ["site", "check", "a.npz"]),
-    "site merge": ("site._merge", ["site", "merge", "a.npz", "--out", "o"]),
-    "site mediate": ("site._mediate", ["site", "mediate", "m.npz"]),
-    "launch": ("launch._launch", ["launch", "--", "mediate"]),
+    "study work": ("study.work_command", ["study", "work", "o"]),
+    "site check": ("site.check_command", ["site", "check", "a.npz"]),
+    "site merge": ("site.merge_command", ["site", "merge", "a.npz", "--out", "o"]),
+    "site mediate": ("site.mediate_command", ["site", "mediate", "m.npz"]),
+    "launch": ("launch.launch_command", ["launch", "--", "mediate"]),
 }  # fmt: skip
 XLA = "\n\nMemory summary:\n" + "a line of XLA\n" * 50
 ERRORS = {
@@ -85,7 +85,7 @@ def test_no_control_character_of_a_name_reaches_the_terminal(monkeypatch, capsys
         if door == "message":
             raise ValueError(f"no column {HOSTILE}")
 
-    monkeypatch.setattr(importlib.import_module("jaxmed.cli.analyses"), "_mediate", run)
+    monkeypatch.setattr(importlib.import_module("jaxmed.cli.analyses"), "mediate_command", run)
     assert main(COMMANDS["mediate"][1]) == (2 if door == "message" else 0)
     heard = "".join(capsys.readouterr())
     assert "\\x1b[31mred\\x1b]0;title\\x07\\r\\x08\\x00\\x7f\\x9b2J\\u202eltr\\ud800" in heard

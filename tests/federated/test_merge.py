@@ -10,12 +10,13 @@ from site_problems import SITES, indicators, pooled, sites
 
 from jaxmed.analysis.fit import fit, fit_moments
 from jaxmed.analysis.mediate import mediate
-from jaxmed.analysis.moments import METHODS, mediate_moments
+from jaxmed.analysis.moments import mediate_moments
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.merge import MergeError, merge_sites
 from jaxmed.federated.merged import merged_of
 from jaxmed.federated.summary import summarise
 from jaxmed.statistics.cross_moments import cross_moments
+from jaxmed.vocabulary import MOMENT_METHODS as METHODS
 
 pytestmark = pytest.mark.skipif(
     not jax.config.jax_enable_x64, reason="equalities to 1e-10 need float64"

@@ -6,13 +6,14 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jaxmed.data import basis_columns
-from jaxmed.data.basis_columns import RUNGS, BasisFunction, blocks
+from jaxmed.data.basis_columns import BasisFunction, blocks
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.spline_columns import default_splines, spline_basis
 from jaxmed.data.validation import is_traced
 from jaxmed.estimators.parts.rows import Rows
 from jaxmed.typing import Array
+from jaxmed.vocabulary import BASES
 
 __all__ = [
     "Basis",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 Basis = Literal["given"] | basis_columns.Basis
-_NAMED = ("given", "auto", *RUNGS, "splines_all_products")
+_NAMED = ("given", *BASES)
 
 
 def check_basis(basis: Basis) -> None:

@@ -1,12 +1,11 @@
 """The two readings of a method: as it should be, and as a released package computes it."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 from jaxmed import status as st
 from jaxmed.data.validation import is_traced
 from jaxmed.typing import Array, ArrayLike
-
-Compat = Literal["correct", "r"]
+from jaxmed.vocabulary import Compat
 
 
 class ReferenceWouldStop(RuntimeError):

@@ -1,0 +1,54 @@
+"""Names of a package whose modules are imported when a name is asked for (PEP 562)."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["lazily"]
+
+
+def lazily(
+    package: str, places: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package that imports nothing before it has to.
+
+    Args:
+      package: its `__name__`.
+      places: by module, the names that the package takes from there. A module that lies in the
+        package is an attribute without an entry.
+
+    Returns:
+      The two functions. A name that was asked for once is a plain attribute from then on.
+    """
+    place_of = {name: module for module, names in places.items() for name in names}
+
+    def find(name: str) -> Any:
+        if name in place_of:
+            value = getattr(importlib.import_module(place_of[name]), name)
+        elif name.startswith("_"):  # what inspections try; no module of ours
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        else:
+            value = _module(package, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *place_of})
+
+    return find, names
+
+
+def _module(package: str, name: str) -> Any:
+    """The module of that name in the package.
+
+    Raises:
+      AttributeError: there is none. An import that fails within it shows itself.
+    """
+    whole = f"{package}.{name}"
+    try:
+        return importlib.import_module(whole)
+    except ModuleNotFoundError as error:
+        if error.name != whole:
+            raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
