@@ -1,13 +1,12 @@
 """The `jaxmed` command: analyses of a data file, and simulation studies."""
 
-import argparse
 import re
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from jaxmed.cli.parsers import analyses, compare, launch, site, study
+from jaxmed.cli.parsers import make_parser
 from jaxmed.cli.terminal import shown_plainly
 from jaxmed.cli.wording import at_the_terminal, message_of
 
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interruption. A traceback is shown with --traceback only.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(_joined(given))
+    options = make_parser().parse_args(_joined(given))
 
     def said(text: str) -> str:
         return at_the_terminal(text, lambda name: hasattr(options, name))
@@ -57,16 +56,3 @@ def _joined(arguments: Sequence[str]) -> list[str]:
         else:
             found.append(argument)
     return found
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="jaxmed", description="High-dimensional mediation analysis.", allow_abbrev=False
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    analyses.add_commands(commands)
-    compare.add_command(commands)
-    study.add_command(commands)
-    site.add_command(commands)
-    launch.add_command(commands)
-    return parser

@@ -23,6 +23,8 @@ from jaxmed.parallel.processes import this_process
 from jaxmed.reports import document, save
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 
+__all__ = ["demo_command", "evaluate_command", "mediate_command"]
+
 MAIN_PROTEINS = 50
 
 
