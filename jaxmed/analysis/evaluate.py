@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.fit import fit, label
 from jaxmed.analysis.inputs import check_level, parse_key
@@ -22,6 +21,7 @@ from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.budget import said
+from jaxmed.compile import quick_jit
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.analysis.compile import quick_jit
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.marginal import (

@@ -13,7 +13,6 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.comparison import stacked
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.design import Basis
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.generative_result import GenerativeResult, contrasts
@@ -32,6 +31,7 @@ from jaxmed.analysis.plain import plain
 from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import BYTES_A_DRAW, check_count
+from jaxmed.compile import quick_jit
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate

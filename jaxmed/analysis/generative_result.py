@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.analysis.comparison import MethodTable
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.budget import check_count
+from jaxmed.compile import quick_jit
 from jaxmed.data.validation import ShapeError
 from jaxmed.gahmn import Counterfactuals, Fitted, GahmnDetails, counterfactuals, one_seed
 from jaxmed.gahmn.config import WINDOW

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.generator_checkpoint import Checkpoint, identity_of
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import Facts, curve_status, facts_of, judged

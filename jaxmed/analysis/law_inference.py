@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxmed.analysis.compile import quick_jit
+from jaxmed.compile import quick_jit
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.debiased import bootstrap_estimates, naive_indirect

@@ -13,12 +13,12 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
 from jaxmed.analysis.design import Basis, Design, designed
 from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
+from jaxmed.compile import quick_jit
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.assemble import build_record
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import DataFacts, dropped_warning
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, linear_only
@@ -20,6 +19,7 @@ from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
+from jaxmed.compile import quick_jit
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import Source
 from jaxmed.data.independent_columns import KEPT

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.budget import BYTES_A_DRAW, check_fits
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merge import Covariates, design_of, expand, pool
 from jaxmed.federated.noise import redraw

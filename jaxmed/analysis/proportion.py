@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.analysis.compile import quick_jit
+from jaxmed.compile import quick_jit
 from jaxmed.distributions.fieller import BOUNDED, KINDS
 from jaxmed.estimators.estimate import Estimate, proportion_interval
 from jaxmed.typing import Interval

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.fit import LARGE_FROM
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths

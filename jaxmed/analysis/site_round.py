@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from jaxmed.analysis.compile import quick_jit
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import Names
 from jaxmed.federated.merged import Merged
 from jaxmed.federated.second_round import RoundSums, analysed, check_sums

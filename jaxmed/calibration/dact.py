@@ -10,6 +10,7 @@ from jaxmed import status as st
 from jaxmed.calibration.adjust import benjamini_hochberg
 from jaxmed.calibration.empirical_null import NormalNull, fourier_null, truncated_normal_null
 from jaxmed.calibration.margins import check_pair, null_proportion, present_pair
+from jaxmed.door import at_the_door
 from jaxmed.typing import Array, ArrayLike, pytree
 
 Correction = Literal["jc", "efron", "none"]
@@ -70,6 +71,18 @@ def dact(
     if compat not in ("correct", "r"):
         raise ValueError(f'compat must be "correct" or "r", not {compat!r}')
     p_a, p_b = check_pair(p_exposure, p_outcome)
+    return _dact(p_a, p_b, correction=correction, compat=compat, few_tests=few_tests)
+
+
+@at_the_door("correction", "compat", "few_tests")
+def _dact(
+    p_a: Array,
+    p_b: Array,
+    *,
+    correction: Correction,
+    compat: Literal["correct", "r"],
+    few_tests: int,
+) -> DactResult:
     present, p_a, p_b = present_pair(p_a, p_b)
     if compat == "correct":
         info = jnp.finfo(p_a.dtype)

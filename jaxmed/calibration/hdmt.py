@@ -14,6 +14,7 @@ from jaxmed.calibration.margins import (
     storey,
     uniform_p_value,
 )
+from jaxmed.door import at_the_door
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, pytree
 
@@ -92,6 +93,22 @@ def hdmt(
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level}")
     first, second = check_pair(p_exposure, p_outcome)
+    return _hdmt(
+        first, second, rule=rule, exact=exact, level=level, both_cut=both_cut, few_tests=few_tests
+    )
+
+
+@at_the_door("rule", "exact", "level", "both_cut", "few_tests")
+def _hdmt(
+    first: Array,
+    second: Array,
+    *,
+    rule: Rule,
+    exact: Literal[0, 1],
+    level: float,
+    both_cut: float,
+    few_tests: int,
+) -> HdmtResult:
     present, p_a, p_b = present_pair(first, second)
     null, no_upper = null_proportions(p_a, p_b, present, rule=rule)
     linear = _linear_part(p_a, p_b, present, null, both_cut) if exact else None

@@ -10,6 +10,7 @@ import numpy as np
 from jaxmed import status
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD, InvalidDataError, row_blocks
+from jaxmed.door import at_the_door
 from jaxmed.linalg import safe
 from jaxmed.typing import Array, pytree
 
@@ -62,10 +63,7 @@ def standardise(data: MediationData) -> tuple[MediationData, Standardisation]:
         scaled /= sd
         scaled[:, constant] = 0
     else:
-        mean, sd = _traced_scales(data.mediators, data.weights)
-        constant = sd == 0
-        sd = jnp.where(constant, jnp.ones_like(sd), sd)
-        scaled = jnp.where(constant, jnp.zeros_like(sd), (data.mediators - mean) / sd)
+        scaled, mean, sd = _standardised(data.mediators, data.weights)
     standard = Standardisation(mean=mean, sd=sd)  # pyright: ignore[reportArgumentType]
     return dataclasses.replace(data, mediators=scaled), standard
 
@@ -103,6 +101,15 @@ def column_scales(
     sd = unit * np.sqrt(squares / (count - 1))
     constant = sd <= ROUNDING_SPREAD[matrix.dtype] * np.abs(mean)
     return mean, np.where(constant, 0.0, sd)
+
+
+@at_the_door()
+def _standardised(mediators: Array, weights: Array | None) -> tuple[Array, Array, Array]:
+    """(standardised mediators, means, standard deviations with 1 for none)."""
+    mean, sd = _traced_scales(mediators, weights)
+    constant = sd == 0
+    sd = jnp.where(constant, jnp.ones_like(sd), sd)
+    return jnp.where(constant, jnp.zeros_like(sd), (mediators - mean) / sd), mean, sd
 
 
 def _traced_scales(mediators: Array, weights: Array | None) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from jax import lax
 from jaxmed import status
 from jaxmed.budget import check_count
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.door import at_the_door
 from jaxmed.keys import as_key
 from jaxmed.linalg.random import chi_square
 from jaxmed.linalg.safe import divide, sqrt
@@ -193,6 +194,11 @@ def sample_quadratics(key: Key, law: Law, count: int) -> PathQuadratics:
     """
     key = as_key(key)
     check_count("count", count)
+    return _sample(key, law, count=count)
+
+
+@at_the_door("count")
+def _sample(key: Key, law: Law, *, count: int) -> PathQuadratics:
     if count <= _BLOCK:
         return _sample_block(key, law, count)
     blocks = -(-count // _BLOCK)

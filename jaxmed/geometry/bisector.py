@@ -1,10 +1,12 @@
 """MaxIE: the weights that maximise the indirect effect bisect the two paths."""
 
+from jaxmed.door import at_the_door
 from jaxmed.geometry.composite import CompositeMediator, plane_composite
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.safe import divide
 
 
+@at_the_door("sign")
 def maxie(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     """The composite of largest indirect effect (sign=+1) or most negative one (sign=-1).
 

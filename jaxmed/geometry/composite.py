@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.door import at_the_door
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.safe import divide, norm, sqrt
 from jaxmed.typing import Array, pytree
@@ -71,6 +72,7 @@ def plane_composite(paths: Paths, along_exposure: Array, along_outcome: Array) -
     )
 
 
+@at_the_door()
 def evaluate_weights(paths: Paths, weights: Array) -> CompositeMediator:
     """Effects of any given weights on the data (or moments) behind `paths`.
 

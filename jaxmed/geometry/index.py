@@ -12,6 +12,7 @@ not used.
 import jax
 import jax.numpy as jnp
 
+from jaxmed.door import at_the_door
 from jaxmed.geometry.bisector import check_sign
 from jaxmed.geometry.composite import CompositeMediator, plane_composite
 from jaxmed.geometry.paths import Paths
@@ -21,6 +22,7 @@ from jaxmed.typing import Array
 BISECTIONS = 55
 
 
+@at_the_door("sign")
 def maxcor(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     """The composite of largest (sign=+1) or most negative (sign=-1) mediation index.
 

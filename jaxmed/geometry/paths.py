@@ -1,13 +1,16 @@
 """The exposure path and the outcome path in whitened coordinates, and the angle between them."""
 
+import dataclasses
+
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import is_traced
+from jaxmed.door import at_the_door
 from jaxmed.geometry.dual_paths import dual_paths
 from jaxmed.geometry.path_vectors import Paths
 from jaxmed.geometry.primal_paths import primal_paths
-from jaxmed.statistics.cross_moments import CrossMoments, cross_moments
-from jaxmed.statistics.dual_stats import dual_statistics
+from jaxmed.statistics.cross_moments import UNNAMED, CrossMoments, cross_moments, is_host
+from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
 from jaxmed.statistics.joint_factor import JointFactor, factor_moments, factor_rows
 from jaxmed.typing import Regime
 
@@ -51,23 +54,52 @@ def paths(data: MediationData | CrossMoments, *, route: str = "auto") -> Paths:
         raise ValueError(f'route must be "auto", "gram" or "qr", not {route!r}')
     if isinstance(data, CrossMoments):
         _require_primal(data)
-        return primal_paths(factor_moments(data))
+        return _from_moments(dataclasses.replace(data, names=UNNAMED))[1]
     n, p = data.mediators.shape
     if regime_of(n, p, data.covariates.shape[1]) == "dual":
-        return dual_paths(dual_statistics(data))
+        if is_host(data):  # NumPy's BLAS is faster than a program
+            return _from_kernel(dual_statistics(data))
+        return _dual(dataclasses.replace(data, names=UNNAMED))
     return primal(data, route)[1]
 
 
 def primal(data: MediationData, route: str = "auto") -> tuple[JointFactor, Paths]:
     """Joint factor and paths of primal data, by the Gram or the QR route; see `paths`."""
+    data = dataclasses.replace(data, names=UNNAMED)  # names are static: new ones recompile
     if route == "qr":
-        factor = factor_rows(data)
-        return factor, primal_paths(factor)
-    factor = factor_moments(cross_moments(data))
-    result = primal_paths(factor)
+        return _from_rows(data)
+    factor, result = _from_moments(cross_moments(data)) if is_host(data) else _gram(data)
     if route == "auto" and needs_rows(result):
         return primal(data, "qr")
     return factor, result
+
+
+@at_the_door()
+def _from_moments(moments: CrossMoments) -> tuple[JointFactor, Paths]:
+    factor = factor_moments(moments)
+    return factor, primal_paths(factor)
+
+
+@at_the_door()
+def _gram(data: MediationData) -> tuple[JointFactor, Paths]:
+    factor = factor_moments(cross_moments(data))
+    return factor, primal_paths(factor)
+
+
+@at_the_door()
+def _from_rows(data: MediationData) -> tuple[JointFactor, Paths]:
+    factor = factor_rows(data)
+    return factor, primal_paths(factor)
+
+
+@at_the_door()
+def _from_kernel(statistics: DualStatistics) -> Paths:
+    return dual_paths(statistics)
+
+
+@at_the_door()
+def _dual(data: MediationData) -> Paths:
+    return dual_paths(dual_statistics(data))
 
 
 def needs_rows(result: Paths) -> bool:

@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 
+from jaxmed.door import at_the_door
 from jaxmed.geometry.composite import CompositeMediator, plane_composite
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.safe import divide
 
 
+@at_the_door()
 def regress_exposure(paths: Paths) -> CompositeMediator:
     """The composite that best predicts the exposure (an ageing clock): w = (X'X)^-1 X'A.
 
@@ -18,6 +20,7 @@ def regress_exposure(paths: Paths) -> CompositeMediator:
     return plane_composite(paths, divide(1.0, paths.exposure_norm, 0.0), zero)
 
 
+@at_the_door()
 def regress_outcome(paths: Paths) -> CompositeMediator:
     """The composite that best predicts the outcome without the exposure: w = (X'X)^-1 X'Y.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxmed import status
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
+from jaxmed.door import at_the_door
 from jaxmed.inference.residual import (
     HasQuadratics,
     cotangent_variance,
@@ -66,6 +67,11 @@ def cosine_test(paths: HasQuadratics, *, df: Literal["exact", "printed"] = "exac
     """
     q = paths.quadratics
     _require_two_dimensions(q.dimension)
+    return _cosine_test(q, df=df)
+
+
+@at_the_door("df")
+def _cosine_test(q: PathQuadratics, *, df: str) -> CosineTest:
     degrees = q.dimension - 1
     if df == "printed":
         degrees = jnp.where(jnp.isnan(q.residual_ss), q.residual_df, degrees)
@@ -91,6 +97,11 @@ def corrected_cosine_test(paths: HasQuadratics) -> CosineTest:
     """
     q = paths.quadratics
     _require_two_dimensions(q.dimension)
+    return _corrected(q)
+
+
+@at_the_door()
+def _corrected(q: PathQuadratics) -> CosineTest:
     variance, code = residual_variance(q)
     return _student(q, cotangent_variance(q, variance), q.dimension - 1, code)
 

@@ -1,5 +1,6 @@
 """Effect of a learned composite on rows that did not learn it."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.budget import check_count, check_whole, said
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.door import at_the_door
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import primal
 from jaxmed.inference.fold_learning import Composite, learner
@@ -18,6 +20,7 @@ from jaxmed.inference.rows import weighted_first
 from jaxmed.inference.split_median import SplitEstimate, mean_of_products, median_of_splits
 from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
 # Held-out rows beyond the covariates that a fold needs for its two regressions.
@@ -90,6 +93,23 @@ def cross_fitted_effect(
       (200, 5), (200, 20) with both effects .4; .995 with .2 at (100, 5); .998 and more with one or
       both null at n = 100, and at n of 30 and 40 with p = 3; bias below a tenth of its error.
     """
+    return _cross_fitted_effect(
+        as_key(key), dataclasses.replace(data, names=UNNAMED), composite=composite, folds=folds,
+        splits=splits, route=route, level=level,
+    )  # fmt: skip
+
+
+@at_the_door("composite", "folds", "splits", "route", "level")
+def _cross_fitted_effect(
+    key: Key,
+    data: MediationData,
+    *,
+    composite: Composite,
+    folds: int,
+    splits: int,
+    route: str,
+    level: float,
+) -> CrossFit:
     return cross_fitted_effects(
         key, data, (composite,), folds=folds, splits=splits, route=route, level=level
     )[0]

@@ -9,6 +9,7 @@ from jaxmed import status
 from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.door import at_the_door
 from jaxmed.inference.residual import HasQuadratics, residual_variance
 from jaxmed.inference.single_mediator import is_single
 from jaxmed.keys import as_key
@@ -86,7 +87,11 @@ def indirect_estimates(paths: HasQuadratics) -> IndirectEstimates:
 
     Source: composite mediator specification, section 5d; Gaussian mediators assumed.
     """
-    q = paths.quadratics
+    return _estimates(paths.quadratics)
+
+
+@at_the_door()
+def _estimates(q: PathQuadratics) -> IndirectEstimates:
     variance, code = residual_variance(q)
     variance = jnp.where(code == status.ZERO_RESIDUAL, jnp.zeros_like(variance), variance)
     exposure_2 = (q.residual_df - q.dimension - 1) * q.exposure_exposure - q.dimension

@@ -4,7 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status
+from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_upper
+from jaxmed.door import at_the_door
 from jaxmed.inference.residual import HasQuadratics, residual_variance
 from jaxmed.linalg.safe import divide
 from jaxmed.status import NO_NOTES
@@ -45,7 +47,11 @@ def intersection_union_test(paths: HasQuadratics) -> IntersectionUnionTest:
       null outcome path; this is the correct version. Exact on either one-path null with Gaussian
       errors.
     """
-    q = paths.quadratics
+    return _of_quadratics(paths.quadratics)
+
+
+@at_the_door()
+def _of_quadratics(q: PathQuadratics) -> IntersectionUnionTest:
     variance, code = residual_variance(q)
     df_outcome = q.residual_df - q.dimension
     df_exposure = df_outcome + 1

@@ -9,6 +9,8 @@ import numpy as np
 
 from jaxmed.budget import check_count
 from jaxmed.distributions.exact_law import Law
+from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.door import at_the_door
 from jaxmed.inference.debiased import (
     PARTS,
     IndirectEstimates,
@@ -96,8 +98,25 @@ def indirect_interval(
     """
     key = as_key(key)
     _check(part, method, level, replicates)
-    draws = bootstrap_estimates(key, paths, replicates)
-    return interval_from_draws(paths, draws, level=level, part=part, method=method)
+    q = paths.quadratics
+    return _interval(
+        key, q, level=level, part=part, method=method, replicates=replicates, single=_known(q)
+    )
+
+
+@at_the_door("level", "part", "method", "replicates", "single")
+def _interval(
+    key: Key,
+    q: PathQuadratics,
+    *,
+    level: float,
+    part: Part,
+    method: Method,
+    replicates: int,
+    single: bool | None,
+) -> IndirectInterval:
+    draws = bootstrap_estimates(key, q, replicates)
+    return _from_draws(q, draws, single, level=level, part=part, method=method)
 
 
 def indirect_intervals(
@@ -122,13 +141,33 @@ def interval_from_draws(
     method: Method = "percentile",
 ) -> IndirectInterval:
     """The interval of `indirect_interval` from given bootstrap estimates."""
-    several = law_interval(paths, draws, level=level, part=part, method=method)
-    alone = single_interval(paths, level=level, part=part)
-    single = is_single(paths.quadratics)
+    q = paths.quadratics
+    return _from_draws(q, draws, _known(q), level=level, part=part, method=method)
+
+
+def _known(q: PathQuadratics) -> bool | None:
+    """Whether r = 1; None while tracing."""
     try:
-        return alone if bool(single) else several
+        return int(q.dimension) == 1
     except jax.errors.ConcretizationTypeError:
-        return _mix(single, alone, several)
+        return None
+
+
+def _from_draws(
+    q: PathQuadratics,
+    draws: IndirectEstimates,
+    single: bool | None,
+    *,
+    level: float,
+    part: Part,
+    method: Method,
+) -> IndirectInterval:
+    """Of one mediator or of several, or of both where it is not known which."""
+    several = law_interval(q, draws, level=level, part=part, method=method)
+    alone = single_interval(q, level=level, part=part)
+    if single is None:
+        return _mix(is_single(q), alone, several)
+    return alone if single else several
 
 
 def _mix(single: Array, alone: IndirectInterval, several: IndirectInterval) -> IndirectInterval:

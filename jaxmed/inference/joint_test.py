@@ -1,13 +1,16 @@
 """Joint test of the total indirect effect: both one-path nulls must be rejected."""
 
+import dataclasses
 from typing import Any, Literal, cast
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import t_tails
+from jaxmed.door import at_the_door
 from jaxmed.inference.residual import (
     HasQuadratics,
     cotangent_variance,
@@ -16,6 +19,7 @@ from jaxmed.inference.residual import (
 )
 from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
@@ -74,19 +78,32 @@ def joint_test(
     """
     q = paths.quadratics
     if variance == "classical":
-        residual, _ = residual_variance(q)
-        return joint_test_from(q, residual * q.exposure_exposure * q.exposure_ss)
+        return _classical(q)
     if variance != "leave_one_out":
         raise ValueError(f'variance is "classical" or "leave_one_out", not {variance!r}')
-    missing = jnp.full_like(q.exposure_ss, jnp.nan)
     if getattr(paths, "regime", "primal") == "dual":
-        return joint_test_from(q, missing)  # NOT_IN_DUAL, like the classical variance
+        return _without_variance(q, code=status.OK)  # NOT_IN_DUAL, like the classical variance
     if data is None:
-        return joint_test_from(q, missing, jnp.full_like(q.status, status.NEEDS_ROWS))
+        return _without_variance(q, code=status.NEEDS_ROWS)
+    return _leave_one_out(cast(Any, paths), dataclasses.replace(data, names=UNNAMED))
+
+
+@at_the_door()
+def _classical(q: PathQuadratics) -> JointTest:
+    residual, _ = residual_variance(q)
+    return joint_test_from(q, residual * q.exposure_exposure * q.exposure_ss)
+
+
+@at_the_door("code")
+def _without_variance(q: PathQuadratics, *, code: int) -> JointTest:
+    return joint_test_from(q, jnp.full_like(q.exposure_ss, jnp.nan), jnp.full_like(q.status, code))
+
+
+@at_the_door()
+def _leave_one_out(paths: Any, data: MediationData) -> JointTest:
     from jaxmed.inference.leave_one_out import leave_one_out_variance
 
-    numerator_variance, code = leave_one_out_variance(cast(Any, paths), data)
-    return joint_test_from(q, numerator_variance, code)
+    return joint_test_from(paths.quadratics, *leave_one_out_variance(paths, data))
 
 
 def joint_test_from(

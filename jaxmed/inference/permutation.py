@@ -1,5 +1,7 @@
 """Permutation of the exposure, with one factorisation for all permutations."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,12 +9,14 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.door import at_the_door
 from jaxmed.geometry.paths import Paths, paths
 from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
 from jaxmed.keys import as_key
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
+from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.typing import Array, Key, pytree, static
 
 # Permutations per step: the [n, BATCH] block of permuted exposures stays in cache.
@@ -60,7 +64,13 @@ def exposure_permutation_test(
     """
     key = as_key(key)
     check_count("count", count)
+    data = dataclasses.replace(data, names=UNNAMED)  # names are static: new ones recompile
     observed = paths(data, route=route) if observed is None else observed
+    return _permuted(key, data, observed, count=count)
+
+
+@at_the_door("count")
+def _permuted(key: Key, data: MediationData, observed: Paths, *, count: int) -> PermutationTest:
     rows = residual_rows(data)
     outcome = rows.outcome - rows.exposure * divide(
         jnp.sum(rows.exposure * rows.outcome), jnp.sum(rows.exposure**2)

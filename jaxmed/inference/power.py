@@ -16,6 +16,7 @@ from jaxmed.budget import check_count, said
 from jaxmed.distributions.exact_law import Law, law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_quantile, noncentral_t_upper, t_quantile
+from jaxmed.door import at_the_door
 from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
 from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.joint_test import joint_test
@@ -108,6 +109,28 @@ def power(
     key = as_key(key)
     _check_size("n", n)
     _check_size("p", p)
+    return _power(
+        key, n, p, num_covariates, exposure_r2, outcome_r2, cosine, test=test, level=level,
+        side=side, replicates=replicates, exposure=exposure,
+    )  # fmt: skip
+
+
+@at_the_door("test", "level", "side", "replicates", "exposure")
+def _power(
+    key: Key,
+    n: ArrayLike,
+    p: ArrayLike,
+    num_covariates: ArrayLike,
+    exposure_r2: ArrayLike,
+    outcome_r2: ArrayLike,
+    cosine: ArrayLike,
+    *,
+    test: Test,
+    level: float,
+    side: Side,
+    replicates: int,
+    exposure: Literal["gaussian", "fixed"],
+) -> Power:
     population = _population(n, p, num_covariates, exposure_r2, outcome_r2, cosine, exposure)
     return rejection_rate(key, population, test=test, level=level, side=side, replicates=replicates)
 
@@ -300,6 +323,29 @@ def sample_size(
     _check_size("p", p)
     if isinstance(power, int | float) and not level < power < 1:
         raise ValueError(f"power must lie between level and 1, not {said(power)}")
+    return _sample_size(
+        key, p, power, num_covariates, exposure_r2, outcome_r2, cosine, max_rows, test=test,
+        level=level, side=side, replicates=replicates, exposure=exposure,
+    )  # fmt: skip
+
+
+@at_the_door("test", "level", "side", "replicates", "exposure")
+def _sample_size(
+    key: Key,
+    p: ArrayLike,
+    power: ArrayLike,
+    num_covariates: ArrayLike,
+    exposure_r2: ArrayLike,
+    outcome_r2: ArrayLike,
+    cosine: ArrayLike,
+    max_rows: ArrayLike,
+    *,
+    test: Test,
+    level: float,
+    side: Side,
+    replicates: int,
+    exposure: Literal["gaussian", "fixed"],
+) -> SampleSize:
     first = jnp.asarray(p, jnp.int32) + 3 + jnp.asarray(num_covariates, jnp.int32)
 
     def at(n: Array) -> Power:
@@ -337,7 +383,12 @@ def detection_threshold(p: ArrayLike, *, level: float = 0.05, side: Side = "two"
     critical value: tan(threshold) = sqrt(p-1) / t_{1-level/2}(p-1). For a one-sided test the angle
     counts from the side tested.
     """
-    df = jnp.asarray(p, float) - 1
+    return _threshold(jnp.asarray(p, float), level=level, side=side)
+
+
+@at_the_door("level", "side")
+def _threshold(p: Array, *, level: float, side: Side) -> Array:
+    df = p - 1
     tail = level / 2 if side == "two" else level
     critical = t_quantile(1 - tail, df)
     return jnp.where(df > 0, jnp.arctan2(jnp.sqrt(jnp.maximum(df, 0)), critical), jnp.nan)
@@ -356,8 +407,12 @@ def printed_cosine_power(
 
     Source: He (2026), the power formula of the cosine test.
     """
-    cosine = jnp.asarray(cosine, float)
-    df = jnp.asarray(p, float) - 1
+    return _printed_power(jnp.asarray(p, float), jnp.asarray(cosine, float), level=level, side=side)
+
+
+@at_the_door("level", "side")
+def _printed_power(p: Array, cosine: Array, *, level: float, side: Side) -> Array:
+    df = p - 1
     delta = jnp.sqrt(df) * divide(cosine, sqrt(1 - cosine * cosine), jnp.inf)
     tail = level / 2 if side == "two" else level
     critical = t_quantile(1 - tail, df)

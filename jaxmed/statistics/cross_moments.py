@@ -4,6 +4,7 @@ All methods with n - 2 - q >= p need the data only through these numbers, so tha
 arrive in blocks, from several machines, or from sites that do not share their rows.
 """
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import numpy as np
 
 from jaxmed.budget import check_at_least, check_fits
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.door import at_the_door
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, pytree, static
@@ -62,6 +64,12 @@ def cross_moments(data: MediationData) -> CrossMoments:
     """
     if is_host(data):
         return _host_moments(data)
+    found = _moments(dataclasses.replace(data, names=UNNAMED))  # new names are no new program
+    return dataclasses.replace(found, names=data.names)
+
+
+@at_the_door()
+def _moments(data: MediationData) -> CrossMoments:
     others = jnp.concatenate(
         [data.covariates, data.exposure[:, None], data.outcome[:, None]], axis=1
     )
@@ -111,6 +119,13 @@ def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
             "moments of different columns cannot be merged: "
             f"{_describe(first)} against {_describe(second)}"
         )
+    names = first.names
+    first, second = (dataclasses.replace(part, names=UNNAMED) for part in (first, second))
+    return dataclasses.replace(_merged(first, second), names=names)
+
+
+@at_the_door()
+def _merged(first: CrossMoments, second: CrossMoments) -> CrossMoments:
     weight = first.weight + second.weight
     share = divide(second.weight, weight)
     step = second.mean - first.mean

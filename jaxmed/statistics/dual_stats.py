@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.door import at_the_door
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import is_host
@@ -68,15 +69,8 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
         mediators = mediators - root * (((root[:, 0] @ mediators) / w.sum())[None, :])
         mediators = _residual(xp, basis, mediators)
         kernel = products.gram(mediators.T)
-    dependent = jnp.min(jnp.abs(jnp.diagonal(jnp.asarray(triangle)))) <= 100 * float(
-        jnp.finfo(dtype).eps
-    )
-    status = st.combine(
-        st.when(dependent, st.RANK_DEFICIENT),
-        st.when(~jnp.all(jnp.isfinite(jnp.asarray(kernel))), st.NONFINITE),
-        _gone(root[:, 0] * data.exposure, responses[:, 0], st.DEGENERATE_EXPOSURE),
-        _gone(root[:, 0] * data.outcome, responses[:, 1], st.CONSTANT_OUTCOME),
-    )
+    raw = root * xp.stack([data.exposure, data.outcome], axis=1)
+    status = _status(triangle, kernel, raw, responses)
     return DualStatistics(
         kernel,
         basis,
@@ -121,9 +115,20 @@ def _residual(xp: Any, basis: Any, columns: Any) -> Any:
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
-def _gone(raw: Any, residual: Any, code: int) -> Array:
+@at_the_door()
+def _status(triangle: Array, kernel: Array, raw: Array, residual: Array) -> Array:
+    """Of the design [q+1, q+1], the kernel [n, n], exposure and outcome [n, 2] before and after."""
+    dependent = jnp.min(jnp.abs(jnp.diagonal(triangle))) <= 100 * float(jnp.finfo(raw.dtype).eps)
+    return st.combine(
+        st.when(dependent, st.RANK_DEFICIENT),
+        st.when(~jnp.all(jnp.isfinite(kernel)), st.NONFINITE),
+        _gone(raw[:, 0], residual[:, 0], st.DEGENERATE_EXPOSURE),
+        _gone(raw[:, 1], residual[:, 1], st.CONSTANT_OUTCOME),
+    )
+
+
+def _gone(raw: Array, residual: Array, code: int) -> Array:
     """The code where the projection leaves rounding only."""
-    raw, residual = jnp.asarray(raw), jnp.asarray(residual)
     gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
     return st.when(gone, code)
 

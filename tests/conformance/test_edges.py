@@ -10,8 +10,8 @@ import pytest
 
 from jaxmed import estimators
 from jaxmed import status as st
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.field_methods import FIELD_METHODS
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 
 SMALL = {"folds": 3, "num_penalties": 10}

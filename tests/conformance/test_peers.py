@@ -14,9 +14,9 @@ import pytest
 
 import jaxmed
 from jaxmed import Names, mediation_data
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.effects import effects
 from jaxmed.analysis.moments import mediate_moments
+from jaxmed.compile import quick_jit
 from jaxmed.statistics.cross_moments import CrossMoments
 
 REFERENCE = Path(__file__).parents[1] / "reference"

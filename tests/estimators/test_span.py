@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxmed import status as st
-from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.least_squares import least_squares
+from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.ols import ols
 

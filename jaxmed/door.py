@@ -1,0 +1,70 @@
+"""Public functions as one program each: jit where a user calls them, nothing inside a program.
+
+A formula called on arrays runs as dozens of small programs, each of which is compiled first. The
+pure functions of `jaxmed.__all__`, or the part of them that follows the decisions on concrete
+numbers, are compiled as a whole instead. Under jit, vmap or grad they are the plain functions.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from jaxmed.compile import quick_jit
+
+__all__ = ["at_the_door"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def at_the_door(
+    *static: str, optimised: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator that compiles a pure function where it is called on concrete arguments.
+
+    Args:
+      static: names of arguments that are configuration: each value has a program of its own.
+      optimised: True for programs whose own loops are long, see `compile.quick_jit`.
+
+    Returns:
+      The decorator. `__wrapped__` of what it makes is the plain function, which is called where an
+      argument is traced, and where configuration is no configuration at all and the function says
+      so.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        program = quick_jit(function, static, optimised=optimised)
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            settings = signature.bind(*args, **kwargs).arguments
+            if _is_traced((args, kwargs)) or not all(
+                _is_hashable(settings.get(name)) for name in static
+            ):
+                return function(*args, **kwargs)
+            return program(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def _is_traced(arguments: Any) -> bool:
+    """Whether a call with these arguments is part of a program that is being traced."""
+    # What is made inside jit is traced even where it depends on no argument.
+    leaves = (*jax.tree.leaves(arguments), jnp.zeros(()))
+    return any(isinstance(leaf, Tracer) for leaf in leaves)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
