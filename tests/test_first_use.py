@@ -4,8 +4,10 @@ import argparse
 import ast
 import importlib
 import json
+import os
 import pickle
 import pydoc
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +168,81 @@ def test_public_functions_pickle_and_help_lists_them():
         assert pickle.loads(pickle.dumps(value)) is value
     text = pydoc.plain(pydoc.render_doc(jaxmed))
     assert "maxie(paths:" in text and "Mediation analysis of one data set" in text
+
+
+# ---- compiled programs outlast the process
+
+# `prepare` of every command that compiles, and what JAX is then set to.
+SETTINGS = """
+import json, sys
+import jax
+from jaxmed.cli.parsers import make_parser
+from jaxmed.cli import data_file
+data_file.prepare(make_parser().parse_args(json.loads(sys.argv[1])))
+names = ("jax_enable_compilation_cache", "jax_compilation_cache_dir",
+         "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")
+print(json.dumps([getattr(jax.config, name) for name in names]))
+"""
+CALL = ["mediate", "t.csv", *ROLES]
+
+
+def prepared(tmp_path, *more, **env):
+    """(settings of JAX, what was said) after `prepare`, of a user whose cache is in tmp_path."""
+    clean = {k: v for k, v in os.environ.items() if "CACHE" not in k}
+    done = subprocess.run(
+        [sys.executable, "-c", SETTINGS, json.dumps([*CALL, *more])],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        cwd=ROOT,
+        env={**clean, "XDG_CACHE_HOME": str(tmp_path), **env},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def test_programs_are_kept_in_a_private_folder_that_is_told_of_once(tmp_path):
+    (used, folder, least, size), said = prepared(tmp_path)
+    assert used and Path(folder).parent == tmp_path / "jaxmed" / "programs"
+    assert (least, size) == (0.0, -1)
+    assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
+    assert said.count("\n") == 1 and folder in said
+    assert "may be deleted" in said and "--no-cache" in said
+    again, said = prepared(tmp_path)
+    assert again == [used, folder, least, size] and said == ""
+
+
+def test_no_cache_and_another_folder(tmp_path):
+    (used, _, _, _), said = prepared(tmp_path, "--no-cache")
+    assert not used and said == "" and not any(tmp_path.iterdir())
+    (used, folder, _, _), said = prepared(tmp_path, "--cache", str(tmp_path / "mine"))
+    assert used and folder == str(tmp_path / "mine") and said == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_settings_of_jax_come_before_ours(tmp_path):
+    mine = str(tmp_path / "jax")
+    (_, folder, least, _), said = prepared(tmp_path, JAX_COMPILATION_CACHE_DIR=mine)
+    assert folder == mine and least > 0 and said == ""
+    (used, folder, _, _), said = prepared(tmp_path, JAX_ENABLE_COMPILATION_CACHE="0")
+    assert not used and folder is None and said == ""
+    least = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "2"}
+    assert prepared(tmp_path, **least)[0][2] == 2.0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders of a profile are its user's")
+def test_a_folder_that_others_may_write_to_is_said_and_left_alone(tmp_path):
+    (tmp_path / "jaxmed").mkdir()
+    (tmp_path / "jaxmed").chmod(0o777)
+    (_, folder, _, _), said = prepared(tmp_path)
+    assert folder is None and "others may write to" in said and said.count("\n") == 1
+    (tmp_path / "file").write_text("")
+    (_, folder, _, _), said = prepared(tmp_path / "file")
+    assert folder is None and said.startswith("jaxmed: compiled programs are not kept: ")
+    assert prepared(tmp_path / "file", "--quiet")[1] == ""
+
+
+def test_every_command_that_compiles_has_no_cache():
+    without = {words for words, p in COMMANDS.items() if "--no-cache" not in p.format_help()}
+    groups = {(), ("study",), ("site",)}
+    assert without - groups == {("study", "list"), ("study", "status"), ("launch",)}
