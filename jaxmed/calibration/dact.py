@@ -74,7 +74,7 @@ def dact(
     return _dact(p_a, p_b, correction=correction, compat=compat, few_tests=few_tests)
 
 
-@at_the_door("correction", "compat", "few_tests")
+@at_the_door("correction", "compat", "few_tests", optimised=True)
 def _dact(
     p_a: Array,
     p_b: Array,

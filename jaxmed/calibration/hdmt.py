@@ -98,7 +98,7 @@ def hdmt(
     )
 
 
-@at_the_door("rule", "exact", "level", "both_cut", "few_tests")
+@at_the_door("rule", "exact", "level", "both_cut", "few_tests", optimised=True)
 def _hdmt(
     first: Array,
     second: Array,

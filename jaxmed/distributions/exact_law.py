@@ -197,7 +197,7 @@ def sample_quadratics(key: Key, law: Law, count: int) -> PathQuadratics:
     return _sample(key, law, count=count)
 
 
-@at_the_door("count")
+@at_the_door("count", optimised=True)
 def _sample(key: Key, law: Law, *, count: int) -> PathQuadratics:
     if count <= _BLOCK:
         return _sample_block(key, law, count)

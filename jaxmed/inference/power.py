@@ -115,7 +115,7 @@ def power(
     )  # fmt: skip
 
 
-@at_the_door("test", "level", "side", "replicates", "exposure")
+@at_the_door("test", "level", "side", "replicates", "exposure", optimised=True)
 def _power(
     key: Key,
     n: ArrayLike,
@@ -329,7 +329,7 @@ def sample_size(
     )  # fmt: skip
 
 
-@at_the_door("test", "level", "side", "replicates", "exposure")
+@at_the_door("test", "level", "side", "replicates", "exposure", optimised=True)
 def _sample_size(
     key: Key,
     p: ArrayLike,
