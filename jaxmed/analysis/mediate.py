@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
@@ -30,11 +30,12 @@ from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
-from jaxmed.typing import Key
+from jaxmed.typing import Estimator, Key
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative_result import GenerativeResult
@@ -266,9 +267,14 @@ def composites_of(
         if method in OPEN:
             say(f"method {method}")
             estimator = OPEN[method](data, result.paths.route)
-            # The composite alone: what else the estimate holds is known, and is not compiled.
-            program = jax.jit(lambda k, d, e=estimator: e(k, d).details.composite)
+            program = _composite_program(estimator)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         composites |= closed_composites(result, method)
     return composites
+
+
+@kept
+def _composite_program(estimator: Estimator) -> Callable[..., CompositeMediator]:
+    """The composite alone: what else the estimate holds is known, and is not compiled."""
+    return jax.jit(lambda key, data: estimator(key, data).details.composite)

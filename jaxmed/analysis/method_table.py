@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, drop_degenerate, standardise
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.reference import ReferenceWouldStop
 from jaxmed.estimators.parts.rows import Columns, covariate_positions
 from jaxmed.estimators.parts.units import with_safe_mediators
@@ -129,7 +130,7 @@ def prepared(
 
 
 def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:
-    """Compiles one estimator and fits the data.
+    """Fits the data by one estimator, compiled in the first call with arguments of its shapes.
 
     A method that refuses the data gives its reason instead of an estimate; any other error is
     raised.
@@ -141,7 +142,7 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
       timed: compile to fast code and time a second fit; otherwise seconds are NaN.
     """
     fast = timed or data.mediators.shape[1] >= LARGE_FROM
-    program = quick_jit(lambda k, d: estimator(k, d), optimised=fast)
+    program = _program(estimator, fast)
     seconds = math.nan
     try:
         found = jax.block_until_ready(program(key, data))
@@ -161,6 +162,11 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
     # What other columns say beside the numbers is not said once more.
     fields["reason"] = status_fields(code, int(found.notes) & ~SAID_ELSEWHERE)["reason"]
     return MethodFit(jax.tree.map(np.asarray, found), seconds, **fields)
+
+
+@kept
+def _program(estimator: Estimator, fast: bool) -> Callable[..., Estimate]:
+    return quick_jit(lambda key, data: estimator(key, data), optimised=fast)
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.keys import key_or_none
 from jaxmed.statistics.cross_moments import is_host
@@ -126,10 +127,12 @@ def composite_in_units(composite: CompositeMediator, units: Units) -> CompositeM
 def in_safe_units(factory: Callable[..., Estimator]) -> Callable[..., Estimator]:
     """A factory whose estimators answer in the data's units from data in safe ones.
 
+    Equal configurations give one estimator, see `kept`.
     `details` follow where they are a composite or hold one; other details of a method are in the
     units of the computation, which differ from the data's outside the safe range only.
     """
 
+    @kept
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Estimator:
         estimator = factory(*args, **kwargs)
