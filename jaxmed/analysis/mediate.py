@@ -14,7 +14,7 @@ from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
-from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
@@ -212,7 +212,6 @@ def mediate(
         warnings.warn(sentence, stacklevel=2)
     notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
-    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
     say(f"{permutations} permutations{crossed}")

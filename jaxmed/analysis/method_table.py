@@ -16,7 +16,7 @@ from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
 from jaxmed.analysis.design import Basis, Design, designed
-from jaxmed.analysis.fit import LARGE_FROM
+from jaxmed.analysis.fit import LARGE_FROM, mediator_interval
 from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import DataReport
@@ -230,9 +230,11 @@ def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str,
     if fit.estimate is not None:
         effects = fit.estimate.mediators
         units = {"alpha": prepared.scale, "beta": 1 / prepared.scale}
+        limits = mediator_interval(effects)
+        values = vars(effects) | {"lower": limits.lower, "upper": limits.upper}
         for column in _COLUMNS:
-            values = np.asarray(getattr(effects, column), np.float64)
-            numbers[column][kept.kept] = values * units.get(column.removesuffix("_se"), 1.0)
+            unit = units.get(column.removesuffix("_se"), 1.0)
+            numbers[column][kept.kept] = np.asarray(values[column], np.float64) * unit
         numbers["p"][kept.kept] = effects.p_value
         numbers["p_adjusted"][kept.kept] = effects.p_adjusted
         numbers["share"][kept.kept] = np.asarray(effects.share)

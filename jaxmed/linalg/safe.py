@@ -1,8 +1,15 @@
-"""Divisions and norms that may meet zero, safe under `grad` (double `where`)."""
+"""Divisions and norms that may meet zero, safe under `grad` (double `where`), and safe units."""
+
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.typing import Array, ArrayLike
+
+# Exponents of two: products of squares of two columns, summed over rows, stay in range.
+SAFE = {"float64": 240, "float32": 24}
+NORMAL = {"float64": (-1000, 1000), "float32": (-120, 120)}  # of the units themselves
 
 
 def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 0.0) -> Array:
@@ -29,3 +36,18 @@ def unit(x: Array) -> tuple[Array, Array]:
     """(x / |x|, |x|) over the last axis; the zero vector stays zero."""
     length = norm(x)
     return divide(x, length[..., None]), length
+
+
+def power_of_two(xp: Any, largest: Any) -> Any:
+    """What columns of these largest magnitudes are divided by: 1 within a wide safe range.
+
+    Args:
+      xp: the module of the array, `numpy` or `jax.numpy`.
+      largest: magnitudes; 1 for those that are 0 or no numbers.
+    """
+    name = np.dtype(largest.dtype).name
+    one = xp.ones_like(largest)
+    known = (largest > 0) & xp.isfinite(largest)
+    _, exponent = xp.frexp(xp.where(known, largest, one))
+    exponent = xp.clip(exponent, *NORMAL[name])
+    return xp.where(known & (xp.abs(exponent) > SAFE[name]), xp.ldexp(one, exponent), one)
