@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxmed.typing import Array, ArrayLike
 
@@ -16,7 +17,8 @@ def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 
     """Numerator / denominator, and `otherwise` where the denominator is exactly zero."""
     numerator, denominator = jnp.asarray(numerator), jnp.asarray(denominator)
     zero = denominator == 0
-    quotient = numerator / jnp.where(zero, jnp.ones_like(denominator), denominator)
+    # `lax.select`: equal shapes, and called too often for a nested trace of `jnp.where`.
+    quotient = numerator / lax.select(zero, jnp.ones_like(denominator), denominator)
     return jnp.where(zero, jnp.asarray(otherwise, quotient.dtype), quotient)
 
 
@@ -24,7 +26,8 @@ def sqrt(x: ArrayLike) -> Array:
     """Square root of max(x, 0) with gradient 0 (not infinite) at and below 0; NaN stays NaN."""
     x = jnp.asarray(x)
     below = x <= 0
-    return jnp.where(below, jnp.zeros_like(x), jnp.sqrt(jnp.where(below, jnp.ones_like(x), x)))
+    root = jnp.sqrt(lax.select(below, jnp.ones_like(x), x))
+    return lax.select(below, jnp.zeros_like(root), root)
 
 
 def norm(x: Array) -> Array:

@@ -10,7 +10,6 @@ from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import (
     exposure_given_outcome_base,
     half_squares,
-    leverages,
     over_slack,
 )
 from jaxmed.estimators.parts.span import factor, singular
@@ -168,7 +167,7 @@ def own_coefficients(
     rows = legs.rows
     w, (n, p) = rows.weights, legs.mediators.shape
     columns = divide(legs.mediators, scale).T
-    alone = leverages(rows.outcome_base, w)
+    alone = legs.outcome_span.leverages
     exposure = exposure_given_outcome_base(legs)
     alone = alone + divide(exposure**2, legs.outcome_exposure_ss)
     free = 1 + legs.outcome_rank
