@@ -1,6 +1,7 @@
 """A second call with the same method, options and shapes compiles nothing."""
 
 import contextlib
+import dataclasses
 
 import jax
 import numpy as np
@@ -35,11 +36,31 @@ def data_of(seed):
     return problem(np.random.default_rng(seed), 48, 6, 2)
 
 
+def index_of(data):
+    return jaxmed.maxie(jaxmed.paths(data)).index
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifted:
+    """A task of a sweep; equal ones share a program."""
+
+    by: float
+
+    def __call__(self, key, parameters):
+        return {"value": parameters + self.by + jax.random.normal(key)}
+
+
 CALLS = {
     "compare": lambda data: jaxmed.compare(data, ["reg_exposure"], key=1, bootstrap=COUNT),
     "effects": lambda data: jaxmed.mediate(data, "effects", key=1),
     "bootstrap": lambda data: jaxmed.bootstrap(jax.random.key(1), data, reg_exposure(), COUNT),
     "jackknife": lambda data: jaxmed.jackknife(data, reg_exposure()),
+    "permutation_test": lambda data: jaxmed.permutation_test(
+        jax.random.key(1), data, index_of, COUNT
+    ),
+    "sweep": lambda data: jaxmed.sweep(
+        jax.random.key(1), Shifted(2.0), COUNT, parameters=data.exposure[0]
+    ),
 }
 
 
