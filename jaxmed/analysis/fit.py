@@ -13,10 +13,9 @@ from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.marginal import (
     MarginalSums,
-    single_regressions,
+    marginal_effects,
     sums_from_factor,
     sums_from_rows,
-    with_intervals,
 )
 from jaxmed.estimators.regression import LinearEffect, total_and_direct
 from jaxmed.geometry.bisector import maxie
@@ -30,7 +29,7 @@ from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, is_host
 from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
 from jaxmed.statistics.joint_factor import JointFactor, factor_moments, factor_rows
-from jaxmed.typing import Array, pytree
+from jaxmed.typing import Array, Interval, pytree
 
 # Composites that are closed forms of the paths: (method, direction) -> function of the paths.
 CLOSED_FORMS: dict[tuple[str, str], Callable[[Paths], CompositeMediator]] = {
@@ -49,7 +48,7 @@ class Fit:
 
     paths: Paths
     composites: dict[str, CompositeMediator]  # key "method" or "method_direction"
-    mediators: MediatorEffects  # without intervals: `estimators.marginal.with_intervals` adds them
+    mediators: MediatorEffects
     total: LinearEffect
     direct: LinearEffect
     maxcor_angles: Array  # [2] radians from the exposure path: concordant, suppression
@@ -164,7 +163,7 @@ def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level:
             for key, composite in CLOSED_FORMS.items()
             if key[0] in methods
         },
-        mediators=single_regressions(sums),
+        mediators=marginal_effects(sums, level=level),
         total=total,
         direct=direct,
         maxcor_angles=_maxcor_angles(paths),
@@ -192,5 +191,11 @@ def _programs(optimised: bool) -> Programs:
 # From this size on, loops over p^2 or n^2 numbers are worth LLVM's time.
 LARGE_FROM = 256
 SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)
-# Fills in `Fit.mediators`: a loop over all mediators, worth optimised code.
-mediator_intervals = quick_jit(with_intervals, ("level",), optimised=True)
+
+
+def _interval(effects: MediatorEffects) -> Interval:
+    return effects.interval
+
+
+# The limits of `Fit.mediators`: a loop over all mediators, worth optimised code.
+mediator_interval = quick_jit(_interval, optimised=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
@@ -14,7 +14,7 @@ from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import EffectsResult, effects
-from jaxmed.analysis.fit import Fit, closed_composites, fit, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
@@ -30,11 +30,12 @@ from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
-from jaxmed.typing import Key
+from jaxmed.typing import Estimator, Key
 from jaxmed.vocabulary import CLOSED, Assume, check_methods
 
 if TYPE_CHECKING:
@@ -212,7 +213,6 @@ def mediate(
         warnings.warn(sentence, stacklevel=2)
     notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
-    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
     say(f"{permutations} permutations{crossed}")
@@ -267,9 +267,14 @@ def composites_of(
         if method in OPEN:
             say(f"method {method}")
             estimator = OPEN[method](data, result.paths.route)
-            # The composite alone: what else the estimate holds is known, and is not compiled.
-            program = jax.jit(lambda k, d, e=estimator: e(k, d).details.composite)
+            program = _composite_program(estimator)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         composites |= closed_composites(result, method)
     return composites
+
+
+@kept
+def _composite_program(estimator: Estimator) -> Callable[..., CompositeMediator]:
+    """The composite alone: what else the estimate holds is known, and is not compiled."""
+    return jax.jit(lambda key, data: estimator(key, data).details.composite)

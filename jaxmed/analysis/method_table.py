@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jaxmed import status as st
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_facts
 from jaxmed.analysis.design import Basis, Design, designed
-from jaxmed.analysis.fit import LARGE_FROM
+from jaxmed.analysis.fit import LARGE_FROM, mediator_interval
 from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
 from jaxmed.compile import quick_jit
@@ -24,6 +24,7 @@ from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, drop_degenerate, standardise
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.reference import ReferenceWouldStop
 from jaxmed.estimators.parts.rows import Columns, covariate_positions
 from jaxmed.estimators.parts.units import with_safe_mediators
@@ -129,7 +130,7 @@ def prepared(
 
 
 def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:
-    """Compiles one estimator and fits the data.
+    """Fits the data by one estimator, compiled in the first call with arguments of its shapes.
 
     A method that refuses the data gives its reason instead of an estimate; any other error is
     raised.
@@ -141,7 +142,7 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
       timed: compile to fast code and time a second fit; otherwise seconds are NaN.
     """
     fast = timed or data.mediators.shape[1] >= LARGE_FROM
-    program = quick_jit(lambda k, d: estimator(k, d), optimised=fast)
+    program = _program(estimator, fast)
     seconds = math.nan
     try:
         found = jax.block_until_ready(program(key, data))
@@ -161,6 +162,11 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
     # What other columns say beside the numbers is not said once more.
     fields["reason"] = status_fields(code, int(found.notes) & ~SAID_ELSEWHERE)["reason"]
     return MethodFit(jax.tree.map(np.asarray, found), seconds, **fields)
+
+
+@kept
+def _program(estimator: Estimator, fast: bool) -> Callable[..., Estimate]:
+    return quick_jit(lambda key, data: estimator(key, data), optimised=fast)
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:
@@ -224,9 +230,11 @@ def mediator_columns(name: str, fit: MethodFit, prepared: Prepared) -> dict[str,
     if fit.estimate is not None:
         effects = fit.estimate.mediators
         units = {"alpha": prepared.scale, "beta": 1 / prepared.scale}
+        limits = mediator_interval(effects)
+        values = vars(effects) | {"lower": limits.lower, "upper": limits.upper}
         for column in _COLUMNS:
-            values = np.asarray(getattr(effects, column), np.float64)
-            numbers[column][kept.kept] = values * units.get(column.removesuffix("_se"), 1.0)
+            unit = units.get(column.removesuffix("_se"), 1.0)
+            numbers[column][kept.kept] = np.asarray(values[column], np.float64) * unit
         numbers["p"][kept.kept] = effects.p_value
         numbers["p_adjusted"][kept.kept] = effects.p_adjusted
         numbers["share"][kept.kept] = np.asarray(effects.share)

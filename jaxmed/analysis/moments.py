@@ -12,7 +12,7 @@ from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, dropped_warning
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, linear_only
-from jaxmed.analysis.fit import Fit, closed_composites, fit_moments, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit_moments
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.parts import Analysis
@@ -120,7 +120,6 @@ def mediate_moments(
         warnings.warn(sentence, stacklevel=2)
     dropped += dependent
     say("debiased effects and intervals")
-    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     law_key, _, _ = jax.random.split(key, 3)  # the draws of `mediate` on the rows
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
     rows = without_rows(result.paths, leave_one_out)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
 from jaxmed.analysis.design import Basis, check_linear, linear_only
-from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel, mediator_intervals
+from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.moments import mediate_moments
@@ -168,8 +168,6 @@ def _dual(
     dropped = [*design["dropped"].values(), *dropped]
     sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
     result = fit_kernel(found.stats, sums, methods=methods, level=level)
-    say("intervals")
-    result = dataclasses.replace(result, mediators=mediator_intervals(result.mediators, level))
     say("reading once more, for the weights")
     result = _weighted(stream, found, result, facts.kept, _now_and_then(say, "mediators"))
     law_key, _, _ = jax.random.split(key, 3)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.analysis.fit import label
+from jaxmed.analysis.fit import label, mediator_interval
 from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.wording import status_fields
 
@@ -23,6 +23,7 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
         column[kept] = np.asarray(values, np.float64)
         return column
 
+    limits = mediator_interval(effects)
     table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": facts.mean, "sd": sd}
     for (method, direction), composite in analysis.composites.items():
         per_unit = np.asarray(composite.weights, np.float64) / scale
@@ -38,8 +39,8 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
         "beta_p": full(effects.beta_p),
         "indirect": full(effects.indirect),
         "indirect_se": full(effects.indirect_se),
-        "indirect_lower": full(effects.lower),
-        "indirect_upper": full(effects.upper),
+        "indirect_lower": full(limits.lower),
+        "indirect_upper": full(limits.upper),
         "p_value": full(effects.p_value),
         "q_value": full(effects.p_adjusted),
     }

@@ -44,8 +44,8 @@ def product_normal_quantile(
     )
     probability = jnp.asarray(probability, mean_a.dtype)
     shape = jnp.broadcast_shapes(probability.shape, mean_a.shape)
-    mean = jnp.broadcast_to(mean_a * mean_b, shape)
-    spread = jnp.sqrt((mean_a * sd_b) ** 2 + (mean_b * sd_a) ** 2 + (sd_a * sd_b) ** 2)
+    mean, spread = _moments(mean_a, sd_a, mean_b, sd_b)
+    mean = jnp.broadcast_to(mean, shape)
     target = jnp.broadcast_to(ndtri(probability), shape)
     odds = jnp.sqrt(probability / (1 - probability))
 
@@ -82,6 +82,8 @@ def product_normal_interval(
 ) -> tuple[Array, Array]:
     """Equal-tailed limits of the product; NaN where they have no width.
 
+    Whether they have one is known without them, see `product_has_width`.
+
     Args:
       level: coverage.
       mean_a: as in `product_normal_quantile`, like the next three.
@@ -89,12 +91,28 @@ def product_normal_interval(
       mean_b: of one shape with the others.
       sd_b: >= 0.
     """
-    tails = jnp.asarray([[(1 - level) / 2], [(1 + level) / 2]], mean_a.dtype)
+    both = jnp.asarray([(1 - level) / 2, (1 + level) / 2], mean_a.dtype)
+    tails = both.reshape(2, *(1,) * mean_a.ndim)
     found: Array = product_normal_quantile(tails, mean_a, sd_a, mean_b, sd_b)
     lower: Array = found[0]
     upper: Array = found[1]
     width = upper > lower
     return jnp.where(width, lower, jnp.nan), jnp.where(width, upper, jnp.nan)
+
+
+def product_has_width(mean_a: Array, sd_a: Array, mean_b: Array, sd_b: Array) -> Array:
+    """Whether limits of the product exist: not where a number is missing or spread is rounding.
+
+    Arguments as of `product_normal_quantile`.
+    """
+    mean, spread = _moments(mean_a, sd_a, mean_b, sd_b)
+    return jnp.isfinite(spread) & (mean + spread > mean - spread)
+
+
+def _moments(mean_a: Array, sd_a: Array, mean_b: Array, sd_b: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of the product."""
+    square = (mean_a * sd_b) ** 2 + (mean_b * sd_a) ** 2 + (sd_a * sd_b) ** 2
+    return mean_a * mean_b, jnp.sqrt(square)
 
 
 def _normal_cdf(z: Array) -> Array:

@@ -16,6 +16,7 @@ from jaxmed.estimators.estimate import (
 )
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor, sums_from_rows
 from jaxmed.estimators.parts.exact import without_width
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry import bisector, index, single_path
@@ -27,12 +28,14 @@ from jaxmed.typing import Estimator, Interval, Key
 Composite = Callable[[Paths], CompositeMediator]
 
 
+@kept
 def maxie(*, sign: int = 1, route: str = "auto", level: float = 0.95) -> Estimator:
     """Estimator of the composite of extreme indirect effect; see `geometry.bisector.maxie`."""
     bisector.check_sign(sign)
     return from_composite(lambda p: bisector.maxie(p, sign=sign), route=route, level=level)
 
 
+@kept
 def maxcor(*, sign: int = 1, route: str = "auto", level: float = 0.95) -> Estimator:
     """Estimator of the composite of extreme mediation index; see `geometry.index.maxcor`."""
     bisector.check_sign(sign)

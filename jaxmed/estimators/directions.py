@@ -15,12 +15,14 @@ from jaxmed.estimators.directions_kernel import (
     direction_hdmed,
 )
 from jaxmed.estimators.from_weights import from_weights
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.paths import Paths, primal
 from jaxmed.linalg.products import matmul
 from jaxmed.statistics.joint_factor import JointFactor
 from jaxmed.typing import Array, Estimator, Key
 
 
+@kept
 def directions(
     *,
     variant: Literal["chen2018", "hdmed"] = "chen2018",

@@ -7,9 +7,10 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.distributions.fieller import RatioInterval, fieller
+from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import normal_two_sided
-from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array, pytree
+from jaxmed.linalg.safe import divide, power_of_two
+from jaxmed.typing import Array, Interval, pytree, static
 
 
 @pytree
@@ -28,7 +29,12 @@ class Effects:
 
 @pytree
 class MediatorEffects:
-    """Every mediator, one at a time; leaves [p], NaN with `reason` where not estimated."""
+    """Every mediator, one at a time; leaves [p], NaN with `reason` where not estimated.
+
+    The limits of alpha * beta are no leaves: `lower` and `upper` are computed where they are read
+    (quantiles of a product of normals, by iteration), so that a program that does not read them
+    does not hold them. `interval` has both for the price of one.
+    """
 
     alpha: Array  # exposure -> mediator, mediator units per unit of exposure
     alpha_se: Array
@@ -38,11 +44,36 @@ class MediatorEffects:
     beta_p: Array
     indirect: Array  # alpha * beta
     indirect_se: Array  # first-order (delta method)
-    lower: Array  # product-of-normals interval of alpha * beta
-    upper: Array
     p_value: Array  # joint significance: the larger of alpha_p and beta_p
     p_adjusted: Array  # Benjamini-Hochberg over the mediators, unless the method says otherwise
     reason: Array  # int32 status code per mediator
+    level: float = static(default=0.95)  # of the interval of alpha * beta
+
+    @property
+    def interval(self) -> Interval:
+        """Product-of-normals interval of every alpha * beta; NaN where it has no width."""
+        alpha, alpha_se, beta, beta_se = (
+            jnp.asarray(x) for x in (self.alpha, self.alpha_se, self.beta, self.beta_se)
+        )
+        units = [
+            power_of_two(jnp, jnp.maximum(jnp.abs(mean), error))
+            for mean, error in ((alpha, alpha_se), (beta, beta_se))
+        ]
+        lower, upper = product_normal_interval(
+            self.level, alpha / units[0], alpha_se / units[0], beta / units[1], beta_se / units[1]
+        )
+        unit = units[0] * units[1]
+        return Interval(lower * unit, upper * unit, self.level, "product of normals")
+
+    @property
+    def lower(self) -> Array:
+        """Lower limit of every alpha * beta."""
+        return self.interval.lower
+
+    @property
+    def upper(self) -> Array:
+        """Upper limit of every alpha * beta."""
+        return self.interval.upper
 
     @property
     def share(self) -> Array:

@@ -1,6 +1,5 @@
 """All mediators one at a time: exposure -> mediator, and mediator -> outcome given the exposure."""
 
-import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +8,6 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.calibration.adjust import benjamini_hochberg
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import t_two_sided
 from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.parts.exact import no_residual
@@ -97,26 +95,11 @@ def _unless_rounding(rest: Any, outcome: Any, xp: Any) -> Any:
 
 
 def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffects:
-    """Single-mediator regressions of all p mediators with intervals of alpha * beta.
-
-    Arguments and result as `single_regressions`, then `with_intervals`.
-    """
-    return with_intervals(single_regressions(sums), level)
-
-
-def with_intervals(effects: MediatorEffects, level: float) -> MediatorEffects:
-    """Fills in the product-of-normals interval of every alpha * beta; the slowest part."""
-    lower, upper = product_normal_interval(
-        level, effects.alpha, effects.alpha_se, effects.beta, effects.beta_se
-    )
-    return dataclasses.replace(effects, lower=lower, upper=upper)
-
-
-def single_regressions(sums: MarginalSums) -> MediatorEffects:
-    """Single-mediator regressions of all p mediators at once, without intervals (NaN).
+    """Single-mediator regressions of all p mediators at once.
 
     Args:
       sums: see `MarginalSums`.
+      level: of the intervals of alpha * beta.
     Returns:
       MediatorEffects, leaves [p]; two-sided t with m = n-2-q degrees of freedom for alpha and m-1
       for beta.
@@ -141,7 +124,6 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
     )
     indirect = alpha * beta
     p_value = jnp.max(p_both, axis=0)
-    missing = jnp.full_like(alpha, jnp.nan)
     return MediatorEffects(
         alpha=alpha,
         alpha_se=alpha_se,
@@ -151,8 +133,6 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
         beta_p=p_both[1],
         indirect=indirect,
         indirect_se=jnp.sqrt((alpha * beta_se) ** 2 + (beta * alpha_se) ** 2),
-        lower=missing,
-        upper=missing,
         p_value=p_value,
         p_adjusted=benjamini_hochberg(p_value),
         reason=st.combine(
@@ -160,6 +140,7 @@ def single_regressions(sums: MarginalSums) -> MediatorEffects:
             st.when((given > 0) & jnp.isnan(p_value), st.TOO_FEW_ROWS) * (beta_se != 0),
             st.when(beta_se == 0, st.ZERO_RESIDUAL),
         ),
+        level=level,
     )
 
 

@@ -9,6 +9,7 @@ from jaxmed import status as st
 from jaxmed.budget import check_at_least, check_count, check_fits
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.from_weights import from_weights
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.lbfgs import Minimum, minimise
 from jaxmed.linalg.safe import divide, sqrt
@@ -17,6 +18,7 @@ from jaxmed.typing import Array, Estimator, Key
 BYTES_A_WEIGHT = 128  # of a start: the point, its gradient and the memory of L-BFGS
 
 
+@kept
 def numerical(
     *,
     objective: Literal["indirect", "index"] = "indirect",

@@ -14,6 +14,7 @@ from jaxmed.estimators.lasso_kernel import (
     gaussian_lasso_cv,
     logistic_lasso_cv,
 )
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.paths import Paths
 from jaxmed.typing import Array, Estimator, Key
 
@@ -21,6 +22,7 @@ Family = Literal["gaussian", "binomial"]
 Rule = Literal["min", "1se"]
 
 
+@kept
 def lasso_exposure(
     *,
     folds: int = 10,
@@ -45,6 +47,7 @@ def lasso_exposure(
     return _lasso("exposure", folds, rule, family, route, level)
 
 
+@kept
 def lasso_outcome(
     *,
     folds: int = 10,

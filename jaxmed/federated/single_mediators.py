@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.data.validation import ShapeError, is_traced
 from jaxmed.estimators.estimate import MediatorEffects
-from jaxmed.estimators.marginal import single_regressions, sums_from_factor
+from jaxmed.estimators.marginal import marginal_effects, sums_from_factor
 from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.estimators.pcma import check_components
 from jaxmed.linalg.products import matmul
@@ -24,12 +24,12 @@ def marginal(moments: CrossMoments) -> MediatorEffects:
     Args:
       moments: merged, p <= n - 2 - q.
     Returns:
-      MediatorEffects without intervals.
+      MediatorEffects, with intervals of level .95.
     Raises:
       InvalidDataError: exposure or outcome is constant, or an exact linear function of covariates;
         this and the others here alike.
     """
-    return single_regressions(sums_from_factor(_factor(moments)))
+    return marginal_effects(sums_from_factor(_factor(moments)))
 
 
 def hima_screen(moments: CrossMoments, n_include: int | None = None) -> tuple[Array, Array]:

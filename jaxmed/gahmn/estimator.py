@@ -15,6 +15,7 @@ from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.parts.assemble import mediator_effects
 from jaxmed.estimators.parts.basis import Basis, check_basis
 from jaxmed.estimators.parts.effects_of_record import check_level
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.legs import Leg
 from jaxmed.gahmn.adversarial import GahmnDetails, details_of
 from jaxmed.gahmn.collapse import fit_seeds
@@ -33,6 +34,7 @@ IntervalKind = Literal["auto", "double_selection", "ols", "refit", "bootstrap"]
 Nuisance = Literal["splines", "generator"]
 
 
+@kept
 def gahmn(
     config: GahmnConfig | None = None,
     *,

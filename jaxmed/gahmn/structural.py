@@ -27,7 +27,6 @@ from jaxmed.estimators.parts.effects_of_record import FEW, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.partially_linear import (
     half_squares,
-    leverages,
     over_slack,
 )
 from jaxmed.estimators.parts.rows import rows_of
@@ -117,7 +116,7 @@ def on_mediators(legs: Legs, column: Array, selected: Array) -> LeastSquares:
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT))
     lost = jnp.where(st.is_fatal(code), jnp.nan, 0).astype(column.dtype)
-    leverage = leverages(legs.rows.outcome_base, w) + half_squares(half)
+    leverage = legs.outcome_span.leverages + half_squares(half)
     leverage = leverage + divide(legs.exposure**2, legs.exposure_ss)
     place = jnp.zeros(p, column.dtype).at[index]
     return LeastSquares(
@@ -174,7 +173,7 @@ def structural(legs: Legs, selected: Array) -> Structural:
     selected = selected & ~legs.constant
     fit = on_mediators(legs, legs.outcome, selected)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
-    slack = leverages(rows.mediator_base, rows.weights) + divide(t * t, legs.exposure_ss)
+    slack = legs.mediator_span.leverages + divide(t * t, legs.exposure_ss)
     row = jnp.sqrt(rows.weights) * divide(t, legs.exposure_ss)
     floor = 1e3 * jnp.finfo(t.dtype).eps
     row = jnp.where(1 - slack > floor, divide(row, 1 - slack), 0)

@@ -48,7 +48,7 @@ def least_squares(*, level=0.95, limit=jnp.inf, noise=0.0, select=P):
         error = Effects(*(jnp.full_like(total, 0.1) for _ in PARTS))
         own = [Interval(x - 0.2, x + 0.2, level, "plain") for x in vars(effects).values()]
         p = data.mediators.shape[1]
-        alone = [jnp.arange(p, dtype=total.dtype)] * 12
+        alone = [jnp.arange(p, dtype=total.dtype)] * 10
         table = MediatorEffects(*alone, jnp.full(p, st.OK, jnp.int32))
         chosen = jnp.arange(p) < select
         return Estimate(effects, error, Effects(*own), table, chosen, code, None)

@@ -13,7 +13,7 @@ import jaxmed.status
 from jaxmed import InvalidDataError, Names, covariate_basis
 from jaxmed.data.basis_columns import LADDER, RUNGS
 from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.rows import base_rank, project_out, rows_of
+from jaxmed.estimators.parts.rows import base_span, project_out, rows_of
 
 TIGHT = jax.config.jax_enable_x64
 ATOL = 1e-9 if TIGHT else 2e-3
@@ -106,7 +106,7 @@ def test_host_and_program_span_the_same(basis):
     def traced(data, values):
         rows = with_basis(rows_of(data), basis)
         left = project_out(rows.outcome_base, rows.weights, values)
-        return left, base_rank(rows.outcome_base, rows.weights)
+        return left, base_span(rows.outcome_base, rows.weights).rank
 
     unnamed = dataclasses.replace(data, names=Names())
     residual, rank = traced(unnamed, jnp.asarray(values, data.outcome.dtype))

@@ -10,7 +10,7 @@ from problems import problem
 
 import jaxmed
 from jaxmed import inference, status
-from jaxmed.analysis.fit import fit, mediator_intervals
+from jaxmed.analysis.fit import fit
 from jaxmed.distributions.exact_law import law, sample_quadratics
 from jaxmed.inference.intervals import PARTS, single_interval
 from jaxmed.status import Note
@@ -28,8 +28,7 @@ def fitted(request):
     data = problem(np.random.default_rng(seed), 50, 1, 2)
     if seed == 1:
         data = dataclasses.replace(data, outcome=-data.outcome)
-    found = fit(data)
-    return dataclasses.replace(found, mediators=mediator_intervals(found.mediators, 0.9))
+    return fit(data, level=0.9)
 
 
 def test_interval_and_error_of_the_total_are_the_mediators(fitted):

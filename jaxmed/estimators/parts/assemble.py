@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import adjusted
-from jaxmed.distributions.product_normal import product_normal_interval
+from jaxmed.distributions.product_normal import product_has_width
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison, weak_total
 from jaxmed.estimators.parts.exact import interval_with_width, without_width
@@ -61,9 +61,6 @@ def mediator_effects(
     if p_adjusted is None:
         p_adjusted, quality = adjusted(adjust, p_alpha, p_beta, p_value)
         reason = jnp.where(jnp.isnan(p_adjusted), reason, st.combine(reason, quality))
-    lower, upper = product_normal_interval(
-        level, alpha.estimate, alpha.standard_error, beta.estimate, beta.standard_error
-    )
     # The error of beta is exactly 0 where the outcome model leaves nothing.
     reason = st.combine(reason, st.when(beta.standard_error == 0, st.ZERO_RESIDUAL))
     return MediatorEffects(
@@ -78,11 +75,10 @@ def mediator_effects(
             (alpha.estimate * beta.standard_error) ** 2
             + (beta.estimate * alpha.standard_error) ** 2
         ),
-        lower=lower,
-        upper=upper,
         p_value=p_value,
         p_adjusted=p_adjusted,
         reason=jnp.asarray(reason, jnp.int32),
+        level=level,
     )
 
 
@@ -188,7 +184,9 @@ def _without_rounding(errors: Effects, effects: Effects) -> Effects:
 
 def _with_reasons(mediators: MediatorEffects, status: Array) -> MediatorEffects:
     """A reason for every mediator without numbers: that of the whole fit, else NOT_ESTIMATED."""
-    numbers = (mediators.alpha, mediators.beta, mediators.beta_se, mediators.lower)
-    hole = jnp.any(jnp.isnan(jnp.stack(numbers)), axis=0) & (mediators.reason == st.OK)
+    known = product_has_width(
+        mediators.alpha, mediators.alpha_se, mediators.beta, mediators.beta_se
+    )
+    hole = ~known & (mediators.reason == st.OK)
     why = jnp.where(st.is_fatal(status), jnp.asarray(status, jnp.int32), st.NOT_ESTIMATED)
     return replace(mediators, reason=jnp.where(hole, why, mediators.reason))

@@ -62,9 +62,9 @@ class _Tableau:
     slope: Array  # [p] matrix @ signs: the dependents are constant - penalty slope
     signs: Array  # [p] of the support, 0 elsewhere
     dependent: Array  # [p] bool: columns in the span of the support, which may not join it
-    penalty: Array  # [] of the last kink
-    last: Array  # [] int: column of the last kink
-    kinks: Array  # [] int
+    kinks: Array  # [] int: passed so far
+    column: Array  # [] int: of the next kink
+    at: Array  # [] penalty of the next kink, 0 if there is none
 
 
 def default_grid(score: Array, count: int, ratio: float) -> Array:
@@ -173,9 +173,11 @@ def _code(violation: Array) -> Array:
 def _start(gram: Array, score: Array) -> _Tableau:
     zero = jnp.zeros_like(score)
     wait = jnp.zeros((score.shape[0], WAITING if score.shape[0] >= WAIT_FROM else 1), score.dtype)
-    start = jnp.asarray(jnp.inf, score.dtype)
+    # With no support a score is constant: the first kink is at the largest.
+    when = jnp.where(jnp.diagonal(gram) > 0, jnp.abs(score), 0)
+    column = jnp.argmax(when)
     return _Tableau(
-        gram, wait, wait.T, score, zero, zero, zero != 0, start, jnp.asarray(-1), jnp.asarray(0)
+        gram, wait, wait.T, score, zero, zero, zero != 0, jnp.asarray(0), column, when[column]
     )
 
 
@@ -187,23 +189,24 @@ def _follow(
     resolution = jnp.finfo(score.dtype).eps ** 0.75
     budget = KINKS_PER_COLUMN * score.shape[0] + 16
 
-    def pending(pair: tuple[_Tableau, Array, Array]) -> Array:
-        return (pair[2] > penalty) & (pair[0].kinks < budget)
+    def pending(state: _Tableau) -> Array:
+        return (state.at > penalty) & (state.kinks < budget)
 
-    def advance(item: tuple) -> tuple:
-        waiting, (before, column, at) = item
-        moved = _pass_kink(before, column, at, waiting, resolution * curvature)
-        return waiting + 1, (moved, *_next_kink(moved, curvature))
+    def advance(item: tuple[Array, _Tableau]) -> tuple[Array, _Tableau]:
+        waiting, before = item
+        return waiting + 1, _pass_kink(before, waiting, curvature, resolution)
 
-    def block(pair: tuple[_Tableau, Array, Array]) -> tuple[_Tableau, Array, Array]:
-        moved, column, at = jax.lax.while_loop(
-            lambda item: pending(item[1]) & (item[0] < state.left.shape[1]), advance, (0, pair)
+    def block(state: _Tableau) -> _Tableau:
+        moved = jax.lax.while_loop(
+            lambda item: pending(item[1]) & (item[0] < state.left.shape[1]),
+            advance,
+            (jnp.asarray(0), state),
         )[1]
         matrix = moved.matrix - matmul(moved.left, moved.right)
         none = jnp.zeros_like(moved.left)
-        return replace(moved, matrix=matrix, left=none, right=none.T), column, at
+        return replace(moved, matrix=matrix, left=none, right=none.T)
 
-    state = jax.lax.while_loop(pending, block, (state, *_next_kink(state, curvature)))[0]
+    state = jax.lax.while_loop(pending, block, state)
     inside = state.signs != 0
     b = jnp.where(inside, state.constant - penalty * state.slope, 0)
 
@@ -225,31 +228,46 @@ def _follow(
     return state, (pair[0], explained, breach(pair))
 
 
-def _next_kink(state: _Tableau, curvature: Array) -> tuple[Array, Array]:
-    """Column and penalty of the next change of the support; penalty 0 if there is none."""
-    constant, slope, signs = state.constant, state.slope, state.signs
+def _next_kink(
+    constant: Array, slope: Array, signs: Array, able: Array, last: Array, penalty: Array
+) -> tuple[Array, Array]:
+    """Column and penalty of the next change of the support; penalty 0 if there is none.
+
+    Args:
+      constant: as in `_Tableau`, after the last kink, like the next two.
+      slope: [p].
+      signs: [p].
+      able: [p] bool, columns that may join.
+      last: column of the last kink.
+      penalty: of the last kink.
+    """
     inside = signs != 0
-    just = jnp.arange(signs.shape[0]) == state.last
+    just = jnp.arange(signs.shape[0]) == last
     shrinks = inside & ~just & (signs * slope < 0) & (signs * constant < 0)
     leaves = jnp.where(shrinks, divide(constant, slope), 0)
 
     # A score of sign u meets the penalty at u constant / (1 + u slope), if it ever does.
     def meets(u: float) -> Array:
-        barred = just & (u * constant > 0) & (jnp.sign(state.penalty * slope - constant) != u)
-        able = ~inside & ~state.dependent & (curvature > 0) & ~barred
-        able = able & (u * constant > 0) & (1 + u * slope > 0)
-        return jnp.where(able, divide(u * constant, 1 + u * slope), 0)
+        barred = just & (u * constant > 0) & (jnp.sign(penalty * slope - constant) != u)
+        meeting = able & ~inside & ~barred & (u * constant > 0) & (1 + u * slope > 0)
+        return jnp.where(meeting, divide(u * constant, 1 + u * slope), 0)
 
     plus, minus = meets(1.0), meets(-1.0)
     when = jnp.maximum(leaves, jnp.maximum(plus, minus))
     column = jnp.argmax(when)
-    return column, jnp.minimum(when[column], state.penalty)
+    return column, jnp.minimum(when[column], penalty)
 
 
-def _pass_kink(
-    state: _Tableau, k: Array, penalty: Array, waiting: Array, smallest: Array
-) -> _Tableau:
-    """Exchange column k between support and rest at `penalty`; the change of the matrix waits."""
+def _pass_kink(state: _Tableau, waiting: Array, curvature: Array, resolution: float) -> _Tableau:
+    """Exchange the column of the next kink between support and rest, and find the kink after it.
+
+    Args:
+      state: before; the change of its matrix waits.
+      waiting: number of changes that do so already.
+      curvature: [p] diagonal of G.
+      resolution: a pivot below this share of the curvature is rounding.
+    """
+    k, penalty = state.column, state.at
     old = state.signs[k]
     joins = old == 0
     new = jnp.where(joins, jnp.sign(state.constant[k] - penalty * state.slope[k]), 0)
@@ -259,21 +277,24 @@ def _pass_kink(
     here = jnp.arange(row.shape[0]) == k
     pivot = row[k]
     column = jnp.where(here, pivot, column)
-    usable = ~joins | (pivot > smallest[k])
+    usable = ~joins | (pivot > resolution * curvature[k])
     # With these two entries one rank-one update does the row and the column of the pivot as well.
     factor = jnp.where(usable, jnp.where(here, pivot - 1, column) / pivot, 0)
     constant = state.constant - factor * state.constant[k]
     without = state.slope - old * column
     slope = without - factor * without[k] + new * jnp.where(here, 1.0, -column) / pivot
+    slope = jnp.where(usable, slope, state.slope)
+    signs = jnp.where(here & usable, new, state.signs)
+    dependent = jnp.where(joins, state.dependent | (here & ~usable), False)
+    able = ~dependent & (curvature > 0)
     return _Tableau(
         state.matrix,
         state.left.at[:, waiting].set(factor),
         state.right.at[waiting].set(jnp.where(here, pivot + 1, row)),
         constant,
-        jnp.where(usable, slope, state.slope),
-        jnp.where(here & usable, new, state.signs),
-        jnp.where(joins, state.dependent | (here & ~usable), False),
-        penalty,
-        k,
+        slope,
+        signs,
+        dependent,
         state.kinks + 1,
+        *_next_kink(constant, slope, signs, able, k, penalty),
     )

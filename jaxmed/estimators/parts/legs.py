@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.distributions.tails import normal_two_sided, t_two_sided
 from jaxmed.estimators.parts.exact import no_residual
-from jaxmed.estimators.parts.rows import Rows, base_rank, is_constant, project_out
+from jaxmed.estimators.parts.rows import BaseSpan, Rows, base_span, is_constant
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree
@@ -62,9 +62,19 @@ class Legs:
     mediators: Array  # [n, p] mediators given b_y and the exposure
     outcome: Array  # [n] outcome given b_y and the exposure
     constant: Array  # [p] bool: nothing of the mediator is left given either base and the exposure
-    mediator_rank: Array  # [] independent columns of b_m, intercept included
-    outcome_rank: Array  # [] of b_y
+    mediator_span: BaseSpan  # of b_m
+    outcome_span: BaseSpan  # of b_y
     status: Array  # []
+
+    @property
+    def mediator_rank(self) -> Array:
+        """Independent columns of b_m, intercept included."""
+        return self.mediator_span.rank
+
+    @property
+    def outcome_rank(self) -> Array:
+        """Independent columns of b_y, intercept included."""
+        return self.outcome_span.rank
 
     @property
     def reason(self) -> Array:
@@ -80,11 +90,11 @@ def legs_of(rows: Rows) -> Legs:
     """
     w, count = rows.weights, rows.count
 
-    def partial(base: Array) -> tuple[Array, ...]:
+    def partial(span: BaseSpan) -> tuple[Array, ...]:
         columns = jnp.concatenate(
             [rows.exposure[:, None], rows.outcome[:, None], rows.mediators], axis=1
         )
-        rest = project_out(base, w, columns)
+        rest = span.residual(columns)
         t = rest[:, 0]
         gone = is_constant(w, rest[:, :1], rows.exposure[:, None])[0]
         ss = jnp.where(gone, 0, jnp.sum(w * t * t))
@@ -94,21 +104,21 @@ def legs_of(rows: Rows) -> Legs:
         fitted = is_constant(w, left[:, :1], columns[:, 1:2])[0]
         return t, ss, slopes[1:], left[:, 1:], slopes[0], jnp.where(fitted, 0, left[:, 0])
 
-    t, ss, alpha, noise, total, outcome = partial(rows.mediator_base)
+    mediator_span = base_span(rows.mediator_base, w)
+    outcome_span = mediator_span if rows.same_base else base_span(rows.outcome_base, w)
+    t, ss, alpha, noise, total, outcome = partial(mediator_span)
     outcome_ss, outcome_alpha, mediators = ss, alpha, noise
     if not rows.same_base:
-        _, outcome_ss, outcome_alpha, mediators, total, outcome = partial(rows.outcome_base)
+        _, outcome_ss, outcome_alpha, mediators, total, outcome = partial(outcome_span)
     flat = is_constant(w, noise, rows.mediators)
     constant = flat | is_constant(w, mediators, rows.mediators)
     mediators = jnp.where(constant, 0, mediators)
 
-    first = base_rank(rows.mediator_base, w)
-    second = first if rows.same_base else base_rank(rows.outcome_base, w)
-    df = count - 1 - first
+    df = count - 1 - mediator_span.rank
     noise_ss = jnp.where(flat, jnp.nan, matmul(w, noise * noise))
     alpha_leg = Leg(jnp.where(flat, jnp.nan, alpha), sqrt(divide(noise_ss, df * ss, jnp.nan)), df)
 
-    df = count - 2 - second
+    df = count - 2 - outcome_span.rank
     size = jnp.where(constant, jnp.nan, matmul(w, mediators * mediators))
     cross = matmul(w * outcome, mediators)
     beta = cross / size
@@ -118,10 +128,11 @@ def legs_of(rows: Rows) -> Legs:
     beta_leg = Leg(beta, sqrt(left / (df * size)), df)
 
     degenerate = st.when((ss == 0) | (outcome_ss == 0), st.DEGENERATE_EXPOSURE)
-    given = project_out(rows.outcome_base, w, rows.outcome)[:, None]
+    given = outcome_span.residual(rows.outcome)[:, None]
     level = st.when(is_constant(w, given, rows.outcome[:, None])[0], st.CONSTANT_OUTCOME)
     few = st.when(df <= 0, st.TOO_FEW_ROWS)
     return Legs(
         rows, alpha_leg, beta_leg, total, t, ss, noise, outcome_ss, outcome_alpha, mediators,
-        outcome, constant, first, second, st.combine(rows.status, degenerate, level, few),
+        outcome, constant, mediator_span, outcome_span,
+        st.combine(rows.status, degenerate, level, few),
     )  # fmt: skip

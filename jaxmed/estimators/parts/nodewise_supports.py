@@ -10,7 +10,6 @@ from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import (
     exposure_given_outcome_base,
     half_squares,
-    leverages,
     over_slack,
 )
 from jaxmed.estimators.parts.span import factor, singular
@@ -58,39 +57,44 @@ def nodewise_supports(
     largest = jnp.max(jnp.where(jnp.eye(p, dtype=bool), 0, jnp.abs(gram)))
     penalties = penalty_grid(largest, num_penalties, ratio)
 
-    def losses(which: Array, last: Array, rounds: int, folds: int | None = None) -> Array:
-        def fold(item: tuple[Array, Array]) -> Array:
-            out, size = item
-            train = divide(gram - out, 1 - size)
+    final, pilots = num_penalties - 1, jnp.round(jnp.linspace(0, p - 1, PILOTS)).astype(int)
 
-            def one(j: Array) -> Array:
+    def losses(trial: Array, last: Array) -> Array:
+        """Held-out losses down to `last`: of all columns, or in the trial of a few in few folds."""
+        folds = jnp.where(trial, min(PILOT_FOLDS, held.shape[0]), held.shape[0])
+        columns, rounds = jnp.where(trial, PILOTS, p), jnp.where(trial, 1, ROUNDS)
+
+        def of_fold(f: Array, total: Array) -> Array:
+            out = held[f]
+            train = divide(gram - out, 1 - share[f])
+
+            def of_column(i: Array, total: Array) -> Array:
+                j = jnp.where(trial, pilots[i], i)  # an index beyond the end is clamped
                 places, path, _ = _column_path(train, j, penalties, last, rounds)
                 parts = out[places][:, places], out[places, j], out[j, j]
-                return held_out_loss(path.coefficients, *parts)
+                return total + held_out_loss(path.coefficients, *parts)
 
-            return jnp.sum(jax.lax.map(one, which), axis=0)
+            return jax.lax.fori_loop(0, columns, of_column, total)
 
-        total = jnp.sum(jax.lax.map(fold, (held[:folds], share[:folds])), axis=0)
+        total = jax.lax.fori_loop(0, folds, of_fold, jnp.zeros(num_penalties, gram.dtype))
         return jnp.where(jnp.arange(num_penalties) <= last, total, jnp.inf)
 
-    final, everyone = num_penalties - 1, jnp.arange(p)
-    last = jnp.asarray(final)
-    if p > 4 * PILOTS:
-        pilots = jnp.round(jnp.linspace(0, p - 1, PILOTS)).astype(int)
-        last = jnp.minimum(jnp.argmin(losses(pilots, last, 1, PILOT_FOLDS)) + BEYOND, final)
+    def extend(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        trial, last, _, _ = carry
+        total = losses(trial, last)
+        ahead = jnp.where(trial, jnp.argmin(total) + BEYOND, last + 2 * BEYOND)
+        # The trial says how far to go and no more.
+        total = jnp.where(trial, jnp.inf, total)
+        return jnp.asarray(False), jnp.minimum(ahead, final), last, total
 
-    def extend(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        last = jnp.minimum(carry[0] + 2 * BEYOND, final)
-        return last, losses(everyone, last, ROUNDS)
+    def open_end(carry: tuple[Array, ...]) -> Array:
+        _, _, last, total = carry
+        return (jnp.argmin(total) == last) & (last < final) | jnp.all(jnp.isinf(total))
 
-    # The first pass is the body's too, so that it is compiled once.
-    _, total = jax.lax.while_loop(
-        lambda carry: (
-            (jnp.argmin(carry[1]) == carry[0]) & (carry[0] < final) | jnp.all(jnp.isinf(carry[1]))
-        ),
-        extend,
-        (last - 2 * BEYOND, jnp.full(num_penalties, jnp.inf, gram.dtype)),
-    )
+    # Trial, first pass and extensions are one body, so that it is compiled once.
+    none = jnp.full(num_penalties, jnp.inf, gram.dtype)
+    start = (jnp.asarray(p > 4 * PILOTS), jnp.asarray(final), jnp.asarray(final), none)
+    total = jax.lax.while_loop(open_end, extend, start)[-1]
     best = penalties[jnp.argmin(total)]
 
     def support(j: Array) -> tuple[Array, Array]:
@@ -98,14 +102,14 @@ def nodewise_supports(
         chosen = jnp.zeros(p, bool).at[places].set(path.coefficients[0] != 0)
         return chosen, violation
 
-    selected, violation = jax.lax.map(support, everyone)
+    selected, violation = jax.lax.map(support, jnp.arange(p))
     limit = jnp.maximum(TOLERANCE, 100 * jnp.finfo(gram.dtype).eps)
     code = st.when(~(violation <= limit), st.NOT_CONVERGED)
     return NodewiseSupports(selected, best, total / p, violation, code)
 
 
 def _column_path(
-    gram: Array, j: Array, penalties: Array, last: Array, rounds: int
+    gram: Array, j: Array, penalties: Array, last: Array, rounds: Array | int
 ) -> tuple[Array, GramPath, Array]:
     """Lasso path of column j on the others, over a working set that grows until it is optimal.
 
@@ -132,15 +136,18 @@ def _column_path(
         wanted = jnp.where(jnp.any(b != 0, axis=0), jnp.inf, jnp.max(excess, axis=0))
         return places, path, violation, wanted
 
-    first = solve(jnp.abs(score))
-    if size == p or rounds == 1:
-        return first[:3]
+    start = jnp.abs(score)
+    if size == p:
+        return solve(start)[:3]
+    # The first pass is the body's too, so that it is compiled once.
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(solve, start))
+    unknown = (*nothing[:2], jnp.asarray(jnp.inf, gram.dtype), start)
 
     def again(carry: tuple) -> tuple:
         return carry[0] + 1, solve(carry[1][3])
 
     return jax.lax.while_loop(
-        lambda carry: (carry[1][2] > TOLERANCE) & (carry[0] < rounds), again, (1, first)
+        lambda carry: (carry[1][2] > TOLERANCE) & (carry[0] < rounds), again, (0, unknown)
     )[1][:3]
 
 
@@ -160,7 +167,7 @@ def own_coefficients(
     rows = legs.rows
     w, (n, p) = rows.weights, legs.mediators.shape
     columns = divide(legs.mediators, scale).T
-    alone = leverages(rows.outcome_base, w)
+    alone = legs.outcome_span.leverages
     exposure = exposure_given_outcome_base(legs)
     alone = alone + divide(exposure**2, legs.outcome_exposure_ss)
     free = 1 + legs.outcome_rank

@@ -13,7 +13,6 @@ from jaxmed import status as st
 from jaxmed.estimators.parts.exact import no_residual, unless_rounding
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.refit import EffectVariances
-from jaxmed.estimators.parts.rows import base_inverse, project_out
 from jaxmed.estimators.parts.span import span_of
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -45,12 +44,6 @@ class OutcomeFit:
     notes: Array  # [] SPAN_ONLY where mediators of the model depend on each other
 
 
-def leverages(base: Array, weights: Array) -> Array:
-    """Diagonal of B (B'VB)^-1 B' for a base [n, r] under case weights, per copy of a row; [n]."""
-    scaled, inverse, _ = base_inverse(base, weights)
-    return jnp.sum(matmul(scaled, inverse) * scaled, axis=1)
-
-
 def over_slack(square: Array, leverage: Array) -> Array:
     """Square / (1 - leverage), 0 where a row determines its own fit and so leaves no residual."""
     slack = 1 - leverage
@@ -61,7 +54,7 @@ def over_slack(square: Array, leverage: Array) -> Array:
 def alpha_errors(legs: Legs) -> Array:
     """HC3 standard errors [p] of exposure -> mediator, NaN where there is no coefficient."""
     rows, t = legs.rows, legs.exposure
-    slack = leverages(rows.mediator_base, rows.weights) + divide(t * t, legs.exposure_ss)
+    slack = legs.mediator_span.leverages + divide(t * t, legs.exposure_ss)
     scaled = over_slack(rows.weights * t * t, slack)
     square = matmul(over_slack(scaled, slack), legs.noise**2)
     error = divide(sqrt(square), legs.exposure_ss, jnp.nan)
@@ -72,7 +65,7 @@ def total_variance(legs: Legs) -> Array:
     """HC2 variance [] of the total effect, which no mediator takes part in."""
     rows = legs.rows
     exposure = exposure_given_outcome_base(legs)
-    slack = leverages(rows.outcome_base, rows.weights)
+    slack = legs.outcome_span.leverages
     slack = slack + divide(exposure**2, legs.outcome_exposure_ss)
     score = divide(exposure, legs.outcome_exposure_ss)
     return jnp.sum(rows.weights * score**2 * over_slack(legs.outcome**2, slack))
@@ -120,7 +113,7 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     span = span_of(inner, inside, divide(paths, size))
     half = jnp.where(span.kept[:, None], solve_lower(span.lower, scaled.T), 0)
 
-    leverage = leverages(rows.outcome_base, w) + half_squares(half)
+    leverage = legs.outcome_span.leverages + half_squares(half)
     exposure = exposure_given_outcome_base(legs)
     leverage = leverage + divide(exposure**2, legs.outcome_exposure_ss)
     fitted = matmul(half, w * legs.outcome)
@@ -144,7 +137,7 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
     )  # fmt: skip
 
-    slack = leverages(rows.mediator_base, w) + divide(legs.exposure**2, legs.exposure_ss)
+    slack = legs.mediator_span.leverages + divide(legs.exposure**2, legs.exposure_ss)
     weight = over_slack(w * divide(legs.exposure, legs.exposure_ss) ** 2, slack)
     if variance == "path_sum":
         path = matmul(jnp.where(inside, legs.noise[:, index], 0), beta)
@@ -186,4 +179,4 @@ def exposure_given_outcome_base(legs: Legs) -> Array:
     """Residual [n] of the exposure on the covariates of the outcome model."""
     if legs.rows.same_base:
         return legs.exposure
-    return project_out(legs.rows.outcome_base, legs.rows.weights, legs.rows.exposure)
+    return legs.outcome_span.residual(legs.rows.exposure)

@@ -95,35 +95,51 @@ def covariate_positions(data: MediationData, wanted: Columns) -> tuple[int, ...]
     return tuple(sorted(set(found)))
 
 
+@pytree
+class BaseSpan:
+    """The span of a base under case weights, from `base_span`."""
+
+    columns: Array  # [n, r] of unit length, given the first
+    inverse: Array  # [r, r] pseudo-inverse of their weighted Gram matrix
+    rank: Array  # []
+    weights: Array  # [n]
+
+    @property
+    def leverages(self) -> Array:
+        """Diagonal of B (B'VB)^-1 B' for the base B, per copy of a row; [n]."""
+        return jnp.sum(matmul(self.columns, self.inverse) * self.columns, axis=1)
+
+    def residual(self, columns: Array) -> Array:
+        """What weighted least squares on the base leaves of columns, [n] or [n, k]."""
+        onto = matmul(self.inverse, (self.columns * self.weights[:, None]).T)
+        flat = columns if columns.ndim == 2 else columns[:, None]
+        # Twice: what the first pass leaves by rounding of the normal equations goes in the second.
+        for _ in range(2):
+            flat = flat - matmul(self.columns, matmul(onto, flat))
+        return flat if columns.ndim == 2 else flat[:, 0]
+
+
 def project_out(base: Array, weights: Array, columns: Array) -> Array:
     """Residuals of columns ([n] or [n, k]) from weighted least squares on `base` [n, r].
 
     Directions of the base without weight (a level absent from a resample) and dependent columns
-    are left out.
+    are left out. For several sets of columns, `base_span` once.
     """
-    scaled, inverse, _ = base_inverse(base, weights)
-    onto = matmul(inverse, (scaled * weights[:, None]).T)
-    flat = columns if columns.ndim == 2 else columns[:, None]
-    # Twice: what the first pass leaves by rounding of the normal equations goes in the second.
-    for _ in range(2):
-        flat = flat - matmul(scaled, matmul(onto, flat))
-    return flat if columns.ndim == 2 else flat[:, 0]
+    return base_span(base, weights).residual(columns)
 
 
-def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Columns of unit length spanning `base` [n, r], inverse of their Gram matrix, and their rank.
+def base_span(base: Array, weights: Array) -> BaseSpan:
+    """The span of `base` [n, r].
 
     The columns are taken given the first, the intercept (or root weights): a large mean then costs
     no digits and a constant column counts as dependent.
-
-    Returns:
-      (columns [n, r]; pseudo-inverse [r, r] of their weighted Gram matrix; rank []).
     """
     one, rest = base[:, :1], base[:, 1:]
     length = jnp.sum(weights * one[:, 0] ** 2)
     first = divide(one, sqrt(length))
     if base.shape[1] == 1:
-        return first, jnp.ones((1, 1), base.dtype), jnp.ones((), base.dtype)
+        one = jnp.ones((1, 1), base.dtype)
+        return BaseSpan(first, one, one[0, 0], weights)
     centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
     size = sqrt(matmul(weights, centred * centred))
     raw = sqrt(matmul(weights, rest * rest))
@@ -135,12 +151,7 @@ def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
     there = (values > bound).astype(base.dtype)
     inverse = matmul(vectors * divide(there, values), vectors.T)
-    return scaled, inverse, jnp.sum(there)
-
-
-def base_rank(base: Array, weights: Array) -> Array:
-    """Rank [] of a base [n, r] on the rows with weight."""
-    return base_inverse(base, weights)[2]
+    return BaseSpan(scaled, inverse, jnp.sum(there), weights)
 
 
 def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:

@@ -15,8 +15,10 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects
+from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.keys import key_or_none
+from jaxmed.linalg.safe import power_of_two
 from jaxmed.statistics.cross_moments import is_host
 from jaxmed.typing import Array, Estimator, Interval, Key, pytree
 
@@ -31,10 +33,6 @@ __all__ = [
     "units_of",
     "with_safe_mediators",
 ]
-
-# Exponents of two: products of squares of both columns, summed over rows, stay in range.
-SAFE = {"float64": 240, "float32": 24}
-NORMAL = {"float64": (-1000, 1000), "float32": (-120, 120)}  # of the units themselves
 
 
 @pytree
@@ -55,19 +53,9 @@ def units_of(data: MediationData) -> Units:
     xp: Any = np if is_host(data) else jnp
 
     def unit(column: Any) -> Any:
-        return _power_of_two(xp, xp.max(xp.abs(xp.asarray(column))))
+        return power_of_two(xp, xp.max(xp.abs(xp.asarray(column))))
 
     return Units(unit(data.exposure), unit(data.outcome))
-
-
-def _power_of_two(xp: Any, largest: Any) -> Any:
-    """What columns of these largest magnitudes are divided by: 1 within the safe range."""
-    name = np.dtype(largest.dtype).name
-    one = xp.ones_like(largest)
-    known = (largest > 0) & xp.isfinite(largest)
-    _, exponent = xp.frexp(xp.where(known, largest, one))
-    exponent = xp.clip(exponent, *NORMAL[name])
-    return xp.where(known & (xp.abs(exponent) > SAFE[name]), xp.ldexp(one, exponent), one)
 
 
 def rescaled(data: MediationData, units: Units) -> MediationData:
@@ -80,7 +68,7 @@ def rescaled(data: MediationData, units: Units) -> MediationData:
 def with_safe_mediators(data: MediationData) -> tuple[MediationData, np.ndarray]:
     """Host data whose mediators have squares in range, and what each was divided by [p]."""
     mediators = np.asarray(data.mediators)
-    unit = _power_of_two(np, np.maximum(mediators.max(axis=0), -mediators.min(axis=0)))
+    unit = power_of_two(np, np.maximum(mediators.max(axis=0), -mediators.min(axis=0)))
     if np.all(unit == 1):
         return data, np.ones(unit.size)
     scaled: Any = mediators / unit
@@ -110,7 +98,7 @@ def mediators_in_units(table: MediatorEffects, units: Units) -> MediatorEffects:
         "alpha_se": 1 / units.exposure,
         "beta": units.outcome,
         "beta_se": units.outcome,
-    } | dict.fromkeys(("indirect", "indirect_se", "lower", "upper"), units.effect)
+    } | dict.fromkeys(("indirect", "indirect_se"), units.effect)
     changed = {name: getattr(table, name) * factor for name, factor in factors.items()}
     return dataclasses.replace(table, **changed)
 
@@ -126,10 +114,12 @@ def composite_in_units(composite: CompositeMediator, units: Units) -> CompositeM
 def in_safe_units(factory: Callable[..., Estimator]) -> Callable[..., Estimator]:
     """A factory whose estimators answer in the data's units from data in safe ones.
 
+    Equal configurations give one estimator, see `kept`.
     `details` follow where they are a composite or hold one; other details of a method are in the
     units of the computation, which differ from the data's outside the safe range only.
     """
 
+    @kept
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Estimator:
         estimator = factory(*args, **kwargs)
