@@ -216,7 +216,7 @@ def mediate(
     crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
     say(f"{permutations} permutations{crossed}")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
-    rows = rows_program(unnamed.mediators.shape[1])(
+    rows = rows_program(unnamed)(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
         level=level,
     )  # fmt: skip
