@@ -11,7 +11,7 @@ from jaxmed.reports.mediator_figures import alpha_beta, top_weights
 from jaxmed.reports.path_plane import path_plane
 from jaxmed.reports.record import Record
 from jaxmed.reports.scores import scores
-from jaxmed.reports.style import style
+from jaxmed.reports.style import require, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,11 +47,14 @@ def all_figures(record: Record) -> "dict[str, Figure]":
     return {maker.__name__: maker(record) for maker in makers}
 
 
+# `Figure.savefig` draws everything twice, in case a layout is still to come: here the canvases are
+# called, since `style.finish` has fixed the layout.
 def svg(figure: "Figure") -> bytes:
     """The figure as SVG, the same bytes for the same record."""
     with style():
         buffer = io.StringIO(newline="")
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "jaxmed"})
+        canvas = require("matplotlib.backends.backend_svg", "a figure").FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": "jaxmed"})
     # Letters are paths; matplotlib repeats the text in comments, where XML forbids some of it.
     return visible(_COMMENT.sub("", buffer.getvalue()), keep="\n\t").encode()
 
@@ -59,6 +62,9 @@ def svg(figure: "Figure") -> bytes:
 def png(figure: "Figure") -> bytes:
     """The figure as PNG at 160 dots per inch."""
     with style():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": "jaxmed"})
+        buffer, own = io.BytesIO(), figure.dpi
+        canvas = require("matplotlib.backends.backend_agg", "a figure").FigureCanvasAgg(figure)
+        figure.set_dpi(PNG_DPI)
+        canvas.print_png(buffer, metadata={"Software": "jaxmed"})
+        figure.set_dpi(own)
     return buffer.getvalue()
