@@ -19,19 +19,29 @@ SMALL_KERNELS = {"xla_cpu_use_fusion_emitters": False}
 ONE_PART = {"xla_cpu_parallel_codegen_split_count": 1}
 
 
+def _options(optimised: bool) -> dict[str, Any]:
+    """Those options that the installed XLA knows."""
+    wanted = SMALL_KERNELS | ONE_PART | ({} if optimised else PLAIN_CODE)
+    return {name: value for name, value in wanted.items() if name in _supported()}
+
+
 @functools.cache
-def _supported(optimised: bool) -> dict[str, Any]:
-    """Those options that the installed XLA knows, found by compiling nothing in particular."""
-    found: dict[str, Any] = {}
-    for options in (SMALL_KERNELS, ONE_PART, {} if optimised else PLAIN_CODE):
-        try:
-            jax.jit(lambda x: x + 1, compiler_options={**found, **options})(0)
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-        else:
-            found |= options
-    return found
+def _supported() -> dict[str, Any]:
+    """All options that the installed XLA knows, found by compiling nothing in particular."""
+    wanted = SMALL_KERNELS | ONE_PART | PLAIN_CODE
+    if _compiles(wanted):
+        return wanted
+    return {name: value for name, value in wanted.items() if _compiles({name: value})}
+
+
+def _compiles(options: dict[str, Any]) -> bool:
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(0).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return False
+    return True
 
 
 def quick_jit(
@@ -47,7 +57,7 @@ def quick_jit(
 
     @functools.cache
     def program(backend: str) -> Callable[..., Any]:
-        options = _supported(optimised) if backend == "cpu" else None
+        options = _options(optimised) if backend == "cpu" else None
         return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
 
     @functools.wraps(function)

@@ -9,8 +9,9 @@ import jax
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
-from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
+from jaxmed.analysis.data_units import in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
@@ -30,7 +31,7 @@ from jaxmed.data.levels import LevelsData
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
-from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
+from jaxmed.estimators.parts.units import rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -199,7 +200,7 @@ def mediate(
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
     dropped = [*design.chosen.warnings, *dropped]
-    law_key, rows_key, method_key = jax.random.split(key, 3)
+    law_key, rows_key, method_key = _three_keys(key)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     units = units_of(kept.data)
     safe = in_canonical_order(rescaled(kept.data, units))
@@ -221,13 +222,17 @@ def mediate(
         level=level,
     )  # fmt: skip
     composites = composites_of(result, unnamed, methods, method_key, say)
-    composites = {name: composite_in_units(found, units) for name, found in composites.items()}
-    result = fit_in_units(result, units)
-    law, rows = law_in_units(law, units), rows_in_units(rows, units)
-    analysis = Analysis(
-        facts, block, kept.data, scales, result, law, rows, composites, notes, float(units.outcome)
-    )
-    return MediationResult(build_record(analysis, settings, source), result)
+    found = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
+    found = in_units(found, units)
+    return MediationResult(build_record(found, settings, source), found.fit)
+
+
+def _split_in_three(key: Key) -> tuple[Key, Key, Key]:
+    law, rows, method = jax.random.split(key, 3)
+    return law, rows, method
+
+
+_three_keys = quick_jit(_split_in_three)  # eagerly it would be three programs
 
 
 def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:

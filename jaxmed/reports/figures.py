@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 PNG_DPI = 160
+PNG_EFFORT = 2  # of zlib: a third of the time of its default, for files a fifth larger
 _COMMENT = re.compile(r"[ \t]*<!--.*?-->\n?", re.DOTALL)
 
 
@@ -65,6 +66,8 @@ def png(figure: "Figure") -> bytes:
         buffer, own = io.BytesIO(), figure.dpi
         canvas = require("matplotlib.backends.backend_agg", "a figure").FigureCanvasAgg(figure)
         figure.set_dpi(PNG_DPI)
-        canvas.print_png(buffer, metadata={"Software": "jaxmed"})
+        canvas.print_png(
+            buffer, metadata={"Software": "jaxmed"}, pil_kwargs={"compress_level": PNG_EFFORT}
+        )
         figure.set_dpi(own)
     return buffer.getvalue()
