@@ -213,5 +213,14 @@ def _programs(optimised: bool) -> Programs:
 # From this size on, loops over p^2 or n^2 numbers are worth LLVM's time.
 LARGE_FROM = 256
 SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)
-# Fills in `Fit.mediators`: a loop over all mediators, worth optimised code.
-mediator_intervals = quick_jit(with_intervals, ("level",), optimised=True)
+# From so many mediators on the loop over all of them is worth it, too.
+MANY_MEDIATORS = 4096
+_quick_intervals, _fast_intervals = (
+    quick_jit(with_intervals, ("level",), optimised=optimised) for optimised in (False, True)
+)
+
+
+def mediator_intervals(effects: MediatorEffects, level: float) -> MediatorEffects:
+    """Fills in the intervals of `Fit.mediators`."""
+    many = len(effects.alpha) >= MANY_MEDIATORS
+    return (_fast_intervals if many else _quick_intervals)(effects, level)
