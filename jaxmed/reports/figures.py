@@ -1,7 +1,9 @@
 """All figures of one record."""
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from jaxmed.reports import access
@@ -49,10 +51,20 @@ def all_figures(record: Record) -> "dict[str, Figure]":
 
 
 # `Figure.savefig` draws everything twice, in case a layout is still to come: here the canvases are
-# called, since `style.finish` has fixed the layout.
+# called, since `style.finish` has fixed the layout. They leave the resolution to be restored.
+@contextlib.contextmanager
+def _at(figure: "Figure", dpi: float) -> Iterator[None]:
+    own = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        yield
+    finally:
+        figure.set_dpi(own)
+
+
 def svg(figure: "Figure") -> bytes:
     """The figure as SVG, the same bytes for the same record."""
-    with style():
+    with style(), _at(figure, figure.dpi):
         buffer = io.StringIO(newline="")
         canvas = require("matplotlib.backends.backend_svg", "a figure").FigureCanvasSVG(figure)
         canvas.print_svg(buffer, metadata={"Date": None, "Creator": "jaxmed"})
@@ -62,12 +74,10 @@ def svg(figure: "Figure") -> bytes:
 
 def png(figure: "Figure") -> bytes:
     """The figure as PNG at 160 dots per inch."""
-    with style():
-        buffer, own = io.BytesIO(), figure.dpi
+    with style(), _at(figure, PNG_DPI):
+        buffer = io.BytesIO()
         canvas = require("matplotlib.backends.backend_agg", "a figure").FigureCanvasAgg(figure)
-        figure.set_dpi(PNG_DPI)
         canvas.print_png(
             buffer, metadata={"Software": "jaxmed"}, pil_kwargs={"compress_level": PNG_EFFORT}
         )
-        figure.set_dpi(own)
     return buffer.getvalue()
