@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from jaxmed.analysis.fit import Fit
+from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.rows_inference import RowsInference
 from jaxmed.estimators.parts.units import (
     Units,
@@ -15,13 +16,28 @@ from jaxmed.estimators.regression import LinearEffect
 from jaxmed.inference.cross_fit import CrossFit
 from jaxmed.inference.intervals import IndirectInterval
 
-__all__ = ["fit_in_units", "law_in_units", "rows_in_units"]
-
+__all__ = ["in_units"]
 
 CROSS_FITTED = ("indirect", "split_estimates", "split_errors", "spread", "lowest", "highest")
 
 
-def fit_in_units(found: Fit, units: Units) -> Fit:
+def in_units(analysis: Analysis, units: Units) -> Analysis:
+    """All results of an analysis in the data's units."""
+    analysis = dataclasses.replace(analysis, outcome_unit=float(units.outcome))
+    if units.exposure == 1 and units.outcome == 1:  # without a program for every product by one
+        return analysis
+    return dataclasses.replace(
+        analysis,
+        fit=_fit_in_units(analysis.fit, units),
+        law=_law_in_units(analysis.law, units),
+        rows=_rows_in_units(analysis.rows, units),
+        composites={
+            name: composite_in_units(found, units) for name, found in analysis.composites.items()
+        },
+    )
+
+
+def _fit_in_units(found: Fit, units: Units) -> Fit:
     """A fit's effects in the data's units.
 
     Its paths stay as they were computed: squares of theirs need not exist in the data's units.
@@ -38,12 +54,12 @@ def fit_in_units(found: Fit, units: Units) -> Fit:
     )
 
 
-def law_in_units(law: dict[str, IndirectInterval], units: Units) -> dict[str, IndirectInterval]:
+def _law_in_units(law: dict[str, IndirectInterval], units: Units) -> dict[str, IndirectInterval]:
     """Debiased effects and their intervals in the data's units."""
     return {part: _scaled(found, units, ("estimate", "naive")) for part, found in law.items()}
 
 
-def rows_in_units(rows: RowsInference, units: Units) -> RowsInference:
+def _rows_in_units(rows: RowsInference, units: Units) -> RowsInference:
     """Cross-fitted effects in the data's units; tests have none."""
     crossed = {
         name: None if (found := getattr(rows, name)) is None else _cross_fit(found, units)

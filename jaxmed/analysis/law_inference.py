@@ -6,7 +6,7 @@ from jaxmed.compile import quick_jit
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.debiased import bootstrap_estimates, naive_indirect
-from jaxmed.inference.intervals import IndirectInterval, law_interval, single_interval
+from jaxmed.inference.intervals import IndirectInterval, law_intervals, single_interval
 from jaxmed.status import NOT_IN_DUAL
 from jaxmed.typing import Array, Interval, Key
 
@@ -46,7 +46,7 @@ def _law_inference(
     key: Key, quadratics: PathQuadratics, level: float, replicates: int
 ) -> dict[str, IndirectInterval]:
     draws = bootstrap_estimates(key, quadratics, replicates)
-    return {part: law_interval(quadratics, draws, level=level, part=part) for part in PARTS}
+    return law_intervals(quadratics, draws, level=level)
 
 
 def _single(quadratics: PathQuadratics, level: float) -> dict[str, IndirectInterval]:

@@ -10,7 +10,7 @@ import jax
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
-from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
+from jaxmed.analysis.data_units import in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import EffectsResult, effects
@@ -24,6 +24,7 @@ from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_program
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.analysis.single import is_single
+from jaxmed.compile import quick_jit
 from jaxmed.data.covariate_basis import basis_name
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.levels import LevelsData
@@ -31,7 +32,7 @@ from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.estimators.parts.kept import kept
-from jaxmed.estimators.parts.units import composite_in_units, rescaled, units_of
+from jaxmed.estimators.parts.units import rescaled, units_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -201,7 +202,7 @@ def mediate(
     for sentence in dropped:
         warnings.warn(sentence, stacklevel=2)
     dropped = [*design.chosen.warnings, *dropped]
-    law_key, rows_key, method_key = jax.random.split(key, 3)
+    law_key, rows_key, method_key = _three_keys(key)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
     units = units_of(kept.data)
     safe = in_canonical_order(rescaled(kept.data, units))
@@ -217,18 +218,22 @@ def mediate(
     crossed = f", {folds}-fold cross-fitting of {splits} splits" if folds else ""
     say(f"{permutations} permutations{crossed}")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
-    rows = rows_program(unnamed.mediators.shape[1])(
+    rows = rows_program(unnamed)(
         rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
         level=level,
     )  # fmt: skip
     composites = composites_of(result, unnamed, methods, method_key, say)
-    composites = {name: composite_in_units(found, units) for name, found in composites.items()}
-    result = fit_in_units(result, units)
-    law, rows = law_in_units(law, units), rows_in_units(rows, units)
-    analysis = Analysis(
-        facts, block, kept.data, scales, result, law, rows, composites, notes, float(units.outcome)
-    )
-    return MediationResult(build_record(analysis, settings, source), result)
+    found = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
+    found = in_units(found, units)
+    return MediationResult(build_record(found, settings, source), found.fit)
+
+
+def _split_in_three(key: Key) -> tuple[Key, Key, Key]:
+    law, rows, method = jax.random.split(key, 3)
+    return law, rows, method
+
+
+_three_keys = quick_jit(_split_in_three)  # eagerly it would be three programs
 
 
 def _prepare(data: MediationData, standardised: bool) -> tuple[Kept, Standardisation | None]:

@@ -11,7 +11,7 @@ from jaxmed.analysis.fit import LARGE_FROM
 from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.paths import Paths
+from jaxmed.geometry.paths import Paths, regime_of
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
 from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
@@ -78,10 +78,13 @@ _STATIC = ("permutations", "folds", "splits", "level")
 _small, _large = (quick_jit(rows_inference, _STATIC, optimised=slow) for slow in (False, True))
 
 
-def rows_program(num_mediators: int) -> Callable[..., RowsInference]:
-    """`rows_inference` compiled for so many mediators."""
-    # Folds add up and mask p^2 numbers many times, from some size on worth LLVM's time.
-    return _large if num_mediators >= LARGE_FROM else _small
+def rows_program(data: MediationData) -> Callable[..., RowsInference]:
+    """`rows_inference` compiled for data of this shape."""
+    (n, p), q = data.mediators.shape, data.covariates.shape[1]
+    # Primal folds add up and mask p^2 numbers many times, dual ones n^2, from some size on worth
+    # LLVM's time.
+    size = p if regime_of(n, p, q) == "primal" else n
+    return _large if size >= LARGE_FROM else _small
 
 
 def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsInference:

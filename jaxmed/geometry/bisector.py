@@ -4,6 +4,7 @@ from jaxmed.door import at_the_door
 from jaxmed.geometry.composite import CompositeMediator, plane_composite
 from jaxmed.geometry.paths import Paths
 from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array
 
 
 @at_the_door("sign")
@@ -22,10 +23,13 @@ def maxie(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     Source: He (2026) Prop. 1, eqs. 10-12, and 23 in the dual. Exact global optimum of the
       in-sample effect; in the dual among weights in the row space of the residualised mediators.
     """
+    return plane_composite(paths, *bisecting(paths, sign))
+
+
+def bisecting(paths: Paths, sign: int) -> tuple[Array, Array]:
+    """The direction of `maxie`, as multiples of exposure path and outcome path."""
     check_sign(sign)
-    return plane_composite(
-        paths, divide(1.0, paths.exposure_norm), divide(float(sign), paths.outcome_norm)
-    )
+    return divide(1.0, paths.exposure_norm), divide(float(sign), paths.outcome_norm)
 
 
 def check_sign(sign: int) -> None:

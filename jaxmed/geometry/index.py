@@ -41,6 +41,21 @@ def maxcor(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     near, far = paths.half_difference, paths.half_sum
     if sign == -1:
         near, far = far, near
+    _, along_exposure, along_outcome = leaning(paths, jnp.asarray(sign, near.dtype), near, far)
+    return plane_composite(paths, along_exposure, along_outcome)
+
+
+def leaning(paths: Paths, sign: Array, near: Array, far: Array) -> tuple[Array, Array, Array]:
+    """Angle of `maxcor`, and its direction as multiples of exposure path and outcome path.
+
+    Args:
+      paths: the two paths.
+      sign: +1 or -1, any shape.
+      near: 2 sin(phi/2) of the angle phi between the paths, the outcome path times sign.
+      far: 2 cos(phi/2).
+    Returns:
+      The angle from the exposure path in radians, and the two multiples; of the shape of sign.
+    """
     phi = 2.0 * jnp.arctan2(near, far)
     theta = optimal_angle(phi, paths.quadratics.exposure_exposure)
     # d = cos(theta - phi/2) b + sin(theta - phi/2) c, with b the bisector and c its normal:
@@ -48,8 +63,8 @@ def maxcor(paths: Paths, *, sign: int = 1) -> CompositeMediator:
     turn = theta - phi / 2
     along = divide(jnp.cos(turn), far)
     across = divide(jnp.sin(turn), near)
-    return plane_composite(
-        paths,
+    return (
+        theta,
         divide(along - across, paths.exposure_norm),
         divide(sign * (along + across), paths.outcome_norm),
     )

@@ -20,7 +20,13 @@ from jaxmed.linalg.safe import divide
 from jaxmed.status import NO_NOTES
 from jaxmed.typing import Array, pytree
 
-__all__ = ["CosineTest", "TooFewDimensionsError", "corrected_cosine_test", "cosine_test"]
+__all__ = [
+    "CosineTest",
+    "TooFewDimensionsError",
+    "corrected_cosine_test",
+    "cosine_test",
+    "cosine_tests",
+]
 
 
 class TooFewDimensionsError(ValueError):
@@ -104,6 +110,20 @@ def corrected_cosine_test(paths: HasQuadratics) -> CosineTest:
 def _corrected(q: PathQuadratics) -> CosineTest:
     variance, code = residual_variance(q)
     return _student(q, cotangent_variance(q, variance), q.dimension - 1, code)
+
+
+def cosine_tests(paths: HasQuadratics) -> tuple[CosineTest, CosineTest]:
+    """`cosine_test` and `corrected_cosine_test` by one evaluation of the tails."""
+    q = paths.quadratics
+    _require_two_dimensions(q.dimension)
+    variance, code = residual_variance(q)
+    variances = jnp.stack([jnp.ones_like(q.cosine), cotangent_variance(q, variance)])
+    both = _student(q, variances, q.dimension - 1, jnp.stack([q.status, code]))
+    fields = [name for name in CosineTest.__dataclass_fields__ if name != "notes"]
+    plain, corrected = (
+        CosineTest(*(getattr(both, name)[i] for name in fields), notes=both.notes) for i in (0, 1)
+    )
+    return plain, corrected
 
 
 def _student(q: PathQuadratics, variance: Array, df: Array, code: Array) -> CosineTest:

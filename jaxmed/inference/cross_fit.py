@@ -169,10 +169,11 @@ def cross_fitted_effects(
         return SplitEstimate(*answers, jnp.max(status, axis=1)), alpha, beta
 
     found = jax.lax.map(one_split, jnp.arange(splits))  # [S, c, ...]
+    medians = jax.vmap(lambda one: median_of_splits(one, level), in_axes=1)(found[0])
     results = []
     for i in range(len(composites)):
         one, alpha, beta = jax.tree.map(lambda value, i=i: value[:, i], found)
-        all_ = median_of_splits(one, level)
+        all_ = jax.tree.map(lambda value, i=i: value[i], medians)
         results.append(
             CrossFit(
                 all_.effect, all_.standard_error, all_.interval, one.effect, one.standard_error,

@@ -37,6 +37,7 @@ __all__ = [
     "indirect_intervals",
     "interval_from_draws",
     "law_interval",
+    "law_intervals",
     "naive_indirect",
     "single_interval",
 ]
@@ -129,7 +130,9 @@ def indirect_intervals(
     key = as_key(key)
     _check("total", "percentile", level, replicates)
     draws = bootstrap_estimates(key, paths, replicates)
-    return {part: interval_from_draws(paths, draws, level=level, part=part) for part in PARTS}
+    q = paths.quadratics
+    several = law_intervals(q, draws, level=level)
+    return {part: _chosen(q, several[part], _known(q), level, part) for part in PARTS}
 
 
 def interval_from_draws(
@@ -164,6 +167,12 @@ def _from_draws(
 ) -> IndirectInterval:
     """Of one mediator or of several, or of both where it is not known which."""
     several = law_interval(q, draws, level=level, part=part, method=method)
+    return _chosen(q, several, single, level, part)
+
+
+def _chosen(
+    q: PathQuadratics, several: IndirectInterval, single: bool | None, level: float, part: Part
+) -> IndirectInterval:
     alone = single_interval(q, level=level, part=part)
     if single is None:
         return _mix(is_single(q), alone, several)
@@ -217,31 +226,49 @@ def law_interval(
     method: Method = "percentile",
 ) -> IndirectInterval:
     """What `indirect_interval` says where r > 1, from given bootstrap estimates."""
+    return law_intervals(paths, draws, level=level, parts=(part,), method=method)[part]
+
+
+def law_intervals(
+    paths: HasQuadratics,
+    draws: IndirectEstimates,
+    *,
+    level: float = 0.95,
+    parts: tuple[Part, ...] = PARTS,
+    method: Method = "percentile",
+) -> dict[str, IndirectInterval]:
+    """`law_interval` of several parts, whose draws are sorted and summed together."""
     q = paths.quadratics
-    estimates, values = indirect_estimates(q), draws.part(part)
-    estimate = estimates.part(part)
+    estimates, values = indirect_estimates(q), jnp.stack([draws.part(part) for part in parts])
+    estimate = jnp.stack([estimates.part(part) for part in parts])
     tail = (1 - level) / 2
-    lower, upper = jnp.quantile(values, jnp.asarray([tail, 1 - tail], values.dtype))
+    limits = jnp.quantile(values, jnp.asarray([tail, 1 - tail], values.dtype), axis=1)
     if method == "basic":
         # A draw's error is counted from the fitted law's own value, the estimate up to rounding.
-        centre = estimate + _law_part(fitted_law(q), part)
-        lower, upper = centre - upper, centre - lower
+        fitted = fitted_law(q)
+        centre = estimate + jnp.stack([_law_part(fitted, part) for part in parts])
+        limits = centre - limits[::-1]
     # Percentiles of estimates within the range are within it; mirrored limits need not be.
-    if part == "concordant":
-        lower, upper = jnp.maximum(lower, 0), jnp.maximum(upper, 0)
-    elif part == "suppression":
-        lower, upper = jnp.minimum(lower, 0), jnp.minimum(upper, 0)
+    least = np.array([0.0 if part == "concordant" else -np.inf for part in parts])
+    most = np.array([0.0 if part == "suppression" else np.inf for part in parts])
+    lower, upper = jnp.clip(limits, least.astype(limits.dtype), most.astype(limits.dtype))
     # Draws that are all the same number (an outcome path of zero without noise) give no interval.
     wide = upper > lower
-    lower, upper = jnp.where(wide, lower, jnp.nan), jnp.where(wide, upper, jnp.nan)
-    return IndirectInterval(
-        estimate=estimate,
-        naive=naive_indirect(q, part),
-        interval=Interval(lower, upper, level, f"exact-law {method} bootstrap"),
-        standard_error=jnp.where(wide, jnp.std(values, ddof=1), jnp.nan),
-        status=combine(estimates.status, when(~wide & (estimates.status == OK), SMALL_SAMPLE)),
-        notes=combine_notes(q.notes) if part == "total" else estimates.notes,
+    lower, upper, error = jnp.where(
+        wide, jnp.stack([lower, upper, jnp.std(values, axis=1, ddof=1)]), jnp.nan
     )
+    code = combine(estimates.status, when(~wide & (estimates.status == OK), SMALL_SAMPLE))
+    return {
+        part: IndirectInterval(
+            estimate=estimate[i],
+            naive=naive_indirect(q, part),
+            interval=Interval(lower[i], upper[i], level, f"exact-law {method} bootstrap"),
+            standard_error=error[i],
+            status=code[i],
+            notes=combine_notes(q.notes) if part == "total" else estimates.notes,
+        )
+        for i, part in enumerate(parts)
+    }
 
 
 def _law_part(law: Law, part: Part) -> Array:
