@@ -71,6 +71,31 @@ def row_gram(z: Array) -> Array:
     return jax.lax.optimization_barrier(jnp.block(rows)) if count > 1 else upper[0, 0]
 
 
+def lower_blocks(z: Array) -> tuple[Array, ...]:
+    """Blocks on and below the diagonal of ZZ' [n, n] of z [n, k], row by row.
+
+    A sum of such blocks over pieces of the columns is put together by `from_lower_blocks`.
+    """
+    parts = [z[rows] for rows in column_blocks(z.shape[0])]
+    return tuple(matmul(a, b.T) for i, a in enumerate(parts) for b in parts[: i + 1])
+
+
+def from_lower_blocks(lower: Sequence[Array], n: int) -> Array:
+    """The matrix [n, n] of its `lower_blocks`; exactly symmetric."""
+    count = len(column_blocks(n))
+    if count == 1:
+        return lower[0]
+    products = [[jnp.zeros(())] * count for _ in range(count)]
+    for (i, j), block in zip(
+        ((i, j) for i in range(count) for j in range(i + 1)), lower, strict=True
+    ):
+        if i == j:
+            products[i][i] = jnp.tril(block) + jnp.tril(block, -1).T
+        else:
+            products[i][j], products[j][i] = block, block.T
+    return jax.lax.optimization_barrier(jnp.block(products))
+
+
 def cross(x: Array, y: Array) -> Array:
     """X'y [p, k] of x [n, p] and y [n, k]."""
     return matmul(x.T, y)

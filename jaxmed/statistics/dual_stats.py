@@ -17,6 +17,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import is_host
+from jaxmed.statistics.residual_columns import ResidualColumns, WrittenColumns, residual_columns
 from jaxmed.typing import Array, pytree, static
 
 # Columns of the mediators worked on at a time on the host: a block stays in the cache.
@@ -34,7 +35,8 @@ class DualStatistics:
     exposure: Array  # [n] residual
     outcome: Array  # [n] residual
     row_weights: Array  # [n]
-    mediators: Array | None  # [n, p] residualised; None where only row coefficients are wanted
+    # [n, p] residualised; None where only row coefficients are wanted
+    mediators: ResidualColumns | WrittenColumns | None
     status: Array  # [] int32
     num_mediators: int = static(default=0)
 
@@ -44,7 +46,7 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
 
     Args:
       data: exposure [n], mediators [n, p], outcome [n], covariates [n, q], weights [n] or None.
-      keep_mediators: False leaves out the residualised mediators [n, p].
+      keep_mediators: False leaves out the mediators.
     Returns:
       DualStatistics. Cost 2 n^2 p.
     """
@@ -57,23 +59,16 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     size = xp.sqrt((design * design).sum(axis=0))
     basis, triangle = xp.linalg.qr(design / xp.where(size > 0, size, 1))
     responses = root * xp.stack([data.exposure, data.outcome], axis=1)
-    responses = _residual(xp, basis, _residual(xp, basis, responses))
+    responses = _residual(basis, _residual(basis, responses))
     if xp is np:
-        mediators = _host_mediators(data, root, basis)
-        kernel = mediators @ mediators.T
+        mediators = WrittenColumns(_host_mediators(data, root, basis))
     else:
-        mediators: Any = data.mediators if data.weights is None else root * data.mediators
-        # Centring before the projection: the intercept's share of a column may be 1e6 times its
-        # spread.
-        mediators = mediators - root * (((root[:, 0] @ mediators) / w.sum())[None, :])
-        mediators = _residual(xp, basis, mediators)
-        kernel = products.gram(mediators.T)
-    dependent = jnp.min(jnp.abs(jnp.diagonal(jnp.asarray(triangle)))) <= 100 * float(
-        jnp.finfo(dtype).eps
-    )
+        mediators = residual_columns(jnp.asarray(data.mediators), jnp.asarray(w), basis)
+    kernel = mediators.kernel()
+    dependent = xp.abs(xp.diagonal(triangle)).min() <= 100 * float(jnp.finfo(dtype).eps)
     status = st.combine(
         st.when(dependent, st.RANK_DEFICIENT),
-        st.when(~jnp.all(jnp.isfinite(jnp.asarray(kernel))), st.NONFINITE),
+        st.when(~xp.isfinite(kernel).all(), st.NONFINITE),
         _gone(root[:, 0] * data.exposure, responses[:, 0], st.DEGENERATE_EXPOSURE),
         _gone(root[:, 0] * data.outcome, responses[:, 1], st.CONSTANT_OUTCOME),
     )
@@ -115,16 +110,15 @@ def _host_mediators(data: MediationData, root: Any, basis: Any) -> Any:
     return result
 
 
-def _residual(xp: Any, basis: Any, columns: Any) -> Any:
-    if xp is np:
+def _residual(basis: Any, columns: Any) -> Any:
+    if isinstance(basis, np.ndarray):
         return columns - basis @ (basis.T @ columns)
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
 def _gone(raw: Any, residual: Any, code: int) -> Array:
     """The code where the projection leaves rounding only."""
-    raw, residual = jnp.asarray(raw), jnp.asarray(residual)
-    gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
+    gone = (residual**2).sum() <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * (raw**2).sum()
     return st.when(gone, code)
 
 
