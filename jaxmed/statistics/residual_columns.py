@@ -4,7 +4,6 @@ With p in the tens of thousands the residualised mediators are the largest array
 and all that the dual needs of them is their kernel and their products with a few rows.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -63,8 +62,11 @@ class ResidualColumns:
 
     def cross(self, rows: Array) -> Array:
         """Z'V [p, k] for rows V [n, k]."""
-        # The rows are few: their projection stands for that of the columns.
-        return _cross(self.source, self.mean, self.root, _off(self.basis, rows))
+        # The rows are few: projected, they stand for projected columns, and what rounding leaves
+        # of the intercept in them is taken out. Rounding of M'V is that of the columns themselves.
+        rows = self.root[:, None] * _off(self.basis, rows)
+        raw = products.matmul(rows.T, self.source) - jnp.outer(jnp.sum(rows, axis=0), self.mean)
+        return raw.T
 
     def times(self, weights: Array) -> Array:
         """Z w [n] for weights [p]."""
@@ -118,42 +120,27 @@ def _kernel_by_blocks(source: Array, mean: Array, root: Array, basis: Array) -> 
 
     def add(number: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
         block = _residual(*_block(source, mean, number), root, basis)
-        return tuple(t + x for t, x in zip(total, products.lower_blocks(block), strict=True))
+        return tuple(t + x for t, x in zip(total, _lower(block), strict=True))
 
-    last = products.lower_blocks(_residual(source[:, whole:], mean[whole:], root, basis))
-    return products.from_lower_blocks(jax.lax.fori_loop(0, count, add, last), source.shape[0])
-
-
-def _cross_at_once(source: Array, mean: Array, root: Array, rows: Array) -> Array:
-    return products.cross(_centred(source, mean, root), rows)
+    last = _lower(_residual(source[:, whole:], mean[whole:], root, basis))
+    return products.from_lower_products(jax.lax.fori_loop(0, count, add, last))
 
 
-def _cross_by_blocks(source: Array, mean: Array, root: Array, rows: Array) -> Array:
-    count, left = _blocks(source.shape[1])
-    whole = source.shape[1] - left
-
-    def product(number: Array) -> Array:
-        return _cross_at_once(*_block(source, mean, number), root, rows)
-
-    found = jax.lax.map(product, jnp.arange(count)).reshape(whole, rows.shape[1])
-    return jnp.concatenate([found, _cross_at_once(source[:, whole:], mean[whole:], root, rows)])
+def _lower(residual: Array) -> tuple[Array, ...]:
+    rows = products.column_blocks(residual.shape[0])
+    return products.lower_products([residual[part].T for part in rows])
 
 
-def _by_platform(at_once: Callable[..., Array], by_blocks: Callable[..., Array]) -> Any:
-    """Blocks on a CPU, one product elsewhere and for derivatives, whose blocks would be copies."""
-
-    @jax.custom_jvp
-    def function(source: Array, *others: Array) -> Array:
-        if _blocks(source.shape[1])[0] == 0:
-            return at_once(source, *others)
-        return jax.lax.platform_dependent(source, *others, cpu=by_blocks, default=at_once)
-
-    @function.defjvp
-    def derivative(primals: Any, tangents: Any) -> Any:
-        return function(*primals), jax.jvp(at_once, primals, tangents)[1]
-
-    return function
+@jax.custom_jvp
+def _kernel(source: Array, mean: Array, root: Array, basis: Array) -> Array:
+    """By blocks on a CPU, one product elsewhere."""
+    given = source, mean, root, basis
+    if _blocks(source.shape[1])[0] == 0:
+        return _kernel_at_once(*given)
+    return jax.lax.platform_dependent(*given, cpu=_kernel_by_blocks, default=_kernel_at_once)
 
 
-_kernel = _by_platform(_kernel_at_once, _kernel_by_blocks)
-_cross = _by_platform(_cross_at_once, _cross_by_blocks)
+@_kernel.defjvp
+def _kernel_derivative(primals: Any, tangents: Any) -> Any:
+    # At once: derivatives of a loop over blocks would write all columns again for each of them.
+    return _kernel(*primals), jax.jvp(_kernel_at_once, primals, tangents)[1]
