@@ -53,7 +53,7 @@ def one_dual(n: int, p: int) -> dict:
         """What `fit` does in the dual, less its tables and further tests."""
         stats = dual_statistics(data)
         best, statistic = from_statistics(dataclasses.replace(stats, mediators=None))
-        return stats.mediators.T @ np.asarray(best.weights), float(statistic)
+        return stats.mediators.array().T @ np.asarray(best.weights), float(statistic)
 
     def tables():
         return peers.dual(*rows), peers.single_mediators(*rows)

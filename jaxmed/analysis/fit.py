@@ -133,7 +133,7 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
     if not on_host or not result.composites:
         return result
     rows = np.stack([np.asarray(c.weights) for c in result.composites.values()], axis=1)
-    weights = mediators.T @ rows  # type: ignore[union-attr]
+    weights = mediators.array().T @ rows  # type: ignore[union-attr]
     composites = {
         name: dataclasses.replace(c, weights=weights[:, i])
         for i, (name, c) in enumerate(result.composites.items())

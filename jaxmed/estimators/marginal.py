@@ -59,7 +59,7 @@ def sums_from_rows(stats: DualStatistics) -> MarginalSums:
     """From residualised rows: O(np); NumPy for host arrays."""
     if stats.mediators is None:
         raise ValueError("these statistics do not keep the mediators")
-    x, a, y = stats.mediators, stats.exposure, stats.outcome
+    x, a, y = stats.mediators.array(), stats.exposure, stats.outcome
     xp = np if isinstance(x, np.ndarray) else jnp
     tau = xp.sum(a * a)
     cross = a @ x

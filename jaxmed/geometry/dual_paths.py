@@ -42,7 +42,7 @@ def dual_paths(stats: DualStatistics) -> Paths:
     x = x - v[:, None] * divide(a @ x, av)
     x = x - a[:, None] * divide(a @ x, tau)
     if stats.mediators is not None:
-        x = matmul(jnp.asarray(stats.mediators).T, x)
+        x = stats.mediators.cross(x)
     n, q = a.shape[0], basis.shape[1] - 1
     count = n - jnp.sum(absent)
     m = (count - 2 - q).astype(a.dtype)

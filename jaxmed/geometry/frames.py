@@ -6,6 +6,7 @@ from jaxmed.linalg.dependent import null_free
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
+from jaxmed.statistics.residual_columns import ResidualColumns, WrittenColumns
 from jaxmed.typing import Array, pytree
 
 
@@ -37,7 +38,7 @@ class PrimalFrame:
 class DualFrame:
     """Coordinates of a weight vector are the n residuals Z w themselves."""
 
-    mediators: Array | None  # [n, p]
+    mediators: ResidualColumns | WrittenColumns | None  # [n, p]
     exposure: Array  # [n]
     exposure_ss: Array  # []
 
@@ -45,5 +46,5 @@ class DualFrame:
         """Z w, the composite residualised on exposure and covariates."""
         if self.mediators is None:
             raise ValueError("these paths were computed without keeping the mediators")
-        score = matmul(self.mediators, weights)
+        score = self.mediators.times(weights)
         return score - self.exposure * divide(jnp.sum(self.exposure * score), self.exposure_ss)

@@ -37,22 +37,34 @@ def column_blocks(p: int) -> list[slice]:
 
 
 def gram_of_blocks(blocks: Sequence[Array]) -> Array:
-    """X'x of x = [block, block, ...], each [n, p_i]; exactly symmetric.
+    """X'X of x = [block, block, ...], each [n, p_i]; exactly symmetric.
 
     Blocks that are computed from slices (centred columns, say) are written once, each as one
     contiguous array; slices of a whole array would be written a second time.
     """
-    if len(blocks) == 1:
-        return matmul(blocks[0].T, blocks[0])
-    count = len(blocks)
+    return from_lower_products(lower_products(blocks))
+
+
+def lower_products(blocks: Sequence[Array]) -> tuple[Array, ...]:
+    """The products of `gram_of_blocks` on and below the diagonal, row by row.
+
+    They add up over pieces of the rows; `from_lower_products` puts the sum together.
+    """
+    return tuple(matmul(a.T, b) for i, a in enumerate(blocks) for b in blocks[: i + 1])
+
+
+def from_lower_products(lower: Sequence[Array]) -> Array:
+    """The matrix of its `lower_products`; exactly symmetric."""
+    if len(lower) == 1:
+        return lower[0]
+    count = int((2 * len(lower)) ** 0.5)
     products: list[list[Array]] = [[jnp.zeros(())] * count for _ in range(count)]
-    for i in range(count):
-        square = matmul(blocks[i].T, blocks[i])
-        # Symmetric to the last bit on every backend.
-        products[i][i] = jnp.triu(square) + jnp.triu(square, 1).T
-        for j in range(i + 1, count):
-            products[i][j] = matmul(blocks[i].T, blocks[j])
-            products[j][i] = products[i][j].T
+    places = [(row, column) for row in range(count) for column in range(row + 1)]
+    for (row, column), block in zip(places, lower, strict=True):
+        if row == column:
+            # Symmetric to the last bit on every backend.
+            block = jnp.tril(block) + jnp.tril(block, -1).T
+        products[row][column], products[column][row] = block, block.T
     # Without the barrier XLA's CPU compiler fuses the assembly into every consumer, which
     # takes minutes to compile.
     return jax.lax.optimization_barrier(jnp.block(products))

@@ -14,10 +14,10 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.door import at_the_door
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import is_host
+from jaxmed.statistics.residual_columns import ResidualColumns, WrittenColumns, residual_columns
 from jaxmed.typing import Array, pytree, static
 
 # Columns of the mediators worked on at a time on the host: a block stays in the cache.
@@ -35,7 +35,8 @@ class DualStatistics:
     exposure: Array  # [n] residual
     outcome: Array  # [n] residual
     row_weights: Array  # [n]
-    mediators: Array | None  # [n, p] residualised; None where only row coefficients are wanted
+    # [n, p] residualised; None where only row coefficients are wanted
+    mediators: ResidualColumns | WrittenColumns | None
     status: Array  # [] int32
     num_mediators: int = static(default=0)
 
@@ -45,7 +46,7 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
 
     Args:
       data: exposure [n], mediators [n, p], outcome [n], covariates [n, q], weights [n] or None.
-      keep_mediators: False leaves out the residualised mediators [n, p].
+      keep_mediators: False leaves out the mediators.
     Returns:
       DualStatistics. Cost 2 n^2 p.
     """
@@ -58,17 +59,12 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     size = xp.sqrt((design * design).sum(axis=0))
     basis, triangle = xp.linalg.qr(design / xp.where(size > 0, size, 1))
     responses = root * xp.stack([data.exposure, data.outcome], axis=1)
-    responses = _residual(xp, basis, _residual(xp, basis, responses))
+    responses = _residual(basis, _residual(basis, responses))
     if xp is np:
-        mediators = _host_mediators(data, root, basis)
-        kernel = mediators @ mediators.T
+        mediators = WrittenColumns(_host_mediators(data, root, basis))
     else:
-        mediators: Any = data.mediators if data.weights is None else root * data.mediators
-        # Centring before the projection: the intercept's share of a column may be 1e6 times its
-        # spread.
-        mediators = mediators - root * (((root[:, 0] @ mediators) / w.sum())[None, :])
-        mediators = _residual(xp, basis, mediators)
-        kernel = products.gram(mediators.T)
+        mediators = residual_columns(jnp.asarray(data.mediators), jnp.asarray(w), basis)
+    kernel = mediators.kernel()
     raw = root * xp.stack([data.exposure, data.outcome], axis=1)
     status = _status(triangle, kernel, raw, responses)
     return DualStatistics(
@@ -109,28 +105,26 @@ def _host_mediators(data: MediationData, root: Any, basis: Any) -> Any:
     return result
 
 
-def _residual(xp: Any, basis: Any, columns: Any) -> Any:
-    if xp is np:
+def _residual(basis: Any, columns: Any) -> Any:
+    if isinstance(basis, np.ndarray):
         return columns - basis @ (basis.T @ columns)
     return columns - products.matmul(basis, products.cross(basis, columns))
 
 
-@at_the_door()
-def _status(triangle: Array, kernel: Array, raw: Array, residual: Array) -> Array:
+def _status(triangle: Any, kernel: Any, raw: Any, residual: Any) -> Any:
     """Of the design [q+1, q+1], the kernel [n, n], exposure and outcome [n, 2] before and after."""
-    dependent = jnp.min(jnp.abs(jnp.diagonal(triangle))) <= 100 * float(jnp.finfo(raw.dtype).eps)
-    return st.combine(
-        st.when(dependent, st.RANK_DEFICIENT),
-        st.when(~jnp.all(jnp.isfinite(kernel)), st.NONFINITE),
-        _gone(raw[:, 0], residual[:, 0], st.DEGENERATE_EXPOSURE),
-        _gone(raw[:, 1], residual[:, 1], st.CONSTANT_OUTCOME),
-    )
-
-
-def _gone(raw: Array, residual: Array, code: int) -> Array:
-    """The code where the projection leaves rounding only."""
-    gone = jnp.sum(residual**2) <= (16 * float(jnp.finfo(raw.dtype).eps)) ** 2 * jnp.sum(raw**2)
-    return st.when(gone, code)
+    xp = np if isinstance(kernel, np.ndarray) else jnp
+    eps = float(jnp.finfo(raw.dtype).eps)
+    gone = (residual**2).sum(axis=0) <= (16 * eps) ** 2 * (raw**2).sum(axis=0)
+    troubles = {
+        st.RANK_DEFICIENT: xp.abs(xp.diagonal(triangle)).min() <= 100 * eps,
+        st.NONFINITE: ~xp.isfinite(kernel).all(),
+        st.DEGENERATE_EXPOSURE: gone[0],
+        st.CONSTANT_OUTCOME: gone[1],
+    }
+    if xp is np:
+        return np.int32(max(code for code, found in ({st.OK: True} | troubles).items() if found))
+    return st.combine(*(st.when(found, code) for code, found in troubles.items()))
 
 
 def kernel_scale(stats: DualStatistics) -> Array:

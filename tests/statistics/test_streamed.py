@@ -142,9 +142,9 @@ def test_kernel_by_columns(tmp_path, monkeypatch, weights, dtype):
     tolerance = 1e-12 if dtype == "float64" else 1e-5
     assert np.abs(found.stats.kernel - exact.kernel).max() < tolerance * np.abs(exact.kernel).max()
     assert np.flatnonzero(found.columns.reasons).tolist() == [6] and found.stats.num_mediators == 89
-    square = np.einsum("ij,ij->j", exact.mediators, exact.mediators)
+    square = np.einsum("ij,ij->j", exact.mediators.array(), exact.mediators.array())
     assert found.columns.square == pytest.approx(square, rel=10 * tolerance, abs=tolerance)
-    cross = exact.exposure @ exact.mediators
+    cross = exact.exposure @ exact.mediators.array()
     assert found.columns.exposure_cross == pytest.approx(cross, rel=tolerance, abs=100 * tolerance)
     rows = np.asarray(dual_paths(found.stats).exposure_weights)
     weight = column_weights(source, found, rows[:, None])[:, 0]

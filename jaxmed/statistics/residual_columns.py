@@ -1,0 +1,146 @@
+"""Many columns off a basis of their rows, made block by block: they are never written as a whole.
+
+With p in the tens of thousands the residualised mediators are the largest array of an analysis,
+and all that the dual needs of them is their kernel and their products with a few rows.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmed.linalg import products
+from jaxmed.linalg.safe import divide
+from jaxmed.typing import Array, pytree
+
+# Columns worked on at a time on a CPU: a block, its residual and the sums stay in the cache.
+BLOCK_COLUMNS = 512
+
+
+@pytree
+class WrittenColumns:
+    """Residual columns Z [n, p] that exist as one array, NumPy's where it made them."""
+
+    residual: Array | np.ndarray  # [n, p]
+
+    def array(self) -> Any:
+        """Z itself."""
+        return self.residual
+
+    def kernel(self) -> Any:
+        """ZZ' [n, n]."""
+        if isinstance(self.residual, np.ndarray):
+            return self.residual @ self.residual.T  # BLAS sees that it is symmetric
+        return products.gram(self.residual.T)
+
+    def cross(self, rows: Array) -> Array:
+        """Z'V [p, k] for rows V [n, k]."""
+        return products.cross(jnp.asarray(self.residual), rows)
+
+    def times(self, weights: Array) -> Array:
+        """Z w [n] for weights [p]."""
+        return products.matmul(jnp.asarray(self.residual), weights)
+
+
+@pytree
+class ResidualColumns:
+    """Columns times the root of their rows' weights, off an orthonormal basis of the rows."""
+
+    source: Array  # [n, p]
+    mean: Array  # [p] weighted
+    root: Array  # [n] root of the rows' weights, within the span of the basis
+    basis: Array  # [n, k]
+
+    def array(self) -> Array:
+        """The residuals Z [n, p], written as a whole."""
+        return _residual(self.source, self.mean, self.root, self.basis)
+
+    def kernel(self) -> Array:
+        """ZZ' [n, n]; exactly symmetric."""
+        return _kernel(self.source, self.mean, self.root, self.basis)
+
+    def cross(self, rows: Array) -> Array:
+        """Z'V [p, k] for rows V [n, k]."""
+        # The rows are few: projected, they stand for projected columns, and what rounding leaves
+        # of the intercept in them is taken out. Rounding of M'V is that of the columns themselves.
+        rows = self.root[:, None] * _off(self.basis, rows)
+        raw = products.matmul(rows.T, self.source) - jnp.outer(jnp.sum(rows, axis=0), self.mean)
+        return raw.T
+
+    def times(self, weights: Array) -> Array:
+        """Z w [n] for weights [p]."""
+        score = products.matmul(_centred(self.source, self.mean, self.root), weights)
+        return _off(self.basis, score)
+
+
+def residual_columns(source: Array, weights: Array, basis: Array) -> ResidualColumns:
+    """Columns [n, p] of weighted rows [n] off a basis [n, k], whose span holds the root weights."""
+    mean = divide(products.matmul(weights[None, :], source), jnp.sum(weights))[0]
+    return ResidualColumns(source, mean, jnp.sqrt(weights), basis)
+
+
+def _centred(source: Array, mean: Array, root: Array) -> Array:
+    # Before any product: the intercept's share of a column may be 1e6 times its spread.
+    return root[:, None] * (source - mean)
+
+
+def _residual(source: Array, mean: Array, root: Array, basis: Array) -> Array:
+    centred = _centred(source, mean, root)
+    if basis.shape[1] == 1 and source.dtype == jnp.float64:
+        return centred  # what is left of the mean is rounding of the columns themselves
+    return _off(basis, centred)
+
+
+def _off(basis: Array, columns: Array) -> Array:
+    return columns - products.matmul(basis, products.cross(basis, columns))
+
+
+def _blocks(p: int) -> tuple[int, int]:
+    """Blocks that a loop takes, and the columns that are left for a last one."""
+    count = p // BLOCK_COLUMNS
+    return (count, p - count * BLOCK_COLUMNS) if count > 1 else (0, p)
+
+
+def _block(source: Array, mean: Array, number: Array) -> tuple[Array, Array]:
+    start = number * BLOCK_COLUMNS
+    return (
+        jax.lax.dynamic_slice_in_dim(source, start, BLOCK_COLUMNS, axis=1),
+        jax.lax.dynamic_slice_in_dim(mean, start, BLOCK_COLUMNS),
+    )
+
+
+def _kernel_at_once(source: Array, mean: Array, root: Array, basis: Array) -> Array:
+    return products.gram(_residual(source, mean, root, basis).T)
+
+
+def _kernel_by_blocks(source: Array, mean: Array, root: Array, basis: Array) -> Array:
+    count, left = _blocks(source.shape[1])
+    whole = source.shape[1] - left
+
+    def add(number: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
+        block = _residual(*_block(source, mean, number), root, basis)
+        return tuple(t + x for t, x in zip(total, _lower(block), strict=True))
+
+    last = _lower(_residual(source[:, whole:], mean[whole:], root, basis))
+    return products.from_lower_products(jax.lax.fori_loop(0, count, add, last))
+
+
+def _lower(residual: Array) -> tuple[Array, ...]:
+    rows = products.column_blocks(residual.shape[0])
+    return products.lower_products([residual[part].T for part in rows])
+
+
+@jax.custom_jvp
+def _kernel(source: Array, mean: Array, root: Array, basis: Array) -> Array:
+    """By blocks on a CPU, one product elsewhere."""
+    given = source, mean, root, basis
+    if _blocks(source.shape[1])[0] == 0:
+        return _kernel_at_once(*given)
+    return jax.lax.platform_dependent(*given, cpu=_kernel_by_blocks, default=_kernel_at_once)
+
+
+@_kernel.defjvp
+def _kernel_derivative(primals: Any, tangents: Any) -> Any:
+    # At once: derivatives of a loop over blocks would write all columns again for each of them.
+    return _kernel(*primals), jax.jvp(_kernel_at_once, primals, tangents)[1]

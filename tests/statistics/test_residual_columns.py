@@ -1,0 +1,89 @@
+"""Columns off a basis, by blocks, at once and from the host."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed import MediationData, maxie, paths
+from jaxmed.geometry.dual_paths import dual_paths
+from jaxmed.statistics import residual_columns as module
+from jaxmed.statistics.dual_stats import dual_statistics
+
+N, P = 30, 45
+
+
+def problem(weighted, offset=0.0, n=N):
+    rng = np.random.default_rng(1)
+    x, c = offset + rng.normal(size=(n, P)), rng.normal(size=(n, 2))
+    w = rng.integers(1, 4, n).astype(float) if weighted else np.ones(n)
+    basis = np.linalg.qr(np.sqrt(w)[:, None] * np.column_stack([np.ones(n), c]))[0]
+    return x, w, basis, rng.normal(size=(n, 2))
+
+
+def expected(x, w, basis):
+    z = np.sqrt(w)[:, None] * (x - (w @ x) / w.sum())
+    return z - basis @ (basis.T @ z)
+
+
+@pytest.mark.parametrize("block", [16, 15, 64], ids=["rest", "whole", "one"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_by_blocks_as_written_out(monkeypatch, weighted, block):
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", block)
+    x, w, basis, rows = problem(weighted)
+    z = expected(x, w, basis)
+
+    @jax.jit
+    def found(x, w, basis, rows, weights):
+        columns = module.residual_columns(x, w, basis)
+        return columns.kernel(), columns.cross(rows), columns.times(weights), columns.array()
+
+    kernel, cross, score, array = found(x, w, basis, rows, np.arange(P) / P)
+    assert np.array_equal(kernel, kernel.T)
+    for ours, theirs in (
+        (kernel, z @ z.T), (cross, z.T @ rows), (score, z @ np.arange(P) / P), (array, z)
+    ):  # fmt: skip
+        assert np.abs(ours - theirs).max() < 1e-13 * P
+
+
+def test_large_means_cost_no_digits(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", 16)
+    x, w, basis, rows = problem(False, offset=1e6)
+    columns = module.residual_columns(jnp.asarray(x), jnp.asarray(w), jnp.asarray(basis))
+    z = expected(x, w, basis)
+    assert np.abs(columns.cross(jnp.asarray(rows)) - z.T @ rows).max() < 1e-8
+    assert np.abs(columns.kernel() - z @ z.T).max() < 1e-8
+
+
+def test_derivatives_are_those_of_the_whole(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", 16)
+    x, w, basis, rows = map(jnp.asarray, problem(True))
+
+    def value(x, whole):
+        columns = module.residual_columns(x, w, basis)
+        z = columns.array()
+        kernel, cross = (z @ z.T, z.T @ rows) if whole else (columns.kernel(), columns.cross(rows))
+        return jnp.sum(jnp.sin(kernel)) + jnp.sum(jnp.cos(cross))
+
+    slopes = [jax.jit(jax.grad(value), static_argnums=1)(x, whole) for whole in (False, True)]
+    assert np.abs(slopes[0] - slopes[1]).max() < 1e-10
+    tangent = jnp.ones_like(x) + x
+    forward = jax.jvp(lambda x: value(x, False), (x,), (tangent,))[1]
+    assert forward == pytest.approx(float(jnp.sum(slopes[1] * tangent)), rel=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_host_and_device_have_the_same_paths(monkeypatch, weighted):
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", 16)
+    x, w, _, rows = problem(weighted)
+    data = MediationData(rows[:, 0], x, rows[:, 1], rows[:, :0], w if weighted else None)
+    on_device = jax.tree.map(jnp.asarray, data)
+    host = dual_statistics(data)
+    assert isinstance(host.mediators, module.WrittenColumns)
+    here = maxie(dual_paths(host))
+    there = jax.jit(lambda d: maxie(paths(d)))(on_device)
+    assert np.abs(here.weights - there.weights).max() < 1e-11 * np.abs(here.weights).max()
+    assert int(here.status) == int(there.status)
+    batch = jax.tree.map(lambda v: jnp.stack([v, v]), on_device)
+    many = jax.jit(jax.vmap(lambda d: maxie(paths(d)).weights))(batch)
+    assert np.abs(many[1] - there.weights).max() < 1e-11 * np.abs(here.weights).max()
