@@ -10,7 +10,8 @@ from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read
 from jaxmed.budget import default_budget
 from jaxmed.cli.data_file import comma, file_options, roles_of, size
 from jaxmed.cli.shared import Say
-from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
+from jaxmed.data.streams import BLOCK_BYTES, is_larger
+from jaxmed.data.streams.row_stream import row_stream
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file
 
@@ -58,9 +59,9 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
         raise ValueError("--levels goes with files read in memory: choose two with --contrast")
     check_linear(options.basis, "streams")  # before the reading
     say(f"reading {options.file} in blocks")
-    source = stream(
-        options.file, table=options.table, products=options.products, block_bytes=options.block,
-        options=file_options(options), **roles_of(options),
+    source = row_stream(
+        options.file, roles_of(options), options=file_options(options), table=options.table,
+        products=options.products, block_bytes=options.block,
     )  # fmt: skip
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:
