@@ -59,7 +59,7 @@ def mediate_command(options: argparse.Namespace) -> None:
             ), options, say,
         )  # fmt: skip
         return
-    found = columns_of(table, **roles_of(options))
+    found = columns_of(table, roles_of(options))
     result = _analysed(options, methods, data_of(found), found.report, say)
     if isinstance(result, MediationResult):
         _show(result, options, say)

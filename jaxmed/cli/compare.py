@@ -1,8 +1,8 @@
 """`jaxmed compare`: many methods on one data file."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.comparison import Comparison
@@ -51,8 +51,7 @@ def compare_command(options: argparse.Namespace) -> None:
 
     levels = read_levels(options, table, columns)
     if levels is None:
-        roles: dict[str, Any] = roles_of(options) | {"covariates": columns}
-        found = columns_of(table, **roles)
+        found = columns_of(table, dataclasses.replace(roles_of(options), covariates=columns))
         show_table(analysed(data_of(found), found.report), options, say)
         return
     show_levels(over_levels(levels, analysed, basis=options.basis), options, say)

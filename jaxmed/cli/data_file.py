@@ -1,8 +1,8 @@
 """Options on one data file, and the data that they describe."""
 
 import argparse
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
@@ -13,7 +13,7 @@ from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.levels import LevelsData, levels_of, levels_of_exposure
 from jaxmed.data.readers import FileOptions
-from jaxmed.data.roles import is_numeric
+from jaxmed.data.roles import Roles, is_numeric
 from jaxmed.data.selection import listed
 from jaxmed.data.tables import Table
 from jaxmed.parallel.processes import join
@@ -49,8 +49,8 @@ def file_options(options: argparse.Namespace) -> FileOptions:
     )  # fmt: skip
 
 
-def roles_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Which columns and rows, as `from_frame` and `stream` take them.
+def roles_of(options: argparse.Namespace) -> Roles:
+    """Which columns and rows.
 
     Raises:
       ValueError: a contrast that is no pair.
@@ -58,12 +58,10 @@ def roles_of(options: argparse.Namespace) -> dict[str, Any]:
     contrast = None if options.contrast is None else listed(options.contrast)
     if contrast is not None and len(contrast) != 2:
         raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
-    return {
-        "exposure": options.exposure, "outcome": options.outcome, "mediators": options.mediators,
-        "covariates": options.covariates, "weights": options.weights,
-        "where": options.where, "contrast": contrast, "nan_policy": options.nan_policy,
-        "merge_rare": options.merge_rare,
-    }  # fmt: skip
+    return Roles(
+        options.exposure, options.outcome, options.mediators, options.covariates, options.weights,
+        options.where, contrast, options.nan_policy, options.merge_rare,
+    )  # fmt: skip
 
 
 def read_levels(
@@ -72,20 +70,19 @@ def read_levels(
     """The exposure's levels against a reference; None where it has two values or is a number."""
     roles = roles_of(options)
     if covariates is not None:
-        roles["covariates"] = tuple(covariates)
-    contrast = roles.pop("contrast")
+        roles = dataclasses.replace(roles, covariates=tuple(covariates))
     if options.levels is not None:
-        if contrast is not None:
+        if roles.contrast is not None:
             raise ValueError("--levels and --contrast are two answers to one question: give one")
-        return levels_of(table, listed(options.levels), **roles)
+        return levels_of(table, listed(options.levels), roles)
     name = table.find(options.exposure, "exposure")
     raw = table.read(name)
-    if contrast is not None or raw.trouble or not isinstance(raw.values, Factor):
+    if roles.contrast is not None or raw.trouble or not isinstance(raw.values, Factor):
         return None
     if raw.values.declared and name not in table.cells.factors and is_numeric(raw.values):
         return None  # categories of numbers: numbers, unless asked for
     levels = levels_of_exposure(table, name, options.where)
-    return levels_of(table, levels, **roles) if len(levels) > 2 else None
+    return levels_of(table, levels, roles) if len(levels) > 2 else None
 
 
 def open_file(options: argparse.Namespace, say: Callable[[str], None]) -> Table:
@@ -109,4 +106,4 @@ def read_columns(
 ) -> tuple[FrameColumns, Table]:
     """As `read_data`, with the positions of the rows in the table, and the table."""
     table = open_file(options, say)
-    return columns_of(table, **roles_of(options)), table
+    return columns_of(table, roles_of(options)), table

@@ -10,7 +10,8 @@ from jaxmed.budget import default_budget
 from jaxmed.cli.data_file import file_options, roles_of
 from jaxmed.cli.parsers.arguments import comma
 from jaxmed.cli.shared import Say
-from jaxmed.data.streams import BLOCK_BYTES, is_larger, stream
+from jaxmed.data.streams import BLOCK_BYTES, is_larger
+from jaxmed.data.streams.row_stream import row_stream
 from jaxmed.parallel.processes import leave, this_process
 from jaxmed.parallel.shared_stream import part_file
 
@@ -35,10 +36,10 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
         raise ValueError("--levels goes with files read in memory: choose two with --contrast")
     check_linear(options.basis, "streams")  # before the reading
     say(f"reading {options.file} in blocks")
-    source = stream(
-        options.file, table=options.table, products=options.products,
+    source = row_stream(
+        options.file, roles_of(options), options=file_options(options), table=options.table,
+        products=options.products,
         block_bytes=BLOCK_BYTES if options.block is None else options.block,
-        options=file_options(options), **roles_of(options),
     )  # fmt: skip
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:

@@ -9,9 +9,10 @@ import numpy as np
 from jaxmed.data import columns, selection, where
 from jaxmed.data.columns import Column, Factor
 from jaxmed.data.data_report import DataReport, listed
-from jaxmed.data.mediation_data import Names, NanPolicy, missing_rows
+from jaxmed.data.mediation_data import Names, missing_rows
 from jaxmed.data.roles import (
     MOST_LEVELS,
+    Roles,
     check_covariate,
     code_two_levels,
     is_numeric,
@@ -39,57 +40,34 @@ class FrameColumns:
     mediators: np.ndarray | None  # [n, p]; None where they were not to be read
 
 
-def columns_of(
-    table: Table,
-    *,
-    exposure: str,
-    outcome: str,
-    mediators: str | Sequence[str],
-    covariates: str | Sequence[str] = (),
-    weights: str | None = None,
-    where: str | None = None,
-    contrast: tuple[Any, Any] | None = None,
-    levels: Sequence[Any] = (),
-    nan_policy: NanPolicy = "error",
-    merge_rare: int = 0,
-    read_mediators: bool = True,
-) -> FrameColumns:
-    """Columns and rows that the roles name; arguments and errors as `from_frame`.
+def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> FrameColumns:
+    """Columns and rows that the roles name; errors as `from_frame`.
 
     Args:
       table: see `as_table`.
-      exposure: and the others, see `from_frame`.
-      outcome: see there.
-      mediators: see there.
-      covariates: see there.
-      weights: see there.
-      where: see there.
-      contrast: see there.
-      levels: instead of a contrast, levels of the exposure, which becomes their number from 0.
-      nan_policy: see there.
-      merge_rare: see there.
+      roles: names of columns, and which rows.
       read_mediators: False chooses the mediators by name and does not look at their values: they
         are streamed later.
     """
-    if nan_policy not in ("error", "drop"):
-        raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
-    exposure, outcome = str(exposure), str(outcome)
-    adjust = selection.names_of(covariates, table.names)
-    roles = _roles(table, exposure, outcome, adjust, weights)
+    if roles.nan_policy not in ("error", "drop"):
+        raise ValueError(f'nan_policy is "error" or "drop", not {roles.nan_policy!r}')
+    exposure, outcome, weights = str(roles.exposure), str(roles.outcome), roles.weights
+    adjust = selection.names_of(roles.covariates, table.names)
+    own = _found(table, exposure, outcome, adjust, weights)
     by_name = table.hidden if table.features == table.fields else ()
     chosen = selection.select(
-        mediators, table.features, roles, others=by_name, doubled=table.doubled
+        roles.mediators, table.features, own, others=by_name, doubled=table.doubled
     )
     notes = _Notes({}, {}, {}, [])
-    rows, asked = _where_rows(table, where, notes)
+    rows, asked = _where_rows(table, roles.where, notes)
     rows_where = int(rows.sum())
-    column, found, pair, rows = _exposure(table, exposure, contrast, levels, rows, notes)
+    column, found, pair, rows = _exposure(table, roles, rows, notes)
     rows_contrast = int(rows.sum())
 
     fields: dict[str, Column] = {exposure: columns.take(column, rows)}
     fields[outcome] = _outcome(table, outcome, rows, notes)
     for name in adjust:
-        fields[name] = _covariate(table, name, rows, merge_rare, notes)
+        fields[name] = _covariate(table, name, rows, roles.merge_rare, notes)
     if weights is not None:
         raw = table.read(weights)
         notes.add(weights, raw.note)
@@ -102,20 +80,20 @@ def columns_of(
 
     counts, keep = _missing(fields, block.values, chosen)
     positions = np.flatnonzero(rows)[keep]
-    if counts and nan_policy == "error":
+    if counts and roles.nan_policy == "error":
         raise InvalidDataError(_missing_message(table, counts, rows, keep))
     fields = {name: columns.take(values, keep) for name, values in fields.items()}
     _check_finite(table, fields, positions)
     coded = columns.design_matrix(fields, adjust)
-    used = {*roles, *chosen, *asked}
+    used = {*own, *chosen, *asked}
     report = DataReport(
         rows_read=table.rows,
         rows_where=rows_where,
         rows_contrast=rows_contrast,
         rows_used=int(keep.sum()),
-        where=where,
+        where=roles.where,
         contrast=pair,
-        nan_policy=nan_policy,
+        nan_policy=roles.nan_policy,
         missing=counts,
         dummies=coded.dummies,
         reference_levels=coded.references,
@@ -160,21 +138,21 @@ class _Notes:
             self.converted[name] = note
 
 
-def _roles(
+def _found(
     table: Table, exposure: str, outcome: str, covariates: Sequence[str], weights: str | None
 ) -> list[str]:
     """Exposure, outcome, covariates and weights, found and different."""
-    roles = [
+    found = [
         table.find(exposure, "exposure"),
         table.find(outcome, "outcome"),
         *(table.find(name, "covariates") for name in covariates),
     ]
     if weights is not None:
-        roles.append(table.find(weights, "weights"))
-    for name in roles:
-        if roles.count(name) > 1:
+        found.append(table.find(weights, "weights"))
+    for name in found:
+        if found.count(name) > 1:
             raise InvalidDataError(f"column {name!r} has two roles")
-    return roles
+    return found
 
 
 def _where_rows(table: Table, text: str | None, notes: _Notes) -> tuple[np.ndarray, set[str]]:
@@ -193,19 +171,15 @@ def rows_of(table: Table, text: str | None) -> np.ndarray:
 
 
 def _exposure(
-    table: Table,
-    name: str,
-    contrast: tuple[Any, Any] | None,
-    chosen: Sequence[Any],
-    rows: np.ndarray,
-    notes: _Notes,
+    table: Table, roles: Roles, rows: np.ndarray, notes: _Notes
 ) -> tuple[Column, tuple[str, ...], tuple[str, str] | None, np.ndarray]:
     """The exposure column, its levels if categorical, the contrast, and the rows it leaves."""
+    name, chosen = str(roles.exposure), roles.levels
     raw = table.read(name)
     column = usable(raw)
     notes.add(name, raw.note)
-    if contrast is not None:
-        return _contrasted(name, column, contrast, rows)
+    if roles.contrast is not None:
+        return _contrasted(name, column, roles.contrast, rows)
     if chosen:
         held = np.array([where.is_level(column, level) & rows for level in chosen])
         if (held.sum(axis=0) > 1).any():

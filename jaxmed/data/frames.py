@@ -11,6 +11,7 @@ from jaxmed.data.data_report import DataReport
 from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy, mediation_data
 from jaxmed.data.readers import DEFAULTS, FileOptions, open_table
+from jaxmed.data.roles import Roles
 from jaxmed.data.tables import Table, as_table
 from jaxmed.data.validation import InvalidDataError
 
@@ -108,12 +109,11 @@ def from_frame_with_report(
     Returns:
       FrameResult(data, report).
     """
-    found = columns_of(
-        table_of(frame, factor=factor, na=na, decimal=decimal, options=options),
-        exposure=exposure, outcome=outcome, mediators=mediators, covariates=covariates,
-        weights=weights, where=where, contrast=contrast, nan_policy=nan_policy,
-        merge_rare=merge_rare,
-    )  # fmt: skip
+    table = table_of(frame, factor=factor, na=na, decimal=decimal, options=options)
+    roles = Roles(
+        exposure, outcome, mediators, covariates, weights, where, contrast, nan_policy, merge_rare
+    )
+    found = columns_of(table, roles)
     return FrameResult(data_of(found), found.report)
 
 

@@ -9,7 +9,7 @@ from jaxmed.data.frame_columns import columns_of, rows_of
 from jaxmed.data.frames import FrameResult, data_of, table_of
 from jaxmed.data.mediation_data import MediationData, NanPolicy
 from jaxmed.data.readers import DEFAULTS, FileOptions
-from jaxmed.data.roles import MOST_LEVELS, usable
+from jaxmed.data.roles import MOST_LEVELS, Roles, usable
 from jaxmed.data.selection import listed
 from jaxmed.data.tables import Table
 from jaxmed.data.validation import InvalidDataError, ShapeError
@@ -72,46 +72,30 @@ def levels_from_frame(
       Others as `from_frame`.
     """
     table = table_of(frame, factor=factor, na=na, decimal=decimal, options=options)
-    return levels_of(
-        table, levels, exposure=exposure, outcome=outcome, mediators=mediators,
-        covariates=covariates, weights=weights, where=where, nan_policy=nan_policy,
-        merge_rare=merge_rare,
-    )  # fmt: skip
+    roles = Roles(
+        exposure, outcome, mediators, covariates, weights, where, None, nan_policy, merge_rare
+    )
+    return levels_of(table, levels, roles)
 
 
-def levels_of(
-    table: Table,
-    levels: Sequence[Any] | None,
-    *,
-    exposure: str,
-    outcome: str,
-    mediators: str | Sequence[str],
-    covariates: str | Sequence[str] = (),
-    weights: str | None = None,
-    where: str | None = None,
-    nan_policy: NanPolicy = "error",
-    merge_rare: int = 0,
-) -> LevelsData:
+def levels_of(table: Table, levels: Sequence[Any] | None, roles: Roles) -> LevelsData:
     """As `levels_from_frame`, of a table at hand."""
     if isinstance(levels, str):
         levels = listed(levels)
-    names = levels_of_exposure(table, exposure, where) if levels is None else tuple(levels)
+    names = (
+        levels_of_exposure(table, roles.exposure, roles.where) if levels is None else tuple(levels)
+    )
     if len(names) < 2 or len(set(map(str, names))) < len(names):
         raise ValueError(f"levels are two or more different ones, the reference first, not {names}")
-    roles: dict[str, Any] = {
-        "exposure": exposure, "outcome": outcome, "mediators": mediators,
-        "covariates": covariates, "weights": weights, "where": where, "nan_policy": nan_policy,
-        "merge_rare": merge_rare,
-    }  # fmt: skip
     found = {}
     for level in names[1:]:
         try:
-            part = columns_of(table, contrast=(names[0], level), **roles)
+            part = columns_of(table, dataclasses.replace(roles, contrast=(names[0], level)))
             found[str(level)] = FrameResult(data_of(part), part.report)
         except (InvalidDataError, ShapeError) as error:
             raise type(error)(f"level {level!r} against {names[0]!r}: {error}") from error
-    whole = columns_of(table, levels=names, **roles)
-    return LevelsData(exposure, str(names[0]), found, data_of(whole))
+    whole = columns_of(table, dataclasses.replace(roles, levels=names))
+    return LevelsData(roles.exposure, str(names[0]), found, data_of(whole))
 
 
 def levels_of_exposure(table: Table, exposure: str, where: str | None = None) -> tuple[str, ...]:

@@ -1,20 +1,40 @@
 """What a column has to be in its role: numbers, a 0/1 coding, covariates, or a refusal in words."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxmed.data.columns import Column, Factor, Raw
+from jaxmed.data.mediation_data import NanPolicy
 from jaxmed.data.text import LOGICAL, NUMBER
 from jaxmed.data.validation import InvalidDataError
 
-__all__ = ["Coding", "code_two_levels", "is_numeric", "merge_rare", "numbers_of", "usable"]
+__all__ = ["Coding", "Roles", "code_two_levels", "is_numeric", "merge_rare", "numbers_of", "usable"]
 
 # A factor of more levels than this, or than a tenth of the rows, names rows rather than groups.
 MOST_LEVELS = 20
 ROWS_PER_LEVEL = 10
 MANY_LEVELS = 30  # told of
 SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """Which columns of a table are what, and which of its rows count; see `from_frame`."""
+
+    exposure: str
+    outcome: str
+    mediators: str | Sequence[str]
+    covariates: str | Sequence[str] = ()
+    weights: str | None = None
+    where: str | None = None
+    contrast: tuple[Any, Any] | None = None
+    nan_policy: NanPolicy = "error"
+    merge_rare: int = 0
+    # Instead of a contrast, levels of the exposure, which becomes their number from 0.
+    levels: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,6 @@
 Source: Zhang et al. (2026), problems (3) and (6); specification of GAHMN, sections 1 and 8.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
@@ -15,8 +13,6 @@ __all__ = [
     "conditional_mean_loss",
     "critic_loss",
     "generator_loss",
-    "mediator_gradient_penalty",
-    "treatment_contrast_penalty",
 ]
 
 
@@ -55,29 +51,3 @@ def generator_loss(fake: Array, weights: Array, loss: str, valid: Array | None =
 def conditional_mean_loss(outcome: Array, first: Array, second: Array, weights: Array) -> Array:
     """Unbiased for E (y - E_Z draw)^2 from two independent draws at the same rows, all [B]."""
     return jnp.mean(weights * (outcome - first) * (outcome - second))
-
-
-def treatment_contrast_penalty(
-    generate: Callable[[Array], Array], control: Array, treated: Array
-) -> Array:
-    """E |G(t1) - G(t0)|_1 of a mediator generator with shared noise.
-
-    Args:
-      generate: exposure [B] -> mediators [B, p], everything else held.
-      control: exposure t0 [B].
-      treated: exposure t1 [B].
-    Returns:
-      |t1 - t0| |a|_1 where the exposure enters linearly (a test says so).
-    """
-    return jnp.mean(jnp.sum(jnp.abs(generate(treated) - generate(control)), axis=1))
-
-
-def mediator_gradient_penalty(generate: Callable[[Array], Array], mediators: Array) -> Array:
-    """E |dG/dM|_1 of an outcome generator; |b|_1 where the mediators enter linearly.
-
-    Args:
-      generate: mediators [B, p] -> outcome [B], row by row.
-      mediators: where the gradient is taken [B, p].
-    """
-    gradient = jax.grad(lambda m: jnp.sum(generate(m)))(mediators)
-    return jnp.mean(jnp.sum(jnp.abs(gradient), axis=1))

@@ -16,6 +16,7 @@ from jaxmed.data.frame_columns import FrameColumns, columns_of
 from jaxmed.data.frames import data_of
 from jaxmed.data.mediation_data import MediationData, Names, NanPolicy, missing_rows
 from jaxmed.data.readers import DEFAULTS, FileOptions
+from jaxmed.data.roles import Roles
 from jaxmed.data.selection import names_of
 from jaxmed.data.streams.prefetch import prefetch
 from jaxmed.data.streams.sources import Source, open_source
@@ -258,24 +259,39 @@ def stream(
     Raises:
       UnknownColumnError, InvalidDataError, ShapeError, TypeError: as `from_frame`.
     """
+    roles = Roles(
+        exposure, outcome, mediators, covariates, weights, where, contrast, nan_policy, merge_rare
+    )
+    return row_stream(
+        path, roles, options=options, table=table, products=products, block_bytes=block_bytes
+    )
+
+
+def row_stream(
+    path: str | Path,
+    roles: Roles,
+    *,
+    options: FileOptions,
+    table: str | Path | None,
+    products: Any,
+    block_bytes: int,
+) -> RowStream:
+    """As `stream`, of roles at hand."""
     check_count("block_bytes", block_bytes, 1, 1)
     source = open_source(path, table, options)
-    wanted = [exposure, outcome, *names_of(covariates, source.features), *([weights] if weights else [])]  # noqa: E501  # fmt: skip
-    wanted += [] if where is None else [condition.column for condition in parse(where)]
+    wanted = [roles.exposure, roles.outcome, *names_of(roles.covariates, source.features)]
+    wanted += [] if roles.weights is None else [roles.weights]
+    wanted += [] if roles.where is None else [condition.column for condition in parse(roles.where)]
     whole = source.table(wanted)
     for name in options.factors:
         whole.find(name, "factor")
-    found = columns_of(
-        whole, exposure=exposure, outcome=outcome, mediators=mediators,
-        covariates=covariates, weights=weights, where=where, contrast=contrast,
-        nan_policy=nan_policy, merge_rare=merge_rare, read_mediators=False,
-    )  # fmt: skip
+    found = columns_of(whole, roles, read_mediators=False)
     dtype = np.dtype(products) if products is not None else source.dtype(found.names.mediators)
     dtype = common_float(dtype)
     rows = max(LEAST_ROWS, block_bytes // (dtype.itemsize * max(len(found.names.mediators), 1)))
     return RowStream(
         source, _checked_fields(found), found.rows, found.report.rows_read, rows, dtype,
-        nan_policy, found.report, whole.cells.first_row,
+        roles.nan_policy, found.report, whole.cells.first_row,
     )  # fmt: skip
 
 
