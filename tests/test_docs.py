@@ -14,7 +14,12 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 ARCHITECTURE = DOCS / "architecture.md"
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"), *(ROOT / "conda").rglob("*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *DOCS.rglob("*.md"),
+        *(ROOT / "conda").rglob("*.md"),
+    ]
 )
 WIDTH = 100
 PLACE = re.compile(r"`(jaxmed/[\w/]+\.py)(?::(\w+))?`")
@@ -76,7 +81,9 @@ def test_the_tables_have_the_equations_of_both_papers():
 def test_equations_named_in_the_code_are_in_the_table():
     """A docstring that names equations of a paper lies in a file that the table names."""
     tabled = {file for _, places in rows() for file, _ in places}
-    sources = re.compile(r"(?:He \(?2026\)?|Zhang et al\. \(2026[^)]*\)),? (?:Prop\. \d+,? )?eqs?\.")
+    sources = re.compile(
+        r"(?:He \(?2026\)?|Zhang et al\. \(2026[^)]*\)),? (?:Prop\. \d+,? )?eqs?\."
+    )
     for path in sorted((ROOT / "jaxmed").rglob("*.py")):
         file = path.relative_to(ROOT).as_posix()
         if sources.search(path.read_text()) and "/studies/" not in file:
