@@ -1,4 +1,4 @@
-"""What is shipped: the conda recipe agrees with the package, and a bare install says what it lacks."""
+"""What is shipped: the conda recipe is of this package, a bare install names what it lacks."""
 
 import re
 import subprocess
