@@ -116,6 +116,6 @@ def test_what_the_tests_and_the_site_read_is_in_the_source_archive():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     included = {Path(entry.lstrip("/")).parts[0] for entry in config["targets"]["sdist"]["include"]}
     there = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
-    made = {"out", "dist", "build", "shared"}
+    made = {"out", "dist", "build", "shared", "PKG-INFO"}
     assert there - made <= included | {"pyproject.toml"}  # which every archive has
     assert config["targets"]["wheel"]["packages"] == ["jaxmed"]
