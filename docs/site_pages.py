@@ -14,7 +14,9 @@ AT_THE_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.
 CODE_OR_LINK = re.compile(
     r"^```.*?^```$|`[^`\n]+`|(?<!!)\[([^\]]*)\]\(([\w./-]+)(#[\w-]+)?\)", re.MULTILINE | re.DOTALL
 )
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# What pandas and terminals add to a printed table: the site has a style of its own.
+STYLE = re.compile(r"<style scoped>.*?</style>|\x1b\[[0-9;]*m", re.DOTALL)
+PANDAS_TABLE = '<table border="1" class="dataframe">'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -27,8 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name = f"tutorials/{path.stem}/{figure}"
             files.append(File.generated(config, name, content=content))
             text = text.replace(f"]({figure})", f"]({path.stem}/{figure})")
-        name = f"tutorials/{path.stem}.md"
-        files.append(File.generated(config, name, content=COLOURS.sub("", text)))
+        text = STYLE.sub("", text).replace(PANDAS_TABLE, "<table>")
+        files.append(File.generated(config, f"tutorials/{path.stem}.md", content=text))
     return files
 
 

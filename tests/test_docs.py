@@ -5,8 +5,10 @@ import functools
 import importlib
 import inspect
 import re
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_layers import LAYERS
 
@@ -119,3 +121,81 @@ def test_the_reference_has_every_public_name():
         wanted = getattr(package, name)
         wanted = inspect.unwrap(wanted) if callable(wanted) else wanted
         assert any(wanted is found for found in objects), name
+
+
+def test_every_page_is_in_the_navigation():
+    yaml = pytest.importorskip("yaml", reason="the site is configured in YAML")
+
+    def pages(entry):
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for part in entry.values() if isinstance(entry, dict) else entry:
+                yield from pages(part)
+
+    shown = list(pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    written = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    notebooks = {f"tutorials/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert sorted(shown) == sorted(written | notebooks | {"changelog.md", "contributing.md"})
+
+
+def test_a_page_that_fetches_from_elsewhere_is_found(tmp_path):
+    fetched = runpy.run_path(str(DOCS / "site_check.py"))["fetched"]
+    page = '<a href="https://example.org/paper">a link</a><script src="site.js"></script>'
+    (tmp_path / "index.html").write_text(page)
+    assert not fetched(tmp_path)
+    for trouble in (
+        '<link rel="stylesheet" href="https://example.org/font.css">',
+        '<script src="//example.org/a.js"></script>',
+        '<img src="https://example.org/a.png">',
+    ):
+        (tmp_path / "index.html").write_text(page + trouble)
+        assert len(fetched(tmp_path)) == 1, trouble
+    (tmp_path / "index.html").write_text(page)
+    (tmp_path / "site.css").write_text("a { background: url('https://example.org/a.png') }")
+    assert fetched(tmp_path) == ["site.css: https://example.org/a.png"]
+
+
+def python_of(page):
+    return re.findall(
+        r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
+    )
+
+
+@pytest.mark.slow
+def test_the_page_about_anndata_runs():
+    pytest.importorskip("anndata")
+    (block,) = python_of("scanpy.md")
+    space = {}
+    exec(block, space)
+    lead = space["adata"].var["mediation_q"].nsmallest(3).index
+    assert set(lead) <= {"gene0", "gene1", "gene2", "gene3"}
+
+
+@pytest.mark.slow
+def test_the_calls_of_the_page_about_r_take_what_r_hands_over(tmp_path):
+    """Vectors come as lists, matrices as NumPy arrays in Fortran's order, frames as pandas'."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(1)
+    n, p = 200, 20
+    treatment = rng.integers(0, 2, n).tolist()
+    age = rng.normal(50, 10, n)
+    mediators = np.asfortranarray(rng.normal(size=(n, p)))
+    mediators[:, :3] += 0.5 * np.array(treatment)[:, None]
+    outcome = (mediators[:, :3].sum(axis=1) * 0.4 + 0.02 * age + rng.normal(size=n)).tolist()
+    data = jaxmed.mediation_data(treatment, mediators, outcome, np.asfortranarray(age[:, None]))
+    composite = jaxmed.maxie(jaxmed.paths(data))
+    assert np.asarray(composite.weights).shape == (p,) and np.asarray(composite.indirect) > 0
+    frame = pandas.DataFrame({"treatment": np.array(treatment, "int32"), "age": age})
+    frame = frame.assign(outcome=outcome, **{f"X{j + 1}": mediators[:, j] for j in range(p)})
+    data = jaxmed.from_frame(
+        frame, exposure="treatment", outcome="outcome", mediators="X*", covariates=["age"]
+    )
+    result = jaxmed.mediate(data, key=1)
+    table = result.to_pandas()
+    assert {"alpha", "beta", "indirect", "p_value", "q_value"} <= set(table.columns)
+    assert table["p_value"].idxmin() in ("X1", "X2", "X3")
+    result.save(tmp_path)
+    assert (tmp_path / "report.html").exists()
+    found = jaxmed.compare(data, ["ols"], key=1, bootstrap=0).to_pandas()
+    assert {"direct", "indirect", "total", "indirect_lower", "indirect_upper"} <= set(found.columns)
