@@ -62,7 +62,7 @@ def ridge(
         w, n = legs.rows.weights, legs.rows.count
         # Columns z = m / size of mean square 1; constant mediators are zero columns and stay so.
         size = sqrt(matmul(w, legs.mediators**2) / n)
-        z = divide(legs.mediators, size)
+        z = divide(legs.mediators, size[None, :])
         inner = gram(sqrt(w)[:, None] * z) / n
         shrunk = inner + jnp.asarray(penalty, inner.dtype) * jnp.eye(size.shape[0], dtype=w.dtype)
         inverse = jnp.linalg.inv(shrunk)

@@ -12,7 +12,7 @@ from problems import problem
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.testing import check_estimator
+from jaxmed.testing import QUICK, check_estimator
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/write_an_estimator.md"
@@ -95,7 +95,7 @@ def test_a_grid_of_penalties_is_a_vmap():
 
 
 def test_ridge_keeps_the_promises_of_all_estimators():
-    check_estimator(ridge())
+    check_estimator(ridge(), only=QUICK)
 
 
 def test_misuse_is_refused_with_words():
@@ -117,6 +117,14 @@ def test_the_shortest_estimator_of_the_page_runs(capsys):
     exec(block, space)
     assert float(space["found"].effects.indirect) == pytest.approx(0.75, abs=0.4)
     assert "True" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_estimators_of_the_page_keep_all_promises():
+    check_estimator(ridge(), differentiable=True)
+    (block,) = [b for b in blocks() if "def one_by_one" in b]
+    space = {}
+    exec(block, space)
     check_estimator(space["one_by_one"]())
 
 
