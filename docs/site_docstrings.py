@@ -38,7 +38,7 @@ class HouseDocstrings(griffe.Extension):
 
 def comment_of(field: griffe.Attribute) -> str:
     """The comment on the line of a field; nothing where there is none."""
-    if field.lineno is None:
+    if field.lineno is None or isinstance(field.filepath, list):
         return NOTHING
     found = COMMENT.search(field.lines_collection[field.filepath][field.lineno - 1])
     return found[1] if found else NOTHING
