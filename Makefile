@@ -2,12 +2,14 @@
 # make test    installs what the tests need and runs them (without those marked slow)
 # make study   every table and figure of the composite-mediator paper at reduced counts, into out/studies/
 # make check   lint, format, types
+# make docs    the documentation site, into out/site (open out/site/index.html)
+# make dist    wheel and source archive, into dist/, checked
 # VENV=        (empty) uses the interpreter at hand and installs nothing; PY=... names another one
 VENV ?= .venv
 OUT ?= out
 ARGS ?=
 
-.PHONY: help run study test test-slow check format bench clean
+.PHONY: help run study test test-slow check format bench docs dist clean
 .NOTPARALLEL:
 
 help:
@@ -27,11 +29,15 @@ PYTHON := $(PY)
 RUN_READY :=
 TEST_READY :=
 DEV_READY :=
+DOCS_READY :=
+RELEASE_READY :=
 else
 PYTHON := $(VENV)/bin/python
 RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 DEV_READY := $(VENV)/.ready-dev
+DOCS_READY := $(VENV)/.ready-docs
+RELEASE_READY := $(VENV)/.ready-release
 endif
 
 # $(VENV)/.installing stands while an install runs. Found at the start, the last one was interrupted
@@ -77,6 +83,16 @@ format: $(DEV_READY)
 
 bench: $(TEST_READY)
 	$(PYTHON) -m benchmarks $(ARGS)
+
+# Nothing is fetched while it is built, and no page of it fetches anything when it is opened.
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	$(PYTHON) docs/site_check.py out/site
+
+dist: $(RELEASE_READY)
+	rm -rf dist
+	$(PYTHON) -m build
+	$(PYTHON) -m twine check --strict dist/*
 
 clean:
 	rm -rf .venv $(OUT) build dist .pytest_cache .ruff_cache .hypothesis

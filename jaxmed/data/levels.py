@@ -69,7 +69,7 @@ def levels_from_frame(
 
     Raises:
       InvalidDataError: fewer than two levels, one without rows, or so many that they name rows.
-      Others as `from_frame`.
+      UnknownColumnError, ShapeError, TypeError, WhereError: as `from_frame`.
     """
     table = table_of(frame, factor=factor, na=na, decimal=decimal, options=options)
     roles = Roles(

@@ -1,0 +1,137 @@
+"""The example estimator: right numbers, the promises of all estimators, and the page about it."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problems import problem
+
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.testing import QUICK, check_estimator
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/write_an_estimator.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+ridge = module("ridge").ridge
+
+
+def residual(base, weights, columns):
+    root = np.sqrt(weights)[:, None]
+    return columns - base @ np.linalg.lstsq(root * base, root * columns, rcond=None)[0]
+
+
+def oracle(data, penalty):
+    """Direct and indirect effect, and the variance of beta, row by row in NumPy."""
+    w = np.asarray(data.weights)
+    n = w.sum()
+    base = np.column_stack([np.ones(w.size), data.covariates])
+    a, y = (residual(base, w, np.asarray(c)[:, None])[:, 0] for c in (data.exposure, data.outcome))
+    m = residual(base, w, np.asarray(data.mediators))
+    ss = np.sum(w * a * a)
+    alpha, total = (w * a) @ m / ss, np.sum(w * a * y) / ss
+    m, y = m - np.outer(a, alpha), y - total * a
+    size = np.sqrt(w @ m**2 / n)
+    z = m / size
+    gram = z.T @ (w[:, None] * z)
+    inverse = np.linalg.inv(gram + n * penalty * np.eye(size.size))
+    b = inverse @ z.T @ (w * y)
+    df = n - 2 - data.covariates.shape[1] - np.trace(inverse @ gram)
+    sigma2 = np.sum(w * (y - z @ b) ** 2) / df
+    spread = sigma2 * inverse @ gram @ inverse
+    indirect = np.sum(alpha * b / size)
+    return total - indirect, indirect, np.sqrt(np.diag(spread)) / size
+
+
+@pytest.mark.parametrize("shape", [(48, 6), (30, 45)])
+def test_ridge_is_the_formula(shape):
+    rng = np.random.default_rng(2)
+    data = problem(rng, *shape, 2, scale=0.0)
+    weights = np.resize([1.0, 2.0, 1.0], shape[0])
+    data = MediationData(data.exposure, data.mediators, data.outcome, data.covariates, weights)
+    found = jax.jit(ridge(penalty=0.3))(None, data)
+    direct, indirect, error = oracle(data, 0.3)
+    np.testing.assert_allclose(found.effects.direct, direct, rtol=1e-9)
+    np.testing.assert_allclose(found.effects.indirect, indirect, rtol=1e-9)
+    np.testing.assert_allclose(found.mediators.beta_se, error, rtol=1e-8)
+    assert int(found.status) == st.OK
+
+
+def test_without_a_penalty_ridge_is_least_squares():
+    data = problem(np.random.default_rng(3), 48, 6, 2, scale=0.0)
+    found = jax.jit(ridge(penalty=0.0))(None, data)
+    base = np.column_stack([np.ones(48), data.covariates, data.exposure, data.mediators])
+    coefficients = np.linalg.lstsq(base, data.outcome, rcond=None)[0]
+    left = data.outcome - base @ coefficients
+    covariance = left @ left / (48 - base.shape[1]) * np.linalg.inv(base.T @ base)
+    np.testing.assert_allclose(found.mediators.beta, coefficients[4:], rtol=1e-8)
+    np.testing.assert_allclose(found.effects.direct, coefficients[3], rtol=1e-8)
+    np.testing.assert_allclose(found.standard_errors.direct, covariance[3, 3] ** 0.5, rtol=1e-8)
+    np.testing.assert_allclose(found.mediators.beta_se, np.sqrt(np.diag(covariance))[4:], rtol=1e-8)
+
+
+def test_a_grid_of_penalties_is_a_vmap():
+    data = problem(np.random.default_rng(4), 48, 6, 2, scale=0.0)
+    grid = jnp.array([0.01, 1.0])
+    found = jax.jit(jax.vmap(lambda penalty: ridge(penalty=penalty)(None, data).effects))(grid)
+    for i, penalty in enumerate((0.01, 1.0)):
+        np.testing.assert_allclose(
+            found.indirect[i], jax.jit(ridge(penalty=penalty))(None, data).effects.indirect
+        )
+
+
+def test_ridge_keeps_the_promises_of_all_estimators():
+    check_estimator(ridge(), only=QUICK)
+
+
+def test_misuse_is_refused_with_words():
+    with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+        ridge(level=95)
+
+
+def blocks():
+    return BLOCK.findall(PAGE.read_text())
+
+
+def test_the_page_shows_the_file():
+    assert (ROOT / "examples/ridge.py").read_text() in blocks()
+
+
+def test_the_shortest_estimator_of_the_page_runs(capsys):
+    (block,) = [b for b in blocks() if "def one_by_one" in b]
+    space = {}
+    exec(block, space)
+    assert float(space["found"].effects.indirect) == pytest.approx(0.75, abs=0.4)
+    assert "True" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_estimators_of_the_page_keep_all_promises():
+    check_estimator(ridge(), differentiable=True)
+    (block,) = [b for b in blocks() if "def one_by_one" in b]
+    space = {}
+    exec(block, space)
+    check_estimator(space["one_by_one"]())
+
+
+@pytest.mark.slow
+def test_the_uses_on_the_page_run():
+    space = {"ridge": ridge}
+    for block in blocks():
+        if "def one_by_one" in block or "jaxmed.compare(data, methods" in block:
+            exec(block, space)
+    assert space["path"].shape == (3,) and "ridge/indirect" in space["found"].values

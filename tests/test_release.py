@@ -1,0 +1,122 @@
+"""What is shipped: the conda recipe is of this package, a bare install names what it lacks."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import jaxmed
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# What pip calls a package, where conda or Python have another name for it.
+CONDA = {"matplotlib": "matplotlib-base"}
+MODULES = {"python-calamine": "python_calamine"}
+OPTIONAL = ("io", "anndata", "plot", "cli", "report")
+TABLE = "jaxmed/data/covid_plasma_proteome/data.csv.gz"
+
+
+def named(requirement):
+    """(name, bounds) of one requirement."""
+    name, bounds = re.fullmatch(r"([\w-]+)\s*(.*)", requirement).groups()
+    return name, bounds
+
+
+def optional_modules():
+    names = [named(requirement)[0] for extra in OPTIONAL for requirement in EXTRAS[extra]]
+    return sorted({MODULES.get(name, name) for name in names})
+
+
+def test_the_conda_recipe_has_version_and_dependencies_of_the_package():
+    yaml = pytest.importorskip("yaml", reason="the recipe is YAML")
+    recipe = yaml.safe_load((ROOT / "conda/recipe.yaml").read_text())
+    assert recipe["context"]["version"] == jaxmed.__version__
+    assert ">=" + recipe["context"]["python_min"] == PROJECT["requires-python"]
+    run = dict(map(named, recipe["requirements"]["run"]))
+    assert run.pop("python") == ">=${{ python_min }}"
+    assert run == dict(map(named, PROJECT["dependencies"]))
+    assert dict(map(named, recipe["requirements"]["run_constraints"])) == {
+        CONDA.get(name, name): bounds
+        for extra in OPTIONAL
+        for name, bounds in map(named, EXTRAS[extra])
+    }
+    assert recipe["build"]["noarch"] == "python"
+    entries = [f"{name} = {target}" for name, target in PROJECT["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == entries
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert recipe["about"]["license_file"] == PROJECT["license-files"]
+    assert all((ROOT / file).is_file() for file in PROJECT["license-files"])
+
+
+def without_extras(code):
+    """Runs code where no library of an extra can be imported."""
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({optional_modules()}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_bare_install_computes_and_shows_its_help():
+    code, out, err = without_extras(
+        "import numpy as np, jaxmed\n"
+        "from jaxmed.cli import main\n"
+        "rng = np.random.default_rng(0)\n"
+        "data = jaxmed.mediation_data(rng.normal(size=30), rng.normal(size=(30, 3)), "
+        "rng.normal(size=30))\n"
+        "print(jaxmed.maxie(jaxmed.paths(data)).indirect > 0)\n"
+        "main(['--help'])"
+    )
+    assert code == 0, err
+    assert out.startswith("True") and "usage: jaxmed" in out
+
+
+def test_a_bare_install_names_the_extra_that_reads_a_table(tmp_path):
+    for suffix in (".xlsx", ".h5ad"):
+        (tmp_path / f"table{suffix}").write_bytes(b"")
+    (tmp_path / "table.parquet").write_bytes(b"PAR1")
+    code, out, err = without_extras(
+        "import jaxmed\n"
+        "from jaxmed.cli import main\n"
+        "roles = dict(exposure='age', outcome='icu', mediators='prot_*')\n"
+        f"doors = [lambda: jaxmed.from_frame('{TABLE}', **roles),\n"
+        f"         lambda: jaxmed.read_table('{TABLE}'),\n"
+        "         lambda: jaxmed.datasets.load('covid_plasma_proteome'),\n"
+        f"         lambda: jaxmed.from_frame('{tmp_path}/table.xlsx', **roles),\n"
+        f"         lambda: jaxmed.from_frame('{tmp_path}/table.parquet', **roles),\n"
+        f"         lambda: jaxmed.from_frame('{tmp_path}/table.h5ad', **roles)]\n"
+        "for door in doors:\n"
+        "    try:\n"
+        "        door()\n"
+        "    except ImportError as error:\n"
+        "        print(error)\n"
+        f"sys.exit(main(['mediate', '{TABLE}', '--exposure', 'age', '--outcome', 'icu', "
+        "'--mediators', 'prot_*']))"
+    )
+    assert out.splitlines() == [
+        'reading .csv needs pyarrow: pip install "jaxmed[io]"',
+        'reading .csv needs pandas: pip install "jaxmed[io]"',
+        'reading .csv needs pandas: pip install "jaxmed[io]"',
+        'reading .xlsx needs python_calamine: pip install "jaxmed[io]"',
+        'reading .parquet needs pyarrow.parquet: pip install "jaxmed[io]"',
+        'reading .h5ad needs anndata: pip install "jaxmed[anndata]"',
+    ]
+    last = err.splitlines()[-1]
+    assert code == 2 and last == 'jaxmed: reading .csv needs pyarrow: pip install "jaxmed[io]"'
+
+
+def test_what_the_tests_and_the_site_read_is_in_the_source_archive():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    included = {Path(entry.lstrip("/")).parts[0] for entry in config["targets"]["sdist"]["include"]}
+    there = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    made = {"out", "dist", "build", "shared", "PKG-INFO"}
+    assert there - made <= included | {"pyproject.toml"}  # which every archive has
+    assert config["targets"]["wheel"]["packages"] == ["jaxmed"]
