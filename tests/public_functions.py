@@ -33,7 +33,9 @@ def p_values(data):
 def merged(key, data):
     """The moments of both halves, merged into those of none."""
     half = data.exposure.shape[0] // 2
-    parts = (jax.tree.map(lambda leaf, s=s: leaf[s], data) for s in (slice(half), slice(half, None)))
+    parts = (
+        jax.tree.map(lambda leaf, s=s: leaf[s], data) for s in (slice(half), slice(half, None))
+    )
     first, second = map(jaxmed.cross_moments, parts)
     p, q = data.mediators.shape[1], data.covariates.shape[1]
     nothing = jaxmed.zero_moments(p, q, dtype=data.exposure.dtype, names=first.names)
@@ -62,7 +64,7 @@ def linear(key, data):
     """Rows, moments and truth of a linear model of the sizes of the data."""
     p, dtype = data.mediators.shape[1], data.exposure.dtype
     one = jnp.ones(p, dtype)
-    model = simulate.linear_sem(one, one, jnp.eye(p, dtype=dtype), direct=jnp.ones((), dtype))
+    model = simulate.linear_sem(one, one, lower=jnp.eye(p, dtype=dtype))
     rows = simulate.sample(key, model, 40)
     return rows, simulate.sample_moments(key, model, 40), simulate.truth(model)
 

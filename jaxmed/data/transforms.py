@@ -65,7 +65,7 @@ def standardise(data: MediationData) -> tuple[MediationData, Standardisation]:
         mean, sd = _traced_scales(data.mediators, data.weights)
         constant = sd == 0
         sd = jnp.where(constant, jnp.ones_like(sd), sd)
-        scaled = jnp.where(constant, jnp.zeros_like(sd), (data.mediators - mean) / sd)
+        scaled = jnp.where(constant[None, :], 0, (data.mediators - mean[None, :]) / sd[None, :])
     standard = Standardisation(mean=mean, sd=sd)  # pyright: ignore[reportArgumentType]
     return dataclasses.replace(data, mediators=scaled), standard
 
@@ -110,7 +110,7 @@ def _traced_scales(mediators: Array, weights: Array | None) -> tuple[Array, Arra
     w = jnp.ones((n,), mediators.dtype) if weights is None else weights
     total = jnp.sum(w)
     mean = jnp.sum(w[:, None] * mediators, axis=0) / total
-    centred = jnp.where(w[:, None] > 0, mediators - mean, 0)
+    centred = jnp.where(w[:, None] > 0, mediators - mean[None, :], 0)
     unit = jnp.max(jnp.abs(centred), axis=0)
     relative = safe.divide(centred, jnp.broadcast_to(unit, centred.shape))
     sd = unit * safe.sqrt(jnp.sum(w[:, None] * relative * relative, axis=0) / (total - 1))

@@ -97,7 +97,7 @@ class RowQuadratic:
     def restricted(self, columns: Array, residual: Array) -> tuple[Array, Array]:
         """X'VX [k, k] and score [k] of some columns."""
         x = self.columns[columns]
-        return matmul(x * self.weights, x.T), matmul(x, residual)
+        return matmul(x * self.weights[None, :], x.T), matmul(x, residual)
 
     def shift(self, residual: Array, columns: Array, step: Array) -> Array:
         """Residual after the coefficients of `columns` grew by step [k]."""
@@ -192,7 +192,7 @@ def _newton(
     both = free[:, None] & free[None, :]
     identity = jnp.eye(columns.shape[0], dtype=b.dtype)
     # The ridge keeps (nearly) dependent columns solvable; the step remains one of descent.
-    ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free * jnp.diagonal(inner))
+    ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free.astype(b.dtype) * jnp.diagonal(inner))
     factor = jnp.linalg.cholesky(jnp.where(both, inner, identity) + ridge * identity)
     step = jax.scipy.linalg.cho_solve((factor, True), pull[:, None])[:, 0]
     step = jnp.where(jnp.all(jnp.isfinite(step)), step, 0)

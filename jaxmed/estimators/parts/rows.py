@@ -124,7 +124,8 @@ def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
     first = divide(one, sqrt(length))
     if base.shape[1] == 1:
         return first, jnp.ones((1, 1), base.dtype), jnp.ones((), base.dtype)
-    centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
+    mean = divide(matmul(weights * one[:, 0], rest), length)
+    centred = rest - one * mean[None, :]
     size = sqrt(matmul(weights, centred * centred))
     raw = sqrt(matmul(weights, rest * rest))
     left = size > ROUNDING_SPREAD[np.dtype(base.dtype)] * raw
@@ -134,7 +135,7 @@ def base_inverse(base: Array, weights: Array) -> tuple[Array, Array, Array]:
     # The cut of `jnp.linalg.pinv`, so that rank and projection agree on what is dependent.
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
     there = (values > bound).astype(base.dtype)
-    inverse = matmul(vectors * divide(there, values), vectors.T)
+    inverse = matmul(vectors * divide(there, values)[None, :], vectors.T)
     return scaled, inverse, jnp.sum(there)
 
 
@@ -147,7 +148,7 @@ def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:
     """Mean and standard deviation (divisor n - 1) of columns [n, k]; both [k]."""
     count = jnp.sum(weights)
     mean = matmul(weights, columns) / count
-    centred = columns - mean
+    centred = columns - mean[None, :]
     return mean, sqrt(matmul(weights, centred * centred) / (count - 1))
 
 
