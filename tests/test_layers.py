@@ -22,7 +22,7 @@ LAYERS = [
     ("geometry",),
     ("parallel",),
     ("estimators",),
-    ("inference",),
+    ("inference", "testing"),
     ("gahmn",),
     ("sweeps",),
     ("reports",),
@@ -35,7 +35,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("flax", "optax", "pandas", "matplotlib", "polars", "anndata", "pyarrow")
-JIT_ALLOWED = ("analysis", "parallel", "sweeps", "studies", "cli", "gahmn")
+JIT_ALLOWED = ("analysis", "parallel", "sweeps", "studies", "cli", "gahmn", "testing")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

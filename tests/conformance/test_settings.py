@@ -38,16 +38,15 @@ def test_no_nan_is_made_on_the_way(name):
 
 def test_mediate_under_strict_promotion():
     """The analysis as a whole, whose programs are compiled inside it."""
-    data = jaxmed.mediation_data(*_columns())
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        strict = jaxmed.mediate(data, key=1, permutations=99, replicates=200)
-    usual = jaxmed.mediate(data, key=1, permutations=99, replicates=200)
-    assert strict.record.effect("total_effect") == usual.record.effect("total_effect")
-
-
-def _columns():
     data = example_data()
-    return tuple(map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates)))
+    columns = map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates))
+    data = jaxmed.mediation_data(*columns)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = jaxmed.mediate(data, key=1, permutations=99, replicates=200)
+    total = np.linalg.lstsq(
+        np.column_stack([np.ones(48), data.exposure, data.covariates]), data.outcome, rcond=None
+    )[0][1]
+    assert found.record.effect("total_effect")["estimate"] == pytest.approx(total, rel=1e-9)
 
 
 PLACEMENT = """
@@ -82,7 +81,8 @@ rows = [jax.device_put(c, NamedSharding(mesh, P("rows"))) for c in host]
 sharded = jaxmed.mediation_data(*rows)
 for leaf in jax.tree.leaves(sharded):
     assert leaf.sharding.spec[0] == "rows" and len(leaf.devices()) == 4, leaf.sharding
-scaled = jaxmed.mediation_data(*rows[:4], jax.device_put(3 * host[4] + host[0]**2, rows[4].sharding))
+weights = jax.device_put(3 + host[0] ** 2, rows[4].sharding)
+scaled = jaxmed.mediation_data(*rows[:4], weights)
 assert len(scaled.weights.devices()) == 4
 one, many = jaxmed.cross_moments(data), jax.jit(jaxmed.cross_moments)(sharded)
 np.testing.assert_allclose(many.comoment, one.comoment, rtol=1e-9, atol=1e-9)

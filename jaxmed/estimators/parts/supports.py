@@ -168,7 +168,8 @@ def exposure_support(
         )  # fmt: skip
 
     trained = search(
-        divide(inner[None] - held, rest[:, None, None]), divide(score[None] - held_score, rest[:, None]),
+        divide(inner[None] - held, rest[:, None, None]),
+        divide(score[None] - held_score, rest[:, None]),
         penalties, loss, patience,
     )  # fmt: skip
     last = trained.best if penalty == "cv" else num_penalties - 1
