@@ -96,7 +96,7 @@ def initial_coefficients(
 
 def _least_squares(problem: Problem) -> tuple[Array, Array]:
     root = jnp.sqrt(problem.weights)
-    inner = gram((problem.columns * root).T)
+    inner = gram((problem.columns * root[None, :]).T)
     inner = inner + jnp.diag(jnp.where(jnp.diagonal(inner) > 0, 0, 1).astype(inner.dtype))
     lower = jnp.linalg.cholesky(inner)
     pivot = jnp.min(jnp.diagonal(lower))
