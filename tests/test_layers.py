@@ -25,7 +25,7 @@ LAYERS = [
     ("geometry",),
     ("parallel",),
     ("estimators",),
-    ("inference",),
+    ("inference", "testing"),
     ("gahmn",),
     ("sweeps",),
     ("reports",),
@@ -38,7 +38,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("flax", "optax", "pandas", "matplotlib", "polars", "anndata", "pyarrow")
-JIT_ALLOWED = ("compile", "analysis", "parallel", "sweeps", "studies", "cli", "gahmn")
+JIT_ALLOWED = ("compile", "analysis", "parallel", "sweeps", "studies", "cli", "gahmn", "testing")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

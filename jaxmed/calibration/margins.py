@@ -25,7 +25,9 @@ def check_pair(p_exposure: ArrayLike, p_outcome: ArrayLike) -> tuple[Array, Arra
             "two vectors of p-values of equal length are needed, not shapes "
             f"{first.shape} and {second.shape}; use vmap for batches"
         )
-    dtype = jnp.result_type(first, second, jnp.float32)
+    dtype = jnp.result_type(first, second)
+    if dtype not in (jnp.float32, jnp.float64):
+        dtype = jnp.float32
     return first.astype(dtype), second.astype(dtype)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data import validation
+from jaxmed.data.placement import placed, refuse_explicit_axes
 from jaxmed.data.sparse import from_sparse
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.typing import Array, ArrayLike, pytree, static
@@ -70,7 +71,8 @@ def mediation_data(
       nan_policy: "error", or "drop" to leave out rows with a NaN in any column.
 
     Returns:
-      MediationData, of JAX arrays if the mediators are one and of NumPy arrays otherwise.
+      MediationData, of JAX arrays if the mediators are one and of NumPy arrays otherwise. JAX
+      arrays stay on their device or devices, and the others join the mediators there.
 
     Raises:
       ShapeError: lengths differ, no mediator, or fewer than 3 rows with weight.
@@ -78,11 +80,14 @@ def mediation_data(
         exposure or outcome, negative weights, values outside the range of the dtype. Constant and
         dependent covariates stay as given: `covariate_basis` leaves them out by name.
       TypeError: masked, object, string, longdouble or complex columns.
+      ValueError: arrays on a mesh with explicit axes, or sharded ones whose rows are no longer
+        a multiple of the devices.
     """
     if nan_policy not in ("error", "drop"):
         raise ValueError(f'nan_policy is "error" or "drop", not {nan_policy!r}')
     mediators, covariates = from_sparse(mediators), from_sparse(covariates)
     arrays = (exposure, mediators, outcome, covariates, weights)
+    refuse_explicit_axes(*arrays)
     if validation.is_traced(*arrays):
         return _traced(*arrays, names=names, nan_policy=nan_policy)
     _check_shapes(*(None if a is None else np.shape(a) for a in arrays))
@@ -94,7 +99,7 @@ def mediation_data(
         if not keep.all():
             columns = [None if c is None else c[keep] for c in columns]
     data = _checked(columns, full_names)
-    return jax.tree.map(jnp.asarray, data) if isinstance(mediators, jax.Array) else data
+    return placed(data, columns, arrays, mediators) if isinstance(mediators, jax.Array) else data
 
 
 def missing_rows(*columns: np.ndarray | None) -> np.ndarray:

@@ -66,7 +66,7 @@ def spline_basis(
     inner = jnp.arange(1, knots + 1, dtype=x.dtype) / (knots + 1)
     at = weighted_quantiles(jnp, x, weights, inner)
     marginal = _truncated(x, at) if kind == "truncated" else _bsplines(x, at, low, high)
-    two_values = jnp.all(~present | (x == low) | (x == high), axis=0)
+    two_values = jnp.all(~present | (x == low[None, :]) | (x == high[None, :]), axis=0)
     linear = jnp.zeros_like(marginal).at[:, :, 0].set(x)
     marginal = _standardised(jnp.where(two_values[:, None], linear, marginal), weights)
     columns = [marginal.reshape(n, -1)]
@@ -82,7 +82,7 @@ def _standardised(columns: Array, weights: Array) -> Array:
     """Mean 0 and mean square 1 under the weights; columns [n, ...], constant ones 0."""
     flat = columns.reshape(columns.shape[0], -1)
     count = jnp.sum(weights)
-    centred = flat - matmul(weights, flat) / count
+    centred = flat - matmul(weights, flat)[None, :] / count
     size = sqrt(matmul(weights, centred * centred) / count)
     raw = sqrt(matmul(weights, flat * flat) / count)
     constant = size <= 32 * jnp.finfo(flat.dtype).eps * raw
@@ -92,7 +92,7 @@ def _standardised(columns: Array, weights: Array) -> Array:
 def _truncated(x: Array, knots: Array) -> Array:
     """x, x^2, x^3 and (x - knot)^3 where positive: [n, q, 3 + k] of x [n, q], knots [k, q]."""
     powers = [x, x**2, x**3]
-    beyond = [jnp.maximum(x - knot, 0) ** 3 for knot in knots]
+    beyond = [jnp.maximum(x - knot[None, :], 0) ** 3 for knot in knots]
     return jnp.stack([*powers, *beyond], axis=-1)
 
 
@@ -102,12 +102,13 @@ def _bsplines(x: Array, knots: Array, low: Array, high: Array) -> Array:
     Source: the recursion of Cox and de Boor, 0 / 0 = 0.
     """
     ends = [jnp.broadcast_to(end, (DEGREE + 1, *end.shape)) for end in (low, high)]
-    t = jnp.concatenate([ends[0], knots, ends[1]], axis=0).T  # [q, k + 8]
+    t = jnp.concatenate([ends[0], knots, ends[1]], axis=0).T[None]  # [1, q, k + 8]
     at = x[:, :, None]
-    last = (at == high[:, None]) & (t[:, 1:] == high[:, None]) & (t[:, :-1] < t[:, 1:])
-    basis = (((at >= t[:, :-1]) & (at < t[:, 1:])) | last).astype(x.dtype)
+    end = high[None, :, None]
+    last = (at == end) & (t[..., 1:] == end) & (t[..., :-1] < t[..., 1:])
+    basis = (((at >= t[..., :-1]) & (at < t[..., 1:])) | last).astype(x.dtype)
     for degree in range(1, DEGREE + 1):
-        rising = divide(at - t[:, : -degree - 1], t[:, degree:-1] - t[:, : -degree - 1])
-        falling = divide(t[:, degree + 1 :] - at, t[:, degree + 1 :] - t[:, 1:-degree])
+        rising = divide(at - t[..., : -degree - 1], t[..., degree:-1] - t[..., : -degree - 1])
+        falling = divide(t[..., degree + 1 :] - at, t[..., degree + 1 :] - t[..., 1:-degree])
         basis = rising * basis[:, :, :-1] + falling * basis[:, :, 1:]
     return basis[:, :, 1:]

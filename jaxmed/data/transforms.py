@@ -109,7 +109,8 @@ def _standardised(mediators: Array, weights: Array | None) -> tuple[Array, Array
     mean, sd = _traced_scales(mediators, weights)
     constant = sd == 0
     sd = jnp.where(constant, jnp.ones_like(sd), sd)
-    return jnp.where(constant, jnp.zeros_like(sd), (mediators - mean) / sd), mean, sd
+    scaled = (mediators - mean[None, :]) / sd[None, :]
+    return jnp.where(constant[None, :], 0, scaled), mean, sd
 
 
 def _traced_scales(mediators: Array, weights: Array | None) -> tuple[Array, Array]:
@@ -117,7 +118,7 @@ def _traced_scales(mediators: Array, weights: Array | None) -> tuple[Array, Arra
     w = jnp.ones((n,), mediators.dtype) if weights is None else weights
     total = jnp.sum(w)
     mean = jnp.sum(w[:, None] * mediators, axis=0) / total
-    centred = jnp.where(w[:, None] > 0, mediators - mean, 0)
+    centred = jnp.where(w[:, None] > 0, mediators - mean[None, :], 0)
     unit = jnp.max(jnp.abs(centred), axis=0)
     relative = safe.divide(centred, jnp.broadcast_to(unit, centred.shape))
     sd = unit * safe.sqrt(jnp.sum(w[:, None] * relative * relative, axis=0) / (total - 1))

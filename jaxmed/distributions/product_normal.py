@@ -33,17 +33,19 @@ def product_normal_quantile(
       factor without spread leaves the other's normal, in closed form.
     Source: interval of MacKinnon et al. for a product of coefficients; no closed form exists.
     """
-    a = mean_a[..., None] + sd_a[..., None] * ndtri(
-        (jnp.arange(NODES, dtype=mean_a.dtype) + 0.5) / NODES
-    )
+    probability = jnp.asarray(probability, mean_a.dtype)
+    shape = jnp.broadcast_shapes(probability.shape, mean_a.shape)
+    axes = (None,) * (len(shape) - mean_a.ndim)
+    mean_a, sd_a, mean_b, sd_b = (v[axes] for v in (mean_a, sd_a, mean_b, sd_b))
+    nodes = ndtri((jnp.arange(NODES, dtype=mean_a.dtype) + 0.5) / NODES)
+    nodes = nodes.reshape((1,) * len(shape) + (NODES,))
+    a = mean_a[..., None] + sd_a[..., None] * nodes
     # P(a b <= x | a): b <= x/a for positive a, b >= x/a for negative a.
     rate, offset, sign = (
         divide(1.0, a * sd_b[..., None]),
         divide(mean_b, sd_b)[..., None],
         jnp.sign(a),
     )
-    probability = jnp.asarray(probability, mean_a.dtype)
-    shape = jnp.broadcast_shapes(probability.shape, mean_a.shape)
     mean, spread = _moments(mean_a, sd_a, mean_b, sd_b)
     mean = jnp.broadcast_to(mean, shape)
     target = jnp.broadcast_to(ndtri(probability), shape)

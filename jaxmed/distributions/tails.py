@@ -159,14 +159,14 @@ def _noncentral_t(
     ]
     log_constant = np.log(2.0) + (df / 2) * jnp.log(df / 2) - special.gammaln(df / 2)
     total = jnp.zeros_like(t[..., 0])
+    nodes = jnp.asarray(_NODES, t.dtype).reshape((1,) * total.ndim + (-1,))
+    weights = jnp.asarray(_WEIGHTS, t.dtype).reshape(nodes.shape)
     for left, right in zip(edges[:-1], edges[1:], strict=True):
-        s = left + (right - left) * (jnp.asarray(_NODES, t.dtype) + 1) / 2
+        s = left + (right - left) * (nodes + 1) / 2
         positive = jnp.maximum(s, jnp.finfo(t.dtype).tiny)
         log_density = log_constant + (df - 1) * jnp.log(positive) - df * s * s / 2
         values = jnp.exp(log_density) * special.ndtr(sign * (t * s - delta))
-        total += (
-            jnp.sum(values * jnp.asarray(_WEIGHTS, t.dtype), axis=-1) * (right - left)[..., 0] / 2
-        )
+        total += jnp.sum(values * weights, axis=-1) * (right - left)[..., 0] / 2
     return jnp.clip(total, 0, 1)
 
 

@@ -69,7 +69,7 @@ def directions(
 def conditional_moments(factor: JointFactor) -> MediationMoments:
     """Second moments of exposure, mediators and outcome given the covariates."""
     q = factor.num_covariates
-    block = factor.columns[q:, q:] * factor.length[q:]
+    block = factor.columns[q:, q:] * factor.length[None, q:]
     moments = matmul(block.T, block)
     return MediationMoments(
         gram_mediators=moments[1:-1, 1:-1],

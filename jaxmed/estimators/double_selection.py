@@ -114,11 +114,11 @@ def double_selection(
     ) -> tuple[Array, Array, Array, NodewiseSupports]:
         unit = sqrt(jnp.diagonal(whole.noise))
         inverse = divide(1.0, unit)
-        both = inverse[:, None] * inverse
-        near = nodewise_supports(whole.noise * both, parts.noise * both, parts.share, **grid)
+        both = inverse[:, None] * inverse[None, :]
+        near = nodewise_supports(whole.noise * both, parts.noise * both[None], parts.share, **grid)
         scale = unit * data.scale
         beta, error, code = own_coefficients(
-            legs, whole.noise * both, scale, near.selected | chosen
+            legs, whole.noise * both, scale, near.selected | chosen[None, :]
         )
         return beta, error, st.combine(code, near.status), near
 

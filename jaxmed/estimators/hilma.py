@@ -124,7 +124,7 @@ def hilma(
             rows = dantzig(moments.correlation, moments.targets, grid)
         chosen = _best(moments, rows, tuning if lam is None else "uniform")
         rows = jax.tree.map(lambda leaf: leaf[:, chosen], rows)
-        omega = rows.coefficients / jnp.where(moments.sd > 0, moments.sd, 1)
+        omega = rows.coefficients / jnp.where(moments.sd > 0, moments.sd, 1)[None, :]
         wald = debiased(moments, lasso.coefficients, lasso.sigma, omega)
         gap, additive = gap_of(legs, wald.direct + wald.indirect)
         code = st.combine(code, jnp.max(rows.status), additive)
@@ -149,7 +149,7 @@ def hilma(
             sigma_outcome=lasso.sigma * moments.outcome_unit,
             sigma_indirect=wald.sigma_indirect * moments.outcome_unit,
             penalty=grid[chosen],
-            omega=omega * (moments.exposure_unit / moments.units),
+            omega=omega * (moments.exposure_unit / moments.units)[None, :],
             correction=wald.correction * moments.outcome_unit / moments.exposure_unit,
             excess=rows.excess,
             l1=rows.l1,

@@ -56,7 +56,8 @@ def moments_of(legs: Legs, *, standardise: bool, complete: bool) -> Moments:
     exposure = legs.exposure
     if not rows.same_base:
         exposure = project_out(rows.outcome_base, w, rows.exposure)
-    mediators = legs.mediators + jnp.where(legs.constant, 0, exposure[:, None] * legs.outcome_alpha)
+    slopes = jnp.where(legs.constant, 0, legs.outcome_alpha)
+    mediators = legs.mediators + exposure[:, None] * slopes[None, :]
     outcome = legs.outcome + exposure * legs.total
     columns = jnp.concatenate([mediators, exposure[:, None]], axis=1)
     q = legs.outcome_rank - 1
@@ -70,7 +71,7 @@ def moments_of(legs: Legs, *, standardise: bool, complete: bool) -> Moments:
     units = jnp.where(raw_sd > 0, raw_sd, 1) if standardise else jnp.ones_like(raw_sd)
     outcome_unit = jnp.where(raw_outcome_sd > 0, raw_outcome_sd, 1) if standardise else one
     exposure_unit = units[-1]
-    columns, outcome, sd = columns / units, outcome / outcome_unit, raw_sd / units
+    columns, outcome, sd = columns / units[None, :], outcome / outcome_unit, raw_sd / units
     total_df = rows.count - 2 - q
     total_sigma = sqrt(jnp.sum(w * legs.outcome**2) / total_df) / outcome_unit
 
@@ -96,7 +97,7 @@ def moments_of(legs: Legs, *, standardise: bool, complete: bool) -> Moments:
         sd=sd,
         correlation=inner * inverse[:, None] * inverse[None, :],
         functionals=functionals,
-        targets=functionals * (variance * inverse),
+        targets=functionals * (variance * inverse)[None, :],
         exposure_variance=variance,
         exposure_ss=exposure_ss,
         total_sigma=total_sigma,

@@ -157,9 +157,9 @@ def _response(problem: _Problem, design: _Design, weights: Array) -> tuple[Array
 def _aggregate(losses: Array, sizes: Array) -> tuple[Array, Array]:
     """Mean over folds and its standard error (glmnet's), from losses [K, L] and sizes [K]."""
     share = divide(sizes, jnp.sum(sizes))[:, None]
-    mean = jnp.sum(share * losses, axis=0)
+    mean = jnp.sum(share * losses, axis=0, keepdims=True)
     spread = jnp.sum(share * (losses - mean) ** 2, axis=0)
-    return mean, jnp.sqrt(spread / (losses.shape[0] - 1))
+    return mean[0], jnp.sqrt(spread / (losses.shape[0] - 1))
 
 
 def _checked(path: LassoPath, problem: _Problem, fold_status: Array) -> LassoPath:
@@ -190,7 +190,7 @@ def _gaussian_rows(
     if penalties is None:
         penalties = cd.penalty_grid(largest, problem.count, problem.ratio)
     if p < n:
-        quadratic = cd.GramQuadratic(gram((design.columns * jnp.sqrt(weights)).T))
+        quadratic = cd.GramQuadratic(gram((design.columns * jnp.sqrt(weights)[None, :]).T))
         residual = score
     else:
         quadratic = cd.row_quadratic(design.columns, weights)
@@ -198,7 +198,7 @@ def _gaussian_rows(
     limit = _tolerance(tolerance, penalties[0])
     fit = cd.gaussian_path(quadratic, residual, penalties, factors, tolerance=limit)
     b = divide(fit.coefficients, design.scale)
-    return penalties, b, intercepts - matmul(b, design.loadings.T), fit
+    return penalties, b, intercepts[None, :] - matmul(b, design.loadings.T), fit
 
 
 def given_folds(ids: ArrayLike, num_folds: int) -> Array:
@@ -233,7 +233,7 @@ def fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:
     position = jnp.arange(n) - (jnp.cumsum(sizes) - sizes)[owner]
     slot = blocks_before[owner] * block + position
     table = jnp.full(num_blocks * block, n).at[slot].set(order).reshape(num_blocks, block)
-    fold_of = jnp.zeros(num_blocks, int).at[slot // block].set(owner)
+    fold_of = jnp.zeros(num_blocks, owner.dtype).at[slot // block].set(owner)
 
     def add(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
         index, fold = item
@@ -259,14 +259,14 @@ def _moment_fold(
     eps = jnp.finfo(rest.dtype).eps
     scale = jnp.where(variance > 1e3 * eps, sqrt(variance), 0)
     inverse = divide(1.0, scale)
-    quadratic = cd.GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse)
+    quadratic = cd.GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse[None, :])
     score = rest[:-1, -1] / total * inverse
     fit = cd.gaussian_path(
         quadratic, score, penalties, jnp.ones_like(score),
         tolerance=_tolerance(FOLD_TOLERANCE, penalties[0]),
     )  # fmt: skip
-    b = fit.coefficients * inverse
-    free = onto[:, -1] - matmul(b, onto[:, :-1].T)
+    b = fit.coefficients * inverse[None, :]
+    free = onto[None, :, -1] - matmul(b, onto[:, :-1].T)
     contrast = jnp.concatenate([-free, -b, jnp.ones((b.shape[0], 1), b.dtype)], axis=1)
     return jnp.sum(matmul(contrast, held) * contrast, axis=1) / size, jnp.max(fit.status)
 
@@ -282,7 +282,8 @@ def _gaussian_folds_by_moments(
     keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
     _, response = _response(problem, design, weights)
     root = jnp.sqrt(weights)[:, None]
-    rows = jnp.concatenate([left * keep, root * design.columns.T, root * response[:, None]], axis=1)
+    left = jnp.where(keep[None, :], left, 0)
+    rows = jnp.concatenate([left, root * design.columns.T, root * response[:, None]], axis=1)
     moments = fold_moments(rows, folds, num_folds)
     sizes = jnp.zeros(num_folds, weights.dtype).at[folds].add(weights)
     total = jnp.sum(moments, axis=0)
@@ -302,11 +303,11 @@ def _gaussian_folds_by_rows(
         held = jnp.where(folds == fold, weights, 0)
         _, b, free, fit = _gaussian_rows(problem, weights - held, penalties, FOLD_TOLERANCE)
         predicted = free[:, :1] + matmul(free[:, 1:], problem.covariates.T)
-        errors = problem.outcome - predicted - matmul(b, problem.mediators.T)
+        errors = problem.outcome[None, :] - predicted - matmul(b, problem.mediators.T)
         size = jnp.sum(held)
         return divide(matmul(errors**2, held), size), size, jnp.max(fit.status)
 
-    return jax.lax.map(one, jnp.arange(num_folds))
+    return jax.lax.map(one, jnp.arange(num_folds, dtype=folds.dtype))
 
 
 def lasso_problem(

@@ -137,7 +137,7 @@ def marginal_effects(sums: MarginalSums, *, level: float = 0.95) -> MediatorEffe
         p_adjusted=benjamini_hochberg(p_value),
         reason=st.combine(
             st.when(~(given > 0), st.CONSTANT_MEDIATOR),
-            st.when((given > 0) & jnp.isnan(p_value), st.TOO_FEW_ROWS) * (beta_se != 0),
+            st.when((given > 0) & jnp.isnan(p_value) & (beta_se != 0), st.TOO_FEW_ROWS),
             st.when(beta_se == 0, st.ZERO_RESIDUAL),
         ),
         level=level,

@@ -127,8 +127,8 @@ def _least_squares(legs: Legs) -> _Model:
 def _exposure_rest(legs: Legs, every: Array) -> Array:
     """Residual [n] of the exposure on covariates and mediators."""
     root = jnp.sqrt(legs.rows.weights)
-    given = legs.noise + legs.exposure[:, None] * legs.alpha.estimate
-    x = jnp.where(every & jnp.isfinite(legs.alpha.estimate), given, 0)
+    given = legs.noise + legs.exposure[:, None] * legs.alpha.estimate[None, :]
+    x = jnp.where((every & jnp.isfinite(legs.alpha.estimate))[None, :], given, 0)
     size = sqrt(matmul(legs.rows.weights, x * x))
     scaled = divide(x, size)
     b = jnp.linalg.lstsq(root[:, None] * scaled, root * legs.exposure)[0]
@@ -166,10 +166,10 @@ def _debiased(
     )  # fmt: skip
     initial = divide(start.coefficients, design.unit * design.scale)
     residual = y - matmul(legs.mediators, initial)
-    scores = nodes.scores * divide(1.0, design.scale) / count
+    scores = nodes.scores * divide(1.0, design.scale)[None, :] / count
     estimate = initial + matmul(w * residual, scores)
     selected = jnp.sum(start.coefficients != 0)
-    df = count - free.shape[1] - selected
+    df = count - free.shape[1] - selected.astype(count.dtype)
     sigma = sqrt(divide(jnp.sum(w * residual * residual), jnp.maximum(df, 0), jnp.nan))
     present = design.scale > 0
     se = sigma * sqrt(matmul(w, scores * scores))

@@ -127,7 +127,7 @@ def medfix(
         raw = jnp.concatenate([rows.mediators, rows.outcome[:, None]], axis=1)
         residuals = jnp.where(is_constant(w, residuals, raw), 0, residuals)
         mean, sd = mean_and_sd(w, residuals)
-        columns = divide(residuals - mean, sd)
+        columns = divide(residuals - mean[None, :], sd)
         p = columns.shape[1] - 1
         ones, none = jnp.ones(p, columns.dtype), jnp.zeros((), columns.dtype)
 

@@ -52,12 +52,12 @@ class _Scaled:
 def _scaled(moments: Array) -> _Scaled:
     total = moments[0, 0]
     mean = moments[0, 1:] / total
-    centred = moments[1:, 1:] / total - mean[:, None] * mean
+    centred = moments[1:, 1:] / total - mean[:, None] * mean[None, :]
     variance = jnp.diagonal(centred)[:-1]
     # The columns have variance 1 over all rows: what is left of a constant one is rounding.
     scale = jnp.where(variance > 1e3 * jnp.finfo(moments.dtype).eps, sqrt(variance), 0)
     inverse = divide(1.0, scale)
-    inner = centred[:-1, :-1] * inverse[:, None] * inverse
+    inner = centred[:-1, :-1] * inverse[:, None] * inverse[None, :]
     return _Scaled(inner, centred[:-1, -1] * inverse, scale, mean)
 
 
@@ -80,7 +80,7 @@ def cross_validated_net(
     factors = jnp.where(usable, factors, jnp.inf)
     largest = largest_penalty(whole.score, factors)
     largest = jnp.maximum(largest, jnp.finfo(largest.dtype).tiny ** 0.5)
-    ratio = jnp.where(count >= jnp.sum(usable), 1e-4, 1e-2).astype(largest.dtype)
+    ratio = jnp.where(count >= jnp.sum(usable, dtype=count.dtype), 1e-4, 1e-2).astype(largest.dtype)
     steps = jnp.linspace(0.0, 1.0, settings.num_penalties, dtype=largest.dtype)
     penalties = largest * ratio**steps
 
@@ -90,7 +90,7 @@ def cross_validated_net(
     b = b_of(chosen)
     # lambda2 is a ridge of the standardised columns.
     inner = whole.gram + ridge * jnp.diag(usable.astype(b.dtype))
-    inner = jnp.where(usable[:, None] & usable, inner, 0)
+    inner = jnp.where(usable[:, None] & usable[None, :], inner, 0)
     limits = penalties[chosen] * jnp.where(usable, factors, 0)
     score = jnp.where(usable, whole.score, 0)
     quadratic = GramQuadratic(inner)
@@ -171,14 +171,14 @@ def _followed(
 
     def plain(scaled: _Scaled) -> tuple[Array, Array]:
         inner = scaled.gram + ridge * jnp.diag((scaled.scale > 0).astype(ridge.dtype))
-        return inner * unit[:, None] * unit, scaled.score * unit
+        return inner * unit[:, None] * unit[None, :], scaled.score * unit
 
     training = jax.lax.map(lambda out: _scaled(total - out), held)
     grams, scores = jax.lax.map(plain, training)
 
     def loss(coefficients: Array, explained: Array) -> Array:
         del explained
-        return jnp.sum(jax.vmap(_held_out)(training, coefficients * unit, held))
+        return jnp.sum(jax.vmap(_held_out)(training, coefficients * unit[None, :], held))
 
     found = search(grams, scores, penalties, loss, settings.patience or penalties.shape[0])
     path = gram_path(*plain(whole), penalties, last=found.best)

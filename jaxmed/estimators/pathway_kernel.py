@@ -102,7 +102,8 @@ def original_units(
     grid: np.ndarray,
 ) -> PathwayPath:
     """The path with effects per unit of exposure and mediator."""
-    alpha, slopes = solution.a * scaled.to_alpha, solution.d * scaled.to_beta
+    alpha = solution.a * scaled.to_alpha[None, :]
+    slopes = solution.d * scaled.to_beta[None, :]
     product = alpha * slopes[:, 1:]
     return PathwayPath(
         jnp.asarray(grid, alpha.dtype),

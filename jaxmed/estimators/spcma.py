@@ -171,15 +171,16 @@ def sparse_loadings(
 def _last_jump(explained: Array, count: Array, jump: float) -> Array:
     """Position after the last growth above the `jump` quantile (type 7) of the growths."""
     growth = jnp.diff(explained)
-    exists = jnp.arange(growth.shape[0]) < count - 1
+    exists = jnp.arange(growth.shape[0], dtype=count.dtype) < count - 1
     ordered = jnp.sort(jnp.where(exists, growth, jnp.inf))
     place = jump * jnp.maximum(count - 2, 0).astype(growth.dtype)
-    low = jnp.floor(place).astype(int)
+    low = jnp.floor(place).astype(count.dtype)
     high = jnp.minimum(low + 1, jnp.maximum(count - 2, 0))
-    limit = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    limit = ordered[low] + (place - low.astype(place.dtype)) * (ordered[high] - ordered[low])
     above = exists & (growth > limit)
     # A path of two kinks has one growth, which is not above itself: the end of the path.
-    last = jnp.where(jnp.any(above), growth.shape[0] - jnp.argmax(above[::-1]), count - 1)
+    highest = growth.shape[0] - jnp.argmax(above[::-1]).astype(count.dtype)
+    last = jnp.where(jnp.any(above), highest, count - 1)
     return last.astype(int)
 
 

@@ -39,8 +39,8 @@ def dual_paths(stats: DualStatistics) -> Paths:
     exact = jnp.sum(path_y**2) <= 100 * rounding(y.dtype) * outcome_ss
     path_y = jnp.where(exact, 0.0, path_y)
     x = solve(jnp.stack([path_a, path_y], axis=1))
-    x = x - v[:, None] * divide(a @ x, av)
-    x = x - a[:, None] * divide(a @ x, tau)
+    x = x - v[:, None] * divide(a @ x, av)[None, :]
+    x = x - a[:, None] * divide(a @ x, tau)[None, :]
     if stats.mediators is not None:
         x = stats.mediators.cross(x)
     n, q = a.shape[0], basis.shape[1] - 1

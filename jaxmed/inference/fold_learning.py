@@ -109,7 +109,7 @@ def _all_but(parts: CrossMoments, number: Array) -> CrossMoments:
         return jnp.sum(jnp.where(kept, values, 0), axis=0)
 
     mean = divide(total(weight[:, None] * parts.mean), jnp.sum(weight))
-    step = jnp.where(others[:, None], parts.mean - mean, 0)
+    step = jnp.where(others[:, None], parts.mean - mean[None, :], 0)
     between = products.gram(jnp.sqrt(weight)[:, None] * step)
     return CrossMoments(
         total(parts.count),
@@ -137,7 +137,8 @@ def _by_kernel(data: MediationData, composites: Sequence[Composite]) -> Learner:
         own = without_mediators(take(data, rows.train, rows.learned))
         basis = jnp.asarray(own.basis)
         mask = rows.learned.astype(kernel.dtype)
-        inside = project_off(basis, mask[:, None] * kernel[rows.train][:, rows.train] * mask)
+        both = mask[:, None] * mask[None, :]
+        inside = project_off(basis, both * kernel[rows.train][:, rows.train])
         own = dataclasses.replace(
             own,
             kernel=project_off(basis, inside.T),

@@ -29,8 +29,8 @@ def fold_rows(order: Array, count: int | Array, folds: int) -> FoldRows:
     n = order.shape[0]
     edges = count * jnp.arange(folds + 1)[:, None] // folds
     start, stop = edges[:-1], edges[1:]
-    test = start + jnp.arange(-(-n // folds))
-    train = jnp.arange(n - n // folds)
+    test = start + jnp.arange(-(-n // folds))[None, :]
+    train = jnp.arange(n - n // folds)[None, :]
     train = jnp.where(train < start, train, train + stop - start)
     return FoldRows(
         order[jnp.minimum(test, n - 1)],

@@ -38,7 +38,7 @@ def leave_one_out_variance(paths: Paths, data: MediationData) -> tuple[Array, Ar
     rows = residual_rows(data)
     tau, frame = paths.exposure_ss, paths.frame
     exposure = rows.exposure
-    z = rows.mediators - exposure[:, None] * divide(exposure @ rows.mediators, tau)
+    z = rows.mediators - exposure[:, None] * divide(exposure @ rows.mediators, tau)[None, :]
     yperp = rows.outcome - exposure * divide(exposure @ rows.outcome, tau)
     whitened = frame.whitened(z.T).T  # type: ignore[union-attr]
     g = matmul(whitened, paths.exposure_path)

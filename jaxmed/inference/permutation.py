@@ -95,7 +95,7 @@ def _permuted(key: Key, data: MediationData, observed: Paths, *, count: int) -> 
     # Of an outcome that exposure and covariates fit exactly there is no path to turn.
     nothing = (observed.quadratics.outcome_outcome == 0) & (code == st.ZERO_RESIDUAL)
     missing = st.is_fatal(code) | nothing
-    p_value = jnp.where(missing, jnp.nan, (1.0 + exceed) / (count + 1.0))
+    p_value = jnp.where(missing, jnp.nan, (1.0 + exceed.astype(float)) / (count + 1.0))
     return PermutationTest(
         observed.cosine, p_value.astype(values.dtype), code, observed.notes, count
     )
@@ -148,8 +148,9 @@ def _dual_cosines(observed: Paths, rows: ResidualRows, outcome: Array, weights: 
         v = solve_upper(upper, solve_upper_transposed(upper, permuted))
         tau = jnp.sum(permuted**2, axis=0)
         along = jnp.sum(permuted * v, axis=0)
-        path_a = -divide(v - permuted * divide(along, tau), along)
-        path_y = outcome[:, None] - permuted * divide(outcome @ permuted, tau)
+        shares = divide(along, tau)[None, :]
+        path_a = -divide(v - permuted * shares, along)
+        path_y = outcome[:, None] - permuted * divide(outcome @ permuted, tau)[None, :]
         inner = jnp.sum(path_a * path_y, axis=0)
         return divide(inner, sqrt(jnp.sum(path_a**2, axis=0) * jnp.sum(path_y**2, axis=0)))
 

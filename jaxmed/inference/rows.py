@@ -24,7 +24,8 @@ def residual_rows(data: MediationData) -> ResidualRows:
     root = jnp.ones(n, dtype) if data.weights is None else jnp.sqrt(jnp.asarray(data.weights))
     design = jnp.concatenate([jnp.ones((n, 1), dtype), jnp.asarray(data.covariates)], axis=1)
     size = jnp.sqrt(jnp.sum(design**2, axis=0))
-    basis, _ = jnp.linalg.qr(root[:, None] * design / jnp.where(size > 0, size, 1))
+    scaled = design / jnp.where(size > 0, size, 1)[None, :]
+    basis, _ = jnp.linalg.qr(root[:, None] * scaled)
     columns = jnp.concatenate(
         [
             jnp.asarray(data.exposure)[:, None],
@@ -35,7 +36,8 @@ def residual_rows(data: MediationData) -> ResidualRows:
     )
     # Means first: a column's mean may be 1e6 times its spread.
     weight = jnp.sum(root**2)
-    columns = root[:, None] * (columns - matvec(root**2, columns) / weight)
+    mean = matvec(root**2, columns) / weight
+    columns = root[:, None] * (columns - mean[None, :])
     columns = project_off(basis, columns)
     return ResidualRows(columns[:, 0], columns[:, 2:], columns[:, 1], basis)
 

@@ -74,12 +74,13 @@ def median_of_splits(splits: SplitEstimate, level: float) -> SplitMedian:
     exact = error == 0
     error = jnp.where(exact, jnp.nan, error)
     half = jax.scipy.special.ndtri(jnp.asarray((1 + level) / 2, effect.dtype)) * error
+    degrees = jnp.maximum(used - 1, 1).astype(effect.dtype)
     squares = jnp.nansum((effect - jnp.nanmean(effect)) ** 2)
     return SplitMedian(
         middle,
         error,
         Interval(middle - half, middle + half, level, METHOD),
-        jnp.where(enough & (used > 1), sqrt(squares / jnp.maximum(used - 1, 1)), jnp.nan),
+        jnp.where(enough & (used > 1), sqrt(squares / degrees), jnp.nan),
         jnp.nanmin(effect),
         jnp.nanmax(effect),
         used,

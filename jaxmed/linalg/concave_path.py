@@ -242,9 +242,9 @@ def _finish(
     both = inside[:, None] & inside[None, :]
     identity = jnp.eye(b.shape[0], dtype=b.dtype)
     shifted = jnp.where(both, problem.gram, identity) - penalty.convexity * (
-        identity * inside.astype(b.dtype)
+        identity * inside[None, :].astype(b.dtype)
     )
-    solved = jnp.arange(penalties.shape[0]) < walk.step
+    solved = jnp.arange(penalties.shape[0], dtype=walk.step.dtype) < walk.step
     code = st.when(~walk.converged[walk.best] | spent, st.NOT_CONVERGED)
     return ConcavePath(
         penalties,

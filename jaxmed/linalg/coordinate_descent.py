@@ -97,7 +97,7 @@ class RowQuadratic:
     def restricted(self, columns: Array, residual: Array) -> tuple[Array, Array]:
         """X'VX [k, k] and score [k] of some columns."""
         x = self.columns[columns]
-        return matmul(x * self.weights, x.T), matmul(x, residual)
+        return matmul(x * self.weights[None, :], x.T), matmul(x, residual)
 
     def shift(self, residual: Array, columns: Array, step: Array) -> Array:
         """Residual after the coefficients of `columns` grew by step [k]."""
@@ -148,17 +148,22 @@ def optimality_violation(
 def _sweep(
     quadratic: Quadratic, penalties: Array, rounds: _Rounds, coefficients: Array, residual: Array
 ) -> tuple[Array, Array]:
-    curvature = quadratic.curvature
+    curvature, last = quadratic.curvature, rounds.order.shape[0] - 1
 
-    def update(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        coefficients, residual = carry
+    def update(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        coefficients, residual, old = carry
         j = rounds.order[k]
-        old, step = coefficients[j], 1 / curvature[j]
+        step = 1 / curvature[j]
         target = old + step * quadratic.partial(residual, j)
         new = soft_threshold(target, penalties[j], step)
-        return coefficients.at[j].set(new), quadratic.move(residual, j, new - old)
+        coefficients = coefficients.at[j].set(new)
+        # The next column's coefficient is read here: XLA:CPU copies all of them in every update
+        # where one is read before another is written in the same step (benchmarks/loop_updates).
+        following = coefficients[rounds.order[jnp.minimum(k + 1, last)]]
+        return coefficients, quadratic.move(residual, j, new - old), following
 
-    return jax.lax.fori_loop(0, rounds.count, update, (coefficients, residual))
+    start = (coefficients, residual, coefficients[rounds.order[0]])
+    return jax.lax.fori_loop(0, rounds.count, update, start)[:2]
 
 
 def _newton(
@@ -192,7 +197,7 @@ def _newton(
     both = free[:, None] & free[None, :]
     identity = jnp.eye(columns.shape[0], dtype=b.dtype)
     # The ridge keeps (nearly) dependent columns solvable; the step remains one of descent.
-    ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free * jnp.diagonal(inner))
+    ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free.astype(b.dtype) * jnp.diagonal(inner))
     factor = jnp.linalg.cholesky(jnp.where(both, inner, identity) + ridge * identity)
     step = jax.scipy.linalg.cho_solve((factor, True), pull[:, None])[:, 0]
     step = jnp.where(jnp.all(jnp.isfinite(step)), step, 0)

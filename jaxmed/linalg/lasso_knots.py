@@ -86,7 +86,7 @@ def lasso_knots(
         # The first kink, at the largest penalty, is there already.
         first = (path.knots.count == 1) & ~(penalty < path.penalty)
         place = jnp.where(first, 0, path.knots.count)
-        later = (jnp.arange(max_knots) >= place) & ~ended
+        later = (jnp.arange(max_knots, dtype=place.dtype) >= place) & ~ended
         knots = LassoKnots(
             jnp.where(later, penalty, path.knots.penalties),
             jnp.where(later[:, None], b, path.knots.coefficients),

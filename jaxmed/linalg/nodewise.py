@@ -127,7 +127,7 @@ def _extrapolate(
     identity = jnp.eye(MEMORY, dtype=inner.dtype)
     ridge = 64 * jnp.finfo(inner.dtype).eps * size + jnp.where(size > 0, 0, 1)
     shares = jnp.linalg.solve(
-        inner + ridge * identity, jnp.ones((*inner.shape[:2], 1), inner.dtype)
+        inner + ridge * identity[None], jnp.ones((*inner.shape[:2], 1), inner.dtype)
     )
     shares = divide(shares, jnp.sum(shares, axis=1, keepdims=True))[..., 0]
     point = jnp.einsum("mk,kdm->dm", shares, trail[1:], precision=PRECISION)
@@ -216,7 +216,7 @@ def follow(
       tolerance: as `shared_descend`.
       max_sweeps: as `shared_descend`.
     """
-    ahead = state.coefficients + fraction * (state.coefficients - before)
+    ahead = state.coefficients + fraction[None, :] * (state.coefficients - before)
     ahead = jnp.where(ahead * state.coefficients > 0, ahead, 0)
     score = design.cross - matmul(design.gram, ahead)
     better = _objective(design, penalties, ahead, score) < _objective(
@@ -234,7 +234,7 @@ def follow(
 def shared_violation(design: SharedDesign, coefficients: Array, penalties: Array) -> Array:
     """Largest breach [m] of each problem's optimality conditions, recomputed from the design."""
     score = design.cross - matmul(design.gram, coefficients)
-    nonzero = jnp.abs(score - penalties * jnp.sign(coefficients))
-    zero = jnp.maximum(jnp.abs(score) - penalties, 0)
+    nonzero = jnp.abs(score - penalties[None, :] * jnp.sign(coefficients))
+    zero = jnp.maximum(jnp.abs(score) - penalties[None, :], 0)
     breach = jnp.where(coefficients != 0, nonzero, zero)
     return jnp.max(jnp.where(design.allowed, breach, 0), axis=0)

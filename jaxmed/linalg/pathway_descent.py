@@ -135,12 +135,13 @@ def _newton(
     meets = jnp.minimum(zero, jnp.where(free & (way > 0), way, jnp.inf))
     first = jnp.min(meets)
     lengths = jnp.concatenate([jnp.asarray(LENGTHS, d.dtype), jnp.minimum(first, 1)[None]])
-    ends = d + lengths[:, None] * full
+    ends = d[None, :] + lengths[:, None] * full[None, :]
     # A coordinate that changes sign stops at 0.
-    ends = jnp.where((zero <= lengths[:, None]) & free, 0, ends)
-    steps = ends - d
-    change = jnp.sum(steps * (matmul(steps, gram) / 2 - residual), axis=1)
-    change = change + jnp.sum(kinked.value(jnp.abs(ends)) - kinked.value(size), axis=1)
+    ends = jnp.where((zero[None, :] <= lengths[:, None]) & free[None, :], 0, ends)
+    steps = ends - d[None, :]
+    change = jnp.sum(steps * (matmul(steps, gram) / 2 - residual[None, :]), axis=1)
+    penalties = jax.vmap(kinked.value)(jnp.abs(ends))
+    change = change + jnp.sum(penalties - kinked.value(size)[None, :], axis=1)
     # Within one pattern the full step is exact; objectives differ by rounding only.
     best = jnp.where(first >= 1, 0, jnp.argmin(change))
     return ends[best]

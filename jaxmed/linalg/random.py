@@ -99,7 +99,7 @@ def _gamma_from_one(key_first: Key, key_repair: Key, shape_parameter: Array, siz
     def repair(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         """Decide the first undecided lane of every column; a rejected one gets a new proposal."""
         trial, t, undecided = state
-        chosen = row == jnp.min(jnp.where(undecided, row, rows), axis=0)
+        chosen = row == jnp.min(jnp.where(undecided, row, rows), axis=0, keepdims=True)
 
         def pick(values: Array) -> Array:
             if not values.ndim:
@@ -111,6 +111,7 @@ def _gamma_from_one(key_first: Key, key_repair: Key, shape_parameter: Array, siz
         chosen_d = pick(d)
         accepted = _accepted_late(pick(t), chosen_d, _uniform(bits[0], d.dtype))
         new_t, new_undecided = _propose(bits[1:], pick(scale), chosen_d)
+        accepted, new_t, new_undecided = (v[None, :] for v in (accepted, new_t, new_undecided))
         t = jnp.where(chosen & ~accepted, new_t, t)
         undecided = undecided & ~(chosen & (accepted | ~new_undecided))
         return trial + 1, t, undecided

@@ -14,12 +14,25 @@ NORMAL = {"float64": (-1000, 1000), "float32": (-120, 120)}  # of the units them
 
 
 def divide(numerator: ArrayLike, denominator: ArrayLike, otherwise: ArrayLike = 0.0) -> Array:
-    """Numerator / denominator, and `otherwise` where the denominator is exactly zero."""
-    numerator, denominator = jnp.asarray(numerator), jnp.asarray(denominator)
+    """Numerator / denominator, and `otherwise` where the denominator is exactly zero.
+
+    The axes of the one with fewer are the last of the other's, also where JAX is told to refuse
+    such a difference (`jax_numpy_rank_promotion`).
+    """
+    numerator, denominator = _same_rank(jnp.asarray(numerator), jnp.asarray(denominator))
     zero = denominator == 0
     # `lax.select`: equal shapes, and called too often for a nested trace of `jnp.where`.
     quotient = numerator / lax.select(zero, jnp.ones_like(denominator), denominator)
     return jnp.where(zero, jnp.asarray(otherwise, quotient.dtype), quotient)
+
+
+def _same_rank(first: Array, second: Array) -> tuple[Array, Array]:
+    """Both with as many axes, but for scalars, which have none to compare."""
+    if first.ndim and second.ndim:
+        first, second = (
+            v[(None,) * (max(first.ndim, second.ndim) - v.ndim)] for v in (first, second)
+        )
+    return first, second
 
 
 def sqrt(x: ArrayLike) -> Array:

@@ -85,9 +85,9 @@ def _moments(data: MediationData) -> CrossMoments:
 
     def centred(columns: Array, mean: Array) -> Array:
         return (
-            columns - mean
+            columns - mean[None, :]
             if data.weights is None
-            else jnp.sqrt(data.weights)[:, None] * (columns - mean)
+            else jnp.sqrt(data.weights)[:, None] * (columns - mean[None, :])
         )
 
     # Each block is centred on its own, as one contiguous array: no copy of all mediators.

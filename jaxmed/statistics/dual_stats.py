@@ -57,7 +57,7 @@ def dual_statistics(data: MediationData, *, keep_mediators: bool = True) -> Dual
     root = xp.sqrt(w)[:, None]
     design = root * xp.concatenate([xp.ones((n, 1), dtype), data.covariates], axis=1)
     size = xp.sqrt((design * design).sum(axis=0))
-    basis, triangle = xp.linalg.qr(design / xp.where(size > 0, size, 1))
+    basis, triangle = xp.linalg.qr(design / xp.where(size > 0, size, 1)[None, :])
     responses = root * xp.stack([data.exposure, data.outcome], axis=1)
     responses = _residual(basis, _residual(basis, responses))
     if xp is np:

@@ -77,7 +77,7 @@ def factor_moments(moments: CrossMoments) -> JointFactor:
     status = _column_status(moments.weight, mean, length, q)
     constant = _constant(moments.weight, mean, length, q)
     divisor = jnp.where(constant, jnp.inf, length)
-    correlation = (comoment / divisor) / divisor[:, None]
+    correlation = (comoment / divisor[None, :]) / divisor[:, None]
     # The last pivot would be zero for an outcome without residual and poison the whole factor:
     # its diagonal is raised by one here and lowered by one below.
     d = length.shape[0]
@@ -116,14 +116,15 @@ def factor_rows(data: MediationData) -> JointFactor:
     w = xp.ones((n,), rows.dtype) if data.weights is None else xp.asarray(data.weights, rows.dtype)
     weight = w.sum()
     mean = (w @ rows) / weight
-    rows = (rows - mean) * xp.sqrt(w)[:, None]
+    rows = (rows - mean[None, :]) * xp.sqrt(w)[:, None]
     # The mean of the centred rows is rounding of the first mean; at cond 1e12 removing it matters.
-    rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)
+    rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)[None, :]
     length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
     count = jnp.asarray(xp.sum(w > 0), rows.dtype)
     status = _column_status(jnp.asarray(weight), jnp.asarray(mean), length, q)
     constant = _constant(jnp.asarray(weight), jnp.asarray(mean), length, q)
-    scaled = rows / xp.asarray(jnp.where(constant, jnp.inf, length), rows.dtype)
+    divisor = xp.asarray(jnp.where(constant, jnp.inf, length), rows.dtype)
+    scaled = rows / divisor[None, :]
     upper = jnp.asarray(xp.linalg.qr(scaled, mode="r"))
     # QR leaves the signs of the diagonal free; a positive one makes this R the Cholesky factor.
     sign = jnp.where(jnp.diagonal(upper) < 0, -1.0, 1.0).astype(upper.dtype)
@@ -175,7 +176,7 @@ def _room_status(count: Array, kept: Array, q: int) -> Array:
     The rank alone does not tell: with too few rows it is what the rows allow.
     """
     m, p = count - 2 - q, kept.shape[0] - q - 2
-    rank = jnp.sum(kept[q + 1 : -1])
+    rank = jnp.sum(kept[q + 1 : -1], dtype=count.dtype)
     return st.when((m < p) & (rank >= m), st.TOO_FEW_ROWS)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from every_estimator import METHODS
 
 from jaxmed import estimators
 from jaxmed import status as st
@@ -14,33 +15,6 @@ from jaxmed.analysis.field_methods import FIELD_METHODS
 from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 
-SMALL = {"folds": 3, "num_penalties": 10}
-METHODS = {
-    "ols": estimators.ols(),
-    "double_selection": estimators.double_selection(**SMALL),
-    "double_selection_zz": estimators.double_selection(penalty="zz", **SMALL),
-    "post_selection": estimators.post_selection(num_penalties=20),
-    "hima": estimators.hima(num_penalties=20),
-    "guo": estimators.guo(num_penalties=20),
-    "plsem": estimators.plsem(basis="given", num_penalties=20),
-    "hima2": estimators.hima2(adjust="bh", **SMALL),
-    "ehima": estimators.ehima(num_penalties=20),
-    "hdma": estimators.hdma(**SMALL),
-    "hilma": estimators.hilma(),
-    "medfix": estimators.medfix(nlambda2=0, folds=3, num_penalties=20),
-    "pathway_lasso": estimators.pathway_lasso(splits=2, lam=(0.01, 0.05, 0.2)),
-    "pcma": estimators.pcma(components=1, replicates=20),
-    "spcma": estimators.spcma(components=1, replicates=20),
-    "meddic": estimators.meddic(**SMALL),
-    "maxie": estimators.maxie(),
-    "maxcor": estimators.maxcor(),
-    "reg_outcome": estimators.reg_outcome(),
-    "reg_exposure": estimators.reg_exposure(),
-    "directions": estimators.directions(),
-    "numerical": estimators.numerical(),
-    "lasso_exposure": estimators.lasso_exposure(),
-    "lasso_outcome": estimators.lasso_outcome(),
-}
 # One of each kernel in the quick run.
 QUICK = {"ols", "guo", "hdma", "hilma", "maxie"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]

@@ -30,7 +30,7 @@ def active_plus_one(legs: Legs, index: Array, active: Array) -> tuple[Leg, Array
     unit = divide(legs.mediators, size) * jnp.sqrt(w)[:, None]
     outcome = jnp.sqrt(w) * legs.outcome
     p, d = unit.shape[1], index.shape[0]
-    columns = unit[:, index] * active
+    columns = unit[:, index] * active[None, :].astype(unit.dtype)
     both = active[:, None] & active[None, :]
     lower = jnp.linalg.cholesky(jnp.where(both, gram(columns), jnp.eye(d, dtype=unit.dtype)))
     eps = jnp.finfo(unit.dtype).eps

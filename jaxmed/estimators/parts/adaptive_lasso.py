@@ -96,7 +96,7 @@ def initial_coefficients(
 
 def _least_squares(problem: Problem) -> tuple[Array, Array]:
     root = jnp.sqrt(problem.weights)
-    inner = gram((problem.columns * root).T)
+    inner = gram((problem.columns * root[None, :]).T)
     inner = inner + jnp.diag(jnp.where(jnp.diagonal(inner) > 0, 0, 1).astype(inner.dtype))
     lower = jnp.linalg.cholesky(inner)
     pivot = jnp.min(jnp.diagonal(lower))
@@ -109,7 +109,7 @@ def _least_squares(problem: Problem) -> tuple[Array, Array]:
 def _ridge(problem: Problem) -> Array:
     """Ridge regression at the penalty of least generalised cross-validation."""
     root = jnp.sqrt(problem.weights)
-    z, y = problem.columns * root, problem.outcome * root
+    z, y = problem.columns * root[None, :], problem.outcome * root
     p, n = z.shape
     values, vectors = jnp.linalg.eigh(gram(z.T) if p <= n else gram(z))
     values = jnp.maximum(values, 0)
@@ -119,9 +119,10 @@ def _ridge(problem: Problem) -> Array:
     along = matmul(vectors.T, matmul(z, y)) if p <= n else matmul(vectors.T, y)
     along = jnp.where(kept, divide(along, sqrt(values)) if p <= n else along, 0)
     penalties = cd.penalty_grid(jnp.maximum(values[-1], floor), RIDGE_PENALTIES, RIDGE_RATIO)
-    shrink = jnp.where(kept, divide(penalties[:, None], values + penalties[:, None]), 1)
+    column = penalties[:, None]
+    shrink = jnp.where(kept[None, :], divide(column, values[None, :] + column), 1)
     rest = jnp.maximum(jnp.sum(y * y) - jnp.sum(along**2), 0)
-    left = rest + jnp.sum((shrink * along) ** 2, axis=1)
+    left = rest + jnp.sum((shrink * along[None, :]) ** 2, axis=1)
     df = problem.count - problem.num_fixed - jnp.sum(1 - shrink, axis=1)
     loss = jnp.where(df > 0, divide(left, df * df), jnp.inf)
     penalty = penalties[jnp.argmin(loss)]
@@ -157,7 +158,7 @@ def adaptive_path(
     if penalties is None:
         penalties = cd.penalty_grid(cd.largest_penalty(score, factors), num_penalties, ratio)
     if p <= n:
-        quadratic, residual = cd.GramQuadratic(gram((columns * jnp.sqrt(v)).T)), score
+        quadratic, residual = cd.GramQuadratic(gram((columns * jnp.sqrt(v)[None, :]).T)), score
     else:
         quadratic, residual = cd.row_quadratic(columns, v), v * problem.outcome
     relative = max(TOLERANCE, 40 * float(jnp.finfo(score.dtype).eps))

@@ -146,5 +146,5 @@ def component_bootstrap(key: Key, rows: Rows, scores: Array, replicates: int) ->
         lambda leaf: leaf.reshape(chunks * each, *leaf.shape[2:])[:replicates], blocks
     )
     return ComponentBootstrap(
-        score_effects(products, sums), draws, score_effects(products, sums - values), w
+        score_effects(products, sums), draws, score_effects(products, sums[None] - values), w
     )

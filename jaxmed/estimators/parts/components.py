@@ -68,9 +68,9 @@ def components_of(legs: Legs, count: int | None) -> Components:
         vectors = divide(matmul(noise.T, left), sqrt(values))
     real = values > 1e2 * max(n, p) * jnp.finfo(noise.dtype).eps * values[0]
     # A constant mediator's noise is rounding.
-    vectors = jnp.where(real & ~legs.constant[:, None], vectors, 0)
+    vectors = jnp.where(real[None, :] & ~legs.constant[:, None], vectors, 0)
     largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)[0]
-    vectors = vectors * jnp.where(largest < 0, -1, 1)
+    vectors = vectors * jnp.where(largest < 0, -1, 1)[None, :].astype(vectors.dtype)
     scale = legs.rows.count - 1
     total = jnp.sum(noise * noise) / scale
     values = jnp.maximum(values, 0) / scale
@@ -141,13 +141,14 @@ def component_estimate(
 
     covariance = jnp.cov(draws[:, :2].T)
     used = jnp.where(kept, boot.estimate.beta, 0)
-    beta_draws = jnp.where(kept, boot.draws.beta - jnp.mean(boot.draws.beta, axis=0), 0)
+    deviations = boot.draws.beta - jnp.mean(boot.draws.beta, axis=0, keepdims=True)
+    beta_draws = jnp.where(kept[None, :], deviations, 0)
     beta_cov = gram(beta_draws) / (replicates - 1)
     constant = legs.constant
     beta = matmul(loadings, used)
     beta_se = sqrt(jnp.sum(matmul(loadings, beta_cov) * loadings, axis=1))
-    df = legs.beta.df + 1 - jnp.sum(kept)
-    weight = jnp.any((loadings != 0) & kept, axis=1) & ~constant
+    df = legs.beta.df + 1 - jnp.sum(kept, dtype=beta.dtype)
+    weight = jnp.any((loadings != 0) & kept[None, :], axis=1) & ~constant
 
     def deviation(x: Array) -> Array:
         return jnp.std(x, axis=0, ddof=1)

@@ -174,7 +174,7 @@ def debiased_lasso(
     used = jnp.sum(initial.coefficients != 0) + free.shape[1]
     if tuning.family == "gaussian":
         error = outcome - predictor
-        df = count - used
+        df = count - used.astype(count.dtype)
         sigma = sqrt(divide(jnp.sum(weights * error * error), jnp.maximum(df, 0), jnp.nan))
         few = st.when(df <= 0, st.TOO_FEW_ROWS)
     else:
@@ -209,7 +209,7 @@ def debiased_lasso(
         nodes = interpolated_scores(design, paths, lam_node)
     else:
         nodes = node_scores(design, lam_node)
-    scores = nodes.scores * divide(1.0, design.scale) / count
+    scores = nodes.scores * divide(1.0, design.scale)[None, :] / count
     spread = weights * (error * error if tuning.robust else sigma * sigma)
     present = design.scale > 0
     estimate = initial.coefficients + matmul(weights * error, scores)
@@ -235,4 +235,5 @@ def _exposure_scores(
     design = node_design(base, columns, weights)
     own = node_design(base, exposure[:, None], weights)
     nodes = node_scores(design, penalty, targets=own.columns)
-    return nodes, (nodes.scores * divide(1.0, own.scale) / jnp.sum(weights))[:, 0]
+    scores = nodes.scores * divide(1.0, own.scale)[None, :] / jnp.sum(weights)
+    return nodes, scores[:, 0]

@@ -99,7 +99,7 @@ def legs_of(rows: Rows) -> Legs:
         gone = is_constant(w, rest[:, :1], rows.exposure[:, None])[0]
         ss = jnp.where(gone, 0, jnp.sum(w * t * t))
         slopes = divide(matmul(w * t, rest[:, 1:]), ss, jnp.nan)
-        left = rest[:, 1:] - t[:, None] * slopes
+        left = rest[:, 1:] - t[:, None] * slopes[None, :]
         # Rounding of an outcome that exposure and covariates fit is no outcome to explain.
         fitted = is_constant(w, left[:, :1], columns[:, 1:2])[0]
         return t, ss, slopes[1:], left[:, 1:], slopes[0], jnp.where(fitted, 0, left[:, 0])

@@ -76,14 +76,15 @@ class OwnPaths:
 
     def pooled(self, count: int) -> Array:
         """`count` equispaced type-7 quantiles of all penalties, decreasing, [count]."""
-        position = jnp.arange(self.penalties.shape[0])[:, None]
-        used = (position <= self.last) & (self.penalties[:1] > 0)
+        position = jnp.arange(self.penalties.shape[0], dtype=self.last.dtype)[:, None]
+        used = (position <= self.last[None, :]) & (self.penalties[:1] > 0)
         values = jnp.sort(jnp.where(used, self.penalties, jnp.inf).ravel())
         total = jnp.sum(used)
-        at = jnp.linspace(1.0, 0.0, count, dtype=values.dtype) * jnp.maximum(total - 1, 0)
+        places = jnp.maximum(total - 1, 0).astype(values.dtype)
+        at = jnp.linspace(1.0, 0.0, count, dtype=values.dtype) * places
         low = jnp.floor(at).astype(int)
         high = jnp.minimum(low + 1, jnp.maximum(total - 1, 0))
-        quantile = values[low] + (at - low) * (values[high] - values[low])
+        quantile = values[low] + (at - low.astype(at.dtype)) * (values[high] - values[low])
         # Without any correlation (one column) every positive penalty selects nothing.
         return jnp.where(total > 0, quantile, 1)
 
@@ -121,7 +122,7 @@ def own_paths(design: NodeDesign, count: int = 100) -> OwnPaths:
     begin = (start, start.coefficients, zero, zero > 0, jnp.zeros(d, jnp.int32))
     items = (jnp.arange(count, dtype=jnp.int32), grid)
     (_, _, _, _, last), _ = jax.lax.scan(step, begin, items)
-    return OwnPaths(design.unit * top * grid[:, None], last)
+    return OwnPaths((design.unit * top)[None, :] * grid[:, None], last)
 
 
 @pytree
@@ -148,7 +149,8 @@ def _training(design: NodeDesign, folds: Array, num_folds: int) -> _Folds:
     left, singular, _ = jnp.linalg.svd(root * design.base, full_matrices=False)
     keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
     k = left.shape[1]
-    rows = jnp.concatenate([left * keep, root * design.columns], axis=1)
+    left = jnp.where(keep[None, :], left, 0)
+    rows = jnp.concatenate([left, root * design.columns], axis=1)
     held = fold_moments(rows, folds, num_folds)
     size = jnp.zeros(num_folds, share.dtype).at[folds].add(share)
     total = jnp.sum(held, axis=0)
@@ -162,7 +164,7 @@ def _training(design: NodeDesign, folds: Array, num_folds: int) -> _Folds:
         inverse = divide(1.0, scale)
         across = matmul(held[:k, k:].T, onto)
         inside = held[k:, k:] - across - across.T + matmul(onto.T, matmul(held[:k, :k], onto))
-        return _Folds(_problems(rest * inverse[:, None] * inverse), scale, inside, size)
+        return _Folds(_problems(rest * inverse[:, None] * inverse[None, :]), scale, inside, size)
 
     return jax.vmap(one)(held, size)
 
@@ -196,13 +198,15 @@ def choose_penalty(
         part, state, before = item
         target = jnp.where(part.scale > 0, divide(now, part.scale), 1)
         new = follow(
-            part.problems, state, before, fraction, target,
+            part.problems, state, before, jnp.broadcast_to(fraction, (d,)), target,
             tolerance=PATH_TOLERANCE, max_sweeps=PATH_SWEEPS,
         )  # fmt: skip
-        slopes = new.coefficients[:d] * part.scale * divide(1.0, part.scale)[:, None]
+        ratio = part.scale[None, :] * divide(1.0, part.scale)[:, None]
+        slopes = new.coefficients[:d] * ratio
         contrast = identity - slopes
         loss = jnp.sum(contrast * matmul(part.held, contrast), axis=0)
-        loss = divide(jnp.sum(jnp.where(present, loss, 0)), part.size * jnp.sum(present))
+        counted = part.size * jnp.sum(present, dtype=part.size.dtype)
+        loss = divide(jnp.sum(jnp.where(present, loss, 0)), counted)
         return new, state.coefficients, loss, new.change > PATH_TOLERANCE
 
     def one_penalty(carry: tuple) -> tuple:
@@ -213,12 +217,12 @@ def choose_penalty(
             lambda item: one_fold(item, now, fraction), (parts, states, before)
         )
         used = jnp.sum(parts.size > 0)
-        errors = errors.at[index].set(jnp.sum(losses) / used)
+        errors = errors.at[index].set(jnp.sum(losses) / used.astype(errors.dtype))
         return index + 1, states, before, errors, stuck | jnp.any(open_ended)
 
     def goes_on(carry: tuple) -> Array:
         index, _, _, errors, _ = carry
-        return (index < count) & (index - jnp.argmin(errors) <= patience)
+        return (index < count) & (index - jnp.argmin(errors).astype(index.dtype) <= patience)
 
     states = jax.vmap(start_at_zero)(parts.problems)
     infinite = jnp.full(count, jnp.inf, penalties.dtype)
@@ -242,7 +246,8 @@ def _scores(design: NodeDesign, targets: Array, coefficients: Array) -> Array:
     d = design.scale.shape[0]
     rest = targets - matmul(design.columns, coefficients[:d])
     count = jnp.sum(design.weights)
-    return rest * divide(1.0, matmul(design.weights, rest * targets) / count)
+    share = matmul(design.weights, rest * targets) / count
+    return rest * divide(1.0, share)[None, :]
 
 
 def _tight(

@@ -127,7 +127,7 @@ def _column_path(
         columns = gram[places]
         inner = jnp.where(mine[:, None] | mine[None, :], 0, columns[:, places])
         path = gram_path(inner, score[places], penalties, last)
-        left = jnp.where(others, score - matmul(path.coefficients, columns), 0)
+        left = jnp.where(others[None, :], score[None, :] - matmul(path.coefficients, columns), 0)
         b = jnp.zeros((penalties.shape[0], p), gram.dtype).at[:, places].set(path.coefficients)
         reached = jnp.arange(penalties.shape[0]) <= last
         breach = optimality_violation(left, b, penalties[:, None], jnp.diagonal(gram))
@@ -204,7 +204,8 @@ def own_coefficients(
             k,
             others,
         )
-        few = (rows.count - free - count < 2) | (count > sizes[-1])
+        df = rows.count - free - count.astype(rows.count.dtype)
+        few = (df < 2) | (count > sizes[-1])
         code = jnp.where(few, st.TOO_FEW_ROWS, st.when(dependent & usable[k], st.RANK_DEFICIENT))
         return beta, error, code
 

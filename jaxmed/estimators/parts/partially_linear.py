@@ -150,7 +150,8 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         jnp.sum(on_path**2 * noise) + path_variance,
         jnp.sum(on_direct * on_path * noise),
     )
-    df = rows.count - 1 - legs.outcome_rank - jnp.sum(span.kept)
+    rank = legs.outcome_rank + jnp.sum(span.kept, dtype=rows.count.dtype)
+    df = rows.count - 1 - rank
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = st.combine(
         legs.status,

@@ -54,7 +54,7 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     """
     w = legs.rows.weights
     root = jnp.sqrt(w)[:, None]
-    columns = legs.mediators[:, index] * selected
+    columns = legs.mediators[:, index] * selected[None, :].astype(w.dtype)
     size = sqrt(matmul(w, columns * columns))
     inner = gram(root * divide(columns, size))
     lower = factor(inner, selected)
@@ -79,7 +79,7 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     beta = unless_rounding(beta, exact, divide(unit_error, size), sqrt(whole))
     beta_p = Leg(beta, beta_se, df).p_value
 
-    path = legs.noise[:, index] * selected
+    path = legs.noise[:, index] * selected[None, :].astype(w.dtype)
     path_noise = matmul(jnp.where(jnp.isfinite(path), path, 0), beta)
     path_variance = jnp.sum(w * path_noise**2) / (legs.alpha.df * legs.exposure_ss)
     on_direct = 1 / legs.outcome_exposure_ss + jnp.sum(half[:, 2] ** 2)

@@ -43,7 +43,7 @@ def resample_counts(key: Key, weights: Array) -> Array:
     def block(i: Array, counts: Array) -> Array:
         at = jax.random.uniform(jax.random.fold_in(key, i), (DRAWS,), edges.dtype) * total
         row = jnp.minimum(jnp.searchsorted(edges, at, side="right"), last)
-        drawn = (i * DRAWS + jnp.arange(DRAWS)) < total
+        drawn = (i * DRAWS + jnp.arange(DRAWS, dtype=i.dtype)).astype(total.dtype) < total
         return counts.at[row].add(drawn.astype(counts.dtype))
 
     return jax.lax.fori_loop(0, blocks, block, jnp.zeros_like(weights))
@@ -53,7 +53,7 @@ def acceleration(values: Array, weights: Array) -> Array:
     """Third moment over the second to 3/2, divided by 6: of jackknife values [m, ...]."""
     shape = (-1,) + (1,) * (values.ndim - 1)
     w = jnp.reshape(weights, shape)
-    mean = jnp.sum(w * values, axis=0) / jnp.sum(w)
+    mean = jnp.sum(w * values, axis=0, keepdims=True) / jnp.sum(w)
     u = mean - values
     second = jnp.sum(w * u * u, axis=0)
     return divide(jnp.sum(w * u**3, axis=0), 6 * second * sqrt(second))
@@ -83,14 +83,14 @@ def summarise(
     """
     count = draws.shape[0]
     centre = jnp.mean(draws, axis=0)
-    error = sqrt(jnp.sum((draws - centre) ** 2, axis=0) / (count - 1))
+    error = sqrt(jnp.sum((draws - centre[None]) ** 2, axis=0) / (count - 1))
     ordered = jnp.sort(draws, axis=0)
     against = centre if release else estimate
     edge = jnp.asarray(1 / (count + 1), draws.dtype)
-    below = jnp.mean(draws < against, axis=0, dtype=draws.dtype)
+    below = jnp.mean(draws < against[None], axis=0, dtype=draws.dtype)
     if not release:
         # Half of the ties: a discrete or constant quantity has no bias to correct.
-        below = below + jnp.mean(draws == against, axis=0, dtype=draws.dtype) / 2
+        below = below + jnp.mean(draws == against[None], axis=0, dtype=draws.dtype) / 2
         below = jnp.clip(below, edge, 1 - edge)
     bca = interval == "bca"
     shift = normal_quantile(below) if bca else jnp.zeros_like(estimate)
@@ -132,6 +132,6 @@ def _position_of_zero(ordered: Array) -> Array:
     index = jnp.clip(below - 1, 0, count - 2)[None]
     first = jnp.take_along_axis(ordered, index, axis=0)[0]
     second = jnp.take_along_axis(ordered, index + 1, axis=0)[0]
-    place = (index[0] + divide(-first, second - first)) / (count - 1)
+    place = (index[0].astype(ordered.dtype) + divide(-first, second - first)) / (count - 1)
     place = jnp.where(below == 0, 0, jnp.where(below == count, 1, place))
     return place.astype(ordered.dtype)

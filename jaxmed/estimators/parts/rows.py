@@ -140,7 +140,8 @@ def base_span(base: Array, weights: Array) -> BaseSpan:
     if base.shape[1] == 1:
         one = jnp.ones((1, 1), base.dtype)
         return BaseSpan(first, one, one[0, 0], weights)
-    centred = rest - one * divide(matmul(weights * one[:, 0], rest), length)
+    mean = divide(matmul(weights * one[:, 0], rest), length)
+    centred = rest - one * mean[None, :]
     size = sqrt(matmul(weights, centred * centred))
     raw = sqrt(matmul(weights, rest * rest))
     left = size > ROUNDING_SPREAD[np.dtype(base.dtype)] * raw
@@ -150,7 +151,7 @@ def base_span(base: Array, weights: Array) -> BaseSpan:
     # The cut of `jnp.linalg.pinv`, so that rank and projection agree on what is dependent.
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
     there = (values > bound).astype(base.dtype)
-    inverse = matmul(vectors * divide(there, values), vectors.T)
+    inverse = matmul(vectors * divide(there, values)[None, :], vectors.T)
     return BaseSpan(scaled, inverse, jnp.sum(there), weights)
 
 
@@ -158,7 +159,7 @@ def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:
     """Mean and standard deviation (divisor n - 1) of columns [n, k]; both [k]."""
     count = jnp.sum(weights)
     mean = matmul(weights, columns) / count
-    centred = columns - mean
+    centred = columns - mean[None, :]
     return mean, sqrt(matmul(weights, centred * centred) / (count - 1))
 
 

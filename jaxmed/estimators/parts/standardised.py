@@ -41,7 +41,7 @@ def standardised_gram(columns: Array, outcome: Array, weights: Array) -> Standar
 def centred_gram(columns: Array, outcome: Array, weights: Array) -> StandardisedGram:
     """Centres columns [n, d] and outcome [n] first; columns that are constant become zero."""
     count = jnp.sum(weights)
-    centred = columns - matmul(weights, columns) / count
+    centred = columns - matmul(weights, columns)[None, :] / count
     constant = is_constant(weights, centred, columns)
     outcome = outcome - jnp.sum(weights * outcome) / count
     return standardised_gram(jnp.where(constant, 0, centred), outcome, weights)

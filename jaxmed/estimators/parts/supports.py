@@ -38,9 +38,11 @@ class Moments:
 
     def with_exposure(self, alpha: Array) -> tuple[Array, Array]:
         """Gram matrix of the mediators given the basis alone, and their products with it."""
-        outer = alpha[:, None] * self.exposure[..., None, :]
+        alpha = alpha[(None,) * (self.noise.ndim - 2)]
+        outer = alpha[..., :, None] * self.exposure[..., None, :]
         square = self.exposure_square[..., None, None]
-        inner = self.noise + outer + jnp.swapaxes(outer, -1, -2) + square * jnp.outer(alpha, alpha)
+        both = alpha[..., :, None] * alpha[..., None, :]
+        inner = self.noise + outer + jnp.swapaxes(outer, -1, -2) + square * both
         return inner, self.exposure + self.exposure_square[..., None] * alpha
 
 
@@ -117,7 +119,7 @@ def outcome_support(
     penalties = default_grid(whole.outcome, num_penalties, ratio)
 
     def bic(b: Array, explained: Array) -> Array:
-        size = jnp.sum(b[0] != 0)
+        size = jnp.sum(b[0] != 0, dtype=b.dtype)
         left = jnp.maximum(whole.outcome_square - explained[0], jnp.finfo(b.dtype).tiny)
         value = count * jnp.log(left) + size * (jnp.log(count) + jnp.log(jnp.asarray(p, b.dtype)))
         return jnp.where(count - free - size < 2, jnp.inf, value)
@@ -166,7 +168,8 @@ def exposure_support(
         )  # fmt: skip
 
     trained = search(
-        divide(inner - held, rest[:, None, None]), divide(score - held_score, rest[:, None]),
+        divide(inner[None] - held, rest[:, None, None]),
+        divide(score[None] - held_score, rest[:, None]),
         penalties, loss, patience,
     )  # fmt: skip
     last = trained.best if penalty == "cv" else num_penalties - 1

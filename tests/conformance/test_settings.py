@@ -1,0 +1,116 @@
+"""Every public pure function under JAX's stricter settings, and where its results lie."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from public_functions import PUBLIC
+
+import jaxmed
+from jaxmed.testing import example_data
+
+# Numbers in, numbers out: the precision is JAX's default, not that of data.
+WITHOUT_DATA = {name for name in PUBLIC if "power" in name} | {"detection_threshold"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_nothing_is_promoted_unsaid(name):
+    """float32 data under x64, where a default dtype is another one than theirs."""
+    data = example_data(dtype=jnp.float32)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = jax.eval_shape(lambda key, d: PUBLIC[name](key, d), jax.random.key(0), data)
+    if name not in WITHOUT_DATA:
+        for leaf in jax.tree.leaves(found):
+            assert leaf.dtype != jnp.float64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLIC)
+def test_no_nan_is_made_on_the_way(name):
+    with jax.debug_nans(True):
+        jax.block_until_ready(jax.jit(PUBLIC[name])(jax.random.key(0), example_data()))
+
+
+def test_mediate_under_strict_promotion():
+    """The analysis as a whole, whose programs are compiled inside it."""
+    data = example_data()
+    columns = map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates))
+    data = jaxmed.mediation_data(*columns)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = jaxmed.mediate(data, key=1, permutations=99, replicates=200)
+    total = np.linalg.lstsq(
+        np.column_stack([np.ones(48), data.exposure, data.covariates]), data.outcome, rcond=None
+    )[0][1]
+    assert found.record.effect("total_effect")["estimate"] == pytest.approx(total, rel=1e-9)
+
+
+PLACEMENT = """
+import jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+import jaxmed
+from jaxmed.estimators import maxie
+from jaxmed.testing import check_estimator, example_data
+from public_functions import PUBLIC
+
+data, last = example_data(), jax.devices()[-1]
+columns = (data.exposure, data.mediators, data.outcome, data.covariates, data.weights)
+host = [np.asarray(column) for column in columns]
+
+def devices(tree):
+    return set().union(*(leaf.devices() for leaf in jax.tree.leaves(tree)))
+
+there = jaxmed.mediation_data(*jax.device_put(host, last))
+assert devices(there) == {last}, devices(there)
+mixed = jaxmed.mediation_data(*host[:1], jax.device_put(host[1], last), *host[2:])
+assert devices(mixed) == {last}, devices(mixed)
+alone = jaxmed.mediation_data(host[0], jax.device_put(host[1], last), host[2])
+assert devices(alone) == {last}, devices(alone)
+key = jax.device_put(jax.random.key(0), last)
+for name in NAMES:
+    found = jax.jit(PUBLIC[name])(key, there)
+    assert devices(found) == {last}, (name, devices(found))
+
+mesh = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Auto,))
+rows = [jax.device_put(c, NamedSharding(mesh, P("rows"))) for c in host]
+sharded = jaxmed.mediation_data(*rows)
+for leaf in jax.tree.leaves(sharded):
+    assert leaf.sharding.spec[0] == "rows" and len(leaf.devices()) == 4, leaf.sharding
+weights = jax.device_put(3 + host[0] ** 2, rows[4].sharding)
+scaled = jaxmed.mediation_data(*rows[:4], weights)
+assert len(scaled.weights.devices()) == 4
+one, many = jaxmed.cross_moments(data), jax.jit(jaxmed.cross_moments)(sharded)
+np.testing.assert_allclose(many.comoment, one.comoment, rtol=1e-9, atol=1e-9)
+
+explicit = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Explicit,))
+try:
+    jaxmed.mediation_data(*[jax.device_put(c, NamedSharding(explicit, P("rows"))) for c in host])
+except ValueError as error:
+    assert "axis_types" in str(error), error
+else:
+    raise AssertionError("arrays with explicit axes were taken")
+check_estimator(maxie(), only=["placement", "shard_map"])
+print("placed")
+"""
+
+
+def test_arrays_stay_where_they_are():
+    """On the last of four devices, and in pieces on all of them."""
+    names = ["standardise", "cross_moments", "paths", "maxie", "cosine_test", "joint_test"]
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", f"NAMES = {names!r}\n{PLACEMENT}"],
+        env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": path},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["placed"]

@@ -1,0 +1,110 @@
+"""Every public pure function once, as `(key, data) -> pytree` of a problem with more rows.
+
+What has no data takes its numbers from them, so that one list serves all checks of settings.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+import jaxmed
+from jaxmed import simulate
+
+ROOT_R2 = {"exposure_r2": 0.1, "outcome_r2": 0.1}
+
+
+def of_paths(function):
+    """A function of the paths of the data."""
+    return lambda key, data: function(jaxmed.paths(data))
+
+
+def with_key(function):
+    """A random function of the paths of the data."""
+    return lambda key, data: function(key, jaxmed.paths(data))
+
+
+def p_values(data):
+    """Two vectors of p-values in the precision of the data."""
+    a, b = data.exposure, data.outcome
+    return jax.nn.sigmoid(a), jax.nn.sigmoid(b)
+
+
+def merged(key, data):
+    """The moments of both halves, merged into those of none."""
+    half = data.exposure.shape[0] // 2
+    parts = (
+        jax.tree.map(lambda leaf, s=s: leaf[s], data) for s in (slice(half), slice(half, None))
+    )
+    first, second = map(jaxmed.cross_moments, parts)
+    p, q = data.mediators.shape[1], data.covariates.shape[1]
+    nothing = jaxmed.zero_moments(p, q, dtype=data.exposure.dtype, names=first.names)
+    return jaxmed.merge(jaxmed.merge(nothing, first), second)
+
+
+def mean_product(data):
+    """A statistic of data, for permutations."""
+    return jnp.mean(data.exposure * data.outcome)
+
+
+def summary(estimate):
+    """The effects of an estimate, as a flat dictionary."""
+    effects = estimate.effects
+    return {"direct": effects.direct, "indirect": effects.indirect, "total": effects.total}
+
+
+def power_of(test, exposure="gaussian"):
+    """Power by one test from few draws."""
+    return lambda key, data: jaxmed.power(
+        key, 60, 6, cosine=0.5, test=test, exposure=exposure, replicates=200, **ROOT_R2
+    )
+
+
+def linear(key, data):
+    """Rows, moments and truth of a linear model of the sizes of the data."""
+    p, dtype = data.mediators.shape[1], data.exposure.dtype
+    one = jnp.ones(p, dtype)
+    model = simulate.linear_sem(one, one, lower=jnp.eye(p, dtype=dtype))
+    rows = simulate.sample(key, model, 40)
+    return rows, simulate.sample_moments(key, model, 40), simulate.truth(model)
+
+
+ESTIMATOR = jaxmed.estimators.maxie()
+PUBLIC = {
+    "mediation_data": lambda key, data: jaxmed.mediation_data(
+        data.exposure, data.mediators, data.outcome, data.covariates, data.weights
+    ),
+    "standardise": lambda key, data: jaxmed.standardise(data),
+    "cross_moments": lambda key, data: jaxmed.cross_moments(data),
+    "merge": merged,
+    "paths": lambda key, data: jaxmed.paths(data),
+    "paths of moments": lambda key, data: jaxmed.paths(jaxmed.cross_moments(data)),
+    "paths by qr": lambda key, data: jaxmed.paths(data, route="qr"),
+    "maxie": of_paths(jaxmed.maxie),
+    "maxcor": of_paths(functools.partial(jaxmed.maxcor, sign=-1)),
+    "regress_exposure": of_paths(jaxmed.regress_exposure),
+    "regress_outcome": of_paths(jaxmed.regress_outcome),
+    "evaluate_weights": of_paths(
+        lambda paths: jaxmed.evaluate_weights(paths, jaxmed.maxie(paths).weights)
+    ),
+    "cosine_test": of_paths(jaxmed.cosine_test),
+    "corrected_cosine_test": of_paths(jaxmed.corrected_cosine_test),
+    "joint_test": of_paths(jaxmed.joint_test),
+    "joint_test, leave one out": lambda key, data: jaxmed.joint_test(
+        jaxmed.paths(data), data=data, variance="leave_one_out"
+    ),
+    "intersection_union_test": of_paths(jaxmed.intersection_union_test),
+    "indirect_estimates": of_paths(jaxmed.indirect_estimates),
+    "indirect_interval": with_key(functools.partial(jaxmed.indirect_interval, replicates=50)),
+    "cross_fitted_effect": functools.partial(jaxmed.cross_fitted_effect, folds=3, splits=2),
+    "exposure_permutation_test": lambda key, data: jaxmed.exposure_permutation_test(key, data, 20),
+    "dact": lambda key, data: jaxmed.dact(*p_values(data)),
+    "hdmt": lambda key, data: jaxmed.hdmt(*p_values(data)),
+    "power": power_of("joint"),
+    "power of the cosine test": power_of("cosine", "fixed"),
+    "power of the corrected test": power_of("corrected"),
+    "power of intersection and union": power_of("intersection_union"),
+    "printed_cosine_power": lambda key, data: jaxmed.printed_cosine_power(6, data.exposure / 10),
+    "detection_threshold": lambda key, data: jaxmed.detection_threshold(6),
+    "linear_sem": linear,
+}

@@ -1,0 +1,55 @@
+"""A coefficient written in a loop must not cost a copy of them all, on any JAX line."""
+
+import re
+import time
+
+import jax
+import jax.numpy as jnp
+
+from jaxmed.linalg import coordinate_descent as cd
+
+STEPS = 50_000
+
+
+def seconds(program, *given):
+    """CPU seconds of a call, the best of three."""
+    jax.block_until_ready(program(*given))
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        jax.block_until_ready(program(*given))
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def test_an_element_is_written_in_place():
+    """JAX 0.11.1 rewrote the buffer for less than some 480 bytes (jax-ml/jax #40101)."""
+
+    @jax.jit
+    def write(vector):
+        size = vector.shape[0]
+        return jax.lax.fori_loop(0, STEPS, lambda k, v: v.at[k % size].set(v[k % size] + 1), vector)
+
+    short, long = (seconds(write, jnp.zeros(size)) for size in (1_000, 200_000))
+    assert long < 100 * short  # some 10,000 times as long where all of it is rewritten
+
+
+def test_sweeps_copy_no_coefficients():
+    """In the optimised program no loop copies the vector of coefficients."""
+    p, n = 3_001, 40
+    columns = jnp.ones((p, n))
+    quadratic = cd.row_quadratic(columns, jnp.ones(n))
+
+    def solve(start, residual, penalties):
+        return cd.descend(
+            quadratic, start, residual, penalties, tolerance=jnp.asarray(1e-9), max_rounds=5
+        )
+
+    given = (jnp.zeros(p), jnp.ones(n), jnp.ones(p))
+    text = jax.jit(solve).lower(*given).compile().as_text()
+    loops = set(re.findall(r"body=%([\w.]+)", text))
+    assert loops
+    for block in re.split(r"\n(?=%|ENTRY)", text):
+        name = re.match(r"%([\w.]+)", block)
+        if name and name[1] in loops and "dynamic-update-slice" in block:
+            assert not re.search(rf"f\d+\[{p}\]\S* copy\(", block), name[1]
