@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from studies import made_up
 
 from jaxmed.analysis.evaluate import _auc
 from jaxmed.reports.sections import Section
@@ -63,6 +64,7 @@ def near(found, target, error_of_target=0.0):
     assert abs(value - target) < WIDE * np.hypot(error, error_of_target), (value, error, target)
 
 
+@pytest.mark.slow
 def test_slopes_of_figure_1(first):
     setting = figure_1.SETTINGS[0]
     sd_t = np.sqrt(setting.df / (setting.df - 2))
@@ -121,6 +123,7 @@ DUAL = {
 }
 
 
+@pytest.mark.slow
 def test_power_of_figure_3(third):
     for angle, row in DUAL.items():
         for p, power in zip(figure_3.SIZES, row, strict=True):
@@ -128,6 +131,7 @@ def test_power_of_figure_3(third):
             near((rate.rate, rate.standard_error), power, 0.005)
 
 
+@pytest.mark.slow
 def test_limits_of_figure_3(third):
     printed = figure_3.printed_limits()
     for angle, power in ((60, 0.934), (70, 0.590), (80, 0.185), (90, 0.050)):
@@ -148,15 +152,28 @@ def test_padding_changes_nothing():
     assert found.regime == "dual" and int(found.quadratics.dimension) == 38
 
 
-@pytest.mark.parametrize("name", ["first", "second", "third"])
-def test_figures_draw(name, request):
+FIGURES = {"first": figure_1, "second": figure_2, "third": figure_3}
+
+
+def drawn(module, results):
     pytest.importorskip("matplotlib")
-    module = {"first": figure_1, "second": figure_2, "third": figure_3}[name]
-    sections = module.report(request.getfixturevalue(name), {})
+    sections = module.report(results, {})
     assert all(isinstance(section, Section) for section in sections)
     figures = [section.figure() for section in sections if section.figure is not None]
     assert figures and all(len(figure.axes) >= 3 for figure in figures)
     assert sum(len(section.table.rows) for section in sections) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw(name, request):
+    drawn(FIGURES[name], request.getfixturevalue(name))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw_what_their_cells_return(name):
+    """Every cell's task is traced; its numbers are made up."""
+    drawn(FIGURES[name], made_up.results(FIGURES[name].cells(0.01)))
 
 
 def test_judge_agrees_with_plain_regressions():

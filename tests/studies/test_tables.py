@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from studies import made_up
 
 from jaxmed.geometry.paths import paths
 from jaxmed.reports.sections import TidyTable
@@ -129,6 +130,32 @@ def test_cells_of_one_shape_share_a_program():
     assert min(c.count for c in cells) == 20
 
 
+@pytest.mark.parametrize(
+    ("study", "wanted"),
+    [
+        (table_1.STUDY, {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"}),
+        (table_2.STUDY, {"MaxIE by L-BFGS, exact gradient/excess", "MaxIE/value"}),
+        (table_3.STUDY, {"cosine/p_value", "IUT as printed/p_value"}),
+    ],
+    ids=["table-1", "table-2", "table-3"],
+)
+def test_the_first_cell_has_the_columns_of_its_table(study, wanted):
+    """By its trace; `finished` runs the cells."""
+    assert wanted <= set(made_up.columns(study.cells(0.001)[0]))
+
+
+def test_exact_law_of_the_top_panel_agrees_with_the_check():
+    names = {row: f"top/exact/p=20/{row}" for row in designs.TOP_ROWS}
+    found = finished(table_3.STUDY, names.values(), 32_768)
+    for row, name in names.items():
+        check = printed.CHECK_TOP[20, row]
+        assert abs(columns.rate_z(found[name]["cosine/p_value"], check, 10**6)) < BOUND, row
+    # The printed column is no correct intersection-union test.
+    correct = found[names["beta-null"]]["IUT/p_value"]
+    assert columns.rate_z(correct, printed.TABLE_3_TOP_UNION[20, "beta-null"], 1000) > BOUND
+
+
+@pytest.mark.slow
 def test_top_panel_data_exact_and_check_agree():
     levels = ("data", "exact")
     names = {
@@ -162,6 +189,7 @@ def test_bottom_panel_agrees_with_printed_and_check():
         assert found[name]["cosine/p_value"].rate <= rate.rate  # one df less is more cautious
 
 
+@pytest.mark.slow
 def test_permutation_rejects_where_the_cosine_test_does():
     name = "permutation/n=200/p=20/signal-0.2"
     found = finished(table_3.STUDY, [name], 20)[name]
@@ -169,6 +197,7 @@ def test_permutation_rejects_where_the_cosine_test_does():
     assert abs(found["permutation/p_value"].rate - found["cosine/p_value"].rate) <= 0.2
 
 
+@pytest.mark.slow
 def test_small_size_of_table_1_agrees_with_printed():
     names = [f"{scenario}/n=500/p=20" for scenario in designs.SCENARIOS]
     found = finished(table_1.STUDY, names, 40)
@@ -187,6 +216,7 @@ def test_small_size_of_table_1_agrees_with_printed():
         assert summary["MaxIE/indirect"].missing == 0
 
 
+@pytest.mark.slow
 def test_objectives_of_table_2_are_equal():
     name = "S3/n=500/p=20"
     found = finished(table_2.STUDY, [name], 10)
@@ -260,6 +290,7 @@ def test_times_are_means_of_repeats():
     assert 0 < mean < 10 and 0 <= error < 10
 
 
+@pytest.mark.slow
 def test_times_of_the_smallest_size():
     once = table_2.once(jax.random.key(0), 0.05)
     methods = [row[2] for row in once["rows"]]
