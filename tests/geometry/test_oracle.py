@@ -28,7 +28,10 @@ def shapes():
     # Other problems of the last twelve shapes: one program serves both.
     cases += [(i, *cases[20 + (i - 20) % 12][1:]) for i in range(32, 50)]
     # Of each covariate count and each distance from the boundary one, and four shapes of any size.
-    quick = {*cases[:5], *(case for case in cases[20:] if case[1:] in [c[1:] for c in cases[20:24]])}
+    quick = {
+        *cases[:5],
+        *(case for case in cases[20:] if case[1:] in [c[1:] for c in cases[20:24]]),
+    }
     return [
         pytest.param(case, id=str(case), marks=() if case in quick else pytest.mark.slow)
         for case in cases

@@ -84,11 +84,7 @@ def test_the_route_is_visible_and_right():
         np.testing.assert_allclose(result.cosine, expected.cosine, rtol=FLOOR[dtype])
         return result.route
 
-    routes = {
-        (dtype, c): chosen(c, dtype)
-        for dtype in ("float32", "float64")
-        for c in (1e1, 1e8)
-    }
+    routes = {(dtype, c): chosen(c, dtype) for dtype in ("float32", "float64") for c in (1e1, 1e8)}
     assert routes[("float32", 1e1)] == "gram"
     assert routes[("float32", 1e8)] == "qr"
     assert routes[("float64", 1e1)] == "gram"

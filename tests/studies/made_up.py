@@ -1,4 +1,4 @@
-"""Results of a study's cells from made-up columns: its tasks are traced, and nothing is compiled."""
+"""Results of a study's cells from made-up columns: tasks are traced, and nothing is compiled."""
 
 import functools
 
