@@ -1,5 +1,6 @@
-"""Results of a study's cells from made-up columns: tasks are traced, and nothing is compiled."""
+"""Cells of a study without their programs: parameters built by one, scores known by their trace."""
 
+import dataclasses
 import functools
 
 import jax
@@ -10,25 +11,44 @@ from jaxmed.sweeps import BlockTask
 COUNT = 400
 
 
-@functools.cache
-def columns_of(task, structure, shapes):
-    """Names of a task's scores, from its trace."""
-    parameters = jax.tree.unflatten(structure, shapes)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    if isinstance(task, BlockTask):
-        traced = jax.eval_shape(lambda k, v: task.draw(k, v, COUNT), key, parameters)
-        assert all(value.shape == (COUNT,) for value in traced.values())
-    else:
-        traced = jax.eval_shape(task, key, parameters)
-        assert all(value.shape == () for value in traced.values())
-    return tuple(traced)
+def built(cells, wanted=None):
+    """Cells by name; the parameters of those wanted (None: all) come from one program.
+
+    Args:
+      cells: makes them; run as it stands it compiles one program for each of its operations.
+      wanted: names, or None.
+    """
+    kept = {}
+
+    @jax.jit
+    def parameters():
+        kept.update({c.name: c for c in cells() if wanted is None or c.name in wanted})
+        return {name: cell.parameters for name, cell in kept.items()}
+
+    values = parameters()
+    return {name: dataclasses.replace(cell, parameters=values[name]) for name, cell in kept.items()}
 
 
-def columns(cell):
-    """Names of the scores that a cell's task returns."""
+def abstract(cells):
+    """The cells with shapes in place of parameters; nothing is computed."""
+    found = []
+
+    def shape(leaf):
+        return jax.ShapeDtypeStruct(np.shape(leaf), np.result_type(leaf))
+
+    def trace():
+        for cell in cells():
+            shapes = jax.tree.map(shape, cell.parameters)
+            found.append(dataclasses.replace(cell, parameters=shapes))
+
+    jax.eval_shape(trace)
+    return found
+
+
+def names(cell):
+    """Of the scores that the task of an abstract cell returns, by its trace."""
     leaves, structure = jax.tree.flatten(cell.parameters)
-    shapes = (jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves)
-    return columns_of(cell.task, structure, tuple(shapes))
+    return _names_of(cell.task, structure, tuple(leaves))
 
 
 def results(cells, seed=0):
@@ -44,7 +64,20 @@ def results(cells, seed=0):
 
     return {
         cell.name: cell.reducer.finish(
-            cell.reducer.lift({name: values(name) for name in columns(cell)})
+            cell.reducer.lift({name: values(name) for name in names(cell)})
         )
-        for cell in cells
+        for cell in abstract(cells)
     }
+
+
+@functools.cache
+def _names_of(task, structure, shapes):
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    parameters = jax.tree.unflatten(structure, shapes)
+    if isinstance(task, BlockTask):
+        scores = jax.eval_shape(lambda k, v: task.draw(k, v, COUNT), key, parameters)
+        assert all(value.shape == (COUNT,) for value in scores.values())
+    else:
+        scores = jax.eval_shape(task, key, parameters)
+        assert all(value.shape == () for value in scores.values())
+    return tuple(scores)
