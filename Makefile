@@ -54,14 +54,15 @@ SCALE ?= 0.05
 study: $(RUN_READY)
 	$(PYTHON) -m jaxmed study all --out $(OUT)/studies --scale $(SCALE) $(ARGS)
 
+# A file stays on one worker, so that its fixtures are compiled once.
 # Two workers at most (each is a whole JAX), and a hard timeout: a hang in compiled code hears no
 # exception, so the thread method ends the process. Where the plugins are missing, one process.
 PLUGINS := import importlib.util as u; have = lambda name: u.find_spec(name) is not None; \
-	print("-n 2 --dist worksteal" if have("xdist") else "", \
+	print("-n 2 --dist loadfile --no-loadscope-reorder" if have("xdist") else "", \
 	"--timeout=120 --timeout-method=thread" if have("pytest_timeout") else "")
 
 test: $(TEST_READY)
-	@flags=$$($(PYTHON) -c '$(PLUGINS)') && $(PYTHON) -m pytest -q $$flags -m "not slow" $(ARGS)
+	@flags=$$($(PYTHON) -c '$(PLUGINS)') && $(PYTHON) -m pytest -q $$flags --durations=20 -m "not slow" $(ARGS)
 
 test-slow: $(TEST_READY)
 	$(PYTHON) -m pytest -q -m slow $(ARGS)
@@ -79,5 +80,5 @@ bench: $(TEST_READY)
 	$(PYTHON) -m benchmarks $(ARGS)
 
 clean:
-	rm -rf .venv $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OUT) build dist .pytest_cache .ruff_cache .hypothesis .cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
