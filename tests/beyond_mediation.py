@@ -50,7 +50,13 @@ def single(given):
 @functools.cache
 def generators():
     """Untrained generators whose linear parts are not zero: effects are identities in them."""
-    given, config, dtype = data(), improved(), jnp.dtype("float32")
+    config = improved()
+    left = jax.jit(lambda: stacked_generators(config))()
+    return Fitted(jax.jit(scale_of)(data()), left, config)
+
+
+def stacked_generators(config):
+    dtype = jnp.dtype("float32")
     keys = jax.random.split(jax.random.key(7), 3)
     mediators = mediator_generator(config, len(NAMES), 2, dtype)
     outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
@@ -62,7 +68,7 @@ def generators():
         first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, len(NAMES)), None,
         None, first["exposure"] != 0, second["mediators"] != 0,
     )  # fmt: skip
-    return Fitted(scale_of(given), jax.tree.map(lambda leaf: leaf[None], left), config)
+    return jax.tree.map(lambda leaf: leaf[None], left)
 
 
 def regression(columns, target):

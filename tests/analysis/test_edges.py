@@ -16,6 +16,7 @@ from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
 FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
+SIZE = 60, 4, 0  # rows, mediators and covariates of the tables in CASES, and so their programs
 BOTH = ("total_effect", "direct_effect", "total_indirect")
 
 
@@ -203,7 +204,7 @@ def test_compare_does_not_see_the_order_of_the_table():
 
 @pytest.mark.parametrize("unit", [1e-155, 1e155])
 def test_any_unit_of_the_outcome(unit):
-    data = problem(np.random.default_rng(2), 40, 3, 1, scale=0.0)
+    data = problem(np.random.default_rng(2), *SIZE, scale=0.0)
     first = mediate(data, basis="linear")
     second = mediate(dataclasses.replace(data, outcome=data.outcome * unit), basis="linear")
     for effect in first.document["effects"]:
@@ -227,7 +228,7 @@ def test_any_unit_of_the_outcome(unit):
 
 
 def test_shares_and_gaps_in_any_unit():
-    data = problem(np.random.default_rng(2), 60, 3, 1, scale=0.0)
+    data = problem(np.random.default_rng(2), *SIZE, scale=0.0)
     shares = []
     for unit in (1, 1e-155, 1e10):
         other = dataclasses.replace(data, outcome=data.outcome * unit)
@@ -239,7 +240,7 @@ def test_shares_and_gaps_in_any_unit():
 
 
 def test_mediators_in_any_unit():
-    data = problem(np.random.default_rng(2), 60, 3, 1, scale=0.0)
+    data = problem(np.random.default_rng(2), *SIZE, scale=0.0)
     first = jaxmed.mediate(data, "effects", key=0, basis="linear")
     for unit in (1e-200, 1e160):
         other = dataclasses.replace(data, mediators=data.mediators * unit)
