@@ -18,11 +18,11 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # The suite compiles some thousand small programs once each: their compilation is what it waits for.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if metadata.version("jaxlib").startswith("0.9."):  # an unknown flag would end the process elsewhere
-    flags = os.environ.get("XLA_FLAGS", "")
     # Programs in one piece compile sooner and take fewer memory maps (see bounded_programs).
-    os.environ["XLA_FLAGS"] = (
-        f"{flags} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-    ).strip()
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_parallel_codegen_split_count=1"]
+    if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0":
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 # Stack traces written into every program are read by profilers only.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # Workers and child processes share what they compile, and so does the next run. The folder is safe
