@@ -51,13 +51,13 @@ def single(given):
 def generators():
     """Untrained generators whose linear parts are not zero: effects are identities in them."""
     config = improved()
-    left = jax.jit(lambda: stacked_generators(config))()
+    left = jax.jit(stacked_generators, static_argnums=1)(jax.random.key(7), config)
     return Fitted(jax.jit(scale_of)(data()), left, config)
 
 
-def stacked_generators(config):
+def stacked_generators(key, config):
     dtype = jnp.dtype("float32")
-    keys = jax.random.split(jax.random.key(7), 3)
+    keys = jax.random.split(key, 3)
     mediators = mediator_generator(config, len(NAMES), 2, dtype)
     outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
     first, second = mediators.init(keys[0]), outcome.init(keys[1])

@@ -34,11 +34,12 @@ def generators(data, **changes):
 
 @functools.cache
 def untrained(config):
-    return jax.jit(lambda: parts(config))()
+    # The key is an argument: what a program draws from a constant, the compiler works out slowly.
+    return jax.jit(parts, static_argnums=1)(jax.random.key(2), config)
 
 
-def parts(config):
-    keys = jax.random.split(jax.random.key(2), 4)
+def parts(key, config):
+    keys = jax.random.split(key, 4)
     dtype = jnp.dtype("float64")
     mediators = mediator_generator(config, P, 2, dtype)
     outcome = OutcomeGenerator(config, P, 2, dtype)
@@ -84,7 +85,7 @@ def test_noise_of_its_own_in_either_arm_is_all_that_the_simulation_interval_show
             fitted.outcome_noise(k, 4000),
             jnp.zeros(4000),
             jnp.zeros((4000, P)),
-            np.tile(data.covariates[:1], (4000, 1)),
+            jnp.tile(data.covariates[:1], (4000, 1)),
         )
     )(jax.random.key(1))
     n = data.covariates.shape[0]

@@ -65,8 +65,8 @@ def test_penalties_equal_their_closed_forms(dtype):
     weights = jax.jit(outcome.init)(key)
     weights["mediators"] = params["exposure"]
     gradient = jax.jit(
-        lambda w: mediator_gradient_penalty(
-            lambda m: outcome.apply(w, outcome.noise(key, 5), low, m, x), jnp.ones((5, 6), dtype)
+        lambda w, z: mediator_gradient_penalty(
+            lambda m: outcome.apply(w, z, low, m, x), jnp.ones((5, 6), dtype)
         )
-    )(weights)
+    )(weights, outcome.noise(key, 5))
     assert float(gradient) == pytest.approx(4.25, rel=tolerance)

@@ -76,8 +76,9 @@ def test_a_mediator_moves_only_its_own_logit():
     moved = m.at[:, 2].add(1.0)
     for name, alone in (("improved", True), ("faithful", False)):
         critic = mediator_critic(CONFIGS[name], 5, 2, jnp.float64)
-        judged = jax.jit(lambda c=critic: c.logits(c.init(KEY), (m, moved), T, X))()
-        first, second = map(np.asarray, judged)
+        params = jax.jit(critic.init)(KEY)
+        judged = jax.jit(lambda p, *both, c=critic: c.logits(p, both, T, X))
+        first, second = map(np.asarray, judged(params, m, moved))
         changed = np.abs(second - first).max(axis=0) > 1e-9
         assert changed[2] and (changed.sum() == 1) == alone
 
