@@ -201,9 +201,7 @@ def test_release_intervals_from_given_draws():
     z0 = norm.ppf(np.mean(draws < centre))
     z = z0 + norm.ppf([0.025, 0.975])
     expected = np.quantile(draws, norm.cdf(z0 + z / (1 - curve * z)))
-    find = jax.jit(
-        functools.partial(resampled.summarise, interval="bca", level=0.95, release=True)
-    )
+    find = jax.jit(functools.partial(resampled.summarise, interval="bca", level=0.95, release=True))
     found = find(2.0, draws, curve)
     np.testing.assert_allclose([found.lower, found.upper], expected, rtol=1e-10)
     expected_p = 2 * min(np.mean(draws > 0), np.mean(draws < 0))

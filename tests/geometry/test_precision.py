@@ -74,6 +74,7 @@ def test_error_of_the_route_chosen(condition, dtype):
     assert error <= max(10 * bound, FLOOR[dtype]), (error, bound, result.route)
 
 
+@pytest.mark.programs(400, reason="only eager calls choose a route: two of them in two precisions")
 def test_the_route_is_visible_and_right():
     def chosen(condition, dtype):
         """By `paths` itself, and with the statistic of the programs above."""
