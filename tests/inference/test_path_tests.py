@@ -139,6 +139,7 @@ def test_leave_one_out_needs_rows():
         inference.cosine_test(q, df="n-2")
 
 
+@pytest.mark.programs(130, reason="eager, operation by operation, is one of the three compared")
 @pytest.mark.parametrize("name", TESTS)
 def test_jit_vmap_float32_units(name):
     test, compiled, q = TESTS[name], COMPILED[name], quadratics()

@@ -30,6 +30,7 @@ FIELDS = ("exposure_exposure", "exposure_outcome", "outcome_outcome", "residual_
 paths_of = jax.jit(paths)
 drawn = jax.jit(sample, static_argnums=2)
 moments_of = jax.jit(sample_moments, static_argnums=2)
+law_in = jax.jit(law_of, static_argnums=1)
 
 
 @functools.cache
@@ -52,9 +53,10 @@ def model(order="mediators_first", p=5, q=2, dtype=jnp.float64):
 def test_covariance_factors(rho):
     p = 7
     index = np.arange(p)
-    lower = np.asarray(ar1_factor(p, rho))
+    ar1, equal = jax.jit(lambda rho: (ar1_factor(p, rho), equicorrelated_factor(p, rho)))(rho)
+    lower = np.asarray(ar1)
     np.testing.assert_allclose(lower @ lower.T, rho ** np.abs(index[:, None] - index), atol=1e-14)
-    lower = np.asarray(equicorrelated_factor(p, rho))
+    lower = np.asarray(equal)
     np.testing.assert_allclose(lower @ lower.T, rho + (1 - rho) * np.eye(p), atol=1e-14)
     assert np.all(np.triu(lower, 1) == 0)
 
@@ -130,7 +132,7 @@ def test_truth_is_that_of_the_causal_order(order):
 )
 def test_three_levels_have_one_law(p, q, order):
     sem, n, count = model(order, p=p, q=q), 30, 4000
-    law = law_of(sem, n)
+    law = law_in(sem, n)
     keys = jax.random.split(jax.random.key(p), count)
 
     def replicates(draw):
@@ -150,12 +152,12 @@ def test_three_levels_have_one_law(p, q, order):
 
 def test_gram_level_does_not_exist_in_the_dual():
     draw = jax.jit(sample_gram_quadratics, static_argnums=2)
-    quadratics = draw(jax.random.key(0), law_of(model(p=5, q=0), 6), 5)
+    quadratics = draw(jax.random.key(0), law_in(model(p=5, q=0), 6), 5)
     assert np.isnan(quadratics.cosine) and int(quadratics.status) == 32
 
 
 def test_gram_level_needs_the_laws_number_of_mediators():
-    key, law = jax.random.key(0), law_of(model(p=5, q=0), 30)
+    key, law = jax.random.key(0), law_in(model(p=5, q=0), 30)
     with pytest.raises(ValueError, match="num_mediators=4 and a law of 5"):
         sample_gram_quadratics(key, law, 4)
     with pytest.raises(ValueError, match="at least 1"):
