@@ -50,8 +50,14 @@ def single(given):
 @functools.cache
 def generators():
     """Untrained generators whose linear parts are not zero: effects are identities in them."""
-    given, config, dtype = data(), improved(), jnp.dtype("float32")
-    keys = jax.random.split(jax.random.key(7), 3)
+    config = improved()
+    left = jax.jit(stacked_generators, static_argnums=1)(jax.random.key(7), config)
+    return Fitted(jax.jit(scale_of)(data()), left, config)
+
+
+def stacked_generators(key, config):
+    dtype = jnp.dtype("float32")
+    keys = jax.random.split(key, 3)
     mediators = mediator_generator(config, len(NAMES), 2, dtype)
     outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
     first, second = mediators.init(keys[0]), outcome.init(keys[1])
@@ -62,7 +68,7 @@ def generators():
         first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, len(NAMES)), None,
         None, first["exposure"] != 0, second["mediators"] != 0,
     )  # fmt: skip
-    return Fitted(scale_of(given), jax.tree.map(lambda leaf: leaf[None], left), config)
+    return jax.tree.map(lambda leaf: leaf[None], left)
 
 
 def regression(columns, target):

@@ -2,11 +2,15 @@
 
 import atexit
 import gc
+import hashlib
 import os
+import platform
 import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
+
+pytest_plugins = ["compiled_programs"]
 
 # float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -14,13 +18,38 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # The suite compiles some thousand small programs once each: their compilation is what it waits for.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if metadata.version("jaxlib").startswith("0.9."):  # an unknown flag would end the process elsewhere
-    flags = os.environ.get("XLA_FLAGS", "")
     # Programs in one piece compile sooner and take fewer memory maps (see bounded_programs).
-    os.environ["XLA_FLAGS"] = (
-        f"{flags} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-    ).strip()
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_parallel_codegen_split_count=1"]
+    if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0":
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 # Stack traces written into every program are read by profilers only.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+# Workers and child processes share what they compile, and so does the next run. The folder is safe
+# to delete, and deleted when it has grown to this many bytes: a run fills about a twentieth of it.
+LARGEST_CACHE = 2 * 1024**3
+
+
+def programs_folder() -> Path:
+    """For this jaxlib and processor, of which JAX's own keys see little."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else [platform.processor()]
+    machine = "".join([platform.machine(), *sorted({x for x in lines if x.startswith("flags")})])
+    key = f"{metadata.version('jaxlib')}-{hashlib.sha256(machine.encode()).hexdigest()[:12]}"
+    return Path(__file__).parents[1] / ".cache" / "programs" / key
+
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers have it from the process above
+    folder = programs_folder()
+    if folder.exists() and sum(p.stat().st_size for p in folder.iterdir()) > LARGEST_CACHE:
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    # XLA calls every program it reads back one for another machine, for tuning preferences that
+    # are no features of a processor; what fails still raises.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

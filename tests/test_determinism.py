@@ -22,6 +22,8 @@ def environment(threads):
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     return os.environ | dict.fromkeys(pools, str(threads)) | {
         "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path,
+        # Each process compiles for its own threads: a program read back would be that of another.
+        "JAX_ENABLE_COMPILATION_CACHE": "0",
     }  # fmt: skip
 
 

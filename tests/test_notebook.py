@@ -30,6 +30,7 @@ slow_machine = (
 )
 
 
+@pytest.mark.slow
 @slow_machine
 @pytest.mark.parametrize("name", FIGURES)
 def test_source_executes_in_a_small_size(name, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import warnings
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from confounded import confounded
@@ -51,14 +52,19 @@ def coefficient(outcome, *columns):
     return np.linalg.lstsq(design, outcome, rcond=None)[0][1]
 
 
-def totals(data, **basis):
-    """The total effect of every command."""
+def commands(data):
+    """What every command says of the data: mediate, effects, compare, evaluate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        many = jaxmed.mediate(data, ("maxie",), **FAST, **basis)
-        effect = effects(data, key=1, **basis)
-        several = jaxmed.compare(data, ["ols", "hima"], key=1, bootstrap=0, **basis)
-        judged = jaxmed.evaluate(data, ["maxie"], key=1, **basis)
+        many = jaxmed.mediate(data, ("maxie",), **FAST)
+        effect = effects(data, key=1)
+        several = jaxmed.compare(data, ["ols", "hima"], key=1, bootstrap=0)
+        judged = jaxmed.evaluate(data, ["maxie"], key=1)
+    return many, effect, several, judged
+
+
+def totals(many, effect, several, judged):
+    """The total effect of every command, and their documents."""
     found = {
         "mediate": many.record.effect("total_effect")["estimate"],
         "effects": effect.rows[0]["total"],
@@ -69,9 +75,16 @@ def totals(data, **basis):
     return found, documents
 
 
+@pytest.fixture(scope="module")
+def mixed():
+    """Numbers and a factor, and what every command says of them."""
+    data = simulated(300, 6, 2, [4])
+    return data, commands(data)
+
+
 def test_factors_alone_are_linear_in_every_command():
     data = simulated(197, 25, 0, [4])
-    found, documents = totals(data)
+    found, documents = totals(*commands(data))
     expected = coefficient(data.outcome, data.exposure, data.covariates)
     assert data.covariates.shape[1] == 4
     for command, value in found.items():
@@ -82,9 +95,9 @@ def test_factors_alone_are_linear_in_every_command():
     assert documents[1]["choice"]["methods"] == ["ols"]
 
 
-def test_numbers_and_factors_have_the_total_of_their_columns():
-    data = simulated(300, 6, 2, [4])
-    found, documents = totals(data)
+def test_numbers_and_factors_have_the_total_of_their_columns(mixed):
+    data, results = mixed
+    found, documents = totals(*results)
     design = covariate_basis(data)
     assert design.basis == "splines" and design.rank == 18
     expected = coefficient(data.outcome, data.exposure, design.columns)
@@ -117,7 +130,7 @@ def test_the_default_answers_where_splines_of_everything_had_no_room():
 
 @pytest.mark.slow
 def test_many_covariates_and_three_factors_agree():
-    found, documents = totals(simulated(1152, 40, 22, [3, 4, 5]))
+    found, documents = totals(*commands(simulated(1152, 40, 22, [3, 4, 5])))
     values = np.asarray(list(found.values()))
     assert np.ptp(values) < 1e-9, found
     assert len({json.dumps(d["design"]["columns"]) for d in documents}) == 1
@@ -126,7 +139,7 @@ def test_many_covariates_and_three_factors_agree():
 @pytest.mark.slow
 def test_bundled_data_agree():
     data = proteome(abundant())[0]
-    found, documents = totals(data)
+    found, documents = totals(*commands(data))
     assert np.ptp(list(found.values())) < 1e-9, found
     expected = coefficient(data.outcome, data.exposure, data.covariates)
     assert documents[0]["design"]["basis"] == "linear"  # one 0/1 covariate
@@ -163,7 +176,8 @@ def test_least_squares_on_the_host_is_the_estimator(weighted):
         data = dataclasses.replace(data, weights=times)
     design = covariate_basis(data)
     found = least_squares(data, design.columns)
-    peer = jaxmed.estimators.ols()(None, dataclasses.replace(design.data, names=Names()))
+    unnamed = dataclasses.replace(design.data, names=Names())
+    peer = jax.jit(jaxmed.estimators.ols())(None, unnamed)
     for part in ("total", "direct", "indirect"):
         np.testing.assert_allclose(getattr(found, part), getattr(peer.effects, part), rtol=1e-9)
         error = getattr(peer.standard_errors, part)
@@ -208,28 +222,17 @@ def test_least_squares_without_room_or_rank_has_the_total_alone():
     assert least_squares(with_exposure, few.covariates).parts == ("total",)
 
 
-def test_summaries_begin_with_the_covariates():
-    data = simulated(300, 6, 2, [4])
+def test_summaries_begin_with_the_covariates(mixed):
+    data, (*others, judged) = mixed
     sentence = covariate_basis(data).sentence()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results = (
-            jaxmed.mediate(data, ("maxie",), **FAST).summary(),
-            effects(data, key=1).summary(),
-            jaxmed.compare(data, ["hima"], key=1, bootstrap=0).summary(),
-            summary_of_evaluation(jaxmed.evaluate(data, ["maxie"], key=1).document),
-        )
-    for text in results:
+    for text in (*(found.summary() for found in others), summary_of_evaluation(judged.document)):
         flat = " ".join(text.split())
         assert flat.startswith(f"{sentence} with linear covariates: total ")
 
 
-def test_the_report_shows_the_covariates(tmp_path):
+def test_the_report_shows_the_covariates(mixed, tmp_path):
     pytest.importorskip("jinja2")
-    data = simulated(300, 6, 2, [4])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        effects(data, key=1).save(tmp_path, figures=False)
+    mixed[1][1].save(tmp_path, figures=False)
     page = (tmp_path / "report.html").read_text()
     assert "basis splines (auto; 300 rows)" in page and "with linear covariates" in page
     stored = json.loads((tmp_path / "effects.json").read_text())

@@ -22,6 +22,7 @@ from jaxmed.reports.text import summary  # noqa: E402
 
 CASE = Path(__file__).parents[1] / "cases" / "one_mediator.csv"
 FAST = {"permutations": 19, "replicates": 100, "folds": 2}
+pytestmark = pytest.mark.float32
 TOLERANCE = 1e-9 if jax.config.jax_enable_x64 else 2e-3
 
 

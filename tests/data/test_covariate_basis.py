@@ -15,6 +15,7 @@ from jaxmed.data.basis_columns import LADDER, RUNGS
 from jaxmed.estimators.parts.basis import with_basis
 from jaxmed.estimators.parts.rows import base_span, project_out, rows_of
 
+pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 ATOL = 1e-9 if TIGHT else 2e-3
 SITE = ("site[B]", "site[C]", "site[D]")

@@ -15,10 +15,15 @@ from jaxmed.estimators.parts.rows import rows_of
 
 N = 90
 TIGHT = jax.config.jax_enable_x64
-# Op by op these compile for longer than as programs.
-spline_basis = jax.jit(parts.spline_basis, static_argnames=("knots", "tensor", "kind"))
-with_basis = jax.jit(parts.with_basis, static_argnames="basis")
+spline_program = jax.jit(parts.spline_basis, static_argnames=("knots", "tensor", "kind"))
 project_out = jax.jit(rows_module.project_out)
+
+
+def spline_basis(x, weights, *, knots=3, tensor=True, kind="bspline"):
+    """As a program: op by op it compiles for longer."""
+    return np.asarray(spline_program(x, weights, knots=knots, tensor=tensor, kind=kind))
+
+
 both_kinds = pytest.mark.parametrize(
     "kind",
     [
@@ -35,9 +40,9 @@ def covariates():
 
 
 def truncated_by_hand(x, knots):
-    """[1, x, x^2, x^3, truncated cubes] of every column and the product of the two."""
-    columns = [np.ones(len(x)), x[:, 0] * x[:, 1]]
-    for j in range(2):
+    """[1, x, x^2, x^3, truncated cubes] of every column and the product of all."""
+    columns = [np.ones(len(x)), np.prod(x, axis=1)]
+    for j in range(x.shape[1]):
         z = (x[:, j] - x[:, j].mean()) / x[:, j].std()
         columns += [z, z**2, z**3]
         for probability in np.arange(1, knots + 1) / (knots + 1):
@@ -53,10 +58,10 @@ def residual(base, y):
 @pytest.mark.parametrize("knots", [0, 3])
 def test_both_kinds_span_cubic_splines_and_the_product(covariates, kind, knots):
     y = np.sin(covariates[:, 0]) + np.log(covariates[:, 1]) + 0.01 * np.prod(covariates, axis=1)
-    basis = spline_basis(jnp.asarray(covariates), jnp.ones(N), knots=knots, kind=kind)
+    basis = spline_basis(covariates, np.ones(N), knots=knots, kind=kind)
     assert basis.shape == (N, 2 * (knots + 3) + 1)
-    base = jnp.column_stack([jnp.ones(N), basis])
-    found = project_out(base, jnp.ones(N), jnp.asarray(y))
+    base = np.column_stack([np.ones(N), basis])
+    found = project_out(base, np.ones(N), y)
     np.testing.assert_allclose(
         found, residual(truncated_by_hand(covariates, knots), y), atol=1e-9 if TIGHT else 5e-3
     )
@@ -67,36 +72,37 @@ def test_both_kinds_span_cubic_splines_and_the_product(covariates, kind, knots):
 
 
 def test_columns_of_every_choice_of_products():
-    x = jnp.asarray(np.random.default_rng(1).normal(size=(50, 3)))
-    ones = jnp.ones(50)
-    assert spline_basis(x, ones, knots=2, tensor=False).shape == (50, 15)
-    assert spline_basis(x, ones, knots=2, tensor=True).shape == (50, 18)
-    full = spline_basis(x, ones, knots=2, tensor="full", kind="bspline")
+    x, ones = np.random.default_rng(1).normal(size=(50, 3)), np.ones(50)
+
+    def shape(x, **options):
+        return jax.eval_shape(lambda x: parts.spline_basis(x, ones, **options), x).shape
+
+    assert shape(x, knots=2, tensor=False) == (50, 15)
+    assert shape(x, knots=2, tensor=True) == (50, 18)
+    assert shape(x[:, :0]) == (50, 0)
+    full = spline_basis(x, ones, knots=2, tensor="full")
     assert full.shape == (50, 15 + 3 * 25)
     product = full[:, 0] * full[:, 5]  # of the first two covariates' first columns
     expected = (product - product.mean()) / product.std()
     np.testing.assert_allclose(full[:, 15], expected, atol=1e-5)
-    assert spline_basis(x[:, :0], ones).shape == (50, 0)
 
 
 def test_weights_are_copies(covariates):
-    weights = np.random.default_rng(2).integers(0, 4, N).astype(float)
+    # As many copies as rows, so that the same programs serve both.
+    weights = np.random.default_rng(2).multinomial(N, np.full(N, 1 / N)).astype(float)
     where = np.repeat(np.arange(N), weights.astype(int))
-    copied = jnp.asarray(covariates[where])
-    probabilities = jnp.asarray([0.1, 0.5, 0.8])
-    found = jax.jit(functools.partial(weighted_quantiles, jnp))(
-        jnp.asarray(covariates), jnp.asarray(weights), probabilities
-    )
-    host = weighted_quantiles(np, covariates, weights, np.asarray(probabilities))
+    probabilities = np.asarray([0.1, 0.5, 0.8])
+    quantiles = jax.jit(functools.partial(weighted_quantiles, jnp))
     rtol = 1e-12 if TIGHT else 1e-4
     expected = np.quantile(covariates[where], probabilities, axis=0)
-    np.testing.assert_allclose(found, expected, rtol=rtol)
-    np.testing.assert_allclose(host, expected, rtol=rtol)
+    for found in (
+        quantiles(covariates, weights, probabilities),
+        weighted_quantiles(np, covariates, weights, probabilities),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=rtol)
     for tensor in (True, "full"):
-        once = spline_basis(
-            jnp.asarray(covariates), jnp.asarray(weights), tensor=tensor, kind="bspline"
-        )
-        many = spline_basis(copied, jnp.ones(len(where)), tensor=tensor, kind="bspline")
+        once = spline_basis(covariates, weights, tensor=tensor)
+        many = spline_basis(covariates[where], np.ones(N), tensor=tensor)
         np.testing.assert_allclose(once[where], many, atol=1e3 * rtol)
 
 
@@ -106,21 +112,22 @@ def test_binary_and_constant_covariates_are_harmless(covariates, kind):
     binary, levels = rng.integers(0, 2, N) * 5.0 - 1, rng.integers(0, 3, N).astype(float)
     x = np.column_stack([covariates[:, 0], binary, levels, np.full(N, 4.0)])
     y = rng.normal(size=N)
-    basis = spline_basis(jnp.asarray(x), jnp.ones(N), tensor=False, kind=kind)
+    basis = spline_basis(x, np.ones(N), tensor=False, kind=kind)
     assert np.all(np.isfinite(basis))
     # Two values enter once; a constant not at all.
-    assert (np.abs(np.asarray(basis)).max(axis=0) > 0)[6:12].tolist() == [True] + 5 * [False]
+    assert (np.abs(basis).max(axis=0) > 0)[6:12].tolist() == [True] + 5 * [False]
     assert not np.any(basis[:, 18:])
-    alone = spline_basis(jnp.asarray(x[:, :1]), jnp.ones(N), kind=kind)
-    dummies = np.column_stack([np.ones(N), alone, binary, levels == 1, levels == 2])
-    found = project_out(jnp.column_stack([jnp.ones(N), basis]), jnp.ones(N), jnp.asarray(y))
+    alone = truncated_by_hand(x[:, :1], 3)
+    dummies = np.column_stack([alone, binary, levels == 1, levels == 2])
+    found = project_out(np.column_stack([np.ones(N), basis]), np.ones(N), y)
     atol = 1e-8 if TIGHT else 1e-2
     np.testing.assert_allclose(found, residual(dummies, y), atol=atol)
 
 
 def test_a_covariate_that_is_not_a_number_shows(covariates):
-    x = jnp.asarray(covariates).at[3, 0].set(jnp.nan)
-    assert np.all(np.isnan(spline_basis(x, jnp.ones(N), kind="bspline")))
+    x = covariates.copy()
+    x[3, 0] = np.nan
+    assert np.all(np.isnan(spline_basis(x, np.ones(N))))
 
 
 def data_of(covariates):
@@ -131,26 +138,39 @@ def data_of(covariates):
 
 
 def test_with_basis_replaces_both_bases(covariates):
-    rows = rows_of(data_of(covariates))
-    assert parts.with_basis(rows, "linear") is rows
-    assert parts.with_basis(rows, "given") is rows
-    splines = with_basis(rows, "splines_all_products")
-    assert splines.mediator_base.shape == splines.outcome_base.shape == (N, 14)
+    data = data_of(covariates)
+
+    def based(data, basis, mediator=None, outcome=None):
+        return parts.with_basis(rows_of(data, mediator, outcome), basis)
+
+    def shapes(*options):
+        rows = jax.eval_shape(lambda d: based(d, "splines_all_products", *options), data)
+        return rows.mediator_base.shape, rows.outcome_base.shape
+
+    def untouched(data):
+        rows = rows_of(data)
+        assert parts.with_basis(rows, "linear") is rows
+        assert parts.with_basis(rows, "given") is rows
+
+    jax.eval_shape(untouched, data)
+    assert shapes() == ((N, 14), (N, 14))
+    assert shapes([0], [0, 1]) == ((N, 7), (N, 14))
+    assert shapes([], [])[0] == (N, 1)
+    splines, own = jax.jit(
+        lambda d: (based(d, "splines_all_products"), based(d, lambda x, weights: jnp.sin(x)))
+    )(data)
     np.testing.assert_array_equal(splines.mediator_base[:, 0], 1)
-    apart = with_basis(rows_of(data_of(covariates), [0], [0, 1]), "splines_all_products")
-    assert apart.mediator_base.shape == (N, 7) and apart.outcome_base.shape == (N, 14)
-    own = with_basis(rows, lambda x, weights: jnp.sin(x))
     np.testing.assert_allclose(own.outcome_base[:, 1:], np.sin(covariates), atol=1e-4)
-    empty = with_basis(rows_of(data_of(covariates), [], []), "splines_all_products")
-    assert empty.mediator_base.shape == (N, 1)
 
 
 def test_misuse_is_refused(covariates):
-    rows = rows_of(data_of(covariates))
+    def use(basis):
+        jax.eval_shape(lambda d: parts.with_basis(rows_of(d), basis), data_of(covariates))
+
     with pytest.raises(ValueError, match="basis must be"):
-        parts.with_basis(rows, "spline")
+        use("spline")
     with pytest.raises(ValueError, match=r"return \[n, r\]"):
-        parts.with_basis(rows, lambda x, weights: x[:5])
+        use(lambda x, weights: x[:5])
     for wrong in ({"kind": "natural"}, {"knots": -1}, {"tensor": "yes"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            parts.spline_basis(jnp.asarray(covariates), jnp.ones(N), **wrong)
+            parts.spline_basis(covariates, np.ones(N), **wrong)

@@ -89,7 +89,7 @@ def test_signs_and_order_of_columns_do_not_matter():
 def test_search_is_the_path_until_patience_ends():
     x, y = problem(80, 12)
     gram, score = moments(x, y)
-    grid = default_grid(jnp.asarray(score), GRID, 0.01)
+    grid = jax.jit(lambda score: default_grid(score, GRID, 0.01))(score)
 
     def run(patience):
         return search(
@@ -113,5 +113,5 @@ def test_held_out_loss_is_that_of_the_rows():
     x, y = problem(30, 5)
     b = np.random.default_rng(2).normal(size=(3, 5))
     expected = np.sum((y[:, None] - x @ b.T) ** 2, axis=0)
-    loss = held_out_loss(jnp.asarray(b), x.T @ x, x.T @ y, jnp.asarray(y @ y))
+    loss = jax.jit(held_out_loss)(b, x.T @ x, x.T @ y, y @ y)
     np.testing.assert_allclose(loss, expected, rtol=1e-12)

@@ -35,7 +35,8 @@ def program(**options):
 
 
 @pytest.mark.parametrize("alias, direct, indirect", [
-    ("lin", 0.419702, -0.304043), ("mx20", 0.481135, 0.365040),
+    ("lin", 0.419702, -0.304043),
+    pytest.param("mx20", 0.481135, 0.365040, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_keeping_all_mediators_is_least_squares(alias, direct, indirect):
     data = rd.data(alias)

@@ -61,9 +61,9 @@ def test_release_hima_without_cut(alias):
 @pytest.mark.parametrize(
     "name, options",
     [
-        ("HIMA_classic_lasso_all", {"penalty": "lasso"}),
         ("HIMA_classic_scad_all", {"penalty": "scad"}),
-        ("HIMA_classic_unscaled_all", {"scale": False}),
+        pytest.param("HIMA_classic_lasso_all", {"penalty": "lasso"}, marks=pytest.mark.slow),
+        pytest.param("HIMA_classic_unscaled_all", {"scale": False}, marks=pytest.mark.slow),
     ],
 )
 def test_release_hima_with_options(alias, name, options):

@@ -19,6 +19,7 @@ FITTED = {
     for basis in ("splines_all_products", "linear")
     for variance in ("difference", "path_sum")
 }
+splines = jax.jit(default_splines)
 X64 = jax.config.jax_enable_x64
 EXACT, CLOSE = (1e-10, 1e-7) if X64 else (1e-4, 2e-3)
 
@@ -37,7 +38,7 @@ def oracle(data, basis):
     ones = np.ones((len(data.exposure), 1))
     x = data.covariates
     if basis == "splines_all_products":
-        x = np.asarray(default_splines(x, ones[:, 0]))
+        x = np.asarray(splines(x, ones[:, 0]))
     return Problem(data.exposure, data.mediators, data.outcome, np.c_[ones, x])
 
 

@@ -115,11 +115,15 @@ def least_squares(columns, response):
 
 def test_effects_of_one_resample_are_least_squares_on_its_rows():
     data = rd.data("lin")
-    rows = rows_of(data, covariates_mediator=(0,))
     scores = data.mediators[:, :3]
     counts = np.random.default_rng(1).multinomial(150, np.full(150, 1 / 150))
-    products = row_products(rows, jnp.asarray(scores))
-    found = score_effects(products, jnp.asarray(counts, float) @ products.values)
+
+    @jax.jit
+    def resample(data, counts):
+        products = row_products(rows_of(data, covariates_mediator=(0,)), data.mediators[:, :3])
+        return score_effects(products, counts @ products.values)
+
+    found = jax.tree.map(np.asarray, resample(data, counts.astype(float)))
     take = np.repeat(np.arange(150), counts)
     one, x, a = np.ones(150), data.covariates[take], data.exposure[take]
     y = data.outcome[take]
@@ -193,14 +197,12 @@ def test_release_intervals_from_given_draws():
     centre = draws.mean()
     u = 199 * (centre - draws)
     curve = np.sum(u**3) / (6 * np.sum(u**2) ** 1.5)
-    np.testing.assert_allclose(resampled.acceleration(jnp.asarray(draws), jnp.ones(200)), curve)
+    np.testing.assert_allclose(jax.jit(resampled.acceleration)(draws, np.ones(200)), curve)
     z0 = norm.ppf(np.mean(draws < centre))
     z = z0 + norm.ppf([0.025, 0.975])
     expected = np.quantile(draws, norm.cdf(z0 + z / (1 - curve * z)))
-    found = resampled.summarise(
-        jnp.asarray(2.0), jnp.asarray(draws), jnp.asarray(curve),
-        interval="bca", level=0.95, release=True,
-    )  # fmt: skip
+    find = jax.jit(functools.partial(resampled.summarise, interval="bca", level=0.95, release=True))
+    found = find(2.0, draws, curve)
     np.testing.assert_allclose([found.lower, found.upper], expected, rtol=1e-10)
     expected_p = 2 * min(np.mean(draws > 0), np.mean(draws < 0))
     np.testing.assert_allclose(found.p_value, expected_p, rtol=1e-12)

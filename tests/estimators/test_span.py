@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -50,7 +49,7 @@ PROGRAMS = {
 
 def fitted(name, dtype=np.float64, variance="difference"):
     a, _, y, x = composition(dtype)
-    data = MediationData(*map(jnp.asarray, (a, variants(dtype)[name], y, x)))
+    data = MediationData(*map(np.asarray, (a, variants(dtype)[name], y, x)))
     return PROGRAMS[variance](data), data
 
 
@@ -100,7 +99,7 @@ def test_coefficients_that_the_span_leaves_open():
 def test_a_dependency_that_needs_the_exposure_has_no_direct_effect():
     a, shares, y, x = composition()
     mixed = np.column_stack([shares[:, :-1], shares[:, 0] + a])
-    data = MediationData(*map(jnp.asarray, (a, mixed, y, x)))
+    data = MediationData(*map(np.asarray, (a, mixed, y, x)))
     found = PROGRAMS["difference"](data)
     assert int(found.status) == st.RANK_DEFICIENT and np.isnan(joint(found)[:, :2]).all()
     # The total effect needs no mediator, nor does its error.
@@ -117,10 +116,10 @@ def test_neighbours_in_a_batch_keep_every_bit():
     regular = rng.normal(size=(N, 4)) + a[:, None]
     copied = np.column_stack([shares[:, :3], shares[:, 1]])
     one, two, three = (
-        MediationData(*map(jnp.asarray, (a, m, y, x))) for m in (regular, copied, regular[:, ::-1])
+        MediationData(*map(np.asarray, (a, m, y, x))) for m in (regular, copied, regular[:, ::-1])
     )
     program = jax.jit(jax.vmap(lambda d: ols()(None, d)))
-    stack = lambda *each: jax.tree.map(lambda *v: jnp.stack(v), *each)  # noqa: E731
+    stack = lambda *each: jax.tree.map(lambda *v: np.stack(v), *each)  # noqa: E731
     mixed, clean = program(stack(one, two, three)), program(stack(one, one, three))
     for i in (0, 2):
         jax.tree.map(lambda u, v, i=i: np.testing.assert_array_equal(u[i], v[i]), mixed, clean)

@@ -18,6 +18,7 @@ from jaxmed.federated.noise import add_noise, gaussian_sigma, noise_for, redraw,
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
 
+pytestmark = pytest.mark.float32
 BOUNDS = {"age": (50, 10), "male": (0.5, 0.5), "dose": (1, 2), "score": (10, 10)}
 BOUNDS |= {f"m{j}": (2, 3) for j in range(1, 6)}
 COLUMNS = ("age", "male", "dose", "score", "m1", "m2", "m3", "m4", "m5")

@@ -13,7 +13,8 @@ ROWS, MEDIATORS, STEPS = 300, 12, 150
 
 @pytest.fixture(scope="session")
 def data():
-    return sample(jax.random.key(4), partially_linear("A", MEDIATORS), ROWS)
+    drawn = jax.jit(lambda k, m: sample(k, m, ROWS))
+    return drawn(jax.random.key(4), partially_linear("A", MEDIATORS))
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,4 @@ def config():
 @pytest.fixture(scope="session")
 def ready(data):
     """The data as networks see them, in float64: comparisons are to rounding."""
-    return scaled(data, scale_of(data), jnp.dtype(jnp.float64))
+    return jax.jit(lambda d: scaled(d, scale_of(d), jnp.dtype(jnp.float64)))(data)

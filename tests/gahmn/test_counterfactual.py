@@ -1,5 +1,6 @@
 """Generated effects equal the linear part; storage gives the same generators back."""
 
+import functools
 import json
 
 import jax
@@ -22,12 +23,23 @@ from jaxmed.gahmn.scaling import scale_of
 from jaxmed.gahmn.storage import StoredStateError, load_fitted, read_tree, save_fitted, write_tree
 
 P = 12
+SCALE = jax.jit(scale_of)
 
 
 def generators(data, **changes):
     """Untrained generators with linear parts that are not zero; one seed."""
     config = improved(**changes)
-    keys = jax.random.split(jax.random.key(2), 4)
+    return Fitted(SCALE(data), untrained(config), config)
+
+
+@functools.cache
+def untrained(config):
+    # The key is an argument: what a program draws from a constant, the compiler works out slowly.
+    return jax.jit(parts, static_argnums=1)(jax.random.key(2), config)
+
+
+def parts(key, config):
+    keys = jax.random.split(key, 4)
     dtype = jnp.dtype("float64")
     mediators = mediator_generator(config, P, 2, dtype)
     outcome = OutcomeGenerator(config, P, 2, dtype)
@@ -39,11 +51,10 @@ def generators(data, **changes):
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) * 40**0.5)
     empirical = config.noise == "location_scale" and config.correlation == "empirical"
     near = jnp.full(P, 0.6).at[0].set(0.0) if config.correlation == "neighbour" else None
-    left = Generators(
+    return Generators(
         first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, P),
         rows if empirical else None, near, first["exposure"] != 0, second["mediators"] != 0,
     )  # fmt: skip
-    return Fitted(scale_of(data), left, config)
 
 
 @pytest.mark.parametrize("noise", ["printed", "location_scale"])
@@ -51,7 +62,7 @@ def test_partially_linear_generators_have_constant_effects(data, noise):
     fitted = generators(data, noise=noise)
     linear = linear_part(fitted)
     run = jax.jit(lambda k, x: counterfactuals(k, fitted, x, control=0.0, treated=2.0, draws=5))
-    found = run(jax.random.key(0), data.covariates[:7])
+    found = run(jax.random.key(0), np.asarray(data.covariates)[:7])
     np.testing.assert_allclose(found.direct, 2 * linear.direct, rtol=1e-6)
     np.testing.assert_allclose(found.indirect, 2 * linear.indirect.sum(), rtol=1e-6)
     np.testing.assert_allclose(found.mediator_effects, 2 * linear.indirect, rtol=1e-6, atol=1e-9)
@@ -78,21 +89,26 @@ def test_noise_of_its_own_in_either_arm_is_all_that_the_simulation_interval_show
         )
     )(jax.random.key(1))
     n = data.covariates.shape[0]
-    expected = 2 * 1.96 * (2 * float(jnp.var(noise)) / n) ** 0.5
+    expected = 2 * 1.96 * (2 * np.var(noise) / n) ** 0.5
     assert 0.3 * expected < interval.upper - interval.lower < 3 * expected
     assert found.mediators.shape == (n, 0)
 
 
 def test_outcomes_see_residualised_mediators(data):
     fitted = generators(data)
-    x, t = data.covariates[:6], jnp.asarray([0.0, 1, 0, 1, 0, 1])
-    mean = fitted.mediator_mean(jnp.zeros(6), x)
-    seen = fitted.seen_mediators(mean, x)
+    x, t = np.asarray(data.covariates)[:6], np.asarray([0.0, 1, 0, 1, 0, 1])
+
+    @jax.jit
+    def drawn(fitted):
+        mean = fitted.mediator_mean(jnp.zeros(6), x)
+        noise = fitted.outcome_noise(jax.random.key(0), 6)
+        y = fitted.outcomes(noise, t, mean, x)
+        step = fitted.outcomes(noise, t, mean.at[:, 3].add(1.0), x) - y
+        return fitted.seen_mediators(mean, x), step, linear_part(fitted).beta[3]
+
+    seen, step, beta = drawn(fitted)
     np.testing.assert_allclose(seen, 0, atol=1e-9)
-    noise = fitted.outcome_noise(jax.random.key(0), 6)
-    y = fitted.outcomes(noise, t, mean, x)
-    step = fitted.outcomes(noise, t, mean.at[:, 3].add(1.0), x) - y
-    np.testing.assert_allclose(step, linear_part(fitted).beta[3], rtol=1e-6)
+    np.testing.assert_allclose(step, np.full(6, beta), rtol=1e-6)
 
 
 @pytest.mark.parametrize("correlation", ["empirical", "neighbour", "none"])
@@ -121,11 +137,9 @@ def test_storage_gives_the_same_generators_back(data, tmp_path):
     assert again.config == stacked.config
     for a, b in zip(jax.tree.leaves(stacked), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
-    x, key = data.covariates[:3], jax.random.key(0)
-    first, second = (
-        f.mediators(f.mediator_noise(key, 3), jnp.ones(3), x)
-        for f in (one_seed(stacked, 0), one_seed(again, 0))
-    )
+    x, key = np.asarray(data.covariates)[:3], jax.random.key(0)
+    drawn = jax.jit(lambda f: f.mediators(f.mediator_noise(key, 3), jnp.ones(3), x))
+    first, second = (drawn(one_seed(f, 0)) for f in (stacked, again))
     np.testing.assert_array_equal(first, second)
     with np.load(tmp_path / "generators.npz", allow_pickle=False) as file:
         assert all(file[name].dtype != object for name in file.files)

@@ -57,6 +57,7 @@ def test_vectorised_trainings_equal_single_ones(program):
             np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_vectorised_trainings_in_single_precision(data, config):
     """100 steps: later steps of adversarial training magnify rounding."""
     ready = scaled(data, scale_of(data), jnp.dtype("float32"))
@@ -103,10 +104,8 @@ def test_outcome_block_starts_from_a_refit_on_residualised_mediators(ready, conf
     # Least squares on the selected mediators and the same spline basis.
     from jaxmed.estimators.parts.basis import default_splines
 
-    base = np.column_stack([
-        np.ones(len(seen)), default_splines(ready.covariates, ready.weights), ready.exposure,
-        seen[:, kept],
-    ])  # fmt: skip
+    splines = jax.jit(default_splines)(ready.covariates, ready.weights)
+    base = np.column_stack([np.ones(len(seen)), splines, ready.exposure, seen[:, kept]])
     expected = np.linalg.lstsq(base, np.asarray(ready.outcome), rcond=None)[0]
     np.testing.assert_allclose(beta[kept], expected[-len(kept) :], rtol=1e-6)
     np.testing.assert_allclose(direct, expected[-len(kept) - 1], rtol=1e-6)
@@ -156,7 +155,7 @@ def test_arms_of_binary_and_numeric_exposures():
 
 
 def test_scales_come_back(data, ready):
-    scale = scale_of(data)
-    back = scale.mediators_back(ready.mediators)
+    scale = jax.jit(scale_of)(data)
+    back = scale.mediators_back(np.asarray(ready.mediators))
     np.testing.assert_allclose(back, data.mediators, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(scale.outcome_back(ready.outcome), data.outcome, rtol=1e-9)

@@ -60,18 +60,22 @@ def mediator_gradient_penalty(generate, mediators):
 def test_penalties_equal_their_closed_forms(dtype):
     key = jax.random.key(1)
     mediators = mediator_generator(faithful(), 6, 2, dtype)
-    params = mediators.init(key)
+    params = jax.jit(mediators.init)(key)
     params["exposure"] = jnp.asarray([0.0, 1.5, -2.0, 0.0, 0.25, -0.5], dtype)
     x, noise = jnp.ones((5, 2), dtype), mediators.noise(key, 5)
     low, high = jnp.full(5, -1.0, dtype), jnp.full(5, 2.0, dtype)
-    found = treatment_contrast_penalty(lambda t: mediators.apply(params, noise, t, x), low, high)
+    found = jax.jit(
+        lambda p: treatment_contrast_penalty(lambda t: mediators.apply(p, noise, t, x), low, high)
+    )(params)
     tolerance = 1e-5 if dtype == jnp.float32 else 1e-12
     assert float(found) == pytest.approx(3.0 * 4.25, rel=tolerance)
 
     outcome = OutcomeGenerator(faithful(), 6, 2, dtype)
-    weights = outcome.init(key)
+    weights = jax.jit(outcome.init)(key)
     weights["mediators"] = params["exposure"]
-    gradient = mediator_gradient_penalty(
-        lambda m: outcome.apply(weights, outcome.noise(key, 5), low, m, x), jnp.ones((5, 6), dtype)
-    )
+    gradient = jax.jit(
+        lambda w, z: mediator_gradient_penalty(
+            lambda m: outcome.apply(w, z, low, m, x), jnp.ones((5, 6), dtype)
+        )
+    )(weights, outcome.noise(key, 5))
     assert float(gradient) == pytest.approx(4.25, rel=tolerance)

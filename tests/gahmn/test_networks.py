@@ -11,6 +11,7 @@ from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
 
 KEY = jax.random.key(0)
 T = jnp.asarray([0.0, 1.0, 1.0, 0.0])
+ONES = np.ones(4)
 X = jax.random.normal(jax.random.key(1), (4, 2))
 CONFIGS = {
     "improved": improved(),
@@ -42,28 +43,30 @@ def test_parameters_grow_linearly_with_the_mediators(name):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_effects_start_at_zero_and_enter_linearly(name):
     block = mediator_generator(CONFIGS[name], 5, 2, jnp.float64)
-    params = block.init(KEY)
+    params = jax.jit(block.init)(KEY)
     assert not params["exposure"].any()
     params["exposure"] = jnp.arange(5.0)
     noise = block.noise(jax.random.key(2), 4)
-    treated, control = (block.mean(params, block.mean_noise(KEY), t, X) for t in (T * 0 + 1, T * 0))
+    mean = jax.jit(lambda p, t: block.mean(p, block.mean_noise(KEY), t, X))
+    treated, control = (np.asarray(mean(params, t)) for t in (ONES, 0 * ONES))
     np.testing.assert_allclose(treated - control, np.tile(np.arange(5.0), (4, 1)), atol=1e-12)
-    assert block.apply(params, noise, T, X).shape == (4, 5)
+    assert jax.eval_shape(block.apply, params, noise, T, X).shape == (4, 5)
     outcome = OutcomeGenerator(CONFIGS[name], 5, 2, jnp.float64)
-    start = outcome.init(KEY)
+    start = jax.jit(outcome.init)(KEY)
     assert not start["mediators"].any() and not start["exposure"].any()
 
 
 def test_printed_noise_does_not_know_the_exposure_and_location_scale_does():
     for name, moves in (("improved", False), ("location_scale", True)):
         block = mediator_generator(CONFIGS[name], 3, 2, jnp.float64)
-        params = block.init(KEY)
+        params = jax.jit(block.init)(KEY)
         if moves:
             params["spread_map"] = jnp.ones_like(params["spread_map"])
         noise = block.noise(jax.random.key(2), 4)
+        drawn = jax.jit(lambda p, z, t, block=block: block.apply(p, z, t, X))
         spread = [
-            block.apply(params, noise, t, X) - block.apply(params, -noise, t, X)
-            for t in (T * 0, T * 0 + 1)
+            np.asarray(drawn(params, noise, t)) - np.asarray(drawn(params, -noise, t))
+            for t in (0 * ONES, ONES)
         ]
         assert (np.abs(spread[1] - spread[0]).max() > 1e-3) == moves
 
@@ -73,7 +76,9 @@ def test_a_mediator_moves_only_its_own_logit():
     moved = m.at[:, 2].add(1.0)
     for name, alone in (("improved", True), ("faithful", False)):
         critic = mediator_critic(CONFIGS[name], 5, 2, jnp.float64)
-        first, second = critic.logits(critic.init(KEY), (m, moved), T, X)
+        params = jax.jit(critic.init)(KEY)
+        judged = jax.jit(lambda p, *both, c=critic: c.logits(p, both, T, X))
+        first, second = map(np.asarray, judged(params, m, moved))
         changed = np.abs(second - first).max(axis=0) > 1e-9
         assert changed[2] and (changed.sum() == 1) == alone
 
@@ -82,17 +87,18 @@ def test_outcome_critics_see_what_they_should():
     m = jax.random.normal(jax.random.key(3), (4, 5))
     y = jnp.arange(4.0)
     residual = outcome_critic(CONFIGS["improved"], 5, 2, jnp.float64)
-    params = residual.init(KEY)
-    here, shifted = (
-        residual.logits(params, (y + s,), jnp.full(4, s), T, m, X)[0] for s in (0.0, 7.0)
-    )
+    params = jax.jit(residual.init)(KEY)
+    logits = jax.jit(lambda y, s: residual.logits(params, (y,), s, T, m, X)[0])
+    here, shifted = (logits(y + s, jnp.full(4, s)) for s in (0.0, 7.0))
     np.testing.assert_allclose(here, shifted, atol=1e-12)  # outcome minus linear part
     dense = outcome_critic(CONFIGS["faithful"], 5, 2, jnp.float64)
-    assert dense.logits(dense.init(KEY), (y, y), 0 * y, T, m, X)[1].shape == (4,)
+    seen = jax.eval_shape(lambda: dense.logits(dense.init(KEY), (y, y), 0 * y, T, m, X))
+    assert seen[1].shape == (4,)
 
 
 def test_initial_weights_have_their_variance():
-    params = mediator_critic(improved(critic_widths=(400, 400)), 3, 2, jnp.float64).init(KEY)
+    critic = mediator_critic(improved(critic_widths=(400, 400)), 3, 2, jnp.float64)
+    params = jax.jit(critic.init)(KEY)
     first, last = (params["trunk"]["params"][f"Dense_{i}"]["kernel"] for i in (0, 1))
     assert np.std(first) == pytest.approx((2 / 3) ** 0.5, rel=0.08)
     assert np.std(last) == pytest.approx((0.98 / 400) ** 0.5, rel=0.02)

@@ -49,12 +49,13 @@ def test_two_steps_against_numpy(metric):
     )  # fmt: skip
     block, penalty = Toy(config), 0.4
     state = begin(block, jax.random.key(0))
+    step = jax.jit(lambda s: one_step(block, ROWS, jnp.asarray(penalty), s))
     a, w, v, average = np.array([0.5, -0.2]), 1.0, np.zeros(2), np.array([0.5, -0.2])
     slope = np.array([1.0, -0.01])
     ma = na = mw = nw = 0.0
     mv = nv = np.zeros(2)
     for t in (1, 2):
-        state, losses = one_step(block, ROWS, jnp.asarray(penalty), state)
+        state, losses = step(state)
         gradient = 2 * (v - a)
         assert float(losses[0]) == pytest.approx(np.sum((v - a) ** 2))
         move, mv, nv, _ = adam(gradient, t, mv, nv)
@@ -80,14 +81,15 @@ def test_support_is_frozen_and_the_penalty_ends():
     state = dataclasses.replace(
         state, generator={**state.generator, "exposure": jnp.asarray([0.5, 0.001])}
     )
+    step = jax.jit(lambda penalty, s: one_step(block, ROWS, penalty, s))
     supports = []
     for _ in range(30):
-        state, _ = one_step(block, ROWS, jnp.asarray(3.0), state)
+        state, _ = step(jnp.asarray(3.0), state)
         supports.append(np.asarray(state.generator["exposure"] != 0))
     assert not supports[19][1] and supports[19][0]
     assert all((s == supports[19]).all() for s in supports[19:])
     before = float(state.generator["exposure"][0])
-    state, _ = one_step(block, ROWS, jnp.asarray(1e6), state)  # no threshold any more
+    state, _ = step(jnp.asarray(1e6), state)  # no threshold any more
     assert abs(float(state.generator["exposure"][0]) - before) < 0.01
     np.testing.assert_array_equal(state.average["exposure"], state.generator["exposure"])
 
@@ -96,7 +98,7 @@ def test_a_support_given_at_the_start_holds_from_step_zero():
     block = Toy(BlockConfig(steps=50, freeze=0.0))
     given = {"exposure": jnp.asarray([0.0, 0.3])}
     state = begin(block, jax.random.key(0), given, jnp.asarray([False, True]))
-    state, _ = train(block, ROWS, jnp.asarray(0.0), state, 1)
+    state, _ = jax.jit(lambda s: train(block, ROWS, jnp.asarray(0.0), s, 1))(state)
     assert state.generator["exposure"][0] == 0 and state.generator["exposure"][1] != 0
 
 

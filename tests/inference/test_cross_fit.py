@@ -20,13 +20,19 @@ from jaxmed.inference.row_order import canonical_order
 from jaxmed.inference.rows import weighted_first
 
 KEY = jax.random.key(4)
-# One program for each shape instead of one for each operation.
-cross_fitted = jax.jit(
-    cross_fitted_effect, static_argnames=("folds", "splits", "route", "composite")
-)
+N, FOLDS, SPLITS = 45, 4, 10
+SHAPES = [(N, 6, 1), (N, 60, 1)]
+compiled = jax.jit(cross_fitted_effect, static_argnames=("folds", "splits", "route", "composite"))
+
+
+def cross_fitted(key, data, *, folds=FOLDS, splits=SPLITS, route="gram", composite=maxie):
+    """The same folds and splits for all that have no reason for others: few programs."""
+    return compiled(key, data, folds=folds, splits=splits, route=route, composite=composite)
+
+
 folds_of = jax.jit(fold_rows, static_argnums=(1, 2))
 composite_of = jax.jit(lambda data: maxie(paths(data)))
-REGIMES = pytest.mark.parametrize("shape", [(45, 6, 1), (45, 60, 1)], ids=["primal", "dual"])
+REGIMES = pytest.mark.parametrize("shape", SHAPES, ids=["primal", "dual"])
 
 
 def drawn(data, split):
@@ -39,13 +45,13 @@ def drawn(data, split):
 @REGIMES
 def test_fold_estimates_are_plain_regressions(shape):
     given = problem(np.random.default_rng(0), *shape)
-    result = cross_fitted(KEY, given, folds=4, splits=3)
+    result = cross_fitted(KEY, given)
     found = np.asarray(result.fold_exposure_effect * result.fold_outcome_effect)
     for split in range(3):
         data, order = drawn(given, split)
-        rows = folds_of(order, 45, 4)
+        rows = folds_of(order, N, FOLDS)
         effects = []
-        for k in range(4):
+        for k in range(FOLDS):
             train = np.asarray(rows.train[k])[np.asarray(rows.learned[k])]
             learned = composite_of(jax.tree.map(lambda v, r=train: v[r], data))
             test = np.asarray(rows.test[k])[np.asarray(rows.present[k])]
@@ -59,7 +65,7 @@ def test_fold_estimates_are_plain_regressions(shape):
         result.split_estimates.min(), result.split_estimates.max()
     )  # fmt: skip
     assert result.interval.lower < result.indirect < result.interval.upper
-    assert int(result.splits_used) == 3
+    assert int(result.splits_used) == SPLITS
     assert int(result.status) == (st.RESTRICTED if shape[1] > 40 else st.OK)
 
 
@@ -72,11 +78,9 @@ def numbers(result):
 def test_the_order_of_the_rows_changes_no_bit(shape, route):
     rng = np.random.default_rng(1)
     data = problem(rng, *shape, binary=True)  # tied exposures
-    first = cross_fitted(KEY, data, folds=3, splits=3, route=route)
-    order = rng.permutation(shape[0])
-    again = cross_fitted(
-        KEY, jax.tree.map(lambda v: v[order], data), folds=3, splits=3, route=route
-    )
+    first = cross_fitted(KEY, data, route=route)
+    order = rng.permutation(N)
+    again = cross_fitted(KEY, jax.tree.map(lambda v: v[order], data), route=route)
     for one, other in zip(numbers(first), numbers(again), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -84,14 +88,14 @@ def test_the_order_of_the_rows_changes_no_bit(shape, route):
 @REGIMES
 def test_units_change_nothing_and_signs_no_more_than_the_split(shape):
     data = problem(np.random.default_rng(2), *shape)
-    first = cross_fitted(KEY, data, folds=4)
+    first = cross_fitted(KEY, data)
 
     def scaled(exposure, mediators, outcome, shift=0.0):
         other = MediationData(
             data.exposure * exposure + shift, data.mediators * mediators + shift,
             data.outcome * outcome + shift, data.covariates,
         )  # fmt: skip
-        result = cross_fitted(KEY, other, folds=4)
+        result = cross_fitted(KEY, other)
         back = exposure / outcome
         limits = (result.interval.lower, result.interval.upper)
         return np.asarray([result.indirect, result.spread, *limits, result.standard_error]) * back
@@ -106,17 +110,18 @@ def test_units_change_nothing_and_signs_no_more_than_the_split(shape):
     assert abs(flipped - first.indirect) < first.spread
 
 
+@pytest.mark.programs(90, reason="eager, operation by operation, is one of the three compared")
 def test_eager_compiled_and_batched_agree():
     rng = np.random.default_rng(3)
-    sets = [problem(rng, 40, 3, 1, binary=True) for _ in range(3)]
+    sets = [problem(rng, *SHAPES[0], binary=True) for _ in range(3)]
     sets = [dataclasses.replace(d, outcome=np.round(d.outcome)) for d in sets]  # ties to break
-    sets = jax.tree.map(lambda *v: jnp.stack(v), *sets)
-    run = functools.partial(cross_fitted_effect, folds=3, splits=2)
+    sets = jax.tree.map(lambda *v: np.stack(v), *sets)
+    run = functools.partial(cross_fitted_effect, folds=FOLDS, splits=SPLITS)
     batched = jax.jit(jax.vmap(run, (None, 0)))(KEY, sets)
     for i in range(3):
         one = jax.tree.map(lambda v, i=i: v[i], sets)
-        for call in (cross_fitted, cross_fitted_effect) if i == 0 else (cross_fitted,):
-            alone = call(KEY, one, folds=3, splits=2)
+        for call in (cross_fitted, run) if i == 0 else (cross_fitted,):
+            alone = call(KEY, one)
             for got, expected in zip(numbers(alone), numbers(batched), strict=True):
                 np.testing.assert_allclose(got, expected[i], rtol=1e-10)
 
@@ -129,23 +134,21 @@ def not_of_the_plane(found):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_kernel_and_moments_are_shortcuts_of_the_rows(weighted):
     rng = np.random.default_rng(5)
-    for shape in ((46, 6, 1), (46, 60, 2)):
+    for shape in SHAPES:
         data = problem(rng, *shape)
         if weighted:
-            data = dataclasses.replace(data, weights=rng.exponential(size=46))
-        quick = cross_fitted(KEY, data, folds=4, splits=2)
-        slow = cross_fitted(
-            KEY, data, folds=4, splits=2, route="qr", composite=not_of_the_plane
-        )  # fmt: skip
+            data = dataclasses.replace(data, weights=rng.exponential(size=N))
+        quick = cross_fitted(KEY, data)
+        slow = cross_fitted(KEY, data, route="qr", composite=not_of_the_plane)
         for got, expected in zip(numbers(quick), numbers(slow), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-8)
 
 
 def test_float32_draws_the_same_folds():
-    data = problem(np.random.default_rng(6), 60, 5, 1, scale=0.0)
+    data = problem(np.random.default_rng(6), *SHAPES[0], scale=0.0)
     single = jax.tree.map(lambda v: v.astype(np.float32), data)
     double = jax.tree.map(lambda v: v.astype(np.float64), single)
-    first, second = (cross_fitted(KEY, d, folds=4, splits=3) for d in (single, double))
+    first, second = (cross_fitted(KEY, d) for d in (single, double))
     assert first.indirect.dtype == np.float32
     np.testing.assert_allclose(first.split_estimates, second.split_estimates, rtol=2e-3)
 
@@ -159,21 +162,21 @@ def test_every_row_is_tested_once_and_never_by_its_own_weights():
         assert sorted([*learn, *held]) == list(range(23))
 
 
-@pytest.mark.parametrize("shape", [(44, 6, 1), (44, 60, 1)], ids=["primal", "dual"])
+@REGIMES
 def test_rows_without_weight_are_in_no_fold(shape):
     """Folds are balanced over the other rows, and hold the estimates of these alone."""
     rng = np.random.default_rng(2)
-    data = with_rows_without_weight(rng, problem(rng, *shape), 8)
-    result = cross_fitted(KEY, data, folds=4, splits=1)
+    data = with_rows_without_weight(rng, problem(rng, 36, *shape[1:]), N - 36)
+    result = cross_fitted(KEY, data)
     data, order = drawn(data, 0)
-    blocks = np.asarray(order)[:44].reshape(4, 11)
+    blocks = np.asarray(order)[:36].reshape(FOLDS, 9)
     assert np.all(data.weights[blocks] == 1)
 
     def take(rows):
         return dataclasses.replace(jax.tree.map(lambda v: v[rows], data), weights=None)
 
     effects = []
-    for k in range(4):
+    for k in range(FOLDS):
         learned = composite_of(take(np.delete(blocks, k, axis=0).ravel()))
         effects.append(oracle.effects(take(blocks[k]), np.asarray(learned.weights))[2])
     found = result.fold_exposure_effect * result.fold_outcome_effect
@@ -182,9 +185,9 @@ def test_rows_without_weight_are_in_no_fold(shape):
 
 
 def test_too_few_rows_with_weight_are_a_status():
-    data = problem(np.random.default_rng(0), 52, 6, 1)
-    data = dataclasses.replace(data, weights=(np.arange(52) < 20).astype(float))
-    result = cross_fitted(jax.random.key(0), data, folds=4)
+    data = problem(np.random.default_rng(0), *SHAPES[0])
+    data = dataclasses.replace(data, weights=(np.arange(N) < 20).astype(float))
+    result = cross_fitted(jax.random.key(0), data)
     assert int(result.status) == st.TOO_FEW_ROWS
     assert np.isnan(result.indirect) and np.isnan(result.interval.lower)
 

@@ -17,16 +17,17 @@ KEY = jax.random.key(11)
 REPLICATES = 400
 # Few programs: each compilation of the law costs a second or two.
 sample = jax.jit(lambda key, law: sample_quadratics(key, law, 20_000))
+law_of = jax.jit(law)
 all_parts = jax.jit(lambda key, q: inference.indirect_intervals(key, q, replicates=REPLICATES))
 
 
 def one(draws, index=0):
-    return jax.tree.map(lambda leaf: leaf[index], draws)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], draws)
 
 
 @pytest.mark.parametrize("n,p", [(200, 20), (200, 80), (1000, 500)])
 def test_estimates_are_unbiased_where_the_paper_is_not(n, p):
-    population = law(1.0, 1.0, 0.5, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
+    population = law_of(1.0, 1.0, 0.5, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
     draws = sample(KEY, population)
     estimates = jax.jit(inference.indirect_estimates)(draws)
     truth = {"concordant": 0.75, "suppression": -0.25, "total": 0.5}
@@ -35,12 +36,12 @@ def test_estimates_are_unbiased_where_the_paper_is_not(n, p):
     total = np.asarray(estimates.total)
     assert abs(total.mean() - 0.5) < 5 * total.std() / np.sqrt(total.size)
     np.testing.assert_allclose(estimates.concordant + estimates.suppression, total, atol=1e-12)
-    naive = inference.intervals.naive_indirect(draws, "concordant")
+    naive = jax.jit(lambda draws: inference.intervals.naive_indirect(draws, "concordant"))(draws)
     assert np.mean(naive) > 0.75 + 2 * p / n / 4
 
 
 def test_one_interval():
-    population = law(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
+    population = law_of(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
     q = one(sample(KEY, population))
     together = all_parts(KEY, q)
     for part in PARTS:
@@ -49,24 +50,28 @@ def test_one_interval():
         assert result.status == status.OK and result.standard_error > 0
         # Under jit the dimension is not known, and the name tells of both.
         assert result.interval.method.startswith("exact-law percentile bootstrap; ")
-    draws = jax.jit(bootstrap_estimates, static_argnums=2)(KEY, q, REPLICATES)
-    alone, wide = (
-        interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)
-    )
+
+    @jax.jit
+    def from_draws(key, q):
+        draws = bootstrap_estimates(key, q, REPLICATES)
+        both = [
+            interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)
+        ]
+        return both, fitted_law(q).maximal_indirect[0], inference.indirect_estimates(q)
+
+    (alone, wide), fitted, parts = from_draws(KEY, q)
     assert wide.interval.lower < alone.interval.lower < alone.interval.upper < wide.interval.upper
     percentile = together["concordant"].interval
-    fitted = fitted_law(q).maximal_indirect[0]
     np.testing.assert_allclose(
         alone.interval.upper, alone.estimate + fitted - percentile.lower, rtol=1e-9
     )
     assert wide.interval.level == 0.99
-    parts = inference.indirect_estimates(q)
     np.testing.assert_allclose(parts.total, q.total_indirect)
 
 
 def test_interval_of_the_total_covers_where_both_paths_are_null():
     # Half of these samples have |ab| > kA kY = 0, which no law allows.
-    population = law(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
+    population = law_of(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
     draws = jax.tree.map(lambda leaf: leaf[:500], sample(KEY, population))
     interval = jax.jit(
         lambda keys, q: jax.lax.map(lambda args: all_parts(*args)["total"].interval, (keys, q))
@@ -76,7 +81,7 @@ def test_interval_of_the_total_covers_where_both_paths_are_null():
 
 
 def test_units():
-    population = law(0.5, 1.0, 0.5, exposure_ss=90.0, residual_df=88, num_mediators=9)
+    population = law_of(0.5, 1.0, 0.5, exposure_ss=90.0, residual_df=88, num_mediators=9)
     q = one(sample(KEY, population))
     scaled = type(q)(**{
         **vars(q),
@@ -89,7 +94,7 @@ def test_units():
 
 
 def test_not_in_the_dual_nor_from_fatal_status():
-    population = law(1.0, 1.0, 0.5, exposure_ss=20.0, residual_df=18, num_mediators=18)
+    population = law_of(1.0, 1.0, 0.5, exposure_ss=20.0, residual_df=18, num_mediators=18)
     q = one(sample(KEY, population))
     for quadratics, code in (
         (q, status.NOT_IN_DUAL),
@@ -102,7 +107,7 @@ def test_not_in_the_dual_nor_from_fatal_status():
 
 
 def test_exactly_fitted_outcome_keeps_its_estimate():
-    population = law(
+    population = law_of(
         1.0, 1.0, 0.5, residual_sd=0.0, exposure_ss=80.0, residual_df=78, num_mediators=5
     )
     result = all_parts(KEY, one(sample(KEY, population)))["concordant"]
@@ -111,7 +116,7 @@ def test_exactly_fitted_outcome_keeps_its_estimate():
 
 
 def test_misuse():
-    population = law(1.0, 1.0, 0.5, exposure_ss=80.0, residual_df=78, num_mediators=5)
+    population = law_of(1.0, 1.0, 0.5, exposure_ss=80.0, residual_df=78, num_mediators=5)
     q = one(sample(KEY, population))
     for wrong in ({"part": "direct"}, {"method": "bca"}, {"level": 95}, {"replicates": 1}):
         with pytest.raises(ValueError, match="."):
@@ -119,7 +124,7 @@ def test_misuse():
 
 
 def test_float32_and_vmap():
-    population = law(
+    population = law_of(
         jnp.float32(1), jnp.float32(1), jnp.float32(0.5), exposure_ss=jnp.float32(200),
         residual_df=198, num_mediators=20,
     )  # fmt: skip

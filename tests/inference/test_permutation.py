@@ -25,21 +25,23 @@ def test_cosines_equal_those_of_refitting(shape, weighted):
     if weighted:
         w = rng.uniform(0.5, 1.5, shape[0])
         data = dataclasses.replace(data, weights=w / w.mean())
-    observed, rows = fit(data), jax.jit(residual_rows)(data)
-    tau = rows.exposure @ rows.exposure
-    outcome = rows.outcome - rows.exposure * (rows.exposure @ rows.outcome) / tau
-    kernel = (
-        permutation._primal_cosines if observed.regime == "primal" else permutation._dual_cosines
-    )
-    shuffled = jnp.stack([rng.permutation(np.asarray(rows.exposure)) for _ in range(4)], axis=1)
-    permuted = project_off(rows.basis, shuffled)
-    found = kernel(observed, rows, outcome, data.weights)(permuted)
+
+    @jax.jit
+    def cosines(data, order):
+        observed, rows = paths(data), residual_rows(data)
+        tau = rows.exposure @ rows.exposure
+        outcome = rows.outcome - rows.exposure * (rows.exposure @ rows.outcome) / tau
+        primal = observed.regime == "primal"
+        kernel = permutation._primal_cosines if primal else permutation._dual_cosines
+        permuted = project_off(rows.basis, rows.exposure[order])
+        return permuted, outcome, kernel(observed, rows, outcome, data.weights)(permuted)
+
+    order = np.stack([rng.permutation(shape[0]) for _ in range(4)], axis=1)
+    permuted, outcome, found = map(np.asarray, cosines(data, order))
     root = 1.0 if data.weights is None else np.sqrt(data.weights)
     for j in range(4):
         refitted = fit(
-            dataclasses.replace(
-                data, exposure=np.asarray(permuted[:, j]) / root, outcome=np.asarray(outcome) / root
-            )
+            dataclasses.replace(data, exposure=permuted[:, j] / root, outcome=outcome / root)
         )
         np.testing.assert_allclose(found[j], refitted.cosine, rtol=1e-8)
 

@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import problem
@@ -19,6 +18,8 @@ pytestmark = pytest.mark.skipif(
     not jax.config.jax_enable_x64, reason="equalities to 1e-9 need float64"
 )
 KEY = jax.random.key(3)
+joint_of = jax.jit(inference.joint_test)
+single_of = jax.jit(single_interval, static_argnames="part")
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -33,7 +34,7 @@ def fitted(request):
 
 def test_interval_and_error_of_the_total_are_the_mediators(fitted):
     one = jax.tree.map(lambda leaf: leaf[0], fitted.mediators)
-    total = single_interval(fitted.paths, level=0.9)
+    total = jax.jit(lambda paths: single_interval(paths, level=0.9))(fitted.paths)
     np.testing.assert_allclose(total.estimate, one.indirect, rtol=1e-10)
     np.testing.assert_allclose(total.standard_error, one.indirect_se, rtol=1e-9)
     limits = (total.interval.lower, total.interval.upper)
@@ -43,7 +44,7 @@ def test_interval_and_error_of_the_total_are_the_mediators(fitted):
 
 def test_joint_and_union_test_are_the_mediators_joint_significance(fitted):
     one = jax.tree.map(lambda leaf: leaf[0], fitted.mediators)
-    for joint in (inference.joint_test(fitted.paths), fitted.joint):
+    for joint in (joint_of(fitted.paths), fitted.joint):
         t_alpha, t_beta = one.alpha / one.alpha_se, one.beta / one.beta_se
         sign = np.sign(one.indirect)
         np.testing.assert_allclose(joint.statistic_exposure, sign * abs(t_alpha), rtol=1e-9)
@@ -60,9 +61,11 @@ def test_joint_and_union_test_are_the_mediators_joint_significance(fitted):
 
 def test_leave_one_out_variance_keeps_the_exact_statistic_of_alpha():
     data = problem(np.random.default_rng(4), 50, 1, 2)
-    paths = jaxmed.paths(data)
-    robust = inference.joint_test(paths, data=data, variance="leave_one_out")
-    plain = inference.joint_test(paths)
+    paths = jax.jit(jaxmed.paths)(data)
+    robust = jax.jit(
+        lambda paths, data: inference.joint_test(paths, data=data, variance="leave_one_out")
+    )(paths, data)
+    plain = joint_of(paths)
     np.testing.assert_allclose(robust.statistic_exposure, plain.statistic_exposure, rtol=1e-12)
     assert robust.statistic_outcome != plain.statistic_outcome
 
@@ -83,12 +86,12 @@ def test_a_batch_may_mix_one_dimension_with_several():
     program = jax.jit(jax.vmap(lambda key, q: inference.indirect_intervals(key, q, replicates=200)))
     keys = jax.random.split(KEY, 2)
     mixed, alike = (
-        program(keys, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *pair))
+        program(keys, jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair))
         for pair in ((one, several), (several, several))
     )
     single = jax.tree.map(lambda leaf: leaf[0], one)
     for part in PARTS:
-        found, alone = mixed[part], single_interval(single, part=part)
+        found, alone = mixed[part], single_of(single, part=part)
         assert_row(found, 0, alone, 0)
         assert_row(found, 1, alike[part], 1)
         assert [int(v) for v in found.notes] == [0 if part == "total" else Note.NO_PARTS, 0]

@@ -14,6 +14,10 @@ from jaxmed.linalg.concave_path import REFERENCE, PathSolver, concave_path, pena
 from jaxmed.linalg.concave_penalty import concave_penalty
 
 KINDS = ("lasso", "mcp", "scad")
+pytestmark = pytest.mark.float32
+most_kinds = pytest.mark.parametrize(
+    "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]
+)
 TIGHT = jax.config.jax_enable_x64
 needs_double = pytest.mark.skipif(not TIGHT, reason="compares 15 digits")
 
@@ -69,7 +73,7 @@ def slope(kind, b, level):
     return np.where(b <= level, level, np.maximum(gamma * level - b, 0) / (gamma - 1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@most_kinds
 def test_tight_solutions_are_stationary_and_convexity_is_told(kind):
     x, y, factors, _ = design()
     found = path(*numbers(x, y, factors), kind, PathSolver())
@@ -89,9 +93,9 @@ def test_tight_solutions_are_stationary_and_convexity_is_told(kind):
 
 def test_beyond_convexity_is_seen_where_columns_are_alike():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(60, 1)) + 0.2 * rng.normal(size=(60, 33))
+    x = rng.normal(size=(150, 1)) + 0.2 * rng.normal(size=(150, 33))
     x = (x - x.mean(0)) / x.std(0)
-    y = x @ np.r_[1.0, -1.0, np.zeros(31)] + 0.01 * rng.normal(size=60)
+    y = x @ np.r_[1.0, -1.0, np.zeros(31)] + 0.01 * rng.normal(size=150)
     found = path(*numbers(x, y - y.mean(), np.ones(33)), "mcp", PathSolver())
     assert (np.asarray(found.chosen) != 0).sum() > 1 and bool(found.beyond_convexity)
 
@@ -106,7 +110,7 @@ def test_ending_early_keeps_the_choice():
     assert np.isinf(np.asarray(ended.bic)[~np.asarray(ended.solved)]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@most_kinds
 def test_logistic_fixed_point(kind):
     """v b = T(score + v b; lambda) at every penalty, in plain numpy."""
     rng = np.random.default_rng(1)
@@ -115,6 +119,7 @@ def test_logistic_fixed_point(kind):
     y = (rng.uniform(size=n) < 1 / (1 + np.exp(-1.5 * x[:, 1] + x[:, 2]))).astype(float)
     factors = np.r_[0.0, np.ones(d)]
     penalty = concave_penalty(kind)
+    threshold = jax.jit(penalty.threshold)
     run = jax.jit(lambda *a: logistic_concave_path(*a, penalty, count=12, ratio=0.05))
     found = run(*numbers(x.T, y, np.ones(n), factors))
     assert int(found.status) == st.OK and np.asarray(found.chosen)[[1, 2]].all()
@@ -122,5 +127,5 @@ def test_logistic_fixed_point(kind):
         pi = 1 / (1 + np.exp(-x @ b))
         curvature = (x**2).T @ np.maximum(pi * (1 - pi), 1e-4) / n
         z = x.T @ (y - pi) / n + curvature * b
-        wanted = penalty.threshold(jnp.asarray(z), jnp.asarray(float(level) * factors))
+        wanted = threshold(z, float(level) * factors)
         np.testing.assert_allclose(curvature * b, wanted, atol=1e-6 if TIGHT else 5e-4)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,6 @@ from sklearn.linear_model import LogisticRegression, lasso_path
 from jaxmed import status
 from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg import logistic_descent as ld
-
-PATH = jax.jit(cd.gaussian_path)
 
 
 def problem(n, p, seed=0, correlation=0.5):
@@ -23,18 +23,25 @@ def problem(n, p, seed=0, correlation=0.5):
 def setup(x, y, form):
     """Quadratic, residual at zero and score in one of the two forms."""
     n = x.shape[0]
-    x, y = jnp.asarray(x), jnp.asarray(y)
     if form == "gram":
         return cd.GramQuadratic(x.T @ x / n), x.T @ y / n
-    return cd.row_quadratic(x.T, jnp.full(n, 1 / n, x.dtype)), y / n
+    return cd.row_quadratic(x.T, np.full(n, 1 / n, x.dtype)), y / n
 
 
-def path(x, y, form, ratio=1e-2, count=30, tolerance=1e-11):
+@partial(jax.jit, static_argnames=("form", "count"))
+def solve(x, y, ratio, tolerance, max_rounds, form, count=30):
     quadratic, residual = setup(x, y, form)
     factors = jnp.ones(x.shape[1], residual.dtype)
-    largest = cd.largest_penalty(quadratic.score(residual), factors)
-    grid = cd.penalty_grid(largest, count, ratio)
-    return grid, PATH(quadratic, residual, grid, factors, tolerance=tolerance)
+    grid = cd.penalty_grid(cd.largest_penalty(quadratic.score(residual), factors), count, ratio)
+    fit = cd.gaussian_path(
+        quadratic, residual, grid, factors, tolerance=tolerance, max_rounds=max_rounds
+    )
+    return grid, fit
+
+
+def path(x, y, form, ratio=1e-2, tolerance=1e-11, max_rounds=1000):
+    """One program for all data of a shape and form."""
+    return solve(x, y, x.dtype.type(ratio), x.dtype.type(tolerance), max_rounds, form)
 
 
 @pytest.mark.parametrize(
@@ -61,33 +68,35 @@ def test_path_certificate_from_the_data():
 
 
 def test_float32():
-    form = "gram"
     x, y = problem(120, 30)
     x32, y32 = x.astype(np.float32), y.astype(np.float32)
-    grid, fit = path(x32, y32, form, tolerance=np.float32(1e-5))
+    grid, fit = path(x32, y32, "gram", tolerance=1e-5)
     assert fit.coefficients.dtype == jnp.float32
     assert np.asarray(fit.violation).max() < 1e-4
-    _, expected = path(x, y, form)
+    _, expected = path(x, y, "gram")
     np.testing.assert_allclose(fit.coefficients, expected.coefficients, atol=1e-3)
 
 
 def test_free_columns_and_constant_columns():
     x, y = problem(80, 10)
     x[:, 7] = 0
-    quadratic, residual = setup(x, y, "gram")
-    factors = jnp.ones(10).at[jnp.array([5, 6])].set(0.0)
-    state = jax.jit(
-        lambda r: cd.descend(
-            quadratic, jnp.zeros(10), r, 1e3 * factors, tolerance=1e-13, max_rounds=50
+
+    @jax.jit
+    def descended(x, y):
+        quadratic, residual = setup(x, y, "gram")
+        penalties = 1e3 * jnp.ones(10).at[jnp.array([5, 6])].set(0.0)
+        return cd.descend(
+            quadratic, jnp.zeros(10), residual, penalties, tolerance=1e-13, max_rounds=50
         )
-    )(residual)
+
+    state = descended(x, y)
     expected = np.linalg.lstsq(x[:, 5:7], y, rcond=None)[0]
     np.testing.assert_allclose(state.coefficients[5:7], expected, atol=1e-10)
     assert np.count_nonzero(state.coefficients) == 2
 
 
 def test_duplicate_columns_still_reach_the_optimum():
-    x, y = problem(50, 8)
+    x, y = problem(120, 26)
     x = np.concatenate([x, x[:, :4]], axis=1)
     _, fit = path(x, y, "gram", ratio=1e-3)
     assert (np.asarray(fit.status) == status.OK).all()
@@ -96,26 +105,19 @@ def test_duplicate_columns_still_reach_the_optimum():
 
 def test_budget_has_a_status():
     x, y = problem(40, 90, correlation=0.95)
-    quadratic, residual = setup(x, y, "rows")
-    grid = jnp.geomspace(1.0, 1e-3, 30)
-    fit = PATH(quadratic, residual, grid, jnp.ones(90), tolerance=1e-11, max_rounds=1)
+    _, fit = path(x, y, "rows", ratio=1e-3, max_rounds=1)
     assert (np.asarray(fit.status) == status.NOT_CONVERGED).any()
 
 
 def test_vmap_is_the_loop():
-    xs, ys = zip(*(problem(50, 12, seed) for seed in range(3)), strict=True)
-    grid = jnp.geomspace(1.0, 0.01, 10)
+    xs, ys = zip(*(problem(120, 30, seed) for seed in range(3)), strict=True)
 
     def fit(x, y):
-        gram, score = x.T @ x / 50, x.T @ y / 50
-        q = cd.GramQuadratic(gram)
-        return cd.gaussian_path(q, score, grid, jnp.ones(12), tolerance=1e-12).coefficients
+        return path(x, y, "gram", tolerance=1e-12)[1].coefficients
 
-    batch = jax.jit(jax.vmap(fit))(jnp.asarray(np.stack(xs)), jnp.asarray(np.stack(ys)))
-    single = jax.jit(fit)
+    batch = jax.jit(jax.vmap(fit))(np.stack(xs), np.stack(ys))
     for i in range(3):
-        alone = single(jnp.asarray(xs[i]), jnp.asarray(ys[i]))
-        np.testing.assert_allclose(batch[i], alone, atol=1e-10)
+        np.testing.assert_allclose(batch[i], fit(xs[i], ys[i]), atol=1e-10)
 
 
 def logistic_problem(n, p, dtype=np.float64):
@@ -123,18 +125,16 @@ def logistic_problem(n, p, dtype=np.float64):
     rng = np.random.default_rng(4)
     eta = 1 + x[:, :3] @ [2.0, -1.0, 1.0]
     y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(dtype)
-    columns = jnp.concatenate([jnp.ones((1, n)), jnp.asarray(x.T)]).astype(dtype)
-    data = ld.LogisticProblem(columns, jnp.asarray(y), jnp.full(n, 1 / n, dtype))
-    return x, y, data, jnp.ones(p + 1, dtype).at[0].set(0)
+    columns = np.concatenate([np.ones((1, n)), x.T]).astype(dtype)
+    data = ld.LogisticProblem(columns, y, np.full(n, 1 / n, dtype))
+    return x, y, data, np.r_[0, np.ones(p)].astype(dtype)
 
 
+@partial(jax.jit, static_argnames=("tolerance", "count"))
 def logistic(data, factors, tolerance=1e-10, ratio=1e-2, count=12):
-    def run(data):
-        state, score = ld.logistic_null(data, factors, tolerance=tolerance)
-        grid = cd.penalty_grid(cd.largest_penalty(score, factors), count, ratio)
-        return grid, ld.logistic_path(data, state, grid, factors, tolerance=tolerance)
-
-    return jax.jit(run)(data)
+    state, score = ld.logistic_null(data, factors, tolerance=tolerance)
+    grid = cd.penalty_grid(cd.largest_penalty(score, factors), count, ratio)
+    return grid, ld.logistic_path(data, state, grid, factors, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(200, 15), (40, 60)])
@@ -166,9 +166,7 @@ def test_logistic_float32():
 
 def test_logistic_of_separated_free_column_ends_with_a_status():
     n = 30
-    x = jnp.linspace(-1, 1, n)
-    data = ld.LogisticProblem(
-        jnp.stack([jnp.ones(n), x]), (x > 0).astype(float), jnp.full(n, 1 / n)
-    )
+    x = np.linspace(-1, 1, n)
+    data = ld.LogisticProblem(np.stack([np.ones(n), x]), (x > 0).astype(float), np.full(n, 1 / n))
     state, _ = jax.jit(lambda d: ld.logistic_null(d, jnp.zeros(2), tolerance=1e-12))(data)
     assert np.isfinite(np.asarray(state.coefficients)).all()

@@ -17,6 +17,7 @@ from jaxmed.linalg.pathway_prox import (
 )
 
 EXACT = jax.jit(exact_path)
+objective = jax.jit(pathway_objective)
 TIGHT = jax.jit(lambda m, q: admm_path(m, q, tolerance=1e-13, max_iterations=100_000))
 
 
@@ -36,7 +37,7 @@ def moments(seed: int, n: int, p: int) -> PathwayMoments:
 
 def penalties(*values: float, phi: float = 2.0, direct: float = 0.0) -> PathwayPenalty:
     """Path of penalties with omega = lambda."""
-    lam = jnp.asarray(values)
+    lam = np.asarray(values)
     return PathwayPenalty(lam, lam * phi, lam, lam * direct)
 
 
@@ -75,9 +76,9 @@ def test_exact_path_is_the_limit_of_the_admm_and_optimal(n, p, direct):
     value = jax.jit(jax.vmap(pathway_objective, (None, None, 0, 0)))
     rng = np.random.default_rng(2)
     for i, size in enumerate((1e-1, 1e-3, 1e-5)):
-        last = jax.tree.map(lambda x, i=i: x[i], q)
-        a, d = exact.a[i], exact.d[i]
-        best = pathway_objective(m, last, a, d)
+        last = jax.tree.map(lambda x, i=i: np.asarray(x)[i], q)
+        a, d = np.asarray(exact.a)[i], np.asarray(exact.d)[i]
+        best = objective(m, last, a, d)
         moved = value(
             m, last,
             a + size * rng.standard_normal((200, p)) * rng.integers(0, 2, (200, 1)),
@@ -90,8 +91,9 @@ def test_woodbury_solver_is_the_explicit_inverse():
     m = moments(3, 15, 24)
     v = jnp.asarray(np.random.default_rng(0).standard_normal(25))
     expected = np.linalg.solve(np.asarray(m.gram) + 2 * np.eye(25), v)
-    np.testing.assert_allclose(ridge_solver(m, 1.0)(v), expected, rtol=1e-10)
-    other = ridge_solver(dataclasses.replace(m, rows=None), 1.0)(v)
+    solved = jax.jit(lambda m, v: ridge_solver(m, 1.0)(v))
+    np.testing.assert_allclose(solved(m, v), expected, rtol=1e-10)
+    other = solved(dataclasses.replace(m, rows=None), v)
     np.testing.assert_allclose(other, expected, rtol=1e-10)
 
 

@@ -36,28 +36,30 @@ def test_hard_case_is_completed_and_said():
     result = MINIMISE(d, phi)
     assert bool(result.hard_case)
     assert float(result.multiplier) == -1.0
-    np.testing.assert_allclose(result.weights[jnp.array([0, 2])], [0.2, 0.3], atol=1e-15)
-    np.testing.assert_allclose(jnp.sum(result.weights**2), 1, atol=1e-15)
+    weights = np.asarray(result.weights)
+    np.testing.assert_allclose(weights[[0, 2]], [0.2, 0.3], atol=1e-15)
+    np.testing.assert_allclose(np.sum(weights**2), 1, atol=1e-15)
 
 
 def test_zero_linear_term_gives_the_smallest_eigenvector():
     result = MINIMISE(jnp.array([3.0, 1.0, 2.0]), jnp.zeros(3))
     assert bool(result.hard_case)
-    np.testing.assert_allclose(jnp.abs(result.weights), [0, 1, 0], atol=1e-15)
+    np.testing.assert_allclose(np.abs(result.weights), [0, 1, 0], atol=1e-15)
 
 
 def test_nonfinite_input_has_a_status():
-    result = MINIMISE(jnp.array([1.0, jnp.nan]), jnp.ones(2))
+    result = MINIMISE(np.array([1.0, np.nan, 2.0]), np.ones(3))
     assert int(result.status) == status.NONFINITE
     assert np.isnan(np.asarray(result.weights)).all()
 
 
 def test_vmap_is_the_loop_and_float32_follows():
     rng = np.random.default_rng(5)
-    d, phi = jnp.asarray(rng.gamma(1.0, size=(6, 9))), jnp.asarray(rng.normal(size=(6, 9)))
-    batch = jax.jit(jax.vmap(sphere_minimiser))(d, phi)
+    d, phi = rng.gamma(1.0, size=(6, 12)), rng.normal(size=(6, 12))
+    together = jax.jit(jax.vmap(sphere_minimiser))
+    batch = together(d, phi)
     for i in range(6):
         np.testing.assert_allclose(batch.weights[i], MINIMISE(d[i], phi[i]).weights, atol=1e-14)
-    single = jax.jit(jax.vmap(sphere_minimiser))(d.astype(jnp.float32), phi.astype(jnp.float32))
+    single = together(d.astype(np.float32), phi.astype(np.float32))
     assert single.weights.dtype == jnp.float32
     np.testing.assert_allclose(single.weights, batch.weights, atol=2e-5)

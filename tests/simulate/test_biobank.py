@@ -19,16 +19,31 @@ PREVALENCE = 0.1
 
 @pytest.fixture(scope="module")
 def model():
-    return biobank(jax.random.key(4), P, num_blocks=5, prevalence=PREVALENCE)
+    made = jax.jit(lambda key: biobank(key, P, num_blocks=5, prevalence=PREVALENCE))
+    return made(jax.random.key(4))
+
+
+@pytest.fixture(scope="module")
+def true(model):
+    """Truth, optimal weights and the optimum's worth."""
+
+    @jax.jit
+    def find(model):
+        best = optimal_weights(model)
+        return biobank_truth(model), best, population_indirect(model, best)
+
+    return find(model)
 
 
 @pytest.fixture(scope="module")
 def sampled(model):
-    return jax.tree.map(np.asarray, sample_biobank(jax.random.key(5), model, N))
+    draw = jax.jit(sample_biobank, static_argnums=2)
+    return jax.tree.map(np.asarray, draw(jax.random.key(5), model, N))
 
 
 def covariance(model):
-    return np.asarray(model.loadings @ model.loadings.T) + np.diag(model.specific_sd**2)
+    loadings = np.asarray(model.loadings)
+    return loadings @ loadings.T + np.diag(np.asarray(model.specific_sd) ** 2)
 
 
 def test_strengths_and_angle_are_what_was_asked_for(model):
@@ -46,18 +61,17 @@ def test_strengths_and_angle_are_what_was_asked_for(model):
     assert float(variance) == pytest.approx(1, rel=1e-12)
 
 
-def test_parts_of_the_truth_add_up(model):
-    truth = biobank_truth(model)
+def test_parts_of_the_truth_add_up(true):
+    truth, _, best = true
     assert float(truth.concordant + truth.suppression) == pytest.approx(float(truth.total_indirect))
-    best = population_indirect(model, optimal_weights(model))
     assert float(best) == pytest.approx(float(truth.concordant), rel=1e-10)
 
 
-def test_no_composite_beats_the_optimum(model):
-    weights = jax.random.normal(jax.random.key(1), (200, P))
-    weights = optimal_weights(model) + 0.3 * weights
-    worth = jax.vmap(lambda w: population_indirect(model, w))(weights)
-    assert float(jnp.max(worth)) < float(biobank_truth(model).concordant)
+def test_no_composite_beats_the_optimum(model, true):
+    truth, best, _ = true
+    weights = np.asarray(best) + 0.3 * np.random.default_rng(1).normal(size=(200, P))
+    worth = jax.jit(jax.vmap(lambda w: population_indirect(model, w)))(weights)
+    assert float(np.max(worth)) < float(truth.concordant)
 
 
 def test_prevalence_and_correlations(model, sampled):
@@ -72,9 +86,9 @@ def test_prevalence_and_correlations(model, sampled):
     assert np.abs(residual.T @ z / N).max() < 5 / np.sqrt(N)
 
 
-def test_truth_is_what_least_squares_of_the_diagnosis_finds(model, sampled):
+def test_truth_is_what_least_squares_of_the_diagnosis_finds(model, sampled, true):
     """Stein's identity: linear coefficients of the 0/1 outcome are the liability's times phi."""
-    truth = biobank_truth(model)
+    truth = true[0]
     x = np.column_stack([np.ones(N), sampled.exposure, sampled.mediators])
     coefficients, _, _, _ = np.linalg.lstsq(x, sampled.outcome, rcond=None)
     fitted_error = np.var(sampled.outcome - x @ coefficients)
@@ -94,8 +108,11 @@ def test_truth_is_what_least_squares_of_the_diagnosis_finds(model, sampled):
 
 
 def test_float32_stays_float32():
-    model = biobank(jax.random.key(4), 20, dtype=jnp.float32)
-    leaves = jax.tree.leaves((model, sample_biobank(jax.random.key(5), model, 30)))
+    def both():
+        model = biobank(jax.random.key(4), 20, dtype=jnp.float32)
+        return model, sample_biobank(jax.random.key(5), model, 30)
+
+    leaves = jax.tree.leaves(jax.eval_shape(both))
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
 
 

@@ -1,5 +1,7 @@
 """Draws against the model's covariance, moments against rows, three levels against each other."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,13 @@ ORDERS = ("mediators_first", "exposure_first")
 FIELDS = ("exposure_exposure", "exposure_outcome", "outcome_outcome", "residual_ss", "exposure_ss")
 
 
+paths_of = jax.jit(paths)
+drawn = jax.jit(sample, static_argnums=2)
+moments_of = jax.jit(sample_moments, static_argnums=2)
+law_in = jax.jit(law_of, static_argnums=1)
+
+
+@functools.cache
 def model(order="mediators_first", p=5, q=2, dtype=jnp.float64):
     rng = np.random.default_rng(p)
     effects = jnp.asarray(rng.normal(size=(q, p + 2)), dtype) if q else None
@@ -44,9 +53,10 @@ def model(order="mediators_first", p=5, q=2, dtype=jnp.float64):
 def test_covariance_factors(rho):
     p = 7
     index = np.arange(p)
-    lower = np.asarray(ar1_factor(p, rho))
+    ar1, equal = jax.jit(lambda rho: (ar1_factor(p, rho), equicorrelated_factor(p, rho)))(rho)
+    lower = np.asarray(ar1)
     np.testing.assert_allclose(lower @ lower.T, rho ** np.abs(index[:, None] - index), atol=1e-14)
-    lower = np.asarray(equicorrelated_factor(p, rho))
+    lower = np.asarray(equal)
     np.testing.assert_allclose(lower @ lower.T, rho + (1 - rho) * np.eye(p), atol=1e-14)
     assert np.all(np.triu(lower, 1) == 0)
 
@@ -72,7 +82,7 @@ def population(sem):
 def test_draws_have_the_covariance_of_the_model(order):
     sem = model(order, q=0)
     n = 200_000
-    data = jax.jit(sample, static_argnums=2)(jax.random.key(0), sem, n)
+    data = drawn(jax.random.key(0), sem, n)
     rows = np.column_stack([data.exposure, data.outcome, data.mediators])
     expected = population(sem)
     found = rows.T @ rows / n
@@ -84,8 +94,8 @@ def test_draws_have_the_covariance_of_the_model(order):
 def test_moments_are_those_of_the_rows(order):
     sem = model(order)
     key = jax.random.key(3)
-    expected = cross_moments(sample(key, sem, 60))
-    found = sample_moments(key, sem, 60)
+    expected = cross_moments(jax.tree.map(np.asarray, drawn(key, sem, 60)))
+    found = moments_of(key, sem, 60)
     np.testing.assert_allclose(found.comoment, expected.comoment, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-10, atol=1e-12)
     assert found.num_covariates == expected.num_covariates == 2
@@ -95,8 +105,8 @@ def test_moments_are_those_of_the_rows(order):
 def test_whitening_keeps_the_paths(order):
     """The same draws, coloured or not, have the same angle and strengths."""
     sem, key = model(order), jax.random.key(1)
-    plain = paths(sample(key, sem, 50)).quadratics
-    white = paths(sample(key, whitened(sem), 50)).quadratics
+    plain = paths_of(drawn(key, sem, 60)).quadratics
+    white = paths_of(drawn(key, jax.jit(whitened)(sem), 60)).quadratics
     for field in FIELDS:
         np.testing.assert_allclose(getattr(white, field), getattr(plain, field), rtol=1e-9)
 
@@ -109,7 +119,7 @@ def test_truth_is_that_of_the_causal_order(order):
     given = cov[2:, 2:] - np.outer(a, a) * cov[0, 0]
     b = np.asarray(sem.beta)
     strengths = np.sqrt((a @ np.linalg.solve(given, a)) * (b @ given @ b))
-    found = truth(sem)
+    found = jax.jit(truth)(sem)
     np.testing.assert_allclose(found.total_indirect, a @ b, rtol=1e-12)
     np.testing.assert_allclose(found.cosine, a @ b / strengths, rtol=1e-12)
     np.testing.assert_allclose(found.concordant + found.suppression, a @ b, rtol=1e-12)
@@ -122,7 +132,7 @@ def test_truth_is_that_of_the_causal_order(order):
 )
 def test_three_levels_have_one_law(p, q, order):
     sem, n, count = model(order, p=p, q=q), 30, 4000
-    law = law_of(sem, n)
+    law = law_in(sem, n)
     keys = jax.random.split(jax.random.key(p), count)
 
     def replicates(draw):
@@ -142,12 +152,12 @@ def test_three_levels_have_one_law(p, q, order):
 
 def test_gram_level_does_not_exist_in_the_dual():
     draw = jax.jit(sample_gram_quadratics, static_argnums=2)
-    quadratics = draw(jax.random.key(0), law_of(model(p=5, q=0), 6), 5)
+    quadratics = draw(jax.random.key(0), law_in(model(p=5, q=0), 6), 5)
     assert np.isnan(quadratics.cosine) and int(quadratics.status) == 32
 
 
 def test_gram_level_needs_the_laws_number_of_mediators():
-    key, law = jax.random.key(0), law_of(model(p=5, q=0), 30)
+    key, law = jax.random.key(0), law_in(model(p=5, q=0), 30)
     with pytest.raises(ValueError, match="num_mediators=4 and a law of 5"):
         sample_gram_quadratics(key, law, 4)
     with pytest.raises(ValueError, match="at least 1"):
@@ -161,9 +171,11 @@ def test_gram_level_needs_the_laws_number_of_mediators():
 
 
 def test_models_keep_float32():
-    sem = model(dtype=jnp.float32)
-    data = sample(jax.random.key(0), sem, 20)
-    leaves = jax.tree.leaves((data, law_of(sem, 20), sample_moments(jax.random.key(0), sem, 20)))
+    key, sem = jax.random.key(0), model(dtype=jnp.float32)
+    traced = jax.eval_shape(
+        lambda sem: (sample(key, sem, 20), law_of(sem, 20), sample_moments(key, sem, 20)), sem
+    )
+    leaves = jax.tree.leaves((sem, traced))
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
 
 
@@ -176,11 +188,11 @@ def test_misuse_is_refused():
         linear_sem(np.ones(2), np.ones(2), covariate_effects=jnp.ones((1, 2)))
     with pytest.raises(ValueError, match="lower"):
         linear_sem(np.ones(2), np.ones(2), lower=jnp.eye(3))
-    covariance = 0.5 + 0.5 * jnp.eye(2)
+    covariance = 0.5 + 0.5 * np.eye(2)
     with pytest.raises(ValueError, match="lower triangular.*cholesky"):
         linear_sem(np.ones(2), np.ones(2), lower=covariance)
     factor = jax.jit(lambda rho: equicorrelated_factor(2, rho))(0.5)
-    np.testing.assert_allclose(factor, jnp.linalg.cholesky(covariance), rtol=1e-14)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(covariance), rtol=1e-14)
     for wrong in (1, -0.1, np.nan):
         with pytest.raises(ValueError, match="correlation"):
             equicorrelated_factor(3, wrong)

@@ -7,6 +7,8 @@ import pytest
 
 from jaxmed.simulate.partially_linear import curves_of, known_basis, partially_linear, sample
 
+drawn = jax.jit(sample, static_argnums=2)
+
 
 @pytest.mark.parametrize(
     ("setting", "indirect"),
@@ -49,12 +51,12 @@ def test_misuse_is_refused():
 def test_law_of_a_large_sample():
     n, p = 40000, 8
     model = partially_linear("A", p, correlation=0.6, direct=0.5)
-    draw = jax.jit(sample, static_argnums=2)
-    data = draw(jax.random.key(3), model, n)
+    data = drawn(jax.random.key(3), model, n)
+    basis = np.asarray(jax.jit(known_basis)(data.covariates, None))
     assert set(np.unique(data.exposure)) == {0.0, 1.0}
     assert abs(np.mean(data.exposure) - 0.5) < 4 * 0.5 / n**0.5
     x, a = np.asarray(data.covariates), np.asarray(data.exposure)
-    base = np.column_stack([np.ones(n), a, known_basis(data.covariates, None)[:, :5]])
+    base = np.column_stack([np.ones(n), a, basis[:, :5]])
     coefficient, *_ = np.linalg.lstsq(base, np.asarray(data.mediators), rcond=None)
     np.testing.assert_allclose(coefficient[1], model.alpha, atol=4 * 2 * 0.8 / n**0.5)
     assert np.all(np.abs(coefficient[2:]) < 1 + 0.05) and np.std(coefficient[2:]) > 0.4
@@ -70,7 +72,7 @@ def test_law_of_a_large_sample():
     g0 = -2 * np.sqrt(np.abs(x[:, 0] + 5)) + np.sin(1.5 * x[:, 1])
     rest = data.outcome - (2 + 0.5 * a + np.asarray(data.mediators) @ np.asarray(model.beta) + g0)
     assert abs(np.mean(rest)) < 4 / n**0.5 and abs(np.var(rest) - 1) < 4 * (2 / n) ** 0.5
-    np.testing.assert_allclose(known_basis(data.covariates, None)[:, 5], g0, rtol=1e-5)
+    np.testing.assert_allclose(basis[:, 5], g0, rtol=1e-5)
 
 
 def test_curves_are_drawn_anew_and_models_batch():
@@ -79,7 +81,7 @@ def test_curves_are_drawn_anew_and_models_batch():
     data = draw(jax.random.split(jax.random.key(0), 2), model)
     assert data.mediators.shape == (2, 30, 7)
     assert not np.allclose(data.mediators[0], data.mediators[1])
-    again = jax.jit(lambda k: sample(k, model, 30))(jax.random.split(jax.random.key(0), 2)[1])
+    again = drawn(jax.random.split(jax.random.key(0), 2)[1], model, 30)
     np.testing.assert_allclose(again.mediators, data.mediators[1], rtol=1e-5, atol=1e-5)
     assert jnp.asarray(data.outcome).dtype == model.beta.dtype
 
@@ -87,10 +89,10 @@ def test_curves_are_drawn_anew_and_models_batch():
 def test_another_sample_of_the_same_population():
     model = partially_linear("A", 8)
     key = jax.random.key(5)
-    curves = curves_of(key, model)
-    first, again = sample(key, model, 50), sample(key, model, 50, curves)
+    curves = jax.jit(curves_of)(key, model)
+    first, again = drawn(key, model, 50), drawn(key, model, 50, curves)
     np.testing.assert_array_equal(first.mediators, again.mediators)
-    other = sample(jax.random.key(6), model, 4000, curves)
+    other = drawn(jax.random.key(6), model, 4000, curves)
     x = np.asarray(other.covariates).T
     base = np.column_stack([x[0], x[1], x[0] ** 2, x[1] ** 2, x[0] * x[1], other.exposure])
     design = np.column_stack([np.ones(4000), base])

@@ -12,6 +12,8 @@ from jaxmed.geometry.paths import paths
 from jaxmed.statistics import cross_moments as module
 from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
 
+paths_of = jax.jit(paths)
+
 
 @pytest.fixture
 def data():
@@ -35,7 +37,7 @@ def test_merge_of_any_split_is_the_whole(data, cuts):
     for part in parts:
         total = merge(total, part)
     equal(total, cross_moments(data))
-    np.testing.assert_allclose(paths(total).cosine, paths(data).cosine, rtol=1e-11)
+    np.testing.assert_allclose(paths_of(total).cosine, paths_of(data).cosine, rtol=1e-11)
 
 
 def test_merge_is_associative_and_has_an_identity(data):

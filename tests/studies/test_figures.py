@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from studies import made_up
 
 from jaxmed.analysis.evaluate import _auc
 from jaxmed.reports.sections import Section
@@ -26,7 +27,7 @@ WIDE = 4  # Monte Carlo standard errors
 def run(cells, count_of):
     """Results of the cells, at the replicates that the test can afford."""
     results = {}
-    for cell in cells:
+    for cell in made_up.built(cells).values():
         count, chunk = count_of(cell.name), 5_000 if cell.batch is None else 25
         cell = dataclasses.replace(cell, count=count, chunk=chunk)
         results[cell.name] = cell.reducer.finish(run_cell(named_key(KEY, cell.name), cell))
@@ -37,13 +38,14 @@ def run(cells, count_of):
 def first():
     counts = {"dual/n=100/p=200/alpha-null": 150}
     return run(
-        figure_1.cells(0.01), lambda name: 5_000 if "primal" in name else counts.get(name, 25)
+        lambda: figure_1.cells(0.01),
+        lambda name: 5_000 if "primal" in name else counts.get(name, 25),
     )
 
 
 @pytest.fixture(scope="module")
 def second():
-    return run(figure_2.cells(0.01), lambda name: 5_000)
+    return run(lambda: figure_2.cells(0.01), lambda name: 5_000)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def third():
         wide = setting in ("p=400", "p=1000")
         return 25 if int(angle) not in figure_3.ANGLES else 75 if wide else 150
 
-    return run(figure_3.cells(0.01), count_of)
+    return run(lambda: figure_3.cells(0.01), count_of)
 
 
 def near(found, target, error_of_target=0.0):
@@ -63,6 +65,7 @@ def near(found, target, error_of_target=0.0):
     assert abs(value - target) < WIDE * np.hypot(error, error_of_target), (value, error, target)
 
 
+@pytest.mark.slow
 def test_slopes_of_figure_1(first):
     setting = figure_1.SETTINGS[0]
     sd_t = np.sqrt(setting.df / (setting.df - 2))
@@ -121,6 +124,7 @@ DUAL = {
 }
 
 
+@pytest.mark.slow
 def test_power_of_figure_3(third):
     for angle, row in DUAL.items():
         for p, power in zip(figure_3.SIZES, row, strict=True):
@@ -128,6 +132,7 @@ def test_power_of_figure_3(third):
             near((rate.rate, rate.standard_error), power, 0.005)
 
 
+@pytest.mark.slow
 def test_limits_of_figure_3(third):
     printed = figure_3.printed_limits()
     for angle, power in ((60, 0.934), (70, 0.590), (80, 0.185), (90, 0.050)):
@@ -148,15 +153,28 @@ def test_padding_changes_nothing():
     assert found.regime == "dual" and int(found.quadratics.dimension) == 38
 
 
-@pytest.mark.parametrize("name", ["first", "second", "third"])
-def test_figures_draw(name, request):
+FIGURES = {"first": figure_1, "second": figure_2, "third": figure_3}
+
+
+def drawn(module, results):
     pytest.importorskip("matplotlib")
-    module = {"first": figure_1, "second": figure_2, "third": figure_3}[name]
-    sections = module.report(request.getfixturevalue(name), {})
+    sections = module.report(results, {})
     assert all(isinstance(section, Section) for section in sections)
     figures = [section.figure() for section in sections if section.figure is not None]
     assert figures and all(len(figure.axes) >= 3 for figure in figures)
     assert sum(len(section.table.rows) for section in sections) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw(name, request):
+    drawn(FIGURES[name], request.getfixturevalue(name))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw_what_their_cells_return(name):
+    """Every cell's task is traced; its numbers are made up."""
+    drawn(FIGURES[name], made_up.results(lambda: FIGURES[name].cells(0.01)))
 
 
 def test_judge_agrees_with_plain_regressions():

@@ -163,6 +163,7 @@ def test_workers_and_devices_give_the_same_bytes(
     assert chunks(tmp_path) == chunks(kept)
 
 
+@pytest.mark.slow
 def test_killed_workers_lose_nothing(tmp_path, cold):
     """SIGKILL at random moments; the survivors and the next ones go on."""
     rng = random.Random(3)

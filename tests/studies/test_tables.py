@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from studies import made_up
 
 from jaxmed.geometry.paths import paths
 from jaxmed.reports.sections import TidyTable
@@ -43,11 +44,9 @@ pytestmark = pytest.mark.skipif(not jax.config.jax_enable_x64, reason="studies o
 
 def finished(study, wanted, count):
     """Results of the cells whose name is wanted, at a count of the test's own."""
-    key = jax.random.key(study.seed)
-    cells = {cell.name: cell for cell in study.cells(0.001)}
-    found = {}
-    for name in wanted:
-        cell = dataclasses.replace(cells[name], count=count)
+    key, found = jax.random.key(study.seed), {}
+    for name, cell in made_up.built(lambda: study.cells(0.001), set(wanted)).items():
+        cell = dataclasses.replace(cell, count=count)
         found[name] = cell.reducer.finish(run_cell(named_key(key, name), cell))
     return found
 
@@ -80,7 +79,8 @@ def test_printed_numbers_are_complete():
 
 @pytest.mark.parametrize("shared", [0, 1, 4])
 def test_sparse_paths_overlap_as_told(shared):
-    alpha, beta = (np.asarray(v) for v in sparse_paths(jax.random.key(shared), 20, 4, shared))
+    draw = jax.jit(lambda key, shared: sparse_paths(key, 20, 4, shared))
+    alpha, beta = map(np.asarray, draw(jax.random.key(shared), shared))
     np.testing.assert_allclose([alpha @ alpha, beta @ beta], 1, rtol=1e-12)
     assert np.count_nonzero(alpha) == np.count_nonzero(beta) == 4
     both = (alpha != 0) & (beta != 0)
@@ -93,7 +93,13 @@ def test_sparse_paths_overlap_as_told(shared):
 
 def test_union_test_as_printed_against_its_definition():
     n, p = 60, 5
-    data = sample(jax.random.key(0), designs.entry_model(p, (0.3, 0.3), direct=0.25), n)
+
+    @jax.jit
+    def drawn():
+        data = sample(jax.random.key(0), designs.entry_model(p, (0.3, 0.3), direct=0.25), n)
+        return data, columns.printed_intersection_union(paths(data))
+
+    data, found = drawn()
     a, x, y = (np.asarray(v) for v in (data.exposure, data.mediators, data.outcome))
     a, x, y = a - a.mean(), x - x.mean(axis=0), y - y.mean()
     z = x - np.outer(a, a @ x / (a @ a))
@@ -102,7 +108,6 @@ def test_union_test_as_printed_against_its_definition():
     fit_a = x @ np.linalg.lstsq(x, a, rcond=None)[0]
     f_exposure = (fit_a @ fit_a / p) / ((a @ a - fit_a @ fit_a) / (n - p - 1))
     expected = max(stats.f.sf(f, p, n - p - 1) for f in (f_outcome, f_exposure))
-    found = columns.printed_intersection_union(paths(data))
     np.testing.assert_allclose(found.p_value, expected, rtol=1e-9)
 
 
@@ -115,20 +120,50 @@ def test_z_scores():
 
 
 def test_gradient_by_differences():
-    x = jnp.array([0.3, -1.2, 2.0])
-    found = jax.grad(difference_gradient(lambda v: 3 * jnp.sum(jnp.sin(v))))(x)
-    np.testing.assert_allclose(found, 3 * jnp.cos(x), atol=1e-6)
+    x = np.array([0.3, -1.2, 2.0])
+    found = jax.jit(jax.grad(difference_gradient(lambda v: 3 * jnp.sum(jnp.sin(v)))))(x)
+    np.testing.assert_allclose(found, 3 * np.cos(x), atol=1e-6)
 
 
 def test_cells_of_one_shape_share_a_program():
-    programs = {id(cell.task) for cell in table_3.STUDY.cells(0.001)}
+    programs = {id(cell.task) for cell in made_up.abstract(lambda: table_3.STUDY.cells(0.001))}
     # Top: 3 shapes in one task object and the exact law; bottom: 6 n; permutation: 2 n.
     assert len(programs) == 1 + 1 + 6 + 2
-    cells = table_1.STUDY.cells(0.001)
-    assert [c.name for c in cells] == [c.name for c in table_1.TABLE_S2.cells(0.001)]
+    cells, others = (
+        made_up.abstract(lambda study=study: study.cells(0.001))
+        for study in (table_1.STUDY, table_1.TABLE_S2)
+    )
+    assert [c.name for c in cells] == [c.name for c in others]
     assert min(c.count for c in cells) == 20
 
 
+@pytest.mark.parametrize(
+    ("study", "wanted"),
+    [
+        (table_1.STUDY, {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"}),
+        (table_2.STUDY, {"MaxIE by L-BFGS, exact gradient/excess", "MaxIE/value"}),
+        (table_3.STUDY, {"cosine/p_value", "IUT as printed/p_value"}),
+    ],
+    ids=["table-1", "table-2", "table-3"],
+)
+def test_the_first_cell_has_the_columns_of_its_table(study, wanted):
+    """By its trace; `finished` runs the cells."""
+    first = made_up.abstract(lambda: study.cells(0.001))[0]
+    assert wanted <= set(made_up.names(first))
+
+
+def test_exact_law_of_the_top_panel_agrees_with_the_check():
+    names = {row: f"top/exact/p=20/{row}" for row in designs.TOP_ROWS}
+    found = finished(table_3.STUDY, names.values(), 32_768)
+    for row, name in names.items():
+        check = printed.CHECK_TOP[20, row]
+        assert abs(columns.rate_z(found[name]["cosine/p_value"], check, 10**6)) < BOUND, row
+    # The printed column is no correct intersection-union test.
+    correct = found[names["beta-null"]]["IUT/p_value"]
+    assert columns.rate_z(correct, printed.TABLE_3_TOP_UNION[20, "beta-null"], 1000) > BOUND
+
+
+@pytest.mark.slow
 def test_top_panel_data_exact_and_check_agree():
     levels = ("data", "exact")
     names = {
@@ -162,6 +197,7 @@ def test_bottom_panel_agrees_with_printed_and_check():
         assert found[name]["cosine/p_value"].rate <= rate.rate  # one df less is more cautious
 
 
+@pytest.mark.slow
 def test_permutation_rejects_where_the_cosine_test_does():
     name = "permutation/n=200/p=20/signal-0.2"
     found = finished(table_3.STUDY, [name], 20)[name]
@@ -169,6 +205,7 @@ def test_permutation_rejects_where_the_cosine_test_does():
     assert abs(found["permutation/p_value"].rate - found["cosine/p_value"].rate) <= 0.2
 
 
+@pytest.mark.slow
 def test_small_size_of_table_1_agrees_with_printed():
     names = [f"{scenario}/n=500/p=20" for scenario in designs.SCENARIOS]
     found = finished(table_1.STUDY, names, 40)
@@ -187,6 +224,7 @@ def test_small_size_of_table_1_agrees_with_printed():
         assert summary["MaxIE/indirect"].missing == 0
 
 
+@pytest.mark.slow
 def test_objectives_of_table_2_are_equal():
     name = "S3/n=500/p=20"
     found = finished(table_2.STUDY, [name], 10)
@@ -205,7 +243,8 @@ class _Anything(dict):
 
 
 def test_page_of_table_3_gives_every_rate_its_error():
-    results = {cell.name: Summary(_Anything(), {}, 100) for cell in table_3.STUDY.cells(0.001)}
+    cells = made_up.abstract(lambda: table_3.STUDY.cells(0.001))
+    results = {cell.name: Summary(_Anything(), {}, 100) for cell in cells}
     sections = table_3.STUDY.report(results, {})
     assert [len(section.table.rows) for section in sections] == [8, 15, 15, 30, 15, 9]
     for section in sections[1:]:
@@ -220,7 +259,7 @@ def test_page_of_table_3_gives_every_rate_its_error():
 def test_pages_of_tables_1_and_s2():
     measure = Measure(0.9, 0.02, 0.1, 25, 0)
     results = {}
-    for cell in table_1.STUDY.cells(0.001):
+    for cell in made_up.abstract(lambda: table_1.STUDY.cells(0.001)):
         primal = "p=1000" not in cell.name
         names = [c for c in table_1_report.PRINTED_COLUMN if primal or not c.startswith("DM")]
         values = {f"{c}/{m}": measure for c in names for m in ("indirect", "index")}
@@ -260,6 +299,7 @@ def test_times_are_means_of_repeats():
     assert 0 < mean < 10 and 0 <= error < 10
 
 
+@pytest.mark.slow
 def test_times_of_the_smallest_size():
     once = table_2.once(jax.random.key(0), 0.05)
     methods = [row[2] for row in once["rows"]]

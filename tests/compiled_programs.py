@@ -1,0 +1,71 @@
+"""How many programs each test compiles: a bound, and a line at the end of the run.
+
+Counted are requests to the compiler while the test itself runs, answered from the cache or not;
+fixtures are left out of the bound, since the first test that asks for a shared one would pay for
+all of them, and are part of the total. Programs of child processes are not seen.
+"""
+
+import collections
+
+import jax.monitoring
+import pytest
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+ALLOWED = 40
+asked: list[str] = []  # names of programs, in the order in which this process compiled them
+
+
+def note(event, duration, **what):
+    if event == COMPILED:
+        asked.append(what.get("fun_name", "unnamed"))
+
+
+jax.monitoring.register_event_duration_secs_listener(note)
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # reports come together where the tests are handed out
+        config.pluginmanager.register(Total(), "total-of-programs")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    before = len(asked)
+    result = yield
+    marker = item.get_closest_marker("programs")
+    if marker is not None and not marker.kwargs.get("reason"):
+        pytest.fail("programs(n) needs reason=", pytrace=False)
+    allowed = ALLOWED if marker is None else marker.args[0]
+    compiled = asked[before:]
+    if len(compiled) > allowed:
+        found = ", ".join(f"{n} {name}" for name, n in collections.Counter(compiled).most_common())
+        pytest.fail(
+            f"{len(compiled)} programs compiled, {allowed} allowed: {found}. Operations outside "
+            "jit are one program for each shape: use NumPy, or jit the whole.",
+            pytrace=False,
+        )
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    report.programs = len(asked) - item.config.stash.get(COUNTED, 0)
+    item.config.stash[COUNTED] = len(asked)
+    return report
+
+
+COUNTED = pytest.StashKey[int]()
+
+
+class Total:
+    """The line at the end of the run."""
+
+    def __init__(self):
+        self.programs = 0
+
+    def pytest_runtest_logreport(self, report):
+        self.programs += getattr(report, "programs", 0)
+
+    def pytest_terminal_summary(self, terminalreporter):
+        terminalreporter.write_line(f"{self.programs} programs compiled in the tests' processes")
