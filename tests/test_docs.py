@@ -93,7 +93,7 @@ def test_the_picture_has_every_layer_in_its_order():
     rows = [re.split(r"\s{2,}", line.strip())[-1] for line in picture.splitlines()]
     drawn = [name for row in reversed(rows) for name in row.split(", ") if re.match(r"^\w+$", name)]
     level = {name: i for i, names in enumerate(LAYERS) for name in names}
-    order = [level[name] for name in drawn if name in level and name != "__main__"]
+    order = [level[name] for name in drawn if name != "__main__"]
     assert set(level) - {"datasets"} <= set(drawn)
     assert order == sorted(order)
 

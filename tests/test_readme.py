@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import jaxmed
-from jaxmed import cli
+from jaxmed.cli.parsers import make_parser
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -92,7 +92,7 @@ def test_shell_commands_are_understood(page):
         if words[0] == "make":
             assert set(words[1:]) <= make_targets(), words
         elif words[0] == "jaxmed":
-            options = cli._parser().parse_args(words[1:])
+            options = make_parser().parse_args(words[1:])
             assert not hasattr(options, "file") or (ROOT / options.file).exists(), words
         else:
             raise AssertionError(f"no check for {words}")
@@ -123,7 +123,7 @@ def test_commands_and_options_named_in_the_text_exist(page):
 
 def _help(command: str) -> str:
     """Help of a command and of the commands below it."""
-    return "\n".join(_helps(_choices(cli._parser())[command]))
+    return "\n".join(_helps(_choices(make_parser())[command]))
 
 
 def _helps(parser) -> list[str]:
