@@ -129,7 +129,9 @@ CONVERSIONS = {"jit(convert_element_type)", "jit(broadcast_in_dim)", "jit(_unsta
 
 @pytest.fixture(scope="module", autouse=True)
 def no_programs_of_others():
-    jaxmed.detection_threshold(3.0)  # finds out which options of the compiler there are
+    # Once a process, options of the compiler are tried out, for either kind of program.
+    jaxmed.detection_threshold(3.0)
+    jaxmed.sample_quadratics(KEY, LAW, 2)
     jax.clear_caches()
 
 

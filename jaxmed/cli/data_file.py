@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from jaxmed.cli.programs import keep_programs
+from jaxmed.cli.programs import keep_programs, trace_quickly
 from jaxmed.cli.shared import notice
 from jaxmed.data.columns import Factor
 from jaxmed.data.frame_columns import FrameColumns, columns_of
@@ -33,6 +33,7 @@ def prepare(options: argparse.Namespace) -> None:
     """Settings of JAX, and the peers of this process; before the first array."""
     # float64 is the analyst's default: p-values and near-singular problems need it.
     jax.config.update("jax_enable_x64", options.precision == "float64")
+    trace_quickly()
     keep_programs(notice(options.quiet), options.cache, wanted=not options.no_cache)
     join()
 

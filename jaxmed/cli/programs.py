@@ -3,6 +3,7 @@
 What is in it is executed. A run directory may come from elsewhere; this folder does not.
 """
 
+import gc
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["MOST_BYTES", "keep_programs", "program_folder", "prune"]
+__all__ = ["MOST_BYTES", "keep_programs", "program_folder", "prune", "trace_quickly"]
 
 MOST_BYTES = 2 * 2**30
 
@@ -37,6 +38,14 @@ def keep_programs(
         _use(directory)
     elif _setting("jax_enable_compilation_cache") and not _setting("jax_compilation_cache_dir"):
         _use_own(say)
+
+
+def trace_quickly() -> None:
+    """Settings for a process that traces some dozens of programs and then ends."""
+    # Stack traces written into programs are read by profilers only.
+    _unless_set("jax_traceback_in_locations_limit", 0)
+    # Tracing makes many objects and little garbage: at the default every 700 start a search.
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _use_own(say: Callable[[str], None]) -> None:
