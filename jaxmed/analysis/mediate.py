@@ -9,12 +9,13 @@ import jax
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
+from jaxmed.analysis.compile import quick_jit
 from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
 from jaxmed.analysis.data_units import fit_in_units, law_in_units, rows_in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import Assume, EffectsResult, effects
-from jaxmed.analysis.fit import Fit, closed_composites, fit
+from jaxmed.analysis.fit import LARGE_FROM, Fit, closed_composites, fit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
@@ -266,7 +267,7 @@ def composites_of(
         if method in OPEN:
             say(f"method {method}")
             estimator = OPEN[method](data, result.paths.route)
-            program = _composite_program(estimator)
+            program = _composite_program(estimator, data.mediators.shape[1] >= LARGE_FROM)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         composites |= closed_composites(result, method)
@@ -274,6 +275,6 @@ def composites_of(
 
 
 @kept
-def _composite_program(estimator: Estimator) -> Callable[..., CompositeMediator]:
+def _composite_program(estimator: Estimator, large: bool) -> Callable[..., CompositeMediator]:
     """The composite alone: what else the estimate holds is known, and is not compiled."""
-    return jax.jit(lambda key, data: estimator(key, data).details.composite)
+    return quick_jit(lambda key, data: estimator(key, data).details.composite, optimised=large)
