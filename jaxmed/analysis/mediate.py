@@ -14,7 +14,7 @@ from jaxmed.analysis.data_units import in_units
 from jaxmed.analysis.dependence import dependent_columns
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import EffectsResult, effects
-from jaxmed.analysis.fit import Fit, closed_composites, fit
+from jaxmed.analysis.fit import LARGE_FROM, Fit, closed_composites, fit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
@@ -272,7 +272,7 @@ def composites_of(
         if method in OPEN:
             say(f"method {method}")
             estimator = OPEN[method](data, result.paths.route)
-            program = _composite_program(estimator)
+            program = _composite_program(estimator, data.mediators.shape[1] >= LARGE_FROM)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         composites |= closed_composites(result, method)
@@ -280,6 +280,6 @@ def composites_of(
 
 
 @kept
-def _composite_program(estimator: Estimator) -> Callable[..., CompositeMediator]:
+def _composite_program(estimator: Estimator, large: bool) -> Callable[..., CompositeMediator]:
     """The composite alone: what else the estimate holds is known, and is not compiled."""
-    return jax.jit(lambda key, data: estimator(key, data).details.composite)
+    return quick_jit(lambda key, data: estimator(key, data).details.composite, optimised=large)

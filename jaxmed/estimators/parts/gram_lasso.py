@@ -186,7 +186,7 @@ def _follow(
 ) -> tuple[_Tableau, tuple[Array, Array, Array]]:
     """Pass all kinks above a penalty; coefficients [p], explained [], relative violation []."""
     curvature = jnp.diagonal(gram)
-    resolution = jnp.finfo(score.dtype).eps ** 0.75
+    resolution = float(jnp.finfo(score.dtype).eps ** 0.75)
     budget = KINKS_PER_COLUMN * score.shape[0] + 16
 
     def pending(state: _Tableau) -> Array:

@@ -74,9 +74,11 @@ def nodewise_supports(
                 parts = out[places][:, places], out[places, j], out[j, j]
                 return total + held_out_loss(path.coefficients, *parts)
 
-            return jax.lax.fori_loop(0, columns, of_column, total)
+            summed: Array = jax.lax.fori_loop(0, columns, of_column, total)
+            return summed
 
-        total = jax.lax.fori_loop(0, folds, of_fold, jnp.zeros(num_penalties, gram.dtype))
+        none = jnp.zeros(num_penalties, gram.dtype)
+        total: Array = jax.lax.fori_loop(0, folds, of_fold, none)
         return jnp.where(jnp.arange(num_penalties) <= last, total, jnp.inf)
 
     def extend(carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -146,9 +148,10 @@ def _column_path(
     def again(carry: tuple) -> tuple:
         return carry[0] + 1, solve(carry[1][3])
 
-    return jax.lax.while_loop(
+    _, (places, path, violation, _) = jax.lax.while_loop(
         lambda carry: (carry[1][2] > TOLERANCE) & (carry[0] < rounds), again, (0, unknown)
-    )[1][:3]
+    )
+    return places, path, violation
 
 
 def own_coefficients(
