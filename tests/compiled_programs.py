@@ -33,6 +33,19 @@ def pytest_configure(config):
         config.pluginmanager.register(Total(), "total-of-programs")
 
 
+def complaint(compiled, allowed):
+    """What is wrong with so many programs; empty within the bound or the rest of the allowance."""
+    beyond = len(compiled) - allowed
+    if beyond <= left[0]:
+        left[0] -= max(beyond, 0)
+        return ""
+    found = ", ".join(f"{n} {name}" for name, n in collections.Counter(compiled).most_common())
+    return (
+        f"{len(compiled)} programs compiled, {allowed} allowed: {found}. Operations outside jit "
+        "are one program for each shape: use NumPy, or jit the whole."
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     before = len(asked)
@@ -40,17 +53,9 @@ def pytest_runtest_call(item):
     marker = item.get_closest_marker("programs")
     if marker is not None and not marker.kwargs.get("reason"):
         pytest.fail("programs(n) needs reason=", pytrace=False)
-    allowed = ALLOWED if marker is None else marker.args[0]
-    compiled = asked[before:]
-    if 0 < len(compiled) - allowed <= left[0]:
-        left[0] -= len(compiled) - allowed
-    elif len(compiled) > allowed:
-        found = ", ".join(f"{n} {name}" for name, n in collections.Counter(compiled).most_common())
-        pytest.fail(
-            f"{len(compiled)} programs compiled, {allowed} allowed: {found}. Operations outside "
-            "jit are one program for each shape: use NumPy, or jit the whole.",
-            pytrace=False,
-        )
+    said = complaint(asked[before:], ALLOWED if marker is None else marker.args[0])
+    if said:
+        pytest.fail(said, pytrace=False)
     return result
 
 
