@@ -14,7 +14,6 @@ from jaxmed.linalg.concave_path import REFERENCE, PathSolver, concave_path, pena
 from jaxmed.linalg.concave_penalty import concave_penalty
 
 KINDS = ("lasso", "mcp", "scad")
-pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 needs_double = pytest.mark.skipif(not TIGHT, reason="compares 15 digits")
 
