@@ -45,7 +45,7 @@ def placed(
       beside: the mediators, where columns go that came from the host.
     """
 
-    def back(column: np.ndarray | None, before: Any, array: Any) -> Array | None:
+    def back(column: Any, before: Any, array: Any) -> Array | None:
         if column is None or (column is before and isinstance(array, jax.Array)):
             return array
         return _like(column, array if isinstance(array, jax.Array) else beside)

@@ -31,7 +31,9 @@ def example_data(n: int = 48, p: int = 6, q: int = 2, dtype: Any = None) -> Medi
     mediators[:, 0] += 1.5 * exposure
     outcome = 0.5 * exposure + 1.5 * mediators[:, 0] + covariates[:, 0] + 0.5 * rng.normal(size=n)
     columns = (exposure, mediators, outcome, covariates, np.ones(n))
-    return MediationData(*(jnp.asarray(c, dtype or jnp.result_type(float)) for c in columns))
+    dtype = dtype or jnp.result_type(float)
+    a, m, y, x, w = (jnp.asarray(column, dtype) for column in columns)
+    return MediationData(a, m, y, x, w)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Subject:
     @functools.cached_property
     def traces(self) -> dict[np.dtype, Any]:
         """Shapes and dtypes of its answers to data of each precision that JAX has now."""
-        wide = [np.dtype("f8")] if jax.config.jax_enable_x64 else []
+        wide = [np.dtype("f8")] if jnp.result_type(float) == np.float64 else []
         return {dtype: self.traced(dtype) for dtype in (np.dtype("f4"), *wide)}
 
     def traced(self, dtype: Any) -> Any:
