@@ -110,7 +110,7 @@ def test_units_change_nothing_and_signs_no_more_than_the_split(shape):
     assert abs(flipped - first.indirect) < first.spread
 
 
-@pytest.mark.programs(90, reason="eager, operation by operation, is one of the three compared")
+@pytest.mark.programs(120, reason="eager, operation by operation, is one of the three compared")
 def test_eager_compiled_and_batched_agree():
     rng = np.random.default_rng(3)
     sets = [problem(rng, *SHAPES[0], binary=True) for _ in range(3)]

@@ -77,16 +77,19 @@ def assert_row(found, row, other, other_row):
 
 def test_a_batch_may_mix_one_dimension_with_several():
     """The dimension is traced: a rank, which differs from data set to data set."""
-    one, several = (
-        sample_quadratics(jax.random.fold_in(KEY, p), law(
-            0.6, 0.5, c, exposure_ss=60.0, residual_df=58, num_mediators=p
-        ), 1)
-        for p, c in ((1, -1.0), (4, 0.3))
-    )  # fmt: skip
+
+    @jax.jit
+    def draw(p, cosine):
+        population = law(0.6, 0.5, cosine, exposure_ss=60.0, residual_df=58, num_mediators=p)
+        return sample_quadratics(jax.random.fold_in(KEY, p), population, 1)
+
+    one, several = (jax.tree.map(np.asarray, draw(p, c)) for p, c in ((1, -1.0), (4, 0.3)))
     program = jax.jit(jax.vmap(lambda key, q: inference.indirect_intervals(key, q, replicates=200)))
     keys = jax.random.split(KEY, 2)
     mixed, alike = (
-        program(keys, jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair))
+        jax.tree.map(
+            np.asarray, program(keys, jax.tree.map(lambda *leaves: np.concatenate(leaves), *pair))
+        )
         for pair in ((one, several), (several, several))
     )
     single = jax.tree.map(lambda leaf: leaf[0], one)
@@ -106,5 +109,6 @@ def test_a_batch_may_mix_one_dimension_with_several():
 
 def test_no_angle_to_permute():
     data = problem(np.random.default_rng(4), 30, 1, 1)
-    found = jaxmed.inference.permutation.exposure_permutation_test(KEY, data, 19)
+    test = jax.jit(jaxmed.inference.permutation.exposure_permutation_test, static_argnums=2)
+    found = test(KEY, data, 19)
     assert int(found.status) == status.NOT_APPLICABLE and np.isnan(found.p_value)
