@@ -20,6 +20,7 @@ _PLACES = {
     "jaxmed.analysis.result": ("MediationResult",),
     "jaxmed.analysis.streamed": ("mediate_stream",),
     "jaxmed.calibration.dact": ("DactResult", "dact"),
+    "jaxmed.calibration.diagnostics": ("CalibrationDiagnostics", "calibration_diagnostics"),
     "jaxmed.calibration.hdmt": ("HdmtResult", "hdmt"),
     "jaxmed.data": (
         "CovariateBasis",
@@ -63,6 +64,7 @@ _PLACES = {
         "size",
     ),
     "jaxmed.parallel.streamed": ("streamed_moments",),
+    "jaxmed.reports.calibration_figures": ("calibration_qq",),
     "jaxmed.reports.record": ("read_result",),
     "jaxmed.statistics.cross_moments": ("CrossMoments", "cross_moments", "merge", "zero_moments"),
     "jaxmed.studies": ("Study", "run_study"),
@@ -90,6 +92,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
     from jaxmed.analysis.result import MediationResult
     from jaxmed.analysis.streamed import mediate_stream
     from jaxmed.calibration.dact import DactResult, dact
+    from jaxmed.calibration.diagnostics import CalibrationDiagnostics, calibration_diagnostics
     from jaxmed.calibration.hdmt import HdmtResult, hdmt
     from jaxmed.data import (
         CovariateBasis,
@@ -133,6 +136,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
         size,
     )
     from jaxmed.parallel.streamed import streamed_moments
+    from jaxmed.reports.calibration_figures import calibration_qq
     from jaxmed.reports.record import read_result
     from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
     from jaxmed.studies import Study, run_study
@@ -152,6 +156,9 @@ else:
 __all__ = [
     "hdmt",
     "dact",
+    "CalibrationDiagnostics",
+    "calibration_diagnostics",
+    "calibration_qq",
     "compare",
     "choose_effects",
     "ReferenceWouldStop",

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from jaxmed.calibration.dact import Correction, DactResult, dact
 from jaxmed.calibration.hdmt import HdmtResult, Rule, hdmt
+from jaxmed.door import at_the_door
 from jaxmed.typing import Array, ArrayLike, pytree
 
 
@@ -51,6 +52,7 @@ def quantile_pairs(log_p: Array, expected: Array | None = None) -> QuantilePairs
     return QuantilePairs(*(jnp.where(inside, x, jnp.nan)[order] for x in pairs))
 
 
+@at_the_door("correction", "rule", "exact", optimised=True)
 def calibration_diagnostics(
     p_exposure: ArrayLike,
     p_outcome: ArrayLike,

@@ -28,6 +28,8 @@ MANY = 2000
 def calibration_qq(diagnostics: CalibrationDiagnostics) -> "Figure":
     """Observed against expected -log10 p of p_max, of its mixture null and of DACT.
 
+        jaxmed.calibration_qq(jaxmed.calibration_diagnostics(p_exposure, p_outcome))
+
     Points on the line are null; a calibration that leaves the line from its start is wrong, one
     that leaves it at its end has found something.
 

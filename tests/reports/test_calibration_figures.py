@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxmed.calibration.diagnostics import calibration_diagnostics
+from jaxmed import calibration_diagnostics
 from jaxmed.reports.calibration_figures import calibration_qq, caption
 from jaxmed.reports.figures import png, svg
 
