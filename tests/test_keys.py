@@ -33,7 +33,7 @@ FORMS = {
 }
 DATA = problem(np.random.default_rng(0), 40, 3, 1, scale=0.0)
 WIDE = problem(np.random.default_rng(1), 30, 40, 0, scale=0.0)
-PATHS = jaxmed.paths(DATA)
+PATHS = jax.jit(jaxmed.paths)(DATA)
 SEM = simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2], direct=0.1)
 LAW = simulate.law_of(SEM, 50)
 R2 = {"exposure_r2": 0.2, "outcome_r2": 0.2, "cosine": 0.3, "replicates": 100}
@@ -118,6 +118,9 @@ NO_KEYS = {
 }
 
 
+doors = pytest.mark.programs(400, reason="doors are called as users do, outside jit")
+
+
 def numbers(result):
     """The parts of a record that come from draws, among others."""
     return [result.effects(), result.tests()]
@@ -130,6 +133,7 @@ def same(a, b):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+@doors
 @pytest.mark.parametrize("door", DOORS)
 def test_every_form_draws_the_same(door):
     expected = DOORS[door](TYPED)
@@ -137,6 +141,7 @@ def test_every_form_draws_the_same(door):
         same(DOORS[door](form), expected)
 
 
+@doors
 @pytest.mark.parametrize("door", ANALYSES)
 def test_a_seed_and_every_form_draw_the_same(door):
     expected = ANALYSES[door](TYPED)

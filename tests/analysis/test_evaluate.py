@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import oracle
 import pytest
@@ -53,7 +54,7 @@ def test_test_columns_are_plain_regressions_on_the_test_rows():
     from jaxmed.geometry.bisector import maxie
     from jaxmed.geometry.paths import paths
 
-    w = np.asarray(maxie(paths(module._rows(data, train))).weights)
+    w = np.asarray(jax.jit(lambda d: maxie(paths(d)).weights)(module._rows(data, train)))
     held = module._rows(data, test)
     alpha, _, indirect, index = oracle.effects(held, w)
     row = next(r for r in found.rows if r["method"] == "maxie_concordant" and r["part"] == "test")

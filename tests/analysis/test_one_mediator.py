@@ -103,7 +103,7 @@ def test_report_shows_total_direct_and_indirect(result):
 
 
 def test_negative_effect_is_suppression_alone():
-    data = problem(np.random.default_rng(0), 40, 1, 1)
+    data = problem(np.random.default_rng(0), 60, 1)  # of the size, and the programs, of CASE
     found = [
         mediate(dataclasses.replace(data, outcome=sign * data.outcome), key=0, **FAST).record
         for sign in (1, -1)

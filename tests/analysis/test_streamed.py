@@ -98,7 +98,7 @@ def test_more_mediators_than_rows(tmp_path):
         mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
 
 
-@pytest.mark.parametrize(("n", "p"), [(120, 5), (60, 90)])
+@pytest.mark.parametrize(("n", "p"), [(120, 5), pytest.param(60, 90, marks=pytest.mark.slow)])
 def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     frame = table(n, p).drop(columns="m4")
     frame["age"] = np.random.default_rng(n).gamma(3, 15, n)

@@ -18,6 +18,7 @@ from jaxmed.estimators.parts.rows import base_rank, project_out, rows_of
 pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 ATOL = 1e-9 if TIGHT else 2e-3
+PATHS, MAXIE = jax.jit(jaxmed.paths), jax.jit(jaxmed.maxie)
 SITE = ("site[B]", "site[C]", "site[D]")
 
 
@@ -301,6 +302,7 @@ def test_groups_are_of_covariates():
         data_of(np.eye(30)[:, :2], ["a", "b"], (("a", "b"), ("b",)))
 
 
+@pytest.mark.programs(300, reason="paths outside jit are half of what is tested")
 @pytest.mark.parametrize(("n", "p"), [(90, 4), (40, 60)])
 @pytest.mark.parametrize("kind", ["constant", "copy", "sum"])
 def test_paths_of_dependent_covariates_are_a_status(n, p, kind):
@@ -308,11 +310,11 @@ def test_paths_of_dependent_covariates_are_a_status(n, p, kind):
     c = data.covariates
     extra = {"constant": np.full(n, 0.1), "copy": c[:, 1], "sum": c[:, 0] - 2 * c[:, 1]}[kind]
     more = dataclasses.replace(data, covariates=np.c_[c, extra.astype(c.dtype)])
-    for found in (jaxmed.paths(more), jax.jit(jaxmed.paths)(more)):
+    for found in (jaxmed.paths(more), PATHS(more)):
         assert int(found.status) == jaxmed.status.RANK_DEFICIENT
-        assert np.isnan([found.cosine, found.total_effect, jaxmed.maxie(found).indirect]).all()
+        assert np.isnan([found.cosine, found.total_effect, MAXIE(found).indirect]).all()
     if p == 4:
-        found = jaxmed.paths(jaxmed.cross_moments(more))
+        found = PATHS(jaxmed.cross_moments(more))
         assert int(found.status) == jaxmed.status.RANK_DEFICIENT
 
 
@@ -323,11 +325,11 @@ def test_dependent_covariates_give_the_right_answer_or_a_status():
         covariates=np.c_[data.covariates, data.covariates[:, 0]],
         names=Names(),
     )
-    result = jaxmed.paths(twice)
+    result = PATHS(twice)
     assert int(result.status) == jaxmed.status.RANK_DEFICIENT and np.isnan(float(result.cosine))
     assert np.isnan(float(result.total_effect))
-    found = jaxmed.estimators.ols()(None, twice)
-    expected = jaxmed.estimators.ols()(None, dataclasses.replace(data, names=Names()))
+    ols = jax.jit(jaxmed.estimators.ols())
+    found, expected = ols(None, twice), ols(None, dataclasses.replace(data, names=Names()))
     np.testing.assert_allclose(found.effects.total, expected.effects.total, rtol=ATOL)
     np.testing.assert_allclose(
         found.standard_errors.indirect, expected.standard_errors.indirect, rtol=1e3 * ATOL
@@ -335,10 +337,11 @@ def test_dependent_covariates_give_the_right_answer_or_a_status():
     np.testing.assert_allclose(found.details.df, expected.details.df)
 
 
+@pytest.mark.programs(500, reason="a basis is chosen outside jit")
 def test_auto_inside_an_estimator_is_for_concrete_data():
     data = confounded(np.random.default_rng(0), 120, "linear")
-    design = covariate_basis(data)
-    given = jaxmed.estimators.ols()(None, design.data)
+    unnamed = dataclasses.replace(covariate_basis(data).data, names=Names())
+    given = jax.jit(jaxmed.estimators.ols())(None, unnamed)
     auto = jaxmed.estimators.ols(basis="auto")(None, data)
     rtol = 1e-9 if TIGHT else 1e-3
     np.testing.assert_allclose(auto.effects.total, given.effects.total, rtol=rtol)
