@@ -14,7 +14,6 @@ from jaxmed.linalg.concave_path import REFERENCE, PathSolver, concave_path, pena
 from jaxmed.linalg.concave_penalty import concave_penalty
 
 KINDS = ("lasso", "mcp", "scad")
-pytestmark = pytest.mark.float32
 most_kinds = pytest.mark.parametrize(
     "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]
 )
