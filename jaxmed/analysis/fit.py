@@ -95,8 +95,11 @@ def fit_kernel(
     stats: DualStatistics, sums: MarginalSums, *, methods: tuple[str, ...], level: float
 ) -> Fit:
     """`fit` in the dual where mediators are not kept: composites have row coefficients [n]."""
-    programs = LARGE if len(stats.row_weights) >= LARGE_FROM else SMALL
-    return programs.dual(stats, sums, methods, level)
+    # Two programs: that of the rows is seldom worth the optimisation that many mediators are.
+    many = len(sums.exposure_cross) >= MANY_MEDIATORS
+    mediators = (_fast_marginals if many else _quick_marginals)(sums, level=level)
+    programs = LARGE if len(stats.row_weights) >= DUAL_LARGE_FROM else SMALL
+    return programs.dual(stats, mediators, methods, level)
 
 
 def closed_composites(result: Fit, method: str) -> dict[tuple[str, str], CompositeMediator]:
@@ -118,7 +121,8 @@ def _from_moments(moments: CrossMoments, methods: tuple[str, ...], level: float)
 
 
 def _from_factor(factor: JointFactor, methods: tuple[str, ...], level: float) -> Fit:
-    return _assemble(primal_paths(factor), sums_from_factor(factor), methods, level)
+    mediators = marginal_effects(sums_from_factor(factor), level=level)
+    return _assemble(primal_paths(factor), mediators, methods, level)
 
 
 def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fit:
@@ -142,9 +146,9 @@ def _fit_dual(data: MediationData, methods: tuple[str, ...], level: float) -> Fi
 
 
 def _from_kernel(
-    stats: DualStatistics, sums: MarginalSums, methods: tuple[str, ...], level: float
+    stats: DualStatistics, mediators: MediatorEffects, methods: tuple[str, ...], level: float
 ) -> Fit:
-    return _assemble(dual_paths(stats), sums, methods, level)
+    return _assemble(dual_paths(stats), mediators, methods, level)
 
 
 def _closed_forms(
@@ -176,15 +180,17 @@ def _closed_forms(
     }, angles
 
 
-def _assemble(paths: Paths, sums: MarginalSums, methods: tuple[str, ...], level: float) -> Fit:
-    single = sums.exposure_cross.shape[0] == 1
+def _assemble(
+    paths: Paths, mediators: MediatorEffects, methods: tuple[str, ...], level: float
+) -> Fit:
+    single = mediators.alpha.shape[0] == 1
     total, direct = total_and_direct(paths, level=level)
     composites, angles = _closed_forms(paths, methods)
     cosine, corrected = (None, None) if single else cosine_tests(paths)
     return Fit(
         paths=paths,
         composites=composites,
-        mediators=marginal_effects(sums, level=level),
+        mediators=mediators,
         total=total,
         direct=direct,
         maxcor_angles=angles,
@@ -209,11 +215,16 @@ def _programs(optimised: bool) -> Programs:
     return Programs(*(quick_jit(f, ("methods", "level"), optimised=optimised) for f in entries))
 
 
-# From this size on, loops over p^2 or n^2 numbers are worth LLVM's time.
+# From so many mediators on, loops over p^2 numbers are worth LLVM's time; in the dual from so many
+# rows on, whose programs have fewer passes over n^2 numbers.
 LARGE_FROM = 256
-SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)
-# From so many mediators on the loop over all of them is worth it, too.
+DUAL_LARGE_FROM = 1024
+# From so many mediators on one loop over all of them is.
 MANY_MEDIATORS = 4096
+_quick_marginals, _fast_marginals = (
+    quick_jit(marginal_effects, ("level",), optimised=fast) for fast in (False, True)
+)
+SMALL, LARGE = _programs(optimised=False), _programs(optimised=True)
 
 
 def _interval(effects: MediatorEffects) -> Interval:
