@@ -62,11 +62,8 @@ class ResidualColumns:
 
     def cross(self, rows: Array) -> Array:
         """Z'V [p, k] for rows V [n, k]."""
-        # The rows are few: projected, they stand for projected columns, and what rounding leaves
-        # of the intercept in them is taken out. Rounding of M'V is that of the columns themselves.
-        rows = self.root[:, None] * _off(self.basis, rows)
-        raw = products.matmul(rows.T, self.source) - jnp.outer(jnp.sum(rows, axis=0), self.mean)
-        return raw.T
+        # The rows are few: projected, they stand for projected columns.
+        return _cross(self.source, self.mean, self.root, _off(self.basis, rows))
 
     def times(self, weights: Array) -> Array:
         """Z w [n] for weights [p]."""
@@ -129,6 +126,38 @@ def _kernel_by_blocks(source: Array, mean: Array, root: Array, basis: Array) -> 
 def _lower(residual: Array) -> tuple[Array, ...]:
     rows = products.column_blocks(residual.shape[0])
     return products.lower_products([residual[part].T for part in rows])
+
+
+def _cross_at_once(source: Array, mean: Array, root: Array, rows: Array) -> Array:
+    return products.cross(_centred(source, mean, root), rows)
+
+
+def _cross_by_blocks(source: Array, mean: Array, root: Array, rows: Array) -> Array:
+    count, left = _blocks(source.shape[1])
+    whole = source.shape[1] - left
+
+    def product(number: Array) -> Array:
+        block, middle = _block(source, mean, number)
+        # Row by row of V: a sum that XLA takes with the centring, without writing the block.
+        columns = [jnp.sum((block - middle) * row[:, None], axis=0) for row in (root * rows.T)]
+        return jnp.stack(columns, axis=1)
+
+    found = jax.lax.map(product, jnp.arange(count)).reshape(whole, rows.shape[1])
+    return jnp.concatenate([found, _cross_at_once(source[:, whole:], mean[whole:], root, rows)])
+
+
+@jax.custom_jvp
+def _cross(source: Array, mean: Array, root: Array, rows: Array) -> Array:
+    """By blocks on a CPU, one product elsewhere and for derivatives."""
+    given = source, mean, root, rows
+    if _blocks(source.shape[1])[0] == 0:
+        return _cross_at_once(*given)
+    return jax.lax.platform_dependent(*given, cpu=_cross_by_blocks, default=_cross_at_once)
+
+
+@_cross.defjvp
+def _cross_derivative(primals: Any, tangents: Any) -> Any:
+    return _cross(*primals), jax.jvp(_cross_at_once, primals, tangents)[1]
 
 
 @jax.custom_jvp

@@ -1,5 +1,7 @@
 """Columns off a basis, by blocks, at once and from the host."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +55,24 @@ def test_large_means_cost_no_digits(monkeypatch):
     z = expected(x, w, basis)
     assert np.abs(columns.cross(jnp.asarray(rows)) - z.T @ rows).max() < 1e-8
     assert np.abs(columns.kernel() - z @ z.T).max() < 1e-8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_values_with_a_large_mean_have_the_weights_of_centred_ones(monkeypatch, dtype):
+    """Counts: values that the dtype holds exactly, whatever their mean."""
+    monkeypatch.setattr(module, "BLOCK_COLUMNS", 16)
+    mean = {"float32": 1e4, "float64": 1e8}[dtype]
+    x, _, _, rows = problem(False)
+    x = np.round(64 * x) / 64
+
+    @jax.jit
+    def weights(x):
+        data = MediationData(rows[:, 0].astype(dtype), x, rows[:, 1].astype(dtype), rows[:, :0])
+        return maxie(paths(dataclasses.replace(data, covariates=x[:, :0]))).weights
+
+    near, far = weights(x.astype(dtype)), weights((x + mean).astype(dtype))
+    eps = np.finfo(dtype).eps
+    assert np.abs(near - far).max() < 1e3 * eps * np.abs(near).max()
 
 
 def test_derivatives_are_those_of_the_whole(monkeypatch):
