@@ -251,11 +251,13 @@ def law_intervals(
     # Percentiles of estimates within the range are within it; mirrored limits need not be.
     least = np.array([0.0 if part == "concordant" else -np.inf for part in parts])
     most = np.array([0.0 if part == "suppression" else np.inf for part in parts])
-    lower, upper = jnp.clip(limits, least.astype(limits.dtype), most.astype(limits.dtype))
+    lower, upper = jnp.clip(
+        limits, least.astype(limits.dtype)[None, :], most.astype(limits.dtype)[None, :]
+    )
     # Draws that are all the same number (an outcome path of zero without noise) give no interval.
     wide = upper > lower
     lower, upper, error = jnp.where(
-        wide, jnp.stack([lower, upper, jnp.std(values, axis=1, ddof=1)]), jnp.nan
+        wide[None, :], jnp.stack([lower, upper, jnp.std(values, axis=1, ddof=1)]), jnp.nan
     )
     code = combine(estimates.status, when(~wide & (estimates.status == OK), SMALL_SAMPLE))
     return {

@@ -56,18 +56,22 @@ def lower_products(blocks: Sequence[Array]) -> tuple[Array, ...]:
 def from_lower_products(lower: Sequence[Array]) -> Array:
     """The matrix of its `lower_products`; exactly symmetric."""
     if len(lower) == 1:
-        return lower[0]
+        return _symmetric(lower[0])
     count = int((2 * len(lower)) ** 0.5)
     products: list[list[Array]] = [[jnp.zeros(())] * count for _ in range(count)]
     places = [(row, column) for row in range(count) for column in range(row + 1)]
     for (row, column), block in zip(places, lower, strict=True):
         if row == column:
-            # Symmetric to the last bit on every backend.
-            block = jnp.tril(block) + jnp.tril(block, -1).T
+            block = _symmetric(block)
         products[row][column], products[column][row] = block, block.T
     # Without the barrier XLA's CPU compiler fuses the assembly into every consumer, which
     # takes minutes to compile.
     return jax.lax.optimization_barrier(jnp.block(products))
+
+
+def _symmetric(square: Array) -> Array:
+    """Symmetric to the last bit on every backend."""
+    return jnp.tril(square) + jnp.tril(square, -1).T
 
 
 def row_gram(z: Array) -> Array:

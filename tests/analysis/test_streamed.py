@@ -152,4 +152,6 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
     assert main([*command, "--method", "effects"]) == 2
     assert "need the rows" in capsys.readouterr().err
     assert main([*command, "--assume", "sparse"]) == 2
+    assert "goes with --method effects only" in capsys.readouterr().err
+    assert main([*command, "--method", "effects", "--assume", "sparse"]) == 2
     assert "raise --memory" in capsys.readouterr().err

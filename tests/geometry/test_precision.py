@@ -1,14 +1,12 @@
 """Relative error of T by condition number, dtype and route, against the measured table."""
 
-import functools
-
 import jax
 import numpy as np
 import pytest
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.geometry.paths import needs_rows, paths
+from jaxmed.geometry.paths import paths
 from jaxmed.inference.cosine_test import cosine_test
 
 N, P = 400, 40
@@ -38,19 +36,10 @@ def conditioned(condition, seed=0):
     return MediationData(a, x, y, np.zeros((N, 0)))
 
 
-@functools.partial(jax.jit, static_argnames="route")
-def solve(data, route):
-    result = paths(data, route=route)
-    return result, cosine_test(result).statistic
-
-
 def statistic(data, route, dtype):
-    """As `paths` does it on concrete data: "auto" takes the rows where the moments are unsure."""
     cast = jax.tree.map(lambda v: v.astype(dtype), data)
-    result, value = solve(cast, "gram" if route == "auto" else route)
-    if route == "auto" and needs_rows(result):
-        result, value = solve(cast, "qr")
-    return result, float(value)
+    result = paths(cast, route=route)
+    return result, float(cosine_test(result).statistic)
 
 
 @pytest.mark.parametrize("condition", TABLE)
@@ -74,18 +63,12 @@ def test_error_of_the_route_chosen(condition, dtype):
     assert error <= max(10 * bound, FLOOR[dtype]), (error, bound, result.route)
 
 
-@pytest.mark.programs(400, reason="only eager calls choose a route: two of them in two precisions")
 def test_the_route_is_visible_and_right():
-    def chosen(condition, dtype):
-        """By `paths` itself, and with the statistic of the programs above."""
-        cast = jax.tree.map(lambda v: v.astype(dtype), conditioned(condition))
-        result = paths(cast)
-        expected = statistic(conditioned(condition), "auto", dtype)[0]
-        assert result.route == expected.route
-        np.testing.assert_allclose(result.cosine, expected.cosine, rtol=FLOOR[dtype])
-        return result.route
-
-    routes = {(dtype, c): chosen(c, dtype) for dtype in ("float32", "float64") for c in (1e1, 1e8)}
+    routes = {
+        (dtype, c): statistic(conditioned(c), "auto", dtype)[0].route
+        for dtype in ("float32", "float64")
+        for c in (1e1, 1e8)
+    }
     assert routes[("float32", 1e1)] == "gram"
     assert routes[("float32", 1e8)] == "qr"
     assert routes[("float64", 1e1)] == "gram"
@@ -94,7 +77,7 @@ def test_the_route_is_visible_and_right():
 
 def test_under_jit_the_loss_is_a_status():
     data = jax.tree.map(lambda v: v.astype(np.float32), conditioned(1e6))
-    result, _ = solve(data, "auto")
+    result = jax.jit(paths)(data)
     assert int(result.status) == st.ILL_CONDITIONED
     assert np.isfinite(float(result.cosine))
 
@@ -108,5 +91,5 @@ def test_condition_estimate_is_close_from_below(condition):
     # The estimate is for the mediators' block of a factor whose columns had unit length before
     # the exposure was projected out.
     true = np.linalg.cond(z / np.linalg.norm(x, axis=0)) ** 2
-    estimate = float(solve(data, "qr")[0].condition)
+    estimate = float(paths(data, route="qr").condition)
     assert true / 10 <= estimate <= 1.01 * true

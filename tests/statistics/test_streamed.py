@@ -144,7 +144,7 @@ def test_kernel_by_columns(tmp_path, monkeypatch, weights, dtype):
     assert np.flatnonzero(found.columns.reasons).tolist() == [6] and found.stats.num_mediators == 89
     square = np.einsum("ij,ij->j", exact.mediators.array(), exact.mediators.array())
     assert found.columns.square == pytest.approx(square, rel=10 * tolerance, abs=tolerance)
-    cross = exact.exposure @ exact.mediators.array()
+    cross = np.asarray(exact.exposure @ exact.mediators.array())
     assert found.columns.exposure_cross == pytest.approx(cross, rel=tolerance, abs=100 * tolerance)
     rows = np.asarray(jax.jit(dual_paths)(found.stats).exposure_weights)
     weight = column_weights(source, found, rows[:, None])[:, 0]

@@ -249,6 +249,7 @@ def test_logs_are_files_of_the_run(attack, kind):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)  # the tests' own
     return tmp_path / "caches"
 
 
