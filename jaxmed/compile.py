@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from jaxmed.program_key import program_key
-from jaxmed.program_store import is_open, whole_program
+from jaxmed.program_store import call_program, is_open
 
 # The options of JAX_DISABLE_MOST_OPTIMIZATIONS, for one program instead of the process.
 PLAIN_CODE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -74,8 +74,9 @@ def quick_jit(
             static, arguments = _apart(places, args, kwargs)
             key = program_key(function, (backend, optimised), static, arguments)
             if key is not None:
-                found = whole_program(key, lambda: program(backend).lower(*args, **kwargs))
-                return found(*arguments[0], **arguments[1])
+                return call_program(
+                    key, lambda: program(backend).lower(*args, **kwargs), *arguments
+                )
         return program(backend)(*args, **kwargs)
 
     return call

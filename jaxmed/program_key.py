@@ -24,7 +24,7 @@ __all__ = ["program_key"]
 
 PACKAGE = Path(__file__).parent
 # Libraries whose functions become part of programs, or make them.
-LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "ml_dtypes", "flax", "optax")
+LIBRARIES = ("jax", "jaxlib", "numpy", "flax", "optax")
 # Where and whether JAX keeps programs does not change them.
 OF_THE_CACHE = ("jax_compilation_cache", "jax_persistent_cache", "jax_enable_compilation_cache")
 # Variables that XLA reads: options, and the number of its threads.

@@ -4,6 +4,7 @@ JAX's own cache saves the compiler's time only: it finds a program by its lowere
 kept until a folder is named. What is in it is executed, so it must be nobody else's to write to.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -12,15 +13,16 @@ import re
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import serialize_executable
+from jax.experimental.compilation_cache import compilation_cache
 
-__all__ = ["ENDING", "is_open", "open_store", "whole_program"]
+__all__ = ["ENDING", "call_program", "is_open", "open_store"]
 
 ENDING = "-program"
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -52,19 +54,33 @@ def is_open() -> bool:
     return _store.folder is not None
 
 
-def whole_program(key: str, lower: Callable[[], Any]) -> Callable[..., Any]:
-    """The program of a name: of this process, of an earlier one, or compiled now and kept.
+def call_program(
+    key: str, lower: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """What a program returns: one of this process, of an earlier one, or compiled now and kept.
 
     Args:
       key: of `program_key.program_key`.
       lower: makes what JAX compiles, if need be.
+      args: without configuration.
+      kwargs: without configuration.
     """
     if _store.folder is None:
         raise RuntimeError("no folder for programs is open")
-    if key not in _store.programs:
-        path = _store.folder / f"{key}{ENDING}"
-        _store.programs[key] = _read(path) or _made(path, lower())
-    return _store.programs[key]
+    if key in _store.programs:
+        return _store.programs[key](*args, **kwargs)
+    path = _store.folder / f"{key}{ENDING}"
+    try:
+        program = _read(path)
+        if program is not None:
+            # What XLA misses in a program of a file shows when it runs.
+            found = jax.block_until_ready(program(*args, **kwargs))
+            _store.programs[key] = program
+            return found
+    except jax.errors.JaxRuntimeError:  # if it is no fault of the file, it comes again below
+        path.unlink(missing_ok=True)
+    _store.programs[key] = _made(path, lower)
+    return _store.programs[key](*args, **kwargs)
 
 
 def _read(path: Path) -> Callable[..., Any] | None:
@@ -74,21 +90,25 @@ def _read(path: Path) -> Callable[..., Any] | None:
     except FileNotFoundError:
         return None
     digest, packed = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if hashlib.sha256(packed).digest() == digest:
-        program, trees, uses_lapack = pickle.loads(zlib.decompress(packed))
-        if uses_lapack:
-            _find_lapack()
-        try:
-            return serialize_executable.deserialize_and_load(program, *trees)
-        except jax.errors.JaxRuntimeError:
-            pass  # XLA does not take it back: compiled anew, like a damaged one
-    path.unlink(missing_ok=True)
-    return None
+    if _digest(path, packed) != digest:
+        path.unlink(missing_ok=True)
+        return None
+    program, trees, uses_lapack = pickle.loads(zlib.decompress(packed))
+    if uses_lapack:
+        _find_lapack()
+    return serialize_executable.deserialize_and_load(program, *trees)
 
 
-def _made(path: Path, lowered: Any) -> Callable[..., Any]:
+def _digest(path: Path, packed: bytes) -> bytes:
+    """Of the content and its name, so that no program answers for another one."""
+    return hashlib.sha256(path.name.encode() + packed).digest()
+
+
+def _made(path: Path, lower: Callable[[], Any]) -> Callable[..., Any]:
     """The program, compiled and written to the file if it can be."""
-    compiled = lowered.compile()
+    with _without_jax_cache():
+        lowered = lower()
+        compiled = lowered.compile()
     calls = {a or b for a, b in CALLS.findall(lowered.as_text())}
     if all(name.startswith(LAPACK) for name in calls):
         try:
@@ -96,8 +116,21 @@ def _made(path: Path, lowered: Any) -> Callable[..., Any]:
         except NotImplementedError:  # it closes over arrays
             return compiled
         packed = zlib.compress(pickle.dumps((program, trees, bool(calls))), level=1)
-        _write(path, hashlib.sha256(packed).digest() + packed)
+        _write(path, _digest(path, packed) + packed)
     return compiled
+
+
+@contextlib.contextmanager
+def _without_jax_cache() -> Iterator[None]:
+    """Has XLA compile: what it reads back from JAX's cache it cannot write whole once more."""
+    before = jax.config.jax_enable_compilation_cache
+    try:
+        jax.config.update("jax_enable_compilation_cache", False)
+        compilation_cache.reset_cache()  # JAX looks at the setting once
+        yield
+    finally:
+        jax.config.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -117,4 +150,5 @@ def _write(path: Path, content: bytes) -> None:
 @functools.cache
 def _find_lapack() -> None:
     """Has JAX look up LAPACK's functions, which it does when it lowers a call of one of them."""
-    jax.jit(jax.lax.linalg.cholesky).lower(np.ones((1, 1)))
+    cholesky = functools.partial(jax.lax.linalg.cholesky, symmetrize_input=False)
+    jax.jit(cholesky).lower(np.ones((1, 1)))

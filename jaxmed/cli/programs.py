@@ -34,12 +34,12 @@ def keep_programs(
       wanted: False keeps nothing and reads nothing.
     """
     if not wanted:
+        open_store(None)
         jax.config.update("jax_enable_compilation_cache", False)
     elif directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _use(directory)
-        if _is_private(directory):
-            open_store(directory)
+        open_store(directory if _is_private(directory) else None)
     elif _setting("jax_enable_compilation_cache") and not _setting("jax_compilation_cache_dir"):
         _use_own(say)
 
