@@ -12,6 +12,7 @@ import inspect
 import os
 import platform
 import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-__all__ = ["program_key"]
+__all__ = ["made_by", "program_key"]
 
 PACKAGE = Path(__file__).parent
 # Libraries whose functions become part of programs, or make them.
@@ -39,6 +40,18 @@ class _Leaf:
     """Stands for an array in the form of a tree."""
 
 
+# Not attributes: a decorator would copy them to a function that does something else.
+_origins: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+
+
+def made_by(
+    made: Any, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Notes that a pure factory makes this function of this configuration, which names it."""
+    if inspect.isfunction(made):
+        _origins[made] = (factory, args, kwargs)
+
+
 def program_key(
     function: Callable[..., Any],
     options: Sequence[Any],
@@ -48,7 +61,8 @@ def program_key(
     """The name of the program that a call needs.
 
     Args:
-      function: what is compiled; a function of a module of this package, which closes over nothing.
+      function: what is compiled: a function of a module of this package, which closes over
+        nothing, or one that such a function made (`made_by`).
       options: of the compilation.
       static: arguments that are configuration, by name.
       arguments: the others, by position and by name.
@@ -93,6 +107,8 @@ def _form(value: Any) -> str:
         return f"{kind.__module__}.{kind.__qualname__}({','.join(fields)})"
     if inspect.isfunction(value) and _is_plain(value):
         return f"function:{value.__module__}.{value.__qualname__}"
+    if inspect.isfunction(value) and value in _origins:
+        return f"made({_form(_origins[value])})"
     if kind is functools.partial:
         return f"partial({_form(value.func)},{_form(value.args)},{_form(value.keywords)})"
     raise _NoName
