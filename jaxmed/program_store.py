@@ -123,7 +123,7 @@ def _made(path: Path, lower: Callable[[], Any]) -> Callable[..., Any]:
 @contextlib.contextmanager
 def _without_jax_cache() -> Iterator[None]:
     """Has XLA compile: what it reads back from JAX's cache it cannot write whole once more."""
-    before = jax.config.jax_enable_compilation_cache
+    before = jax.config.values["jax_enable_compilation_cache"]
     try:
         jax.config.update("jax_enable_compilation_cache", False)
         compilation_cache.reset_cache()  # JAX looks at the setting once
