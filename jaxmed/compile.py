@@ -6,10 +6,14 @@ calls.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+
+from jaxmed.program_key import program_key
+from jaxmed.program_store import call_program, is_open
 
 # The options of JAX_DISABLE_MOST_OPTIMIZATIONS, for one program instead of the process.
 PLAIN_CODE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -49,11 +53,14 @@ def quick_jit(
 ) -> Callable[..., Any]:
     """`jax.jit` with options for a short compilation where the default backend is a CPU.
 
+    Where commands keep programs, a program of an earlier process is used as a whole.
+
     Args:
       function: as for `jax.jit`.
       static_argnames: as for `jax.jit`.
       optimised: True keeps LLVM's optimisation, for programs whose own loops are long.
     """
+    places = _places(function, static_argnames)
 
     @functools.cache
     def program(backend: str) -> Callable[..., Any]:
@@ -62,6 +69,31 @@ def quick_jit(
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return program(jax.default_backend())(*args, **kwargs)
+        backend = jax.default_backend()
+        if is_open() and backend == "cpu":
+            static, arguments = _apart(places, args, kwargs)
+            key = program_key(function, (backend, optimised), static, arguments)
+            if key is not None:
+                return call_program(
+                    key, lambda: program(backend).lower(*args, **kwargs), *arguments
+                )
+        return program(backend)(*args, **kwargs)
 
     return call
+
+
+def _places(function: Callable[..., Any], names: Sequence[str]) -> dict[str, int]:
+    """Positions of the static arguments among all."""
+    every = list(inspect.signature(function).parameters)
+    return {name: every.index(name) for name in names}
+
+
+def _apart(
+    places: dict[str, int], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Static arguments by name, and the others as a compiled program takes them."""
+    by_position = {name: args[i] for name, i in places.items() if i < len(args)}
+    by_name = {name: kwargs[name] for name in places if name in kwargs}
+    arrays = tuple(arg for i, arg in enumerate(args) if i not in places.values())
+    named = {name: value for name, value in kwargs.items() if name not in places}
+    return by_position | by_name, (arrays, named)

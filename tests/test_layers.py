@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxmed"
 LAYERS = [
     ("version", "vocabulary", "lazy"),
     ("typing", "status"),
+    ("program_key", "program_store"),
     ("compile",),
     ("door",),
     ("budget",),
@@ -38,7 +39,10 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("flax", "optax", "pandas", "matplotlib", "polars", "anndata", "pyarrow")
-JIT_ALLOWED = ("compile", "analysis", "parallel", "sweeps", "studies", "cli", "gahmn", "testing")
+JIT_ALLOWED = (
+    "program_store", "compile", "analysis", "parallel", "sweeps", "studies", "cli", "gahmn",
+    "testing",
+)  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

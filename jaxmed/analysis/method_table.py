@@ -166,7 +166,7 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
 
 @kept
 def _program(estimator: Estimator, fast: bool) -> Callable[..., Estimate]:
-    return quick_jit(lambda key, data: estimator(key, data), optimised=fast)
+    return quick_jit(estimator, optimised=fast)
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import jax
 
+from jaxmed.program_store import ENDING, open_store
+
 __all__ = ["MOST_BYTES", "keep_programs", "program_folder", "prune", "trace_quickly"]
 
 MOST_BYTES = 2 * 2**30
@@ -32,10 +34,12 @@ def keep_programs(
       wanted: False keeps nothing and reads nothing.
     """
     if not wanted:
+        open_store(None)
         jax.config.update("jax_enable_compilation_cache", False)
     elif directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _use(directory)
+        open_store(directory if _is_private(directory) else None)
     elif _setting("jax_enable_compilation_cache") and not _setting("jax_compilation_cache_dir"):
         _use_own(say)
 
@@ -63,6 +67,7 @@ def _use_own(say: Callable[[str], None]) -> None:
         )
     prune(folder)
     _use(folder)
+    open_store(folder)
 
 
 def _use(directory: Path) -> None:
@@ -105,7 +110,7 @@ def prune(folder: Path, most: int = MOST_BYTES) -> None:
     JAX can bound its folder itself, but needs a library for it that it does not bring along.
     """
     found = []
-    for path in folder.glob("*-cache"):
+    for path in (*folder.glob("*-cache"), *folder.glob(f"*{ENDING}")):
         try:
             facts = path.stat()
         except FileNotFoundError:  # another process does the same
@@ -133,6 +138,14 @@ def _base() -> Path:
     if not os.path.isabs(home):
         raise OSError("this user has no home folder")
     return Path(home) / ".cache"
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        _check_private(folder)
+    except OSError:
+        return False
+    return True
 
 
 def _check_private(folder: Path) -> None:

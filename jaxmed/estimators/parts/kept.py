@@ -1,12 +1,14 @@
 """One object for one configuration, so that what was compiled for it is found again.
 
 `jax.jit` knows a function by its identity: an estimator made anew by an equal call of its factory
-would be compiled anew.
+would be compiled anew. Programs of earlier processes are found by the factory and its arguments.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from jaxmed.program_key import made_by
 
 __all__ = ["kept"]
 
@@ -19,7 +21,12 @@ def kept(factory: Callable[..., Made]) -> Callable[..., Made]:
 
     Calls whose arguments have no hash (arrays as folds or penalties) make a new object each time.
     """
-    remember = functools.lru_cache(KEPT, typed=True)(factory)
+
+    @functools.lru_cache(KEPT, typed=True)
+    def remember(*args: Any, **kwargs: Any) -> Made:
+        made = factory(*args, **kwargs)
+        made_by(made, factory, args, kwargs)
+        return made
 
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Made:
