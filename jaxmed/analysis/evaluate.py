@@ -17,8 +17,8 @@ from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.proportion import share_of_total
+from jaxmed.analysis.record_values import software
 from jaxmed.analysis.result import data_frame
-from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit

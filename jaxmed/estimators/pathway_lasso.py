@@ -91,7 +91,7 @@ def pathway_lasso(
         NOT_ESTIMATED.
       splits: number of random half splits; they need a key.
       halves: the splits themselves, [splits, n] true for the first half; no key is needed.
-      cutoff: see `selection`.
+      cutoff: share of the largest mean kappa that "vss" gives up, in [0, 1).
       patience: "correct" only: the half splits' paths end after so many lam without an acceptable
         kappa, counted from the largest lam; 0 for whole paths. `stability` is NaN beyond.
       threshold: of |alpha beta| on standardised variables, for a mediator to count in kappa.
