@@ -87,7 +87,8 @@ def evaluate(
 
     Args:
       data: concrete rows.
-      methods: as for `mediate`; maxie and maxcor stand for their concordant composites.
+      methods: maxie, maxcor, reg_outcome, reg_exposure, directions, numerical, lasso_exposure,
+        lasso_outcome; maxie and maxcor stand for their concordant composites.
       key: seed (recorded) or JAX key.
       holdout: share of test rows, in (0, 1); by strata of a 0/1 outcome, so that a rare outcome
         is present in both parts.

@@ -61,7 +61,7 @@ def mediate_stream(
 
     Args:
       stream: rows of a file, from `jaxmed.stream`.
-      method: see `mediate_moments`; without directions in the dual.
+      method: maxie, maxcor, reg_outcome, reg_exposure, directions (not in the dual).
       key: seed or JAX key.
       level: of all intervals, in (0, 1).
       basis: of the covariates: "auto" and "linear" are linear, all that a stream has; `mediate`

@@ -2,6 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.transforms import Standardisation
@@ -9,8 +12,12 @@ from jaxmed.typing import Array
 
 __all__ = ["on_scale", "part_strata"]
 
+RowNumbers = TypeVar("RowNumbers", Array, np.ndarray)
 
-def part_strata(strata: Sequence[Array], holdout: float) -> tuple[list[Array], list[Array]]:
+
+def part_strata(
+    strata: Sequence[RowNumbers], holdout: float
+) -> tuple[list[RowNumbers], list[RowNumbers]]:
     """Training and test rows of every stratum, so that a rare outcome is in both parts.
 
     Args:

@@ -1,6 +1,7 @@
 """A score as the only mediator: how composites are judged on rows that they were not learned on."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor
@@ -11,7 +12,9 @@ from jaxmed.statistics.score_ranks import area_under_curve, group_means
 from jaxmed.typing import Array, ArrayLike
 
 
-def predict_score(data: MediationData, score: Array, slope: ArrayLike) -> tuple[Array, Array]:
+def predict_score(
+    data: MediationData, score: Array | np.ndarray, slope: ArrayLike
+) -> tuple[Array, Array]:
     """How a score predicts the outcome.
 
     Args:

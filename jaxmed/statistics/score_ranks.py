@@ -17,7 +17,9 @@ __all__ = ["GROUPS", "area_under_curve", "group_means"]
 GROUPS = 5  # fifths, as in the paper's figure
 
 
-def area_under_curve(score: Array, outcome: Array, weights: Array | None = None) -> Array:
+def area_under_curve(
+    score: Array | np.ndarray, outcome: Array, weights: Array | None = None
+) -> Array:
     """Weighted share of case-control pairs that the score orders correctly.
 
     Args:
@@ -36,7 +38,7 @@ def area_under_curve(score: Array, outcome: Array, weights: Array | None = None)
     return xp.where(both, pairs / xp.where(both, every, 1), xp.nan)
 
 
-def group_means(values: Array, outcome: Array, weights: Array | None = None) -> Array:
+def group_means(values: Array | np.ndarray, outcome: Array, weights: Array | None = None) -> Array:
     """Means [5] of the outcome by fifths of the values, from the smallest; NaN for an empty one.
 
     A row belongs to the fifth that holds the middle of its weight in the order of the values.
@@ -54,14 +56,14 @@ def group_means(values: Array, outcome: Array, weights: Array | None = None) -> 
     return xp.where(size > 0, total / xp.where(size > 0, size, 1), xp.nan)
 
 
-def _counted(values: Array, weights: Array | None) -> tuple[Any, Array]:
+def _counted(values: Array | np.ndarray, weights: Array | None) -> tuple[Any, Array]:
     """NumPy for host arrays or else jax.numpy, and the weights in the dtype of the sums."""
     host = isinstance(values, np.ndarray)
     xp, dtype = (np, np.dtype("f8")) if host else (jnp, values.dtype)
     return xp, xp.ones(values.shape, dtype) if weights is None else xp.asarray(weights, dtype)
 
 
-def _weight_below(xp: Any, values: Array, weights: Array) -> Array:
+def _weight_below(xp: Any, values: Array | np.ndarray, weights: Array) -> Array:
     """Weight [n] of the rows with a smaller value, those with the same value counted half."""
     order = xp.argsort(values)
     ordered, sums = values[order], xp.cumsum(weights[order])

@@ -115,7 +115,9 @@ def run(key: Key, n: int, p: int) -> dict[str, Any]:
         "test_of_alignment": cosine,
         "judged": judged,
         "selected": {method: int(np.count_nonzero(w)) for method, w in weights.items()},
-        "population": _population(model, {m: scales.per_unit(w) for m, w in weights.items()}),
+        "population": _population(
+            model, {m: scales.per_unit(jnp.asarray(w)) for m, w in weights.items()}
+        ),
         "age_auc": float(area_under_curve(test.exposure, test.outcome)),
         "points": _points(test, weights["maxie"]),
     }
@@ -147,7 +149,7 @@ def _judged(data: MediationData, weights: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in _judge(data, jnp.asarray(weights)).items()}
 
 
-def _population(model: Biobank, weights: Mapping[str, Any]) -> dict[str, float]:
+def _population(model: Biobank, weights: Mapping[str, Array]) -> dict[str, float]:
     """True effects, and what each learned composite, by weights per unit, is worth there."""
     truth = biobank_truth(model)
     found = {
@@ -159,7 +161,7 @@ def _population(model: Biobank, weights: Mapping[str, Any]) -> dict[str, float]:
         "cosine": truth.cosine,
         "optimal": population_indirect(model, optimal_weights(model)),
     }
-    found |= {m: population_indirect(model, jnp.asarray(w)) for m, w in weights.items()}
+    found |= {m: population_indirect(model, w) for m, w in weights.items()}
     return {name: float(value) for name, value in found.items()}
 
 
