@@ -18,7 +18,7 @@ import jaxmed
 from jaxmed import vocabulary
 from jaxmed.analysis.field_methods import FIELD_METHODS
 from jaxmed.analysis.fit import CLOSED_FORMS
-from jaxmed.analysis.methods import OPEN
+from jaxmed.analysis.mediate import OPEN
 from jaxmed.cli.parsers import make_parser
 
 ROOT = Path(__file__).parents[1]

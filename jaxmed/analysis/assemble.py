@@ -9,12 +9,11 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
+from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.fit import label
-from jaxmed.analysis.parts import Analysis
-from jaxmed.analysis.plain import plain
 from jaxmed.analysis.proportion import share_of_total
+from jaxmed.analysis.record_values import plain, software
 from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
-from jaxmed.analysis.software import software
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
 from jaxmed.data.data_report import Source

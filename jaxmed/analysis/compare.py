@@ -32,7 +32,7 @@ from jaxmed.analysis.method_table import (
     prepared,
     with_design,
 )
-from jaxmed.analysis.software import software
+from jaxmed.analysis.record_values import software
 from jaxmed.budget import BYTES_A_DRAW, check_fits, check_whole, said
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData

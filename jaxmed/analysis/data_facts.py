@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed import status as st
 from jaxmed.analysis.wording import status_fields
 from jaxmed.data.data_report import Source
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.transforms import Kept, column_scales
+from jaxmed.geometry.paths import Paths
 
 __all__ = [
     "DataFacts",
+    "dependent_columns",
     "described",
     "dropped_mediators",
     "dropped_warning",
@@ -20,6 +23,7 @@ __all__ = [
 ]
 
 SHOWN = 5
+DEPENDENT = 8  # columns named in a sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,4 +105,33 @@ def dropped_warning(names: Names, reasons: np.ndarray) -> list[str]:
     return [
         f"{dropped.size} mediators were left out as constant or duplicated: {', '.join(shown)}"
         f"{more}; mediators.csv gives the reason of each"
+    ]
+
+
+def dependent_columns(names: Names, paths: Paths) -> list[str]:
+    """One sentence naming the mediators that are linear combinations of earlier columns, or none.
+
+    Args:
+      names: of the mediators analysed.
+      paths: concrete, of the same mediators.
+    """
+    if paths.regime == "dual":
+        if int(paths.status) != st.RANK_DEFICIENT:
+            return []
+        return ["rows or covariates are linearly dependent: look for repeated rows or covariates"]
+    dependent = np.flatnonzero(~np.asarray(paths.frame.kept))  # type: ignore[union-attr]
+    if not dependent.size:
+        return []
+    if int(paths.status) >= st.FIRST_FATAL:
+        meaning = "What is joint is not determined by the others; drop them and run again"
+    else:
+        meaning = (
+            "Joint effects and tests are those of the span, which does not depend on the columns "
+            "chosen; weights are not unique (those of smallest norm are shown)"
+        )
+    shown = [names.mediators[j] for j in dependent[:DEPENDENT]]
+    more = f" and {dependent.size - DEPENDENT} more" if dependent.size > DEPENDENT else ""
+    return [
+        "mediators that are linear combinations of earlier columns (covariates, exposure, "
+        f"mediators): {', '.join(shown)}{more}. {meaning}"
     ]

@@ -1,11 +1,16 @@
-"""Results of an analysis in the units of the data, computed in units that are safe to square."""
+"""All results of one analysis, and the same in the units of the data.
+
+They are computed in units that are safe to square.
+"""
 
 import dataclasses
 from typing import Any
 
+from jaxmed.analysis.data_facts import DataFacts
 from jaxmed.analysis.fit import Fit
-from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.rows_inference import RowsInference
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.transforms import Standardisation
 from jaxmed.estimators.parts.units import (
     Units,
     composite_in_units,
@@ -13,12 +18,29 @@ from jaxmed.estimators.parts.units import (
     mediators_in_units,
 )
 from jaxmed.estimators.regression import LinearEffect
+from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.cross_fit import CrossFit
 from jaxmed.inference.intervals import IndirectInterval
 
-__all__ = ["in_units"]
+__all__ = ["Analysis", "in_units"]
 
 CROSS_FITTED = ("indirect", "split_estimates", "split_errors", "spread", "lowest", "highest")
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """All results of one run, still as arrays."""
+
+    facts: DataFacts  # of the data as given, every mediator
+    design: dict[str, Any]  # what the covariates stand for, see `basis_effects.design_block`
+    data: MediationData | None  # rows analysed, covariates on the basis; None for moments alone
+    scales: Standardisation | None
+    fit: Fit
+    law: dict[str, IndirectInterval]
+    rows: RowsInference
+    composites: dict[tuple[str, str], CompositeMediator]
+    warnings: list[str]
+    outcome_unit: float = 1.0  # of the paths behind the fit, see `estimators.parts.units`
 
 
 def in_units(analysis: Analysis, units: Units) -> Analysis:

@@ -21,8 +21,8 @@ from jaxmed.analysis.method_table import (
     prepared,
     with_design,
 )
+from jaxmed.analysis.record_values import software
 from jaxmed.analysis.result import data_frame
-from jaxmed.analysis.software import software
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.effects_of_record import FEW

@@ -17,27 +17,28 @@ from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.proportion import share_of_total
+from jaxmed.analysis.record_values import software
 from jaxmed.analysis.result import data_frame
-from jaxmed.analysis.software import software
 from jaxmed.analysis.wording import METHOD_LABELS, status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.train_test import on_scale, part_strata
 from jaxmed.data.transforms import drop_degenerate, standardise
 from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.parts.units import Units, rescaled, units_of
-from jaxmed.estimators.single_score import judge_score
+from jaxmed.estimators.single_score import judge_score, predict_score
 from jaxmed.geometry.paths import regime_of
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
+from jaxmed.statistics.score_ranks import GROUPS
 from jaxmed.typing import Interval, Key
 from jaxmed.vocabulary import CLOSED, check_methods
 
 SCHEMA = "jaxmed.evaluate"
 SCHEMA_VERSION = VERSIONS[SCHEMA]
-GROUPS = 5
 MIN_PART = 10
 PARTS = ("train", "test")
 
@@ -86,7 +87,8 @@ def evaluate(
 
     Args:
       data: concrete rows.
-      methods: as for `mediate`; maxie and maxcor stand for their concordant composites.
+      methods: maxie, maxcor, reg_outcome, reg_exposure, directions, numerical, lasso_exposure,
+        lasso_outcome; maxie and maxcor stand for their concordant composites.
       key: seed (recorded) or JAX key.
       holdout: share of test rows, in (0, 1); by strata of a 0/1 outcome, so that a rare outcome
         is present in both parts.
@@ -124,9 +126,7 @@ def evaluate(
     test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
     if standardise_mediators:
         train, scales = standardise(train)
-        test = dataclasses.replace(
-            test, mediators=(test.mediators - scales.mean) / np.asarray(scales.sd)
-        )
+        test = on_scale(test, scales)
     say = progress or (lambda sentence: None)
     say(f"learning on {len(train_rows)} rows, testing on {len(test_rows)}")
     result = fit(train, methods=tuple(m for m in methods if m in CLOSED), level=level)
@@ -202,8 +202,7 @@ def _split(
     outcome = np.asarray(data.outcome)
     binary = np.isin(outcome, (0, 1)).all()
     strata = [order[outcome[order] == v] for v in (0, 1)] if binary else [order]
-    test = np.sort(np.concatenate([s[: round(holdout * len(s))] for s in strata]))
-    train = np.setdiff1d(np.arange(n), test)
+    train, test = (np.sort(np.concatenate(part)) for part in part_strata(strata, holdout))
     least = data.covariates.shape[1] + MIN_PART
     if min(len(train), len(test)) < least:
         fewer = linear + MIN_PART
@@ -256,46 +255,15 @@ def _judge(
     values["proportion_mediated"], _ = share_of_total(
         values["indirect"], values["total"], limits, values["total_error"]
     )
-    values["auc"], groups = _prediction(data, score, float(values["slope"]))
+    host = jax.tree.map(np.asarray, data)
+    values["auc"], groups = predict_score(host, score, float(values["slope"]))
     nan = float("nan")
     if not inference:
         values |= {"lower": nan, "upper": nan}
     row: dict[str, Any] = {
         name: float(values[name]) if usable or name == "total" else nan for name in _COLUMNS
     }
-    row["group_means"] = groups if usable else [nan] * GROUPS
+    row["group_means"] = groups.tolist() if usable else [nan] * GROUPS
     row["selected"] = int(np.count_nonzero(weights))
     ended = status_fields(max(code, int(values["status"]) if usable else st.EMPTY_SELECTION))
     return row | {name: ended[name] for name in ("status", "reason")}  # a flat table
-
-
-def _prediction(data: MediationData, score: np.ndarray, slope: float) -> tuple[float, list[float]]:
-    """AUC of the score for a 0/1 outcome (else NaN); outcome means by fifths of M given A.
-
-    Both weighted: with whole numbers as weights, the values of so many repeated rows.
-    """
-    outcome, exposure = np.asarray(data.outcome), np.asarray(data.exposure)
-    weights = np.ones(len(outcome)) if data.weights is None else np.asarray(data.weights)
-    share = _weight_below(score - slope * exposure, weights) / weights.sum()
-    groups = [(share * GROUPS).astype(int) == g for g in range(GROUPS)]
-    means = [
-        float(np.average(outcome[g], weights=weights[g])) if np.any(weights[g]) else float("nan")
-        for g in groups
-    ]
-    both = set(np.unique(outcome[weights > 0])) == {0, 1}
-    return (_auc(score, outcome, weights) if both else float("nan")), means
-
-
-def _auc(score: np.ndarray, outcome: np.ndarray, weights: np.ndarray) -> float:
-    """Area under the ROC curve: the weighted share of case-control pairs ordered correctly."""
-    cases = weights * outcome
-    positives, negatives = cases.sum(), (weights - cases).sum()
-    pairs = cases @ _weight_below(score, weights - cases)
-    return float(pairs / (positives * negatives))
-
-
-def _weight_below(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weight [n] of the rows with a smaller value, those with the same value counted half."""
-    _, place = np.unique(values, return_inverse=True)
-    at = np.bincount(place, weights)
-    return (np.cumsum(at) - at / 2)[place]

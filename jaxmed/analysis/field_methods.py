@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from jaxmed import estimators
-from jaxmed.analysis.methods import family_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.double_selection import double_selection
 from jaxmed.estimators.ehima import ehima
@@ -20,6 +19,7 @@ from jaxmed.estimators.medfix import medfix
 from jaxmed.estimators.ols import ols
 from jaxmed.estimators.pathway_lasso import pathway_lasso
 from jaxmed.estimators.pcma import pcma
+from jaxmed.estimators.penalised import family_of
 from jaxmed.estimators.plsem import plsem
 from jaxmed.estimators.post_selection import post_selection
 from jaxmed.estimators.spcma import spcma

@@ -27,8 +27,7 @@ from jaxmed.analysis.method_table import (
     prepared,
     with_design,
 )
-from jaxmed.analysis.plain import plain
-from jaxmed.analysis.software import software
+from jaxmed.analysis.record_values import plain, software
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import BYTES_A_DRAW, check_count
 from jaxmed.compile import quick_jit

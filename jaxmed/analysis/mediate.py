@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
 
+from jaxmed import estimators
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
-from jaxmed.analysis.data_facts import dropped_warning, facts_of_rows
-from jaxmed.analysis.data_units import in_units
-from jaxmed.analysis.dependence import dependent_columns
+from jaxmed.analysis.data_facts import dependent_columns, dropped_warning, facts_of_rows
+from jaxmed.analysis.data_units import Analysis, in_units
 from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.effects import EffectsResult, effects
 from jaxmed.analysis.fit import LARGE_FROM, Fit, closed_composites, fit
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.levels import LevelsResult, over_levels
-from jaxmed.analysis.methods import OPEN
-from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_program
 from jaxmed.analysis.settings import Progress, Settings
@@ -33,6 +31,7 @@ from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
 from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.units import rescaled, units_of
+from jaxmed.estimators.penalised import family_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
@@ -41,6 +40,18 @@ from jaxmed.vocabulary import CLOSED, Assume, check_methods
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative_result import GenerativeResult
+
+# Methods that draw random numbers or iterate, run one by one.
+OPEN: dict[str, Callable[[MediationData, str], Estimator]] = {
+    "directions": lambda data, route: estimators.directions(route=route),
+    "numerical": lambda data, route: estimators.numerical(route=route),
+    "lasso_exposure": lambda data, route: estimators.lasso_exposure(
+        family=family_of(data.exposure), route=route
+    ),
+    "lasso_outcome": lambda data, route: estimators.lasso_outcome(
+        family=family_of(data.outcome), route=route
+    ),
+}
 
 
 @overload

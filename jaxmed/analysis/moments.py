@@ -9,13 +9,12 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.assemble import build_record
-from jaxmed.analysis.data_facts import DataFacts, dropped_warning
-from jaxmed.analysis.dependence import dependent_columns
+from jaxmed.analysis.data_facts import DataFacts, dependent_columns, dropped_warning
+from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.design import Basis, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_moments
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings

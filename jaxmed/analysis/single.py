@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.fit import Fit
-from jaxmed.analysis.parts import Analysis
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.status import FIRST_FATAL
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
+from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.moments import mediate_moments
-from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress, Settings
@@ -60,8 +60,8 @@ def mediate_stream(
     result. With more mediators they are read by columns, twice.
 
     Args:
-      stream: see `data.streams.stream`.
-      method: see `mediate_moments`; without directions in the dual.
+      stream: rows of a file, from `jaxmed.stream`.
+      method: maxie, maxcor, reg_outcome, reg_exposure, directions (not in the dual).
       key: seed or JAX key.
       level: of all intervals, in (0, 1).
       basis: of the covariates: "auto" and "linear" are linear, all that a stream has; `mediate`

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.fit import label, mediator_interval
-from jaxmed.analysis.parts import Analysis
 from jaxmed.analysis.wording import status_fields
 
 LEAD = 10

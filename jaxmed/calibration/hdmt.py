@@ -23,6 +23,9 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8)
 UPPER = 0.8  # the fit of a threshold is judged on larger p-values than this
 UNIFORM_LEVEL = 0.05
 BISECTIONS = 60
+# exact=1: tests with both q-values below this are taken for mediators and left out of the
+# distributions of the paths at work; the value of the release.
+BOTH_CUT = 0.25
 FEW_TESTS = 500
 
 
@@ -64,7 +67,6 @@ def hdmt(
     rule: Rule = "correct",
     exact: Literal[0, 1] = 0,
     level: float = 0.05,
-    both_cut: float = 0.25,
     few_tests: int = FEW_TESTS,
 ) -> HdmtResult:
     """Mixture-null calibration of m joint significance tests.
@@ -77,8 +79,6 @@ def hdmt(
       exact: 0 takes the p-value of a path at work as 0; 1 estimates its distribution
         (Grenander), which is less conservative.
       level: familywise error of `cut`.
-      both_cut: exact=1: tests whose two q-values are below this are taken for mediators and left
-        out of these estimates.
       few_tests: fewer tests than this give SMALL_SAMPLE.
     Returns:
       HdmtResult.
@@ -93,12 +93,10 @@ def hdmt(
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level}")
     first, second = check_pair(p_exposure, p_outcome)
-    return _hdmt(
-        first, second, rule=rule, exact=exact, level=level, both_cut=both_cut, few_tests=few_tests
-    )
+    return _hdmt(first, second, rule=rule, exact=exact, level=level, few_tests=few_tests)
 
 
-@at_the_door("rule", "exact", "level", "both_cut", "few_tests", optimised=True)
+@at_the_door("rule", "exact", "level", "few_tests", optimised=True)
 def _hdmt(
     first: Array,
     second: Array,
@@ -106,12 +104,11 @@ def _hdmt(
     rule: Rule,
     exact: Literal[0, 1],
     level: float,
-    both_cut: float,
     few_tests: int,
 ) -> HdmtResult:
     present, p_a, p_b = present_pair(first, second)
     null, no_upper = null_proportions(p_a, p_b, present, rule=rule)
-    linear = _linear_part(p_a, p_b, present, null, both_cut) if exact else None
+    linear = _linear_part(p_a, p_b, present, null) if exact else None
 
     count = jnp.sum(present).astype(p_a.dtype)
     p_max = jnp.where(present, jnp.maximum(p_a, p_b), jnp.inf)
@@ -200,10 +197,10 @@ def _shares(
 
 
 def _linear_part(
-    p_a: Array, p_b: Array, present: Array, null: NullProportions, both_cut: float
+    p_a: Array, p_b: Array, present: Array, null: NullProportions
 ) -> tuple[Majorant, Majorant]:
     """Distribution functions of either p-value among the tests not taken for mediators."""
-    mediators = (q_values(p_a, present) < both_cut) & (q_values(p_b, present) < both_cut)
+    mediators = (q_values(p_a, present) < BOTH_CUT) & (q_values(p_b, present) < BOTH_CUT)
     keep = present & ~mediators
     return concave_majorant(p_a, keep), concave_majorant(p_b, keep)
 

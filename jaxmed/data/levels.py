@@ -51,21 +51,22 @@ def levels_from_frame(
         found.levels["high"].summary(), found.joint.p_value
 
     Args:
-      frame: and the others but `levels`, see `from_frame`.
-      exposure: see there.
-      outcome: see there.
-      mediators: see there.
-      covariates: see there.
-      weights: see there.
-      where: see there.
+      frame: pandas or polars DataFrame, pyarrow Table, AnnData, MuData, dict of arrays, or the path
+        of a file.
+      exposure: column whose values are the levels.
+      outcome: numeric column, or a category of two levels.
+      mediators: name, glob, list as in a csv, "@file" with one per line, or a sequence of them.
+      covariates: names; categorical ones become 0/1 columns "site[b]", first level left out.
+      weights: column of case weights.
+      where: rows to keep, e.g. "covid == 1 and age < 80".
       levels: those to compare, the reference first; by default all, the first in order being the
         reference. Needed where the exposure holds numbers.
-      nan_policy: see there.
-      factor: see there.
-      merge_rare: see there.
-      na: see there.
-      decimal: see there.
-      options: see there.
+      nan_policy: "error", or "drop" to leave out rows with a missing value in a column used.
+      factor: columns of numbers that are categories.
+      merge_rare: levels of categorical covariates with fewer rows are merged.
+      na: texts that mean missing, beside empty cells, NA, NaN, NULL and their like.
+      decimal: "," where text has decimal commas.
+      options: of a file: separator, encoding, layer, ... (FileOptions).
 
     Raises:
       InvalidDataError: fewer than two levels, one without rows, or so many that they name rows.

@@ -72,9 +72,10 @@ def double_selection(
         `num_penalties` for whole paths.
       nodewise: False saves the p lassos of mediators on mediators; coefficients are then those of
         the outcome model, NaN with NOT_SELECTED for the others.
-      variance: of the noise of alpha in the indirect effect, see `ols`.
-      covariates_mediator: names or positions; all if None.
-      covariates_outcome: as the last, of the outcome model and of both selections.
+      variance: of the noise of alpha in the indirect effect: "difference" or "path_sum".
+      covariates_mediator: names or positions, of the mediator models; all if None.
+      covariates_outcome: names or positions, of the outcome model and of both selections; all if
+        None.
       level: of the intervals.
     Returns:
       Estimator; p > n included. TOO_FEW_ROWS where the union leaves fewer than 2 degrees of

@@ -30,6 +30,7 @@ from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 PATIENCE = 20  # penalties without a smaller BIC that end the path
+MIN_TESTS = 20  # with fewer, a mixture has no shares to be estimated: joint significance
 ZERO_P = 1e-17  # the release's stand-in for a p-value that underflowed
 
 
@@ -53,7 +54,6 @@ def ehima(
     gamma: float | None = None,
     num_penalties: int = 100,
     alpha: float = 0.05,
-    min_tests: int = 20,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     scale: bool | None = None,
@@ -70,8 +70,6 @@ def ehima(
       gamma: of the penalty; 3 for MCP and 3.7 for SCAD if None.
       num_penalties: penalties on the path; BIC chooses.
       alpha: false discovery rate.
-      min_tests: with fewer usable mediators the p-value is plain joint significance, because
-        nothing can be calibrated; "correct" only.
       covariates_mediator: of exposure -> mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
       scale: alpha and beta of the table per standard deviation of exposure and mediators, as
@@ -83,7 +81,8 @@ def ehima(
         least one mediator.
       level: of the intervals.
     Returns:
-      Estimator. `mediators` holds all p, p_value the calibrated one; effects are least squares on
+      Estimator. `mediators` holds all p, p_value the calibrated one (with fewer than 20 usable
+      mediators and compat="correct": plain joint significance); effects are least squares on
       the reported set, their variances conditional on it.
     Raises:
       ValueError: an option out of its range.
@@ -123,7 +122,7 @@ def ehima(
         joint = jnp.maximum(p_a, p_b)
         usable = jnp.sum(~jnp.isnan(joint))
         # Without a null share there is no mixture to calibrate against.
-        calibrated = (usable >= min_tests) & ~st.is_fatal(calibration.status)
+        calibrated = (usable >= MIN_TESTS) & ~st.is_fatal(calibration.status)
         calibrated |= released
         p_value = jnp.where(calibrated, calibration.p_value, joint)
         if released:

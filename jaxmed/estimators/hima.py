@@ -76,7 +76,8 @@ def hima(
       Estimator, deterministic; EMPTY_SELECTION and an indirect effect of 0 where nothing is
       selected.
     Raises:
-      ValueError: options out of range. ReferenceWouldStop (compat="r", concrete data): see there.
+      ValueError: options out of range.
+      ReferenceWouldStop: the release would stop on these data (compat="r", concrete data).
     Source: Zhang et al. (2016), Bioinformatics 32; variance of the effects: delta method on the
       refit (specification, block a).
     """

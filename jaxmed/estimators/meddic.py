@@ -1,13 +1,15 @@
 """MedDiC: indirect effect as the difference of two de-biased exposure coefficients."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
+from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
-from jaxmed.estimators.parts.debiased_lasso import check_tuning, draw_folds
+from jaxmed.estimators.parts.debiased_lasso import check_tuning
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, node_scores, own_paths
 from jaxmed.estimators.parts.refit import EffectVariances, refit
@@ -39,7 +41,6 @@ def meddic(
     folds: int = 10,
     num_penalties: int = 100,
     lam_node: ArrayLike | None = None,
-    node_folds: ArrayLike | None = None,
     max_rounds: int = 500,
     covariates: Columns = None,
     compat: str = "correct",
@@ -60,15 +61,14 @@ def meddic(
       folds: of the cross-validation of the scores' penalty.
       num_penalties: length of its path.
       lam_node: that penalty, on columns of standard deviation 1.
-      node_folds: fold of every row, int [n] in 0..folds-1.
       max_rounds: of the scaled lasso; the release stops after 20.
       covariates: names or positions, of both models; default all.
       compat: "correct" only: the release fails where it uses least squares.
       level: of intervals.
     Returns:
-      Estimator; it needs a key where scores are needed and neither penalty nor folds are given.
+      Estimator; it needs a key where scores are needed and their penalty is not given.
     Raises:
-      ValueError: options out of range, or neither key nor folds.
+      ValueError: options out of range, or neither key nor `lam_node` where scores are needed.
     Source: Zhang, Yang and Yang (2022); baselines.md section 18. Regime: sparse outcome model.
     """
     if compat != "correct":
@@ -84,12 +84,18 @@ def meddic(
         if p + legs.rows.outcome_base.shape[1] <= dense * n:
             model = _least_squares(legs)
         else:
-            pair = None if node_folds is None else (node_folds, node_folds)
-            ids, _ = draw_folds(key, n, folds, lam_node, lam_node, pair)
+            ids = None if lam_node is not None else _folds(key, n, folds)
             model = _debiased(legs, lam_node, ids, folds, num_penalties, max_rounds)
         return _assembled(legs, model, alpha, adjust, level)
 
     return estimate
+
+
+def _folds(key: Key | None, rows: int, folds: int) -> Array:
+    """Fold of every row for the scores' penalty; the key is consumed."""
+    if key is None:
+        raise ValueError("cross-validation folds are drawn at random: pass a key or lam_node")
+    return assign_folds(jax.random.split(key)[0], rows, folds)
 
 
 @pytree

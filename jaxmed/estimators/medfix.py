@@ -29,6 +29,10 @@ from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
 from jaxmed.typing import Array, Estimator, Key, pytree
 
+# Largest nu = log(selected) / log n with compat="correct": the exponent ceil(2 nu / (1 - nu)) + 1
+# of the adaptive weights explodes as nu goes to 1.
+NU_CAP = 0.8
+
 
 @pytree
 class FoldIds:
@@ -64,7 +68,6 @@ def medfix(
     num_penalties: int = 100,
     folds: int = 10,
     fold_ids: FoldIds | Any = None,
-    nu_cap: float = 0.8,
     patience: int = 20,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
@@ -84,8 +87,6 @@ def medfix(
       num_penalties: lambda1 values of every path.
       folds: of the cross-validation; "r" always takes 5.
       fold_ids: FoldIds, or one [n] for all; drawn if None, which needs a key.
-      nu_cap: "correct" only: largest nu = log(selected) / log n, below 1. The exponent
-        ceil(2 nu / (1 - nu)) + 1 explodes as nu goes to 1.
       patience: "correct" only: paths end so many penalties after the least held-out error; 0 for
         whole paths.
       covariates_mediator: of the mediator models; all covariates if None.
@@ -112,8 +113,6 @@ def medfix(
     check_count("folds", folds, least=2)
     if patience < 0:
         raise ValueError(f"patience must not be negative, not {patience}")
-    if not 0 < nu_cap < 1:
-        raise ValueError(f"nu_cap must be in (0, 1), not {nu_cap}")
     count_folds = 5 if release else folds
     settings = NetSettings(num_penalties, release, patience)
 
@@ -156,7 +155,7 @@ def medfix(
         kept = b != 0
         size = jnp.sum(kept).astype(b.dtype) + (1 if release else 0)
         nu = jnp.log(jnp.maximum(size, 1)) / jnp.log(count)
-        nu = nu if release else jnp.minimum(nu, nu_cap)
+        nu = nu if release else jnp.minimum(nu, NU_CAP)
         exponent = jnp.ceil(2 * nu / (1 - nu)) + 1
         base = jnp.abs(b) + 1 / count
         top = jnp.max(jnp.where(kept, base, 0))

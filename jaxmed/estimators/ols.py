@@ -42,8 +42,8 @@ def ols(
         name of `covariate_basis`, or a function (covariates, weights) -> [n, r].
       variance: of the noise of alpha in the indirect effect: "difference", or "path_sum", which
         is 10-35 % too wide at many mediators and is needed where the models' covariates differ.
-      covariates_mediator: names or positions; all if None.
-      covariates_outcome: as the last, of the outcome model.
+      covariates_mediator: names or positions, of the mediator models; all if None.
+      covariates_outcome: names or positions, of the outcome model; all if None.
       level: of the intervals.
     Returns:
       Estimator. TOO_FEW_ROWS where fewer than 2 degrees of freedom are left (p >= n - r - 2, r the

@@ -35,6 +35,7 @@ from jaxmed.linalg.pathway_prox import PathwayMoments, PathwayPenalty, pathway_o
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 Selection = Literal["vss", "none"]
+DIRECT_PENALTY = 0.0  # ratio to lam of the l1 penalty on the direct effect; none in the release
 
 
 @pytree
@@ -58,7 +59,6 @@ def pathway_lasso(
     omega_ratio: float = 1.0,
     phi: float = 2.0,
     rho: float = 1.0,
-    direct_penalty: float = 0.0,
     selection: Selection = "vss",
     splits: int = 5,
     halves: Any = None,
@@ -85,14 +85,13 @@ def pathway_lasso(
       omega_ratio: of the l1 penalty on alpha and beta to lam.
       phi: of the ridge on alpha, beta and the direct effect; at least 1/2 (convexity).
       rho: augmentation of the ADMM (compat="r").
-      direct_penalty: ratio to lam of an l1 penalty on the direct effect; 0 in the release.
       selection: "vss", the smallest lam whose mean kappa over half splits is at least
         (1 - cutoff) of the largest (the largest lam where no kappa is positive); "none", for a
         single lam or for the path alone: with several lam the effects are then NaN with
         NOT_ESTIMATED.
       splits: number of random half splits; they need a key.
       halves: the splits themselves, [splits, n] true for the first half; no key is needed.
-      cutoff: see `selection`.
+      cutoff: share of the largest mean kappa that "vss" gives up, in [0, 1).
       patience: "correct" only: the half splits' paths end after so many lam without an acceptable
         kappa, counted from the largest lam; 0 for whole paths. `stability` is NaN beyond.
       threshold: of |alpha beta| on standardised variables, for a mediator to count in kappa.
@@ -108,16 +107,16 @@ def pathway_lasso(
       Estimator; `details` are PathwayDetails.
     Raises:
       ValueError: an argument out of range.
-    Source: Zhao and Luo (2022), hdmed 1.0.1 `mediate_plasso`; l1 on the direct effect: arXiv
-      2504.11550. No inference exists for the shrunken effects.
+    Source: Zhao and Luo (2022), hdmed 1.0.1 `mediate_plasso`. No inference exists for the
+      shrunken effects.
     """
     check_compat(compat)
     check_adjust(adjust)
     grid = np.unique(np.atleast_1d(np.asarray(pathway_grid() if lam is None else lam, float)))
     if grid.size == 0 or not (np.isfinite(grid) & (grid > 0)).all():
         raise ValueError("lam must be positive and finite")
-    if omega_ratio < 0 or direct_penalty < 0:
-        raise ValueError("omega_ratio and direct_penalty must be at least 0")
+    if omega_ratio < 0:
+        raise ValueError(f"omega_ratio must be at least 0, not {omega_ratio}")
     if phi < 0.5:
         raise ValueError(f"phi must be at least 1/2, or the penalty is not convex; not {phi}")
     if rho <= 0:
@@ -138,7 +137,7 @@ def pathway_lasso(
 
     def penalties_of(dtype: Any) -> PathwayPenalty:
         values = jnp.asarray(grid[::-1].copy(), dtype)
-        return PathwayPenalty(values, values * phi, values * omega_ratio, values * direct_penalty)
+        return PathwayPenalty(values, values * phi, values * omega_ratio, values * DIRECT_PENALTY)
 
     def solve(moments: PathwayMoments, warm: bool) -> tuple[PathwaySolution, Array, Array]:
         penalties = penalties_of(moments.score.dtype)

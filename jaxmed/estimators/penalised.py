@@ -3,6 +3,7 @@
 from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
@@ -16,10 +17,15 @@ from jaxmed.estimators.lasso_kernel import (
 )
 from jaxmed.estimators.parts.kept import kept
 from jaxmed.geometry.paths import Paths
-from jaxmed.typing import Array, Estimator, Key
+from jaxmed.typing import Array, ArrayLike, Estimator, Key
 
 Family = Literal["gaussian", "binomial"]
 Rule = Literal["min", "1se"]
+
+
+def family_of(response: ArrayLike) -> Family:
+    """Binomial for a response of zeros and ones, gaussian for any other."""
+    return "binomial" if np.isin(np.asarray(response), (0, 1)).all() else "gaussian"
 
 
 @kept

@@ -42,13 +42,14 @@ def post_selection(
     for the tests that make sure that `double_selection` is judged where this fails.
 
     Args:
-      basis: as in `double_selection`, and so are all the others.
+      basis: of the covariates: "given" (as they are, or the columns of `covariate_basis`), a
+        name of `covariate_basis`, or a function (covariates, weights) -> [n, r].
       num_penalties: of the grid.
       penalty_ratio: smallest over largest penalty.
       patience: penalties without a new minimum of BIC after which the path ends.
-      variance: of the noise of alpha in the indirect effect.
-      covariates_mediator: names or positions; all if None.
-      covariates_outcome: as the last, of the outcome model.
+      variance: of the noise of alpha in the indirect effect: "difference" or "path_sum".
+      covariates_mediator: names or positions, of the mediator models; all if None.
+      covariates_outcome: names or positions, of the outcome model; all if None.
       level: of the intervals.
     Returns:
       Estimator; the key may be None. Nothing selected: EMPTY_SELECTION, and an indirect

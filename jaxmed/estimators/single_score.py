@@ -1,13 +1,35 @@
 """A score as the only mediator: how composites are judged on rows that they were not learned on."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.marginal import marginal_effects, sums_from_factor
 from jaxmed.estimators.regression import total_and_direct
 from jaxmed.geometry.composite import evaluate_weights
 from jaxmed.geometry.paths import primal
-from jaxmed.typing import Array
+from jaxmed.statistics.score_ranks import area_under_curve, group_means
+from jaxmed.typing import Array, ArrayLike
+
+
+def predict_score(
+    data: MediationData, score: Array | np.ndarray, slope: ArrayLike
+) -> tuple[Array, Array]:
+    """How a score predicts the outcome.
+
+    Args:
+      data: rows with their case weights; mediators are not looked at.
+      score: [n].
+      slope: of the score on the exposure, given the covariates.
+    Returns:
+      AUC of the score alone (NaN unless the outcome is 0/1), and outcome means [5] by fifths of
+      the score given the exposure. On the host for host arrays.
+    """
+    rest = score - slope * data.exposure
+    return (
+        area_under_curve(score, data.outcome, data.weights),
+        group_means(rest, data.outcome, data.weights),
+    )
 
 
 def judge_score(data: MediationData, level: float) -> dict[str, Array]:

@@ -71,7 +71,8 @@ def spcma(
         quantile of its growths is taken.
       replicates: of the bootstrap; the loadings are held fixed in it.
       interval: "bca" or "percentile".
-      compat: as `pcma`.
+      compat: "correct" corrects bias and acceleration about the estimate by the jackknife; "r"
+        about the mean of the draws, as the release, which stops for one component.
       covariates_mediator: of the exposure -> mediator models; all if None.
       covariates_outcome: of the outcome model; all if None.
       level: of the intervals.

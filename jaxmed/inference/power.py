@@ -178,13 +178,14 @@ def size(
       p: mediators.
       null: which path is null: "both", "exposure" (mediators independent of the exposure) or
         "outcome".
-      r2: R2 of the path that is not null; see `power`.
+      r2: R2 of the path that is not null: partial, as `exposure_r2` or `outcome_r2` of `power`.
       num_covariates: q.
-      test: see `power`.
+      test: "joint", "cosine", "corrected" (cosine) or "intersection_union".
       level: of the test.
-      side: see `power`.
+      side: "two", "concordant" or "suppression"; the intersection-union test has no sides.
       replicates: of the law.
-      exposure: see `power`.
+      exposure: "gaussian" redraws the exposure in every replicate; "fixed" keeps its sum of
+        squares.
 
     Raises:
       ValueError: unknown null; and as `power`.
@@ -308,14 +309,15 @@ def sample_size(
       p: mediators.
       power: asked for, in (level, 1).
       num_covariates: q.
-      exposure_r2: see `power`.
-      outcome_r2: see `power`.
-      cosine: see `power`.
-      test: see `power`.
-      level: see `power`.
-      side: see `power`.
-      replicates: see `power`.
-      exposure: see `power`.
+      exposure_r2: R2 of the exposure on the mediators given the covariates, in [0, 1).
+      outcome_r2: partial R2 of the outcome on the mediators given exposure and covariates.
+      cosine: population cosine between the two paths.
+      test: "joint", "cosine", "corrected" (cosine) or "intersection_union".
+      level: of the test.
+      side: "two", "concordant" or "suppression"; the intersection-union test has no sides.
+      replicates: of the law.
+      exposure: "gaussian" redraws the exposure in every replicate; "fixed" keeps its sum of
+        squares.
       max_rows: largest n tried.
     """
     key = as_key(key)

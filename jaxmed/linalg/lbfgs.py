@@ -13,6 +13,8 @@ ARMIJO, CURVATURE = 1e-4, 0.9
 LINE_STEPS = 40
 # Steps at equal value before giving up: the gradient may still shrink where the value is rounding.
 PATIENCE = 10
+# Curvature pairs kept: the usual 5 to 20 of Nocedal and Wright; more cost memory and gain little.
+HISTORY = 10
 
 
 @pytree
@@ -123,7 +125,6 @@ def minimise(
     *,
     tolerance: float = 1e-8,
     max_iterations: int = 500,
-    history: int = 10,
 ) -> Minimum:
     """Minimise a smooth function from several starts at once and keep the best end point.
 
@@ -133,7 +134,6 @@ def minimise(
       tolerance: a descent ends when its gradient norm is below `tolerance` times that at
         its start (not below 8 eps of the dtype), so units do not matter.
       max_iterations: budget of each descent.
-      history: number of curvature pairs.
     Returns:
       The best minimum. Status NOT_CONVERGED where its gradient test was not met within the
       budget or before rounding stopped the line search; NONFINITE if no start gave a number.
@@ -143,7 +143,7 @@ def minimise(
 
     def descend(start: Array) -> tuple[_Search, Array]:
         value, gradient = value_and_grad(start)
-        blank = jnp.zeros((history, *start.shape), start.dtype)
+        blank = jnp.zeros((HISTORY, *start.shape), start.dtype)
         state = _Search(
             start, value, gradient, blank, blank, blank[:, 0],
             jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),

@@ -24,6 +24,8 @@ from jaxmed.typing import Array, pytree
 RENEW_EVERY = 4  # Newton steps at one penalty before the curvature is renewed
 RENEW_PENALTIES = 10  # and penalties along a path
 HALVINGS = 30
+# Newton steps at one penalty; warm starts need a handful, separated data any number.
+MAX_NEWTON = 50
 # pi (1 - pi) below this is a point that no longer informs the fit, but must not divide by zero.
 LEAST_WEIGHT = 1e-5
 
@@ -110,7 +112,6 @@ def logistic_descend(
     *,
     tolerance: Array,
     renew_first: Array | bool = True,
-    max_newton: int = 50,
     max_rounds: int = 100,
 ) -> LogisticState:
     """Minimise one logistic lasso problem from a warm start.
@@ -121,8 +122,7 @@ def logistic_descend(
       penalties: [p]; 0 leaves a coefficient free.
       tolerance: allowed optimality violation, units of the penalty.
       renew_first: compute the curvature at the start instead of using the one in `state`.
-      max_newton: budget of Newton steps.
-      max_rounds: budget of coordinate-descent rounds in each.
+      max_rounds: budget of coordinate-descent rounds in each Newton step.
     Returns:
       The state; converged exactly if its violation is at most `tolerance`. With separated
       data and free columns there is no optimum and the budget ends the iteration.
@@ -161,7 +161,7 @@ def logistic_descend(
     violation = measure(state.coefficients, state.predictor)
     start = LogisticState(state.coefficients, state.predictor, state.curvature, violation)
     return jax.lax.while_loop(
-        lambda c: (c[0].violation > tolerance) & (c[1] < max_newton),
+        lambda c: (c[0].violation > tolerance) & (c[1] < MAX_NEWTON),
         newton,
         (start, jnp.zeros((), jnp.int32)),
     )[0]

@@ -15,6 +15,9 @@ from jaxmed.typing import Array, ArrayLike, pytree
 RELEASE_START = 5.0
 RELEASE_TOLERANCE = 1e-4
 RELEASE_ROUNDS = 101
+# Allowed optimality violation of each lasso, relative to the largest score: below what moves sigma
+# by its own tolerance.
+LASSO_TOLERANCE = 1e-12
 
 
 @pytree
@@ -59,7 +62,6 @@ def scaled_lasso(
     start: float | None = None,
     tolerance: float | None = None,
     max_rounds: int = 500,
-    lasso_tolerance: float | None = None,
     lasso_rounds: int = 1000,
 ) -> ScaledLasso:
     """Lasso at penalty lambda_0 sigma, sigma the root mean squared residual, iterated.
@@ -76,8 +78,6 @@ def scaled_lasso(
       tolerance: stop once sigma moves by at most this; 1e-10 of y's root mean square (float32:
         1e-5) by default. The release stops at 1e-4 after at most 101 rounds, MedDiC's at 20.
       max_rounds: budget of lassos.
-      lasso_tolerance: allowed optimality violation of each lasso, in units of the penalty;
-        relative to the largest score by default.
       lasso_rounds: budget of each lasso.
     Returns:
       ScaledLasso. Its coefficients belong to the last penalty used, that is to the sigma before
@@ -95,11 +95,7 @@ def scaled_lasso(
     first = spread if start is None else jnp.asarray(start, dtype)
     relative = max(1e-10, 100 * eps)
     stop = relative * spread if tolerance is None else jnp.asarray(tolerance, dtype)
-    tight = max(1e-12, 20 * eps)
-    if lasso_tolerance is None:
-        allowed = tight * jnp.max(jnp.abs(score))
-    else:
-        allowed = jnp.asarray(lasso_tolerance, dtype)
+    allowed = max(LASSO_TOLERANCE, 20 * eps) * jnp.max(jnp.abs(score))
     quadratic = GramQuadratic(gram)
     ones = jnp.ones(p, dtype)
 

@@ -41,7 +41,7 @@ def streamed_moments(
     """Moments of all rows of a file, in the memory of a few blocks and of the moments.
 
     Args:
-      stream: see `data.streams.stream`.
+      stream: rows of a file, from `jaxmed.stream`.
       checkpoint: a file that holds the sums every `every` seconds and at the end; a run that finds
         one of the same stream goes on behind its last block, to the same bits.
       every: seconds.

@@ -8,6 +8,7 @@ from typing import Any
 from jaxmed.vocabulary import UNSAFE
 
 MISSING = "\N{EN DASH}"
+DIGITS = 3  # significant: a standard error is rarely known better than to one part in a hundred
 # Below this a p-value is given as a bound: nobody needs its digits, and tails are approximate.
 SMALL_P = 1e-10
 # Joiners and marks of direction, letters that are blank, tags; controls and halves of pairs, too.
@@ -23,7 +24,7 @@ def finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def number(value: Any, digits: int = 3) -> str:
+def number(value: Any, digits: int = DIGITS) -> str:
     """A number with `digits` significant digits; a dash where it does not exist.
 
     Args:
@@ -65,11 +66,11 @@ def p_statement(value: Any, symbol: str = "p") -> str:
     return f"{symbol} {text}" if text.startswith("<") else f"{symbol} = {text}"
 
 
-def interval(lower: Any, upper: Any, digits: int = 3) -> str:
+def interval(lower: Any, upper: Any) -> str:
     """Limits in brackets, or one dash where either limit does not exist."""
     if not (finite(lower) and finite(upper)):
         return MISSING
-    return f"[{number(lower, digits)}, {number(upper, digits)}]"
+    return f"[{number(lower)}, {number(upper)}]"
 
 
 def percent(value: Any) -> str:
@@ -82,9 +83,9 @@ def percent(value: Any) -> str:
     return f"{share:.0f}%" if abs(share) >= 100 else f"{share:.3g}%"
 
 
-def quantity(value: Any, unit: str = "", digits: int = 3) -> str:
+def quantity(value: Any, unit: str = "") -> str:
     """A number with its unit; no unit after a dash."""
-    text = number(value, digits)
+    text = number(value)
     return text if text == MISSING or not unit else f"{text} {unit}"
 
 

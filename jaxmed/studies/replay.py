@@ -48,8 +48,8 @@ def replay(
       directory: of the run; nothing in it is changed.
       cell: name of the cell.
       replicate: 0 <= replicate < count.
-      study: as of `open_run`, of a study that came from a file.
-      trust: as of `open_run`.
+      study: file of the study, where it came from one.
+      trust: take the path of that file from the plan that the run records.
 
     Raises:
       ValueError: no such cell or replicate; see `open_run`.

@@ -12,7 +12,9 @@ from problems import problem
 from jaxmed import evaluate
 from jaxmed.analysis import evaluate as module
 from jaxmed.data.validation import InvalidDataError
+from jaxmed.estimators.single_score import predict_score
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
+from jaxmed.statistics.score_ranks import area_under_curve
 
 METHODS = ("maxie", "maxcor", "reg_exposure", "lasso_outcome")
 
@@ -79,7 +81,7 @@ def test_training_rows_have_no_interval_and_flatter(result):
 def test_auc_counts_ties_half():
     outcome = np.array([0, 0, 1, 1, 1])
     score = np.array([1.0, 2, 2, 3, 0])
-    assert module._auc(score, outcome, np.ones(5)) == pytest.approx((1.5 + 2 + 0) / 6)
+    assert area_under_curve(score, outcome, np.ones(5)) == pytest.approx((1.5 + 2 + 0) / 6)
 
 
 def test_auc_and_fifths_of_weighted_rows_are_those_of_repeated_rows():
@@ -87,22 +89,27 @@ def test_auc_and_fifths_of_weighted_rows_are_those_of_repeated_rows():
     data, score = rare(n=90), np.round(rng.normal(size=90), 1)  # with ties
     times = rng.integers(0, 4, 90)
     weights = times * np.count_nonzero(times) / times.sum()
-    auc, groups = module._prediction(dataclasses.replace(data, weights=weights), score, 0.1)
+    auc, groups = predict_score(dataclasses.replace(data, weights=weights), score, 0.1)
     repeated = np.repeat(np.arange(90), times)
-    expected = module._prediction(module._rows(data, repeated), score[repeated], 0.1)
+    expected = predict_score(module._rows(data, repeated), score[repeated], 0.1)
     assert auc == pytest.approx(expected[0], rel=1e-12)
     np.testing.assert_allclose(groups, expected[1], rtol=1e-12)
-    plain = module._prediction(data, score, 0.1)
-    assert auc != pytest.approx(plain[0], rel=1e-3) and plain == (
-        module._prediction(dataclasses.replace(data, weights=np.ones(90)), score, 0.1)
+    plain = predict_score(data, score, 0.1)
+    assert auc != pytest.approx(plain[0], rel=1e-3)
+    ones = predict_score(dataclasses.replace(data, weights=np.ones(90)), score, 0.1)
+    jax.tree.map(np.testing.assert_array_equal, plain, ones)
+    traced = jax.jit(lambda d, s: predict_score(d, s, 0.1))(
+        dataclasses.replace(data, weights=weights), score
     )
+    np.testing.assert_allclose(traced[0], auc, rtol=1e-12)
+    np.testing.assert_allclose(traced[1], groups, rtol=1e-12)
 
 
 def test_fifths_hold_a_fifth_of_the_rows_each():
     data = rare(n=60)
     data = dataclasses.replace(data, outcome=np.arange(60.0), exposure=np.zeros(60))
-    _, means = module._prediction(data, np.arange(60.0), 0.0)
-    assert means == [5.5, 17.5, 29.5, 41.5, 53.5]
+    _, means = predict_score(data, np.arange(60.0), 0.0)
+    assert means.tolist() == [5.5, 17.5, 29.5, 41.5, 53.5]
 
 
 def test_reports(result, tmp_path):

@@ -66,6 +66,25 @@ def simulated(n=80, p=8, signal=1.0):
     return t, m, y, x
 
 
+def test_ridges_are_those_asked_for():
+    """The elastic net meets its optimality conditions with a ridge of the range."""
+    t, m, y, x = simulated()
+    fit = medfix(
+        nlambda2=1, lambda2=(0.3, 0.3), folds=3, num_penalties=10, fold_ids=np.arange(80) % 3
+    )
+    details = jax.jit(lambda d: fit(None, d).details)(MediationData(t, m, y, x))
+    np.testing.assert_allclose(details.ridges, [0.3], rtol=1e-12)
+    base = np.c_[np.ones(80), t, x]
+    columns, outcome = (v - base @ np.linalg.lstsq(base, v, rcond=None)[0] for v in (m, y))
+    # Penalties are of columns of mean square 1, coefficients of variables of variance 1.
+    columns, outcome = columns / columns.std(axis=0), outcome / outcome.std(ddof=1)
+    b = np.asarray(details.initial.coefficients) * np.sqrt(79 / 80)
+    score = columns.T @ (outcome - columns @ b) / 80 - 0.3 * b
+    penalty = details.initial.penalties[details.initial.chosen]
+    assert np.any(b != 0) and np.all(np.abs(score) <= penalty + 1e-8)
+    np.testing.assert_allclose(score[b != 0], penalty * np.sign(b[b != 0]), atol=1e-8)
+
+
 @pytest.mark.slow
 def test_weights_are_row_counts_and_effects_add_up():
     t, m, y, x = simulated()

@@ -93,6 +93,20 @@ def simulated(n=60, p=6, signal=1.0):
     return t, m, y, x
 
 
+def test_omega_is_the_ratio_asked_for():
+    """An l1 penalty above every correlation leaves nothing, the default the paths at work."""
+    t, m, y, x = simulated()
+    data = MediationData(t, m, y, x)
+
+    def path(ratio):
+        fit = pathway_lasso(lam=0.05, omega_ratio=ratio, selection="none")
+        return jax.jit(lambda d: fit(None, d).details.path)(data)
+
+    weak, strong = path(1.0), path(30.0)  # a correlation is below 30 * .05
+    assert np.any(weak.alpha != 0) and np.any(weak.beta != 0)
+    assert not np.any(strong.alpha) and not np.any(strong.beta)
+
+
 @pytest.mark.slow
 def test_weights_are_row_counts_and_effects_add_up():
     t, m, y, x = simulated()

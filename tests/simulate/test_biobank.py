@@ -107,6 +107,16 @@ def test_truth_is_what_least_squares_of_the_diagnosis_finds(model, sampled, true
     assert abs(a @ b - float(truth.total_indirect)) < 8 * total_error
 
 
+def test_shares_are_numbers_of_proteins():
+    """Without alignment the disease changes only its own proteins."""
+    made = jax.jit(
+        lambda key: biobank(key, P, num_blocks=5, alignment=0, age_share=0.5, disease_share=0.1)
+    )(jax.random.key(4))
+    assert np.count_nonzero(made.age_effects) == P // 2
+    assert np.count_nonzero(made.outcome_effects) == P // 10
+    assert not np.any((made.age_effects != 0) & (made.outcome_effects != 0))
+
+
 def test_float32_stays_float32():
     def both():
         model = biobank(jax.random.key(4), 20, dtype=jnp.float32)

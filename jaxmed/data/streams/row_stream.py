@@ -240,16 +240,16 @@ def stream(
     Args:
       path: text (.csv, .tsv, .txt, also packed), .parquet, .h5ad, or .npy with the matrix [n, p] of
         mediators m1..mp.
-      exposure: and the next seven: see `from_frame`.
-      outcome: see there.
-      mediators: see there.
-      covariates: see there.
-      weights: see there.
-      where: see there; mediators cannot be named in it.
-      contrast: see there.
-      nan_policy: see there.
-      merge_rare: see there.
-      options: how the file is to be read, see there.
+      exposure: column; a category of more than two levels needs `contrast`.
+      outcome: numeric column, or a category of two levels.
+      mediators: name, glob, list as in a csv, "@file" with one per line, or a sequence of them.
+      covariates: names; categorical ones become 0/1 columns "site[b]", first level left out.
+      weights: column of case weights.
+      where: rows to keep, e.g. "covid == 1 and age < 80"; mediators cannot be named in it.
+      contrast: (reference, treated): keeps the rows of these two exposure levels, coded 0 and 1.
+      nan_policy: "error", or "drop" to leave out rows with a missing value in a column used.
+      merge_rare: levels of categorical covariates with fewer rows are merged.
+      options: of the file: separator, encoding, layer, ... (FileOptions).
       table: of .npy only: the file with the fields.
       products: dtype of the products within a block, "float32" or "float64"; by default that of
         the mediators in the file. Sums over blocks are float64 in either case: with float32 the

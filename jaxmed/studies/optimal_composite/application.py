@@ -18,22 +18,22 @@ from jaxmed.analysis.evaluate import evaluate
 from jaxmed.data import datasets
 from jaxmed.data.frames import from_frame
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.train_test import on_scale
+from jaxmed.data.transforms import standardise
 from jaxmed.reports.format import interval
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.study_figures import panels_figure
+from jaxmed.statistics.score_ranks import GROUPS, area_under_curve
 from jaxmed.studies.optimal_composite.biobank_application import BIOBANK
 from jaxmed.studies.optimal_composite.columns import pair, scaled
 from jaxmed.studies.optimal_composite.holdout import (
     HOLDOUT,
     METHODS,
-    area_under_curve,
     judge,
     learn,
     learn_closed,
     rows_of,
-    scaling_of,
     split,
-    standardised,
 )
 from jaxmed.studies.optimal_composite.table_4 import (
     fifths_panel,
@@ -105,10 +105,8 @@ def split_task() -> Any:
     def task(key: Key, parameters: Patients) -> Scores:
         split_key, learn_key = jax.random.split(key)
         train_rows, test_rows = split(split_key, parameters.strata)
-        train = rows_of(parameters.data, train_rows)
-        scaling = scaling_of(train)
-        train = standardised(train, scaling)
-        test = standardised(rows_of(parameters.data, test_rows), scaling)
+        train, scales = standardise(rows_of(parameters.data, train_rows))
+        test = on_scale(rows_of(parameters.data, test_rows), scales)
         names, weights = zip(
             *learn(learn_key, train, folds=FOLDS, num_penalties=PENALTIES).items(), strict=True
         )
@@ -161,8 +159,8 @@ def cross_fitted(key: Key, data: MediationData) -> np.ndarray:
 
 @jax.jit
 def _held_score(train: MediationData, test: MediationData) -> Array:
-    scaling = scaling_of(train)
-    train, test = standardised(train, scaling), standardised(test, scaling)
+    train, scales = standardise(train)
+    test = on_scale(test, scales)
     weights = learn_closed(train)["maxie"]
     score = train.mediators @ weights
     return (test.mediators @ weights - jnp.mean(score)) / jnp.std(score)
@@ -216,7 +214,7 @@ def _table_section(results: Mapping[str, Any], outcome: str) -> Section:
 def _figure_section(results: Mapping[str, Any], once: Mapping[str, Any]) -> Section:
     ours = _lookup(results, "icu")
     columns = {"method": "method", "tracking": "R² of age", "auc": "AUC"}
-    columns |= {f"fifth_{g}": f"fifth {g}" for g in range(1, 6)}
+    columns |= {f"fifth_{g}": f"fifth {g}" for g in range(1, GROUPS + 1)}
     rows = [
         {"method": name, **{k: ours(method, "test", k) for k in list(columns)[1:]}}
         for method, name in METHODS.items()

@@ -10,6 +10,8 @@ import numpy as np
 
 from jaxmed.analysis.fit import fit
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.train_test import on_scale
+from jaxmed.data.transforms import standardise
 from jaxmed.simulate.biobank import (
     Biobank,
     biobank,
@@ -18,6 +20,7 @@ from jaxmed.simulate.biobank import (
     population_indirect,
     sample_biobank,
 )
+from jaxmed.statistics.score_ranks import area_under_curve
 from jaxmed.studies.optimal_composite.biobank_report import (
     SMALL_ROWS,
     report,
@@ -25,14 +28,11 @@ from jaxmed.studies.optimal_composite.biobank_report import (
 )
 from jaxmed.studies.optimal_composite.columns import scaled
 from jaxmed.studies.optimal_composite.holdout import (
-    area_under_curve,
     judge,
     learn_closed,
     learn_lassos,
     rows_of,
-    scaling_of,
     split,
-    standardised,
 )
 from jaxmed.studies.study import Study
 from jaxmed.sweeps.task import Cell, Scores, Task
@@ -61,16 +61,14 @@ def small_task() -> Task:
         data_key, split_key = jax.random.split(key)
         data = sample_biobank(data_key, model, SMALL_ROWS)
         train_rows, test_rows = split(split_key, (jnp.arange(SMALL_ROWS),))
-        train = rows_of(data, train_rows)
-        scaling = scaling_of(train)
-        train = standardised(train, scaling)
-        test = standardised(rows_of(data, test_rows), scaling)
+        train, scales = standardise(rows_of(data, train_rows))
+        test = on_scale(rows_of(data, test_rows), scales)
         scores: Scores = {}
         for method, weights in learn_closed(train).items():
             for part, rows in (("train", train), ("test", test)):
                 judged = judge(rows, weights)
                 scores |= {f"{method}/{part} {k}": judged[k] for k in ("indirect", "index")}
-            scores[f"{method}/population"] = population_indirect(model, weights / scaling.sd)
+            scores[f"{method}/population"] = population_indirect(model, scales.per_unit(weights))
         return scores
 
     return task
@@ -102,9 +100,8 @@ def run(key: Key, n: int, p: int) -> dict[str, Any]:
     outcome = np.asarray(data.outcome)
     strata = tuple(jnp.asarray(np.flatnonzero(outcome == value)) for value in (0, 1))
     train_rows, test_rows = (np.sort(np.asarray(rows)) for rows in split(keys[2], strata))
-    scaling = jax.tree.map(np.asarray, scaling_of(rows_of(data, train_rows)))
-    train = _host(standardised(rows_of(data, train_rows), scaling))
-    test = _host(standardised(rows_of(data, test_rows), scaling))
+    train, scales = standardise(rows_of(data, train_rows))
+    test = on_scale(rows_of(data, test_rows), scales)
     del data
     weights, cosine = learned(keys[3], train)
     parts = {"train": train, "test": test}
@@ -118,8 +115,10 @@ def run(key: Key, n: int, p: int) -> dict[str, Any]:
         "test_of_alignment": cosine,
         "judged": judged,
         "selected": {method: int(np.count_nonzero(w)) for method, w in weights.items()},
-        "population": _population(model, weights, scaling.sd),
-        "age_auc": float(area_under_curve(jnp.asarray(test.exposure), jnp.asarray(test.outcome))),
+        "population": _population(
+            model, {m: scales.per_unit(jnp.asarray(w)) for m, w in weights.items()}
+        ),
+        "age_auc": float(area_under_curve(test.exposure, test.outcome)),
         "points": _points(test, weights["maxie"]),
     }
 
@@ -141,10 +140,6 @@ def learned(key: Key, train: MediationData) -> tuple[dict[str, np.ndarray], dict
     return closed | {name: np.asarray(w) for name, w in lassos.items()}, cosine
 
 
-def _host(data: MediationData) -> MediationData:
-    return jax.tree.map(np.asarray, data)
-
-
 @jax.jit
 def _judge(data: MediationData, weights: Array) -> dict[str, Array]:
     return judge(data, weights)
@@ -154,10 +149,8 @@ def _judged(data: MediationData, weights: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in _judge(data, jnp.asarray(weights)).items()}
 
 
-def _population(
-    model: Biobank, weights: Mapping[str, np.ndarray], sd: np.ndarray
-) -> dict[str, float]:
-    """True effects, and what each learned composite is worth in the population."""
+def _population(model: Biobank, weights: Mapping[str, Array]) -> dict[str, float]:
+    """True effects, and what each learned composite, by weights per unit, is worth there."""
     truth = biobank_truth(model)
     found = {
         "prevalence": model.prevalence,
@@ -168,8 +161,7 @@ def _population(
         "cosine": truth.cosine,
         "optimal": population_indirect(model, optimal_weights(model)),
     }
-    # Weights are per training sd, the model's per unit.
-    found |= {m: population_indirect(model, jnp.asarray(w / sd)) for m, w in weights.items()}
+    found |= {m: population_indirect(model, w) for m, w in weights.items()}
     return {name: float(value) for name, value in found.items()}
 
 

@@ -10,8 +10,9 @@ from jaxmed.reports.format import interval
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.reports.study_figures import panels_figure
 from jaxmed.simulate.biobank import Biobank, biobank, biobank_truth
+from jaxmed.statistics.score_ranks import GROUPS
 from jaxmed.studies.optimal_composite.columns import pair
-from jaxmed.studies.optimal_composite.holdout import FIFTHS, METHODS
+from jaxmed.studies.optimal_composite.holdout import METHODS
 from jaxmed.studies.optimal_composite.table_4 import (
     fifths_panel,
     scatter_panel,
@@ -138,7 +139,7 @@ def _population_section(once: Mapping[str, Any]) -> Section:
 def _figure_section(once: Mapping[str, Any]) -> Section:
     ours = _lookup(once)
     columns = {"method": "method", "tracking": "R² of age", "auc": "AUC"}
-    columns |= {f"fifth_{g}": f"fifth {g}" for g in range(1, 6)}
+    columns |= {f"fifth_{g}": f"fifth {g}" for g in range(1, GROUPS + 1)}
     rows = [
         {"method": name, **{k: ours(method, "test", k) for k in list(columns)[1:]}}
         for method, name in METHODS.items()
@@ -162,7 +163,7 @@ def _figure_section(once: Mapping[str, Any]) -> Section:
 
 def _figure(once: Mapping[str, Any]) -> Any:
     ours, points = _lookup(once), once["points"]
-    fifth = once["sizes"]["test"] / FIFTHS
+    fifth = once["sizes"]["test"] / GROUPS
 
     def with_errors(method: str, part: str, measure: str) -> tuple[float, float]:
         share = ours(method, part, measure)

@@ -11,48 +11,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.data.train_test import part_strata
 from jaxmed.estimators.lasso_kernel import assign_folds, gaussian_lasso_cv
 from jaxmed.estimators.marginal import single_mediator_data
-from jaxmed.estimators.single_score import judge_score
+from jaxmed.estimators.single_score import judge_score, predict_score
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.index import maxcor
 from jaxmed.geometry.paths import paths
 from jaxmed.linalg.products import matmul
-from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array, Key, pytree
+from jaxmed.statistics.score_ranks import GROUPS
+from jaxmed.typing import Array, Key
 
 __all__ = [
-    "FIFTHS",
     "HOLDOUT",
     "METHODS",
-    "Scaling",
-    "area_under_curve",
     "judge",
     "learn",
     "learn_closed",
     "learn_lassos",
     "rows_of",
-    "scaling_of",
     "split",
-    "standardised",
 ]
 
 HOLDOUT = 0.3  # of the rows
-FIFTHS = 5
 METHODS: Mapping[str, str] = {
     "maxie": "MaxIE",
     "maxcor": "MaxCor",
     "lasso_exposure": "Lasso-Age",
     "lasso_outcome": "Lasso-Y",
 }
-
-
-@pytree
-class Scaling:
-    """Means and standard deviations of the training mediators."""
-
-    mean: Array  # [p]
-    sd: Array  # [p]
 
 
 def split(key: Key, strata: tuple[Array, ...]) -> tuple[Array, Array]:
@@ -62,12 +49,9 @@ def split(key: Key, strata: tuple[Array, ...]) -> tuple[Array, Array]:
       key: PRNG key; consumed.
       strata: row numbers of each stratum, so that a rare outcome is in both parts.
     """
-    train, test = [], []
-    for stratum, part in zip(strata, jax.random.split(key, len(strata)), strict=True):
-        order = jax.random.permutation(part, stratum)
-        held = round(HOLDOUT * stratum.shape[0])
-        test.append(order[:held])
-        train.append(order[held:])
+    keys = jax.random.split(key, len(strata))
+    ordered = [jax.random.permutation(k, rows) for k, rows in zip(keys, strata, strict=True)]
+    train, test = part_strata(ordered, HOLDOUT)
     return jnp.concatenate(train), jnp.concatenate(test)
 
 
@@ -77,17 +61,6 @@ def rows_of(data: MediationData, rows: Array | np.ndarray) -> MediationData:
     return MediationData(
         part.exposure, part.mediators, part.outcome, part.covariates, None, Names()
     )
-
-
-def scaling_of(train: MediationData) -> Scaling:
-    """Means and standard deviations of the training mediators."""
-    return Scaling(jnp.mean(train.mediators, axis=0), jnp.std(train.mediators, axis=0))
-
-
-def standardised(data: MediationData, scaling: Scaling) -> MediationData:
-    """Mediators on the scale of the training rows; a constant one is 0."""
-    mediators = divide(data.mediators - scaling.mean, scaling.sd)
-    return MediationData(data.exposure, mediators, data.outcome, data.covariates, None, Names())
 
 
 def learn(
@@ -148,38 +121,9 @@ def judge(data: MediationData, weights: Array, level: float = 0.95) -> dict[str,
         del found[name]
     slope = found.pop("slope")
     found["tracking"] = found["exposure_correlation"] ** 2
-    found["auc"] = area_under_curve(score, data.outcome)
-    found |= _fifths(score - slope * data.exposure, data.outcome)
+    found["auc"], fifths = predict_score(data, score, slope)
+    found |= {f"fifth_{g + 1}": fifths[g] for g in range(GROUPS)}
     usable = jnp.any(weights != 0)
     return {
         name: jnp.where(usable | (name == "total"), value, jnp.nan) for name, value in found.items()
     }
-
-
-def area_under_curve(score: Array, outcome: Array) -> Array:
-    """Share of case-control pairs that the score orders correctly; NaN unless both are there.
-
-    Scores are continuous: pairs with the same score are not looked after.
-    """
-    ranks = _ranks(score).astype(score.dtype)
-    cases = outcome > 0.5
-    positives = jnp.sum(cases).astype(score.dtype)
-    negatives = score.shape[0] - positives
-    least = positives * (positives - 1) / 2
-    area = divide(jnp.sum(jnp.where(cases, ranks, 0)) - least, positives * negatives, jnp.nan)
-    binary = jnp.all((outcome == 0) | (outcome == 1))
-    return jnp.where(binary, area, jnp.nan)
-
-
-def _ranks(values: Array) -> Array:
-    """0 for the smallest."""
-    order = jnp.argsort(values)
-    return jnp.zeros_like(order).at[order].set(jnp.arange(order.shape[0]))
-
-
-def _fifths(residual: Array, outcome: Array) -> dict[str, Array]:
-    group = _ranks(residual) * FIFTHS // residual.shape[0]
-    means = [
-        jnp.sum(jnp.where(group == g, outcome, 0)) / jnp.sum(group == g) for g in range(FIFTHS)
-    ]
-    return {f"fifth_{g + 1}": mean for g, mean in enumerate(means)}

@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.study_figures import PALETTE, Panel, Series
-from jaxmed.studies.optimal_composite.holdout import FIFTHS, METHODS
+from jaxmed.statistics.score_ranks import GROUPS
+from jaxmed.studies.optimal_composite.holdout import METHODS
 
 __all__ = [
     "MEASURES",
@@ -97,10 +98,10 @@ def fifths_panel(ours: Lookup, outcome: str) -> Panel:
     """(b) Outcome over fifths of the composite given the exposure, on the test rows."""
     series = []
     for method, name in METHODS.items():
-        found = [ours(method, "test", f"fifth_{g}") for g in range(1, FIFTHS + 1)]
+        found = [ours(method, "test", f"fifth_{g}") for g in range(1, GROUPS + 1)]
         values, errors = _unzip(found)
-        series.append(Series(name, range(1, FIFTHS + 1), values, errors, _COLORS[method]))
-    ticks = [(g, str(g)) for g in range(1, FIFTHS + 1)]
+        series.append(Series(name, range(1, GROUPS + 1), values, errors, _COLORS[method]))
+    ticks = [(g, str(g)) for g in range(1, GROUPS + 1)]
     return Panel(
         "(b) Outcome by composite", "fifth of the composite given age", outcome, series,
         x_ticks=ticks, legend="upper left",
