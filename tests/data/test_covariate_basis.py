@@ -11,10 +11,9 @@ from confounded import NAMES, confounded
 import jaxmed
 import jaxmed.status
 from jaxmed import InvalidDataError, Names, covariate_basis
-from jaxmed.data.basis_columns import RUNGS
 from jaxmed.estimators.parts.basis import with_basis
 from jaxmed.estimators.parts.rows import base_span, project_out, rows_of
-from jaxmed.vocabulary import LADDER
+from jaxmed.vocabulary import LADDER, RUNGS
 
 pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
