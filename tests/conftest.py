@@ -11,7 +11,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-pytest_plugins = ["compiled_programs"]
+pytest_plugins = ["compiled_programs", "pytester"]
 
 # float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
