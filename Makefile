@@ -75,7 +75,7 @@ test: $(TEST_READY)
 test-slow: $(TEST_READY)
 	@flags=$$($(PYTHON) -c '$(PLUGINS)' 1800) && \
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(PYTHON) -m pytest -q $$flags -m slow $(ARGS) && \
-	JAX_ENABLE_X64=0 $(PYTHON) -m pytest -q $$flags -m "float32 and not slow" $(ARGS)
+	JAX_ENABLE_X64=0 $(PYTHON) -m pytest -q $$flags -m float32 $(ARGS)
 
 check: $(DEV_READY)
 	$(PYTHON) -m ruff check .

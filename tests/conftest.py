@@ -1,6 +1,7 @@
 """Settings of the whole suite, made before JAX is imported."""
 
 import atexit
+import contextlib
 import gc
 import hashlib
 import os
@@ -10,7 +11,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-pytest_plugins = ["compiled_programs"]
+pytest_plugins = ["compiled_programs", "pytester"]
 
 # float64 unless JAX_ENABLE_X64=0 asks for the float32 run.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -39,10 +40,21 @@ def programs_folder() -> Path:
     return Path(__file__).parents[1] / ".cache" / "programs" / key
 
 
+def bytes_in(folder: Path) -> int:
+    """Of its files; one that another run deletes meanwhile has none."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError):  # the folder
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                total += path.stat().st_size
+    return total
+
+
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers have it from the process above
     folder = programs_folder()
-    if folder.exists() and sum(p.stat().st_size for p in folder.iterdir()) > LARGEST_CACHE:
-        shutil.rmtree(folder)
+    if bytes_in(folder) > LARGEST_CACHE:
+        with contextlib.suppress(FileNotFoundError):  # another run is deleting it
+            shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

@@ -1,6 +1,7 @@
 """What is shipped: the conda recipe is of this package, a bare install names what it lacks."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -113,10 +114,22 @@ def test_a_bare_install_names_the_extra_that_reads_a_table(tmp_path):
     assert code == 2 and last == 'jaxmed: reading .csv needs pyarrow: pip install "jaxmed[io]"'
 
 
+def tracked_files():
+    """Of this repository, from its root; none where there is no repository or no git."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        return []
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert found
+    return found.rstrip("\0").split("\0")
+
+
 def test_what_the_tests_and_the_site_read_is_in_the_source_archive():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     included = {Path(entry.lstrip("/")).parts[0] for entry in config["targets"]["sdist"]["include"]}
-    there = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
-    made = {"out", "dist", "build", "shared", "PKG-INFO"}
-    assert there - made <= included | {"pyproject.toml"}  # which every archive has
+    included |= {"pyproject.toml"}  # which every archive has
+    assert all((ROOT / name).exists() for name in included)
+    # An unpacked archive has nothing else to compare with: it was made of what is included.
+    tracked = {Path(file).parts[0] for file in tracked_files()}
+    assert {name for name in tracked if not name.startswith(".")} <= included
     assert config["targets"]["wheel"]["packages"] == ["jaxmed"]

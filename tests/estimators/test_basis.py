@@ -14,6 +14,7 @@ from jaxmed.estimators.parts import rows as rows_module
 from jaxmed.estimators.parts.rows import rows_of
 
 N = 90
+pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 spline_program = jax.jit(parts.spline_basis, static_argnames=("knots", "tensor", "kind"))
 project_out = jax.jit(rows_module.project_out)

@@ -103,6 +103,16 @@ def test_chen2018_is_the_secular_oracle(name):
     np.testing.assert_allclose(result.multiplier, -(len(data[0]) - 2), rtol=1e-7)
 
 
+def test_chen2018_is_where_the_published_iteration_ends():
+    """From a start of its own, on data that need no file beside the repository."""
+    a, m, y, _ = synthetic(5)
+    result = CHEN(moments(a, m, y))
+    start = np.full(m.shape[1], m.shape[1] ** -0.5)
+    w, theta = published_iteration(a, m, y, start, np.full(5, 0.1), tolerance=1e-24)
+    assert misalignment(w, result.weights) < 1e-13
+    np.testing.assert_allclose(result.indirect, theta[1] * theta[3], rtol=1e-9)
+
+
 @pytest.mark.slow
 def test_chen2018_where_the_stored_oracle_stopped_early():
     """gA100: at its stop of 1e-13 the stored a*b is 7.6e-5 off the fixed point it approaches."""

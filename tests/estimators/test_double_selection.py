@@ -16,6 +16,7 @@ from jaxmed.estimators.post_selection import post_selection
 
 N, P, GRID, RATIO = 80, 10, 12, 0.02
 FOLDS = np.arange(N) % 4
+pytestmark = pytest.mark.float32
 X64 = jax.config.jax_enable_x64
 CLOSE = 1e-8 if X64 else 3e-3
 SMALL = {"basis": "linear", "num_penalties": GRID, "patience": GRID}

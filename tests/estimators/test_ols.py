@@ -20,6 +20,7 @@ FITTED = {
     for variance in ("difference", "path_sum")
 }
 splines = jax.jit(default_splines)
+pytestmark = pytest.mark.float32
 X64 = jax.config.jax_enable_x64
 EXACT, CLOSE = (1e-10, 1e-7) if X64 else (1e-4, 2e-3)
 

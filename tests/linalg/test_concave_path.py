@@ -17,6 +17,7 @@ KINDS = ("lasso", "mcp", "scad")
 most_kinds = pytest.mark.parametrize(
     "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]
 )
+pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 needs_double = pytest.mark.skipif(not TIGHT, reason="compares 15 digits")
 

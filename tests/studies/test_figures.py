@@ -23,10 +23,10 @@ KEY = jax.random.key(2026)
 WIDE = 4  # Monte Carlo standard errors
 
 
-def run(cells, count_of):
-    """Results of the cells, at the replicates that the test can afford."""
+def run(cells, count_of, wanted=None):
+    """Results of the cells (all, or those named), at the replicates that the test can afford."""
     results = {}
-    for cell in made_up.built(cells).values():
+    for cell in made_up.built(cells, wanted).values():
         count, chunk = count_of(cell.name), 5_000 if cell.batch is None else 25
         cell = dataclasses.replace(cell, count=count, chunk=chunk)
         results[cell.name] = cell.reducer.finish(run_cell(named_key(KEY, cell.name), cell))
@@ -64,15 +64,39 @@ def near(found, target, error_of_target=0.0):
     assert abs(value - target) < WIDE * np.hypot(error, error_of_target), (value, error, target)
 
 
-@pytest.mark.slow
-def test_slopes_of_figure_1(first):
+SDS = {"both-null": 1.010, "beta-null": 1.011, "alpha-null": 0.958}
+
+
+def slopes_are_right(results):
+    """In the primal, from the exact law."""
     setting = figure_1.SETTINGS[0]
     sd_t = np.sqrt(setting.df / (setting.df - 2))
-    for null, sd in (("both-null", 1.010), ("beta-null", 1.011), ("alpha-null", 0.958)):
-        slope, error = figure_1.slope(first[f"{setting.name}/{null}"], setting.df)
+    for null, sd in SDS.items():
+        slope, error = figure_1.slope(results[f"{setting.name}/{null}"], setting.df)
         near((slope * sd_t, error * sd_t), sd, 0.0005)
-    rate = first[f"{setting.name}/alpha-null"]["rates"]["cosine/p_value"]
+    rate = results[f"{setting.name}/alpha-null"]["rates"]["cosine/p_value"]
     near((rate.rate, rate.standard_error), 0.039, 0.0005)
+
+
+def test_a_few_cells_of_figure_1():
+    """The column of the primal whole; in the dual, a null under which T is exactly t(r - 1)."""
+    primal, dual = figure_1.SETTINGS[0], figure_1.SETTINGS[2]
+    wanted = [f"{primal.name}/{null}" for null in SDS]
+    exact = f"{dual.name}/beta-null"
+    found = run(
+        lambda: figure_1.cells(0.01),
+        lambda name: 100 if name == exact else 5_000,
+        {*wanted, exact},
+    )
+    slopes_are_right(found)
+    near(figure_1.slope(found[exact], dual.df), 1.0)
+    rate = found[exact]["rates"]["cosine/p_value"]
+    near((rate.rate, np.sqrt(0.05 * 0.95 / rate.count)), 0.05)
+
+
+@pytest.mark.slow
+def test_slopes_of_figure_1(first):
+    slopes_are_right(first)
     dual = first["dual/n=100/p=200/alpha-null"]
     assert figure_1.slope(dual, 97)[0] < 0.92
 
@@ -124,6 +148,20 @@ DUAL = {
 }
 
 
+def test_a_few_cells_of_figure_3():
+    """One angle at one size in data, and the limit, at that angle and at a right one."""
+    data, limits = "angle=60/p=160", ("angle=60/limit", "angle=90/limit")
+    found = run(
+        lambda: figure_3.cells(0.01),
+        lambda name: 100 if name == data else 10_000,
+        {data, *limits},
+    )
+    rate = figure_3.power_at(found, 60, 160)
+    near((rate.rate, rate.standard_error), DUAL[60][figure_3.SIZES.index(160)], 0.005)
+    assert 0.865 < figure_3.limit_at(found, 60)[0] < 0.90
+    near(figure_3.limit_at(found, 90, "exact"), 0.05)
+
+
 @pytest.mark.slow
 def test_power_of_figure_3(third):
     for angle, row in DUAL.items():
@@ -165,8 +203,10 @@ def drawn(module, results):
     assert sum(len(section.table.rows) for section in sections) > 10
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "second" else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES],
+)
 def test_figures_draw(name, request):
     drawn(FIGURES[name], request.getfixturevalue(name))
 

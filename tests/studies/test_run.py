@@ -165,7 +165,11 @@ def test_workers_and_devices_give_the_same_bytes(
 
 @pytest.mark.slow
 def test_killed_workers_lose_nothing(tmp_path, cold):
-    """SIGKILL at random moments; the survivors and the next ones go on."""
+    """SIGKILL at random moments; the survivors and the next ones go on.
+
+    Five processes. One dead worker is in every run of the tests, by way of the command line: see
+    test_command_line_survives_a_dead_worker_and_an_interruption.
+    """
     rng = random.Random(3)
     path = tmp_path / "slow.py"
     path.write_text(STUDY.replace("(60, 8)", "(1000, 8)"))

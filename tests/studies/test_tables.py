@@ -46,7 +46,7 @@ def finished(study, wanted, count):
     """Results of the cells whose name is wanted, at a count of the test's own."""
     key, found = jax.random.key(study.seed), {}
     for name, cell in made_up.built(lambda: study.cells(0.001), set(wanted)).items():
-        cell = dataclasses.replace(cell, count=count)
+        cell = dataclasses.replace(cell, count=count, chunk=min(cell.chunk, count))
         found[name] = cell.reducer.finish(run_cell(named_key(key, name), cell))
     return found
 
@@ -205,10 +205,10 @@ def test_permutation_rejects_where_the_cosine_test_does():
     assert abs(found["permutation/p_value"].rate - found["cosine/p_value"].rate) <= 0.2
 
 
-@pytest.mark.slow
-def test_small_size_of_table_1_agrees_with_printed():
+@pytest.mark.parametrize("count", [10, pytest.param(40, marks=pytest.mark.slow)])
+def test_small_size_of_table_1_agrees_with_printed(count):
     names = [f"{scenario}/n=500/p=20" for scenario in designs.SCENARIOS]
-    found = finished(table_1.STUDY, names, 40)
+    found = finished(table_1.STUDY, names, count)
     z = table_1_report.agreement(found)
     assert len(z) == 4 + 4 + 4  # MaxIE, MaxCor; in S4 both regressions, and DM twice
     for (cell, composite), value in z.items():
@@ -224,10 +224,10 @@ def test_small_size_of_table_1_agrees_with_printed():
         assert summary["MaxIE/indirect"].missing == 0
 
 
-@pytest.mark.slow
-def test_objectives_of_table_2_are_equal():
+@pytest.mark.parametrize("count", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_objectives_of_table_2_are_equal(count):
     name = "S3/n=500/p=20"
-    found = finished(table_2.STUDY, [name], 10)
+    found = finished(table_2.STUDY, [name], count)
     assert table_2_report.largest_difference(found) < 1e-6
     for way in ("MaxIE by L-BFGS, exact gradient", "MaxCor by L-BFGS, differences"):
         excess = found[name][f"{way}/excess"]

@@ -147,6 +147,18 @@ from jaxmed.sweeps import stack, study_task, sweep
 from jaxmed.sweeps.levels import path_task
 from jaxmed.inference.cosine_test import cosine_test
 assert len(jax.devices()) == 4
+used, module = set(), sys.modules["jaxmed.sweeps.sweep"]
+dispatch = module.dispatch
+def watched(*arguments):
+    scores = dispatch(*arguments)
+    used.update(*(value.devices() for value in scores.values()))
+    return scores
+module.dispatch = watched
+def swept(*arguments, mesh, **options):
+    used.clear()
+    found = sweep(key, *arguments, reducer=stack(), mesh=mesh, **options)
+    assert used == set(mesh), used
+    return found
 key = jax.random.key(0)
 sem = linear_sem(jnp.full(40, .1, jnp.float32), jnp.full(40, .2, jnp.float32), direct=.1)
 task = study_task(lambda key, sem: sample(key, sem, 300), {"maxie": estimators.maxie()})
@@ -154,8 +166,8 @@ exact = path_task("exact", lambda q: {"statistic": cosine_test(q).statistic})
 law = law_of(sem, 300)
 for devices in (1, 4):
     mesh = jax.devices()[:devices]
-    found = sweep(key, task, 40, parameters=sem, chunk=8, reducer=stack(), mesh=mesh)
-    found |= sweep(key, exact, 5000, parameters=law, chunk=1000, reducer=stack(), mesh=mesh)
+    found = swept(task, 40, parameters=sem, chunk=8, mesh=mesh)
+    found |= swept(exact, 5000, parameters=law, chunk=1000, mesh=mesh)
     assert found["maxie/indirect"].dtype == np.float32
     sys.stdout.buffer.write(b"".join(found[k].tobytes() for k in sorted(found)))
 """
