@@ -217,6 +217,7 @@ def test_inside_a_program_nothing_is_called_as_a_program():
     np.testing.assert_allclose(bound, 2 * jaxmed.detection_threshold(40.0), rtol=1e-14)
 
 
+@pytest.mark.programs(450, reason="eager vmap and grad run the plain functions, one by one")
 def test_batches_and_derivatives():
     batch = jax.tree.map(lambda x: jnp.stack([x, x + 0.1 * x**2]), PRIMAL)
 

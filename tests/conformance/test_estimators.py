@@ -57,6 +57,7 @@ def test_schema_and_additivity(fitted, name):
     assert np.all(np.isnan(estimate.standard_errors.indirect))
 
 
+@pytest.mark.programs(300, reason="one estimator is called op by op")
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_batched_equals_alone(fitted, batch, name):
     key = jax.random.split(jax.random.key(0), 2)[1]

@@ -69,8 +69,8 @@ def test_release_is_reproduced(alias):
 def test_active_plus_one_is_p_regressions():
     rows = simulated(1, n=60, p=9)
     index, active = jnp.array([0, 2, 5, 7]), jnp.array([True, False, True, True])
-    legs = legs_of(rows_of(rows))
-    leg, status = jax.jit(active_plus_one)(legs, index, active)
+    program = jax.jit(lambda data: active_plus_one(legs_of(rows_of(data)), index, active))
+    leg, status = jax.tree.map(np.asarray, program(rows))
     assert int(status) == st.OK
     base = [np.ones(60), *rows.covariates.T, rows.exposure, *rows.mediators[:, [0, 5, 7]].T]
     for j in range(9):

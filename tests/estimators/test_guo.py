@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference_data as rd
@@ -152,8 +151,8 @@ def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="gamma must be above 2"):
         estimators.guo(gamma=1.5)
     with pytest.raises(ValueError, match="no mediator 'm99' to keep"):
-        estimators.guo(keep=("m99",))(None, rd.data("lin"))
+        jax.jit(estimators.guo(keep=("m99",)))(None, rd.data("lin"))
     with pytest.raises(ValueError, match="prescreen must be positive"):
         estimators.guo(prescreen=0)
     with pytest.raises(ValueError, match="no covariate 'age'"):
-        estimators.guo(covariates_outcome=("age",))(None, jax.tree.map(jnp.asarray, rd.data("lin")))
+        jax.jit(estimators.guo(covariates_outcome=("age",)))(None, rd.data("lin"))

@@ -242,4 +242,4 @@ def test_wrong_options_are_refused():
         with pytest.raises(ValueError, match=text):
             estimators.hima(**options)
     with pytest.raises(ValueError, match="n_include must be at least 1"):
-        estimators.hima(n_include=0)(None, rd.data("lin"))
+        jax.jit(estimators.hima(n_include=0))(None, rd.data("lin"))

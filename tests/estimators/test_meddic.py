@@ -88,4 +88,4 @@ def test_misuse():
     with pytest.raises(ValueError, match='compat must be "correct"'):
         meddic(compat="r")
     with pytest.raises(ValueError, match="pass a key"):
-        meddic(dense=0.0)(None, draw(20, 3, 1))
+        jax.jit(meddic(dense=0.0))(None, draw(20, 3, 1))

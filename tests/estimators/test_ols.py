@@ -174,7 +174,7 @@ def test_separate_covariates():
     path = (first.t / first.ss) ** 2 * (first.noise @ b[1:]) ** 2 / (1 - first.h0) ** 2
     np.testing.assert_allclose(found.standard_errors.indirect**2, variance + path.sum(), rtol=CLOSE)
     with pytest.raises(ValueError, match="path_sum"):
-        ols(basis="linear", covariates_mediator=[0])(None, data)
+        jax.jit(ols(basis="linear", covariates_mediator=[0]))(None, data)
 
 
 def test_options_are_checked():

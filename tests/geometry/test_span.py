@@ -151,7 +151,7 @@ def test_moments_that_are_none_are_no_dependence():
     moments = jaxmed.cross_moments(data)
     bent = np.array(moments.comoment)
     bent[3, 4] = bent[4, 3] = 1.5 * np.sqrt(bent[3, 3] * bent[4, 4])
-    factor = factor_moments(dataclasses.replace(moments, comoment=bent))
+    factor = jax.jit(factor_moments)(dataclasses.replace(moments, comoment=bent))
     assert int(factor.status) == st.RANK_DEFICIENT
 
 
