@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-__all__ = ["made_by", "program_key"]
+__all__ = ["made_by", "processor", "program_key"]
 
 PACKAGE = Path(__file__).parent
 # Libraries whose functions become part of programs, or make them.
@@ -171,7 +171,7 @@ def _surroundings() -> str:
     device = jax.devices()[0]
     return repr(
         (
-            _source(), _versions(), sys.version, platform.platform(), _processor(), _cores(),
+            _source(), _versions(), sys.version, platform.platform(), processor(), _cores(),
             device.platform, device.device_kind, device.client.platform_version,
             jax.device_count(),
         )
@@ -201,7 +201,7 @@ def _versions() -> list[str]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its model and its instructions, for which code is made."""
     facts = Path("/proc/cpuinfo")
     if not facts.exists():

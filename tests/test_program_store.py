@@ -256,7 +256,7 @@ def test_callbacks_are_not_kept(folder, monkeypatch):
 
 
 SET = (
-    "jax_compilation_cache_dir", "jax_enable_compilation_cache", "jax_logging_level",
+    "jax_compilation_cache_dir", "jax_enable_compilation_cache",
     "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes",
 )  # fmt: skip
 

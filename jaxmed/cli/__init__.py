@@ -1,5 +1,6 @@
 """The `jaxmed` command: analyses of a data file, and simulation studies."""
 
+import os
 import re
 import sys
 import warnings
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2 is a problem with data or arguments, in one line on stderr; 1 a fault of jaxmed; 130 an
     interruption. A traceback is shown with --traceback only.
     """
+    # Read when JAX is loaded. XLA calls every program that it reads back one for another machine,
+    # for tuning preferences that are no features of a processor; what fails raises.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     given = sys.argv[1:] if arguments is None else arguments
     options = make_parser().parse_args(_joined(given))
 

@@ -3,10 +3,11 @@
 What is in it is executed. A run directory may come from elsewhere; this folder does not.
 """
 
+import contextlib
 import gc
+import hashlib
 import os
-import re
-import socket
+import platform
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import jax
 
+from jaxmed.program_key import processor
 from jaxmed.program_store import ENDING, open_store
 
 __all__ = ["MOST_BYTES", "keep_programs", "program_folder", "prune", "trace_quickly"]
@@ -37,9 +39,7 @@ def keep_programs(
         open_store(None)
         jax.config.update("jax_enable_compilation_cache", False)
     elif directory is not None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _use(directory)
-        open_store(directory if _is_private(directory) else None)
+        _use(say, lambda: _made_private(directory))
     elif _setting("jax_enable_compilation_cache") and not _setting("jax_compilation_cache_dir"):
         _use_own(say)
 
@@ -54,31 +54,38 @@ def trace_quickly() -> None:
 
 def _use_own(say: Callable[[str], None]) -> None:
     """The folder of this user, where there can be one."""
-    try:
-        known = _place().is_dir()
-        folder = program_folder()
-    except OSError as error:
-        say(f"compiled programs are not kept: {error}")
+    known = _has_folder()
+    folder = _use(say, program_folder)
+    if folder is None:
         return
     if not known:
         say(
             f"compiled programs are kept in {folder}, so that the next start takes less time; the "
             "folder may be deleted at any time, and --no-cache does without it"
         )
-    prune(folder)
-    _use(folder)
-    open_store(folder)
+    prune(folder.parent)
 
 
-def _use(directory: Path) -> None:
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    if getattr(jax.config, "jax_logging_level", "NOTSET") == "NOTSET":
-        # XLA calls every program it reads back one for another machine, for tuning preferences
-        # that are no features of a processor; what fails still raises.
-        jax.config.update("jax_logging_level", "CRITICAL")
+def _has_folder() -> bool:
+    """Whether this user has one already, of any processor."""
+    with contextlib.suppress(OSError):  # no home: said where the folder is to be made
+        return _place().parent.is_dir()
+    return False
+
+
+def _use(say: Callable[[str], None], make: Callable[[], Path]) -> Path | None:
+    """Keeps programs in the folder that this makes, unless others may write to it."""
+    try:
+        folder = make()
+    except OSError as error:
+        say(f"compiled programs are not kept: {error}")
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     # An analysis is some dozens of programs, each of which compiles in less than a second.
     _unless_set("jax_persistent_cache_min_compile_time_secs", 0.0)
     _unless_set("jax_persistent_cache_min_entry_size_bytes", -1)
+    open_store(folder)
+    return folder
 
 
 def _setting(name: str) -> Any:
@@ -91,42 +98,49 @@ def _unless_set(setting: str, value: Any) -> None:
 
 
 def program_folder() -> Path:
-    """The folder of this host (programs are compiled for its processor), made if need be.
+    """The folder for this kind of processor, made if need be.
 
     Raises:
       OSError: it cannot be made, or may be written to by others.
     """
     whole = _place()
     for folder in (whole.parents[1], whole.parent, whole):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(folder)
+        _made_private(folder)
     whole.chmod(0o700)
     return whole
 
 
+def _made_private(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_private(folder)
+    return folder
+
+
 def prune(folder: Path, most: int = MOST_BYTES) -> None:
-    """Deletes the oldest programs until the rest has at most so many bytes.
+    """Deletes the oldest programs in and below a folder until the rest has at most so many bytes.
+
+    What cannot be deleted stays: the command has other work.
 
     JAX can bound its folder itself, but needs a library for it that it does not bring along.
     """
     found = []
-    for path in (*folder.glob("*-cache"), *folder.glob(f"*{ENDING}")):
-        try:
+    for path in (*folder.rglob("*-cache"), *folder.rglob(f"*{ENDING}")):
+        with contextlib.suppress(OSError):  # another process does the same
             facts = path.stat()
-        except FileNotFoundError:  # another process does the same
-            continue
-        found.append((facts.st_mtime, facts.st_size, path))
+            if stat.S_ISREG(facts.st_mode):
+                found.append((facts.st_mtime, facts.st_size, path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if total <= most:
             return
-        path.unlink(missing_ok=True)
-        total -= size
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            total -= size
 
 
 def _place() -> Path:
-    host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
-    return _base() / "jaxmed" / "programs" / host
+    kind = hashlib.sha256(processor().encode()).hexdigest()[:12]
+    return _base() / "jaxmed" / "programs" / f"{platform.machine()}-{kind}"
 
 
 def _base() -> Path:
@@ -138,14 +152,6 @@ def _base() -> Path:
     if not os.path.isabs(home):
         raise OSError("this user has no home folder")
     return Path(home) / ".cache"
-
-
-def _is_private(folder: Path) -> bool:
-    try:
-        _check_private(folder)
-    except OSError:
-        return False
-    return True
 
 
 def _check_private(folder: Path) -> None:

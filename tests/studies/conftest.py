@@ -17,7 +17,7 @@ def restored(monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
-             "jax_persistent_cache_min_entry_size_bytes", "jax_logging_level")  # fmt: skip
+             "jax_persistent_cache_min_entry_size_bytes")  # fmt: skip
     before = {name: getattr(jax.config, name) for name in names}
     yield
     for option, value in before.items():
