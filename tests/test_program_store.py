@@ -113,7 +113,7 @@ def test_configuration_and_settings_have_files_of_their_own(folder):
     assert power() == first and len(files(folder)) == 5
 
 
-@pytest.mark.parametrize("part", ["_source", "_versions", "_processor", "_cores"])
+@pytest.mark.parametrize("part", ["_source", "_versions", "processor", "_cores"])
 def test_other_source_versions_or_machine_have_files_of_their_own(folder, monkeypatch, part):
     first = power()
     monkeypatch.setattr(keys, part, lambda: "another")

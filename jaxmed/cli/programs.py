@@ -79,6 +79,7 @@ def _use(say: Callable[[str], None], make: Callable[[], Path]) -> Path | None:
         folder = make()
     except OSError as error:
         say(f"compiled programs are not kept: {error}")
+        open_store(None)
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # An analysis is some dozens of programs, each of which compiles in less than a second.
