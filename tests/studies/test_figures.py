@@ -204,6 +204,12 @@ def drawn(module, results):
     assert sum(len(section.table.rows) for section in sections) > 10
 
 
+many = pytest.mark.programs(
+    n=80, reason="the reports' reference values are made outside of programs"
+)
+
+
+@many
 @pytest.mark.parametrize(
     "name",
     [name if name == "second" else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES],
@@ -212,7 +218,7 @@ def test_figures_draw(name, request):
     drawn(FIGURES[name], request.getfixturevalue(name))
 
 
-@pytest.mark.programs(130, reason="the reports' reference values are made outside of programs")
+@many
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw_what_their_cells_return(name):
     """Every cell's task is traced; its numbers are made up."""
