@@ -57,9 +57,7 @@ def test_vectorised_trainings_equal_single_ones(program):
             np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("seeds", "windows"), [(2, 1), pytest.param(8, 2, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("seeds", "windows"), [(2, 1), pytest.param(8, 2, marks=pytest.mark.slow)])
 def test_vectorised_trainings_in_single_precision(data, config, seeds, windows):
     """At most 100 steps: later steps of adversarial training magnify rounding."""
     ready = scaled(data, scale_of(data), jnp.dtype("float32"))
