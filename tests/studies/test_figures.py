@@ -21,6 +21,9 @@ from jaxmed.sweeps.task import named_key
 
 KEY = jax.random.key(2026)
 WIDE = 4  # Monte Carlo standard errors
+many = pytest.mark.programs(
+    n=80, reason="the reports' reference values are made outside of programs"
+)
 
 
 def run(cells, count_of, wanted=None):
@@ -78,20 +81,10 @@ def slopes_are_right(results):
     near((rate.rate, rate.standard_error), 0.039, 0.0005)
 
 
-def test_a_few_cells_of_figure_1():
-    """The column of the primal whole; in the dual, a null under which T is exactly t(r - 1)."""
-    primal, dual = figure_1.SETTINGS[0], figure_1.SETTINGS[2]
-    wanted = [f"{primal.name}/{null}" for null in SDS]
-    exact = f"{dual.name}/beta-null"
-    found = run(
-        lambda: figure_1.cells(0.01),
-        lambda name: 100 if name == exact else 5_000,
-        {*wanted, exact},
-    )
-    slopes_are_right(found)
-    near(figure_1.slope(found[exact], dual.df), 1.0)
-    rate = found[exact]["rates"]["cosine/p_value"]
-    near((rate.rate, np.sqrt(0.05 * 0.95 / rate.count)), 0.05)
+def test_first_column_of_figure_1():
+    """By the program that the cells of figure 2 share."""
+    wanted = {f"{figure_1.SETTINGS[0].name}/{null}" for null in SDS}
+    slopes_are_right(run(lambda: figure_1.cells(0.01), lambda name: 5_000, wanted))
 
 
 @pytest.mark.slow
@@ -148,18 +141,10 @@ DUAL = {
 }
 
 
-def test_a_few_cells_of_figure_3():
-    """One angle at one size in data, and the limit, at that angle and at a right one."""
-    data, limits = "angle=60/p=160", ("angle=60/limit", "angle=90/limit")
-    found = run(
-        lambda: figure_3.cells(0.01),
-        lambda name: 100 if name == data else 10_000,
-        {data, *limits},
-    )
+def test_one_point_of_figure_3():
+    found = run(lambda: figure_3.cells(0.01), lambda name: 100, {"angle=60/p=160"})
     rate = figure_3.power_at(found, 60, 160)
     near((rate.rate, rate.standard_error), DUAL[60][figure_3.SIZES.index(160)], 0.005)
-    assert 0.865 < figure_3.limit_at(found, 60)[0] < 0.90
-    near(figure_3.limit_at(found, 90, "exact"), 0.05)
 
 
 @pytest.mark.slow
@@ -170,11 +155,15 @@ def test_power_of_figure_3(third):
             near((rate.rate, rate.standard_error), power, 0.005)
 
 
-@pytest.mark.slow
-def test_limits_of_figure_3(third):
+@many
+def test_printed_limits_of_figure_3():
     printed = figure_3.printed_limits()
     for angle, power in ((60, 0.934), (70, 0.590), (80, 0.185), (90, 0.050)):
         assert printed[angle] == pytest.approx(power, abs=6e-4)
+
+
+@pytest.mark.slow
+def test_limits_of_figure_3(third):
     # Beyond the power at p = 1000, short of the formula.
     assert 0.865 < figure_3.limit_at(third, 60)[0] < 0.90
     near(figure_3.limit_at(third, 90, "exact"), 0.05)
@@ -203,6 +192,7 @@ def drawn(module, results):
     assert sum(len(section.table.rows) for section in sections) > 10
 
 
+@many
 @pytest.mark.parametrize(
     "name",
     [name if name == "second" else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES],
@@ -211,7 +201,7 @@ def test_figures_draw(name, request):
     drawn(FIGURES[name], request.getfixturevalue(name))
 
 
-@pytest.mark.programs(130, reason="the reports' reference values are made outside of programs")
+@many
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw_what_their_cells_return(name):
     """Every cell's task is traced; its numbers are made up."""
