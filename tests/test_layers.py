@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxmed"
 LAYERS = [
     ("version", "vocabulary", "lazy"),
     ("typing", "status"),
-    ("compile",),
+    ("compile", "configuration"),
     ("door",),
     ("budget",),
     ("keys",),
