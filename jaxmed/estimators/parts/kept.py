@@ -44,7 +44,10 @@ def kept(factory: Callable[..., Made]) -> Callable[..., Made]:
 
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Made:
-        arguments = signature.bind(*args, **kwargs)
+        try:
+            arguments = signature.bind(*args, **kwargs)
+        except TypeError:
+            return factory(*args, **kwargs)  # whose refusal names it
         arguments.apply_defaults()
         key = key_of(tuple(arguments.arguments.values()))
         return factory(*args, **kwargs) if key is None else remember(_Call(key, arguments))
