@@ -46,9 +46,7 @@ def at_the_door(
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             settings = signature.bind(*args, **kwargs).arguments
-            if _is_traced((args, kwargs)) or not all(
-                key_of(settings.get(name)) for name in static
-            ):
+            if _is_traced((args, kwargs)) or not all(key_of(settings.get(name)) for name in static):
                 return function(*args, **kwargs)
             return program(*args, **kwargs)
 

@@ -14,7 +14,16 @@ from problems import problem
 import jaxmed
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.method_table import fit_method
-from jaxmed.estimators import Effects, Estimate, double_selection, hima, lasso_exposure, maxie, ols, reg_exposure
+from jaxmed.estimators import (
+    Effects,
+    Estimate,
+    double_selection,
+    hima,
+    lasso_exposure,
+    maxie,
+    ols,
+    reg_exposure,
+)
 from jaxmed.estimators.composites import from_composite
 from jaxmed.estimators.parts.kept import KEPT, kept
 

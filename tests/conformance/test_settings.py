@@ -52,6 +52,7 @@ def test_mediate_under_strict_promotion():
 PLACEMENT = """
 import sys
 import jax, numpy as np
+import jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 import jaxmed
@@ -89,7 +90,7 @@ one, many = jaxmed.cross_moments(data), jax.jit(jaxmed.cross_moments)(sharded)
 np.testing.assert_allclose(many.comoment, one.comoment, rtol=1e-9, atol=1e-9)
 
 def joined(exposure, mediators, outcome=None):
-    """Data of columns from several places, with which a program runs."""
+    # Data of columns from several places, with which a program runs.
     made = jaxmed.mediation_data(exposure, mediators, host[2] if outcome is None else outcome)
     jaxmed.paths(made)
     return made
