@@ -71,7 +71,7 @@ def _devices(array: Array) -> tuple[Any, ...]:
     """In their order, which one program needs to be the same for all arguments."""
     sharding = array.sharding
     if isinstance(sharding, NamedSharding):
-        return tuple(np.ravel(sharding.mesh.devices))
+        return tuple(sharding.mesh.devices.flat)  # pyright: ignore[reportOptionalMemberAccess]
     return tuple(sorted(sharding.device_set, key=lambda device: device.id))
 
 
