@@ -167,9 +167,10 @@ def scores_of(shown: tuple[int, ...]):
             result[f"{effect}.estimate"] = getattr(estimate.effects, effect)
             result[f"{effect}.se"] = getattr(estimate.standard_errors, effect)
             result[f"{effect}.lower"], result[f"{effect}.upper"] = interval.lower, interval.upper
+        limits = table.interval
         for k in shown:
             result[f"{k}.estimate"], result[f"{k}.se"] = table.indirect[k], table.indirect_se[k]
-            result[f"{k}.lower"], result[f"{k}.upper"] = table.lower[k], table.upper[k]
+            result[f"{k}.lower"], result[f"{k}.upper"] = limits.lower[k], limits.upper[k]
         result["selected"] = estimate.selected.sum()
         return result
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from jaxmed.compile import quick_jit
+from jaxmed.configuration import key_of
 
 __all__ = ["at_the_door"]
 
@@ -28,13 +29,14 @@ def at_the_door(
     """A decorator that compiles a pure function where it is called on concrete arguments.
 
     Args:
-      static: names of arguments that are configuration: each value has a program of its own.
+      static: names of arguments that are configuration: each value has a program of its own, see
+        `configuration.key_of`.
       optimised: True for programs whose own loops are long, see `compile.quick_jit`.
 
     Returns:
       The decorator. `__wrapped__` of what it makes is the plain function, which is called where an
-      argument is traced, and where configuration is no configuration at all and the function says
-      so.
+      argument is traced, and where configuration is none: where the function says so, or where a
+      user's callable may not be the one that a program was compiled for.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -44,9 +46,7 @@ def at_the_door(
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             settings = signature.bind(*args, **kwargs).arguments
-            if _is_traced((args, kwargs)) or not all(
-                _is_hashable(settings.get(name)) for name in static
-            ):
+            if _is_traced((args, kwargs)) or not all(key_of(settings.get(name)) for name in static):
                 return function(*args, **kwargs)
             return program(*args, **kwargs)
 
@@ -60,11 +60,3 @@ def _is_traced(arguments: Any) -> bool:
     # What is made inside jit is traced even where it depends on no argument.
     leaves = (*jax.tree.leaves(arguments), jnp.zeros(()))
     return any(isinstance(leaf, Tracer) for leaf in leaves)
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True

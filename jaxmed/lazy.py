@@ -26,7 +26,7 @@ def lazily(
     def find(name: str) -> Any:
         if name in place_of:
             value = getattr(importlib.import_module(place_of[name]), name)
-        elif name.startswith("_"):  # what inspections try; no module of ours
+        elif name.startswith("_") or not name.isidentifier():  # no module of ours
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         else:
             value = _module(package, name)
@@ -34,7 +34,8 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *place_of})
+        known = vars(sys.modules[package])
+        return sorted({*known, *place_of, *known.get("__all__", ())})
 
     return find, names
 

@@ -267,6 +267,7 @@ MISUSE = {
     "sign": lambda: jaxmed.maxie(paths_of(PRIMAL), sign=2),
     "sign must be": lambda: jaxmed.maxcor(paths_of(PRIMAL), sign=[1]),
     "route must be": lambda: jaxmed.paths(PRIMAL, route="svd"),
+    "route must be .* not 'zzz'": lambda: jaxmed.cross_fitted_effect(KEY, PRIMAL, route="zzz"),
     "moments determine": lambda: jaxmed.paths(jaxmed.cross_moments(DUAL)),
     "df is": lambda: jaxmed.cosine_test(paths_of(PRIMAL), df="mine"),
     "angle needs two": lambda: jaxmed.cosine_test(

@@ -147,9 +147,14 @@ def test_every_public_name_is_there_and_stays_the_same():
 
 def test_modules_are_attributes_and_others_are_not():
     assert jaxmed.geometry is importlib.import_module("jaxmed.geometry")
-    for name in ("mediates", "_mediate", "__path_of_nothing__"):
+    for name in ("mediates", "_mediate", "__path_of_nothing__", "geometry.paths", "a.b", "a b", ""):
         with pytest.raises(AttributeError, match=f"module 'jaxmed' has no attribute '{name}'"):
             getattr(jaxmed, name)
+
+
+def test_every_public_name_is_listed_before_it_is_used():
+    code = "import jaxmed; assert set(jaxmed.__all__) <= set(dir(jaxmed)); hasattr(jaxmed, 'a.b')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
 
 
 def test_an_import_that_fails_within_a_module_shows_itself(monkeypatch):

@@ -13,7 +13,7 @@ LAYERS = [
     ("version", "vocabulary", "lazy"),
     ("typing", "status"),
     ("program_key", "program_store"),
-    ("compile",),
+    ("compile", "configuration"),
     ("door",),
     ("budget",),
     ("keys",),

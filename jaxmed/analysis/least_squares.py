@@ -9,12 +9,12 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from jaxmed.analysis.independent import independent
 from jaxmed.data.independent_columns import LEFT
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD, row_blocks
-from jaxmed.distributions.tails import t_quantile
 from jaxmed.estimators.parts.units import rescaled, units_of
 
 __all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
@@ -74,9 +74,9 @@ class LinearEffects:
         if equal_variances:
             df = {"total": self.total_df, "direct": self.df}
             parts = [part for part in self.parts if df.get(part, 0) > 0]
-            wanted = np.array([df[part] for part in parts], np.float64)
-            for part, quantile in zip(parts, _quantiles((1 + level) / 2, wanted), strict=True):
-                errors[part] = (getattr(self, f"{part}_equal_se"), float(quantile))
+            for part in parts:
+                width = float(stdtrit(df[part], (1 + level) / 2))
+                errors[part] = (getattr(self, f"{part}_equal_se"), width)
         return {
             part: {
                 "estimate": getattr(self, part),
@@ -86,11 +86,6 @@ class LinearEffects:
             }
             for part, (error, width) in errors.items()
         }
-
-
-def _quantiles(probability: float, df: np.ndarray) -> np.ndarray:
-    """Of Student's t."""
-    return np.asarray(t_quantile(np.full_like(df, probability), df))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from jaxmed import status as st
 from jaxmed.distributions.fieller import RatioInterval, fieller
 from jaxmed.distributions.product_normal import product_normal_interval
 from jaxmed.distributions.tails import normal_two_sided
+from jaxmed.door import at_the_door
 from jaxmed.linalg.safe import divide, power_of_two
 from jaxmed.typing import Array, Interval, pytree, static
 
@@ -52,18 +53,7 @@ class MediatorEffects:
     @property
     def interval(self) -> Interval:
         """Product-of-normals interval of every alpha * beta; NaN where it has no width."""
-        alpha, alpha_se, beta, beta_se = (
-            jnp.asarray(x) for x in (self.alpha, self.alpha_se, self.beta, self.beta_se)
-        )
-        units = [
-            power_of_two(jnp, jnp.maximum(jnp.abs(mean), error))
-            for mean, error in ((alpha, alpha_se), (beta, beta_se))
-        ]
-        lower, upper = product_normal_interval(
-            self.level, alpha / units[0], alpha_se / units[0], beta / units[1], beta_se / units[1]
-        )
-        unit = units[0] * units[1]
-        return Interval(lower * unit, upper * unit, self.level, "product of normals")
+        return _product_interval(self.level, self.alpha, self.alpha_se, self.beta, self.beta_se)
 
     @property
     def lower(self) -> Array:
@@ -75,11 +65,41 @@ class MediatorEffects:
         """Upper limit of every alpha * beta."""
         return self.interval.upper
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fields of a copy or of a pickle.
+
+        Raises:
+          ValueError: a pickle made when the limits were fields, whose level nobody knows.
+        """
+        if "lower" in state or "level" not in state:
+            raise ValueError(
+                "these MediatorEffects were pickled by an earlier jaxmed, which kept the limits "
+                "of alpha * beta without their level: fit again, or unpickle with the version "
+                "that made them; records of results are kept as json (jaxmed.read_result)"
+            )
+        vars(self).update(state)
+
     @property
     def share(self) -> Array:
         """|indirect| as a share of the sum over all mediators that have one (rimp / 100)."""
         size = jnp.abs(self.indirect)
         return divide(size, jnp.nansum(size), jnp.nan)
+
+
+@at_the_door("level")
+def _product_interval(
+    level: float, alpha: Array, alpha_se: Array, beta: Array, beta_se: Array
+) -> Interval:
+    alpha, alpha_se, beta, beta_se = (jnp.asarray(x) for x in (alpha, alpha_se, beta, beta_se))
+    units = [
+        power_of_two(jnp, jnp.maximum(jnp.abs(mean), error))
+        for mean, error in ((alpha, alpha_se), (beta, beta_se))
+    ]
+    lower, upper = product_normal_interval(
+        level, alpha / units[0], alpha_se / units[0], beta / units[1], beta_se / units[1]
+    )
+    unit = units[0] * units[1]
+    return Interval(lower * unit, upper * unit, level, "product of normals")
 
 
 @pytree

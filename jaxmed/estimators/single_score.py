@@ -49,6 +49,7 @@ def judge_score(data: MediationData, level: float) -> dict[str, Array]:
     factor, result = primal(data, "gram")
     composite = evaluate_weights(result, jnp.ones(1, result.exposure_path.dtype))
     effects = marginal_effects(sums_from_factor(factor), level=level)
+    limits = effects.interval
     whole, _ = total_and_direct(result, level=level)
     slope = effects.alpha[0]
     orientation = jnp.where(slope < 0, -1.0, 1.0)
@@ -59,8 +60,8 @@ def judge_score(data: MediationData, level: float) -> dict[str, Array]:
         "outcome_correlation": orientation * composite.outcome_correlation,
         "total": composite.total,
         "proportion_mediated": composite.proportion_mediated,
-        "lower": effects.lower[0],
-        "upper": effects.upper[0],
+        "lower": limits.lower[0],
+        "upper": limits.upper[0],
         "slope": slope,
         "status": composite.status,
         "total_error": whole.standard_error,

@@ -50,8 +50,7 @@ def paths(data: MediationData | CrossMoments, *, route: str = "auto") -> Paths:
       ValueError: moments with p > n-2-q (from a concrete count), or an unknown route.
     Source: He (2026) eqs. 6-9, 21-23, with rank n-2-q instead of n-1 in the dual. Exact algebra.
     """
-    if route not in ("auto", "gram", "qr"):
-        raise ValueError(f'route must be "auto", "gram" or "qr", not {route!r}')
+    check_route(route)
     if isinstance(data, CrossMoments):
         _require_primal(data)
         return _from_moments(dataclasses.replace(data, names=UNNAMED))[1]
@@ -61,6 +60,16 @@ def paths(data: MediationData | CrossMoments, *, route: str = "auto") -> Paths:
             return _from_kernel(dual_statistics(data))
         return _dual(dataclasses.replace(data, names=UNNAMED))
     return primal(data, route)[1]
+
+
+def check_route(route: str) -> None:
+    """Refuse a route that `paths` does not know.
+
+    Raises:
+      ValueError: it is none of "auto", "gram" and "qr".
+    """
+    if route not in ("auto", "gram", "qr"):
+        raise ValueError(f'route must be "auto", "gram" or "qr", not {route!r}')
 
 
 def primal(data: MediationData, route: str = "auto") -> tuple[JointFactor, Paths]:

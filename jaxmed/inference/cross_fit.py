@@ -12,7 +12,7 @@ from jaxmed.budget import check_count, check_whole, said
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.door import at_the_door
 from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.paths import primal
+from jaxmed.geometry.paths import check_route, primal
 from jaxmed.inference.fold_learning import Composite, learner
 from jaxmed.inference.fold_rows import fold_rows, take
 from jaxmed.inference.row_order import canonical_order
@@ -74,7 +74,8 @@ def cross_fitted_effect(
       data: rows; both regimes. Rows of weight zero are in no held-out set and without influence
         on the weights. They count in the array length that decides between primal and dual: where
         a training part is primal with them only, the answer is NaN with TOO_FEW_ROWS.
-      composite: from paths to weights, for instance `maxie` or a partial of `maxcor`.
+      composite: from paths to weights, for instance `maxie` or a partial of `maxcor`. The
+        library's own functions are compiled once; any other is compiled in each call.
       folds: K >= 2; a fold must hold at least q + 5 rows, of non-zero weight (else NaN with
         TOO_FEW_ROWS).
       splits: S >= 1. A fold without a number (TOO_FEW_ROWS) takes its split with it; the answer
@@ -86,7 +87,7 @@ def cross_fitted_effect(
       below that of the full-data weights (they learn from more rows) and far below the in-sample
       effect. For standard error and interval see `split_median.median_of_splits`.
     Raises:
-      ValueError: folds < 2, folds too small, or splits < 1.
+      ValueError: folds < 2, folds too small, splits < 1, or an unknown route.
     Source: sample splitting; a split is unbiased for its target under the linear model. Median and
       standard error over splits: Chernozhukov et al. (2018), definition 3.3. Coverage of the 95%
       interval over 10 splits, 400 data sets each: .950 to .968 at (n, p) = (100, 5), (100, 20),
@@ -142,6 +143,7 @@ def cross_fitted_effects(
     n, q = data.exposure.shape[0], data.covariates.shape[1]
     check_whole("folds", folds)
     check_count("splits", splits)
+    check_route(route)
     if folds < 2 or n // folds < q + MIN_FOLD_ROWS:
         raise ValueError(
             f"{said(folds)} folds of {n} rows: need at least 2 folds of at least "

@@ -7,6 +7,7 @@ arrive in blocks, from several machines, or from sites that do not share their r
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -108,7 +109,8 @@ def _moments(data: MediationData) -> CrossMoments:
 def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
     """Moments of the union of two disjoint sets of rows.
 
-    Associative; `zero_moments` is the identity.
+    Associative; `zero_moments` is the identity. Moments of NumPy arrays give NumPy arrays of their
+    own precision, also where JAX has none of 64 bits.
 
     Raises:
       ValueError: the two sides have different columns.
@@ -121,15 +123,27 @@ def merge(first: CrossMoments, second: CrossMoments) -> CrossMoments:
         )
     names = first.names
     first, second = (dataclasses.replace(part, names=UNNAMED) for part in (first, second))
-    return dataclasses.replace(_merged(first, second), names=names)
+    on_host = all(isinstance(x, np.ndarray | np.generic) for x in jax.tree.leaves((first, second)))
+    merged = _merged_on_host(first, second) if on_host else _merged(first, second)
+    return dataclasses.replace(merged, names=names)
 
 
 @at_the_door()
 def _merged(first: CrossMoments, second: CrossMoments) -> CrossMoments:
     weight = first.weight + second.weight
-    share = divide(second.weight, weight)
+    return _union(first, second, weight, divide(second.weight, weight))
+
+
+def _merged_on_host(first: CrossMoments, second: CrossMoments) -> CrossMoments:
+    weight = first.weight + second.weight
+    share = second.weight / weight if weight else np.zeros_like(weight)
+    return _union(first, second, weight, share)
+
+
+def _union(first: CrossMoments, second: CrossMoments, weight: Any, share: Any) -> CrossMoments:
+    """Both sets of rows, with the share of the second in the weight."""
     step = second.mean - first.mean
-    between = jnp.outer(step, step) * (first.weight * share)
+    between = step[:, None] * step[None, :] * (first.weight * share)
     return CrossMoments(
         first.count + second.count,
         weight,

@@ -52,8 +52,9 @@ def test_mediate_under_strict_promotion():
 PLACEMENT = """
 import sys
 import jax, numpy as np
+import jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 import jaxmed
 from jaxmed.estimators import maxie
 from jaxmed.testing import check_estimator, example_data
@@ -87,6 +88,33 @@ scaled = jaxmed.mediation_data(*rows[:4], weights)
 assert len(scaled.weights.devices()) == 4
 one, many = jaxmed.cross_moments(data), jax.jit(jaxmed.cross_moments)(sharded)
 np.testing.assert_allclose(many.comoment, one.comoment, rtol=1e-9, atol=1e-9)
+
+def joined(exposure, mediators, outcome=None):
+    # Data of columns from several places, with which a program runs.
+    made = jaxmed.mediation_data(exposure, mediators, host[2] if outcome is None else outcome)
+    jaxmed.paths(made)
+    return made
+
+first, second, third, _ = jax.devices()
+on = jax.device_put
+assert devices(joined(on(host[0], second), on(host[1], first))) == {first}
+assert devices(joined(on(host[0], second), jnp.asarray(host[1]), on(host[2], third)).outcome) == {
+    second
+}
+split = joined(on(host[0], second), rows[1], on(host[2], NamedSharding(mesh, P())))
+assert split.exposure.sharding.spec == split.mediators.sharding.spec == P("rows")
+backwards = NamedSharding(Mesh(mesh.devices[::-1], ("rows",)), P("rows"))
+assert joined(on(host[0], backwards), rows[1]).exposure.sharding.mesh == mesh
+assert devices(joined(rows[0], on(host[1], first))) == {first}
+missing = host[0].copy()
+missing[3] = np.nan
+try:
+    jaxmed.mediation_data(on(missing, rows[0].sharding), *rows[1:3], nan_policy="drop")
+except ValueError as error:
+    assert str(error).startswith("exposure of shape (47,)"), error
+    assert "leave out rows" in str(error), error
+else:
+    raise AssertionError("47 rows on four devices were taken")
 
 explicit = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Explicit,))
 try:

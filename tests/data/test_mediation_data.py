@@ -87,6 +87,18 @@ def test_a_single_nan_in_a_large_float32_matrix_is_found():
         mediation_data(exposure, mediators, exposure)
 
 
+def test_nan_policy_drop_leaves_out_rows_of_jax_arrays():
+    exposure, mediators, outcome = problem()
+    missing = exposure.copy()
+    missing[3] = np.nan
+    data = mediation_data(
+        *map(jnp.asarray, (missing, mediators, outcome, mediators[:, :1])), nan_policy="drop"
+    )
+    np.testing.assert_array_equal(data.exposure, np.delete(exposure, 3))
+    np.testing.assert_array_equal(data.mediators, np.delete(mediators, 3, axis=0))
+    assert {len(leaf) for leaf in jax.tree.leaves(data)} == {N - 1}
+
+
 def test_nan_policy_drop_leaves_out_rows_but_not_infinities():
     exposure, mediators, outcome = problem()
     mediators[3, 2] = outcome[7] = np.nan

@@ -1,5 +1,9 @@
 """An outcome that exposure and mediators fit exactly: right numbers, no interval of width 0."""
 
+import copy
+import dataclasses
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +13,7 @@ from scipy import stats
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.composites import maxie, paths_and_mediators
+from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.ols import ols
 from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.refit import refit
@@ -119,3 +124,14 @@ def test_batched_neighbours_do_not_notice():
     assert found.status.tolist() == [st.ZERO_RESIDUAL, st.OK]
     alone = least_squares(both[1])
     np.testing.assert_allclose(found.intervals.direct.lower[1], alone.intervals.direct.lower)
+
+
+def test_pickles_whose_limits_have_no_level_are_refused():
+    table = MediatorEffects(*(np.full(2, float(k)) for k in range(11)), level=0.9)
+    assert pickle.loads(pickle.dumps(table)).level == copy.copy(table).level == 0.9
+    state = vars(table)
+    without = {name: value for name, value in state.items() if name != "level"}
+    for old in (without, {**without, "lower": 0, "upper": 1}, {**state, "lower": 0}):
+        with pytest.raises(ValueError, match="earlier jaxmed"):
+            table.__class__.__new__(MediatorEffects).__setstate__(old)
+    assert dataclasses.replace(table, level=0.8).level == 0.8

@@ -87,3 +87,16 @@ def test_moments_are_a_pytree_that_jits(data):
     moments = jax.jit(cross_moments)(data)
     assert isinstance(moments, CrossMoments)
     assert moments.num_mediators == 9
+
+
+def test_moments_of_the_host_are_merged_there(data):
+    data = jax.tree.map(np.asarray, data)
+    halves = [cross_moments(rows(data, part)) for part in (slice(20), slice(20, None))]
+    with jax.enable_x64(False):
+        merged = merge(*halves)
+    for leaf in jax.tree.leaves(merged):
+        assert isinstance(leaf, np.ndarray | np.generic) and leaf.dtype == np.float64
+    equal(merged, merge(*jax.tree.map(jnp.asarray, halves)))
+    nothing = jax.tree.map(np.asarray, zero_moments(9, 2))
+    equal(merge(nothing, halves[0]), halves[0])
+    equal(merge(nothing, nothing), nothing)

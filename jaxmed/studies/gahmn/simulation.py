@@ -123,10 +123,11 @@ def _of_estimate(estimate: Estimate) -> dict[str, Array]:
         result[part] = getattr(estimate.effects, part)
         result |= {f"{part} lower": interval.lower, f"{part} upper": interval.upper}
     table = estimate.mediators
+    limits = table.interval
     for k in range(SHOWN):
         name = f"IE_{k + 1}"
         result[name] = table.indirect[k]
-        result |= {f"{name} lower": table.lower[k], f"{name} upper": table.upper[k]}
+        result |= {f"{name} lower": limits.lower[k], f"{name} upper": limits.upper[k]}
     return result
 
 
