@@ -42,17 +42,6 @@ def merged(key, data):
     return jaxmed.merge(jaxmed.merge(nothing, first), second)
 
 
-def mean_product(data):
-    """A statistic of data, for permutations."""
-    return jnp.mean(data.exposure * data.outcome)
-
-
-def summary(estimate):
-    """The effects of an estimate, as a flat dictionary."""
-    effects = estimate.effects
-    return {"direct": effects.direct, "indirect": effects.indirect, "total": effects.total}
-
-
 def power_of(test, exposure="gaussian"):
     """Power by one test from few draws."""
     return lambda key, data: jaxmed.power(

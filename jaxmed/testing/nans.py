@@ -77,7 +77,7 @@ def _can_make_nan(operation: Any) -> bool:
 
 def _run(program: core.ClosedJaxpr, arguments: Sequence[Any]) -> tuple[list[Any], jax.Array]:
     """Results of a program, and for each watched operation whether it made a NaN."""
-    jaxpr = program.jaxpr
+    jaxpr: Any = program.jaxpr
     values = dict(zip(jaxpr.constvars, program.consts, strict=True))
     values.update(zip(jaxpr.invars, arguments, strict=True))
 

@@ -69,7 +69,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 import jaxmed
 from jaxmed.estimators import maxie
 from jaxmed.testing import check_estimator, example_data
-from public_functions import NOT_PURE, PUBLIC
+from public_functions import PUBLIC
 
 data, last = example_data(), jax.devices()[-1]
 columns = (data.exposure, data.mediators, data.outcome, data.covariates, data.weights)
