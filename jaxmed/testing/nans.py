@@ -82,8 +82,10 @@ def _run(program: core.ClosedJaxpr, arguments: Sequence[Any]) -> tuple[list[Any]
     values.update(zip(jaxpr.invars, arguments, strict=True))
 
     def read(variable: Any) -> Any:
-        literal = isinstance(variable, core.Literal)
-        return jnp.asarray(variable.val, variable.aval.dtype) if literal else values[variable]
+        if not isinstance(variable, core.Literal):
+            return values[variable]
+        kind: Any = variable.aval
+        return jnp.asarray(variable.val, kind.dtype)
 
     marks: dict[Any, jax.Array] = {}
 
