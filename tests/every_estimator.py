@@ -1,6 +1,7 @@
 """Every estimator but the one that trains networks, in a small configuration."""
 
 from jaxmed import estimators
+from jaxmed.analysis.field_methods import FIELD_METHODS
 
 SMALL = {"folds": 3, "num_penalties": 10}
 METHODS = {
@@ -36,3 +37,7 @@ BY_POSITION = {
     "double_selection", "double_selection_zz", "hima2", "hdma", "medfix", "pathway_lasso", "pcma",
     "spcma", "meddic", "lasso_exposure", "lasso_outcome",
 }  # fmt: skip
+# Whose answer depends on the units of the mediators: weights of norm or variance one.
+BY_UNITS = {"directions", "pcma", "spcma"}
+# Whose key matters.
+RANDOM_METHODS = {name for name in METHODS if FIELD_METHODS[name].random}

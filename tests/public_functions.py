@@ -42,17 +42,6 @@ def merged(key, data):
     return jaxmed.merge(jaxmed.merge(nothing, first), second)
 
 
-def mean_product(data):
-    """A statistic of data, for permutations."""
-    return jnp.mean(data.exposure * data.outcome)
-
-
-def summary(estimate):
-    """The effects of an estimate, as a flat dictionary."""
-    effects = estimate.effects
-    return {"direct": effects.direct, "indirect": effects.indirect, "total": effects.total}
-
-
 def power_of(test, exposure="gaussian"):
     """Power by one test from few draws."""
     return lambda key, data: jaxmed.power(
@@ -69,7 +58,41 @@ def linear(key, data):
     return rows, simulate.sample_moments(key, model, 40), simulate.truth(model)
 
 
-ESTIMATOR = jaxmed.estimators.maxie()
+def law(data):
+    """A law of the quadratics in the precision of the data."""
+    numbers = (0.6, 0.5, 0.4, 1.0, 50.0, 48.0, 4.0)
+    return jaxmed.Law(*(jnp.asarray(x, data.exposure.dtype) for x in numbers), "fixed")
+
+
+# What of `jaxmed.__all__` is no pure function of arrays, and why.
+ANALYSIS = "a whole analysis: programs, tables and figures from the host"
+TABLE = "reads or changes tables and names on the host"
+SENT_OUT = "sends programs out in chunks and gathers on the host"
+NOT_PURE = {
+    **dict.fromkeys(
+        (
+            "choose_effects", "compare", "evaluate", "mediate", "mediate_moments",
+            "mediate_stream", "over_levels",
+        ),
+        ANALYSIS,
+    ),
+    **dict.fromkeys(
+        (
+            "covariate_basis", "drop_degenerate", "from_frame", "from_frame_with_report",
+            "levels_from_frame", "read_result", "read_table", "stream",
+        ),
+        TABLE,
+    ),
+    **dict.fromkeys(
+        (
+            "bootstrap", "jackknife", "permutation_test", "run_study", "split_sample",
+            "streamed_moments", "study_task", "sweep",
+        ),
+        SENT_OUT,
+    ),
+    "calibration_diagnostics": "numbers for a figure, of concrete p-values",
+    "calibration_qq": "draws a figure",
+}  # fmt: skip
 PUBLIC = {
     "mediation_data": lambda key, data: jaxmed.mediation_data(
         data.exposure, data.mediators, data.outcome, data.covariates, data.weights
@@ -104,6 +127,11 @@ PUBLIC = {
     "power of the cosine test": power_of("cosine", "fixed"),
     "power of the corrected test": power_of("corrected"),
     "power of intersection and union": power_of("intersection_union"),
+    "size": lambda key, data: jaxmed.size(key, 60, 6, null="exposure", replicates=50),
+    "sample_size": lambda key, data: jaxmed.sample_size(
+        key, 6, cosine=0.5, replicates=50, **ROOT_R2
+    ),
+    "sample_quadratics": lambda key, data: jaxmed.sample_quadratics(key, law(data), 30),
     "printed_cosine_power": lambda key, data: jaxmed.printed_cosine_power(6, data.exposure / 10),
     "detection_threshold": lambda key, data: jaxmed.detection_threshold(6),
     "linear_sem": linear,

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import inspect
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import problem
+from public_functions import NOT_PURE
 
 import jaxmed
 from jaxmed import door
@@ -118,6 +120,11 @@ CALLS = {
     "dact": {"": (lambda: P_VALUES, lambda p: jaxmed.dact(*p))},
     "hdmt": {"": (lambda: P_VALUES, lambda p: jaxmed.hdmt(*p))},
 }  # fmt: skip
+# Pure, and no program of their own.
+NO_PROGRAM = {
+    "mediation_data": "checks concrete columns on the host, and only shapes inside a program",
+    "zero_moments": "makes zeros",
+}
 CASES = [
     pytest.param(*call, id=f"{name} {label}".strip())
     for name, calls in CALLS.items()
@@ -173,6 +180,12 @@ def test_one_program_whose_numbers_are_those_of_the_plain_function(
     assert not compiled
     monkeypatch.setattr(door, "_is_traced", lambda arguments: True)
     same(found, jax.jit(lambda: call(arguments))())
+
+
+def test_the_list_holds_every_public_function():
+    functions = {name for name in jaxmed.__all__ if inspect.isroutine(getattr(jaxmed, name))}
+    assert functions == set(CALLS) | set(NO_PROGRAM) | set(NOT_PURE)
+    assert len(functions) == len(CALLS) + len(NO_PROGRAM) + len(NOT_PURE)
 
 
 def decorated():

@@ -17,7 +17,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # What pip calls a package, where conda or Python have another name for it.
 CONDA = {"matplotlib": "matplotlib-base"}
 MODULES = {"python-calamine": "python_calamine"}
-OPTIONAL = ("io", "anndata", "plot", "cli", "report")
+OPTIONAL = ("io", "anndata", "plot", "cli", "report", "testing")
 TABLE = "jaxmed/data/covid_plasma_proteome/data.csv.gz"
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.typing import Estimator, Key
 
@@ -21,7 +22,7 @@ def example_data(n: int = 48, p: int = 6, q: int = 2, dtype: Any = None) -> Medi
     Args:
       n: rows.
       p: mediators.
-      q: covariates, at least one.
+      q: covariates, at least one; what has none is this problem with `covariates[:, :0]`.
       dtype: of the columns; default JAX's float.
     """
     rng = np.random.default_rng(0)
@@ -36,15 +37,22 @@ def example_data(n: int = 48, p: int = 6, q: int = 2, dtype: Any = None) -> Medi
     return MediationData(a, m, y, x, w)
 
 
+class NotApplicableError(Exception):
+    """A check has nothing to look at: of this estimator, or on this machine."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """An estimator, data it can fit, and what it promises."""
 
     estimator: Estimator
-    data: MediationData  # of JAX arrays, without names
+    data: MediationData  # of JAX arrays
     key: Key
     differentiable: bool = False  # its indirect effect, in the columns of the data
     exchangeable: bool = True  # the order of the rows says nothing (no folds, no resampling)
+    random: bool = False  # another key gives another answer
+    unit_free: bool = True  # the units of the mediators say nothing
+    weighted: bool = True  # case weights are counts of rows
 
     @functools.cached_property
     def program(self) -> Callable[..., Any]:
@@ -53,8 +61,14 @@ class Subject:
 
     @functools.cached_property
     def estimate(self) -> Any:
-        """Its answer to the data."""
-        return self.program(self.key, self.data)
+        """Its answer to the data, without which no other answer can be judged."""
+        found = self.program(self.key, self.data)
+        name = st.name(found.status)
+        remedy = "data= brings a problem that the method can fit"
+        assert int(found.status) < st.FIRST_FATAL, f"no answer to the data ({name}): {remedy}"
+        effects = np.array(jax.tree.leaves(found.effects))
+        assert np.isfinite(effects).all(), f"effects {effects} ({name}): {remedy}"
+        return found
 
     def of(self, **changes: Any) -> Any:
         """Its answer to data with some columns replaced."""
@@ -78,12 +92,24 @@ class Subject:
         other = dataclasses.replace(self.data, outcome=self.data.outcome + self.data.exposure)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), self.data, other)
 
+    @functools.cached_property
+    def one_by_one(self) -> list[Any]:
+        """Its answers to the two, which are an answer to the data first."""
+        other = jax.tree.map(lambda leaf: leaf[1], self.twice)
+        return [self.estimate, self.program(self.key, other)]
 
-def assert_close(found: Any, expected: Any) -> None:
-    """Equal structure, dtypes and values, up to rounding of what iterates; NaN equals NaN."""
+
+def assert_close(found: Any, expected: Any, what: str) -> None:
+    """Equal structure, dtypes and values, up to rounding of what iterates; NaN equals NaN.
+
+    Args:
+      found: pytree of arrays.
+      expected: what it should be.
+      what: was done to get `found`, for the message.
+    """
 
     def compare(path: Any, first: Any, second: Any) -> None:
-        where = jax.tree_util.keystr(path)
+        where = f"{what}: {jax.tree_util.keystr(path)}"
         assert first.dtype == second.dtype, f"{where}: {first.dtype} and {second.dtype}"
         first, second = np.asarray(first), np.asarray(second)
         if first.dtype.kind != "f":

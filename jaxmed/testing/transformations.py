@@ -9,29 +9,30 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.testing.subject import Subject, assert_close
+from jaxmed.testing.subject import NotApplicableError, Subject, assert_close
 from jaxmed.typing import Array
 
 
 def eager(subject: Subject) -> None:
-    """Operation by operation as compiled."""
-    assert_close(subject.estimator(subject.key, subject.data), subject.estimate)
+    """Operation by operation as compiled, of JAX's arrays and of NumPy's."""
+    columns = {"JAX": subject.data, "NumPy": jax.tree.map(np.asarray, subject.data)}
+    for library, data in columns.items():
+        found = jax.tree.map(jnp.asarray, subject.estimator(subject.key, data))
+        assert_close(found, subject.estimate, f"without jit, of {library} arrays")
 
 
 def vmap(subject: Subject) -> None:
     """Two data sets at once as one after the other."""
     found = jax.jit(jax.vmap(subject.estimator, in_axes=(None, 0)))(subject.key, subject.twice)
-    alone = [
-        subject.program(subject.key, jax.tree.map(lambda leaf, i=i: leaf[i], subject.twice))
-        for i in range(2)
-    ]
-    assert_close(found, jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone))
+    expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *subject.one_by_one)
+    assert_close(found, expected, "two data sets by vmap")
 
 
 def gradient(subject: Subject) -> None:
     """Finite derivatives of the indirect effect, where the estimator is said to have them."""
     if not subject.differentiable:
-        return
+        raise NotApplicableError("differentiable=False")
+    _ = subject.estimate
 
     def indirect(mediators: Array, outcome: Array) -> Array:
         data = dataclasses.replace(subject.data, mediators=mediators, outcome=outcome)
@@ -46,17 +47,19 @@ def gradient(subject: Subject) -> None:
 
 
 def shard_map(subject: Subject) -> None:
-    """One data set to each device of a mesh (two at most), as alone."""
-    devices = jax.devices()[:2]
-    mesh = Mesh(np.array(devices), ("replicates",))
-    data = jax.tree.map(lambda leaf: leaf[: len(devices)], subject.twice)
+    """One data set to each of two devices of a mesh, as alone."""
+    if len(jax.devices()) == 1:
+        raise NotApplicableError("there is one device")
+    mesh = Mesh(np.array(jax.devices()[:2]), ("replicates",))
     each = PartitionSpec("replicates")
     program = jax.shard_map(
         jax.vmap(subject.estimator, in_axes=(None, 0)),
         mesh=mesh, in_specs=(PartitionSpec(), each), out_specs=each, check_vma=False,
     )  # fmt: skip
-    found = jax.jit(program)(subject.key, data)
-    assert_close(jax.tree.map(lambda leaf: leaf[0], found), subject.estimate)
+    found = jax.jit(program)(subject.key, subject.twice)
+    for i, expected in enumerate(subject.one_by_one):
+        shard = jax.tree.map(lambda leaf, i=i: leaf[i], found)
+        assert_close(shard, expected, f"data set {i} of two by shard_map")
 
 
 def export(subject: Subject) -> None:
@@ -71,7 +74,7 @@ def export(subject: Subject) -> None:
     given = (jax.random.key_data(subject.key), *columns)
     written = jax.export.export(jax.jit(flat))(*given).serialize()
     found = jax.export.deserialize(written).call(*given)
-    assert_close(list(found), jax.tree.leaves(subject.estimate))
+    assert_close(list(found), jax.tree.leaves(subject.estimate), "written and read back")
 
 
 def donated(subject: Subject) -> None:
@@ -81,4 +84,4 @@ def donated(subject: Subject) -> None:
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         found: Estimate = jax.jit(subject.estimator, donate_argnums=1)(subject.key, copy)
     jax.tree.map(np.asarray, found)
-    assert_close(found, subject.estimate)
+    assert_close(found, subject.estimate, "with donated columns")

@@ -22,7 +22,8 @@ class Leg:
     @property
     def statistic(self) -> Array:
         """Estimate over standard error; 0 where both are 0, infinite for an exact fit."""
-        exact = jnp.where(self.estimate == 0, 0, jnp.sign(self.estimate) * jnp.inf)
+        # 0 times infinity would be a NaN, made to be masked.
+        exact = jnp.sign(self.estimate) * jnp.where(self.estimate == 0, 1, jnp.inf)
         return divide(self.estimate, self.standard_error, exact)
 
     @property
