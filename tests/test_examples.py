@@ -12,7 +12,7 @@ from problems import problem
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.testing import QUICK, check_estimator
+from jaxmed.testing import CHECKS, QUICK, check_estimator
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/write_an_estimator.md"
@@ -109,6 +109,11 @@ def blocks():
 
 def test_the_page_shows_the_file():
     assert (ROOT / "examples/ridge.py").read_text() in blocks()
+
+
+def test_the_page_names_every_check():
+    text = PAGE.read_text()
+    assert not [name for name in CHECKS if f"`{name}`" not in text]
 
 
 def test_the_shortest_estimator_of_the_page_runs(capsys):
