@@ -248,9 +248,13 @@ def comparisons(row: dict) -> list[dict]:
     def add(method: str, part: str, ours: float, printed: float, count: int) -> None:
         z = z_score(ours, row["data_sets"], printed, count)
         lines.append(
-            {"cell": f"p={row['p']} {row['setting']} {method} {part}", "ours": ours,
-             "printed": printed, "z": z}
-        )  # fmt: skip
+            {
+                "cell": f"p={row['p']} {row['setting']} {method} {part}",
+                "ours": ours,
+                "printed": printed,
+                "z": z,
+            }
+        )
 
     for method, (count, direct, direct_se, indirect, indirect_se) in PRINTED.get(key, {}).items():
         for part, rate, se in (("direct", direct, direct_se), ("indirect", indirect, indirect_se)):
@@ -269,18 +273,24 @@ def comparisons(row: dict) -> list[dict]:
 def save(cells: list[dict], out: Path) -> None:
     lines = [line for row in cells for line in comparisons(row)]
     goals = [
-        goal("coverage and size against the printed ones, largest |z| of the estimators of record",
-             max((abs(x["z"]) for x in lines if "post_selection" not in x["cell"]), default=0.0),
-             at_most=3.0, outside=[x for x in lines if abs(x["z"]) > 3], compared=len(lines)),
-    ]  # fmt: skip
+        goal(
+            "coverage and size against the printed ones, largest |z| of the estimators of record",
+            max((abs(x["z"]) for x in lines if "post_selection" not in x["cell"]), default=0.0),
+            at_most=3.0,
+            outside=[x for x in lines if abs(x["z"]) > 3],
+            compared=len(lines),
+        ),
+    ]
     nulls = [row for row in cells if row["setting"] in NULLS]
     if nulls:
         sizes = {
             f"{m} {row['setting']}": row[m]["indirect"]["rejects_zero"]
-            for row in nulls for m in ("ols", "double_selection")
-        }  # fmt: skip
-        goals.append(goal("size of TIE = 0, largest", max(sizes.values()), at_most=LARGEST_SIZE,
-                          sizes=sizes))  # fmt: skip
+            for row in nulls
+            for m in ("ols", "double_selection")
+        }
+        goals.append(
+            goal("size of TIE = 0, largest", max(sizes.values()), at_most=LARGEST_SIZE, sizes=sizes)
+        )
     for row in cells:
         if (row["p"], row["setting"]) == (100, "A/4"):
             rate = row["post_selection"]["indirect"]["coverage"]

@@ -62,8 +62,11 @@ def one(epsilon: float) -> dict[str, Any]:
             found.append(total)
     widths = [total.upper - total.lower for total in found]
     return {
-        "epsilon": epsilon, "sigma": noise.sigma, "data_sets": DATA_SETS,
-        "no_estimate": DATA_SETS - len(found), "failed_redraws": failed / DATA_SETS / REDRAWS,
+        "epsilon": epsilon,
+        "sigma": noise.sigma,
+        "data_sets": DATA_SETS,
+        "no_estimate": DATA_SETS - len(found),
+        "failed_redraws": failed / DATA_SETS / REDRAWS,
         "coverage": float(np.mean([t.lower <= truth <= t.upper for t in found])),
         "coverage_sampling": float(
             np.mean([t.sampling_lower <= truth <= t.sampling_upper for t in found])
@@ -73,8 +76,9 @@ def one(epsilon: float) -> dict[str, Any]:
         "bias": float(np.mean([t.estimate - truth for t in found])),
         "sd": float(np.std([t.estimate for t in found], ddof=1)),
         "noise_sd": float(np.median([t.noise_sd for t in found])),
-        "truth": truth, "seconds": time.perf_counter() - start,
-    }  # fmt: skip
+        "truth": truth,
+        "seconds": time.perf_counter() - start,
+    }
 
 
 def drawn(rng: np.random.Generator, rows: int) -> Any:

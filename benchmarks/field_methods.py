@@ -95,9 +95,15 @@ def bootstrap_hima(resamples: int, devices: int) -> dict[str, float]:
 
     data = load("gA500")
     run: Callable[..., Any] = functools.partial(
-        bootstrap, jax.random.key(0), data, estimators.hima(compat="r"), weights="multinomial",
-        chunk=10, mesh=jax.devices()[:devices], intervals=("percentile",),
-    )  # fmt: skip
+        bootstrap,
+        jax.random.key(0),
+        data,
+        estimators.hima(compat="r"),
+        weights="multinomial",
+        chunk=10,
+        mesh=jax.devices()[:devices],
+        intervals=("percentile",),
+    )
     run(10 * devices)
     start = time.perf_counter()
     found = run(resamples)
@@ -144,9 +150,13 @@ def main(out: Path) -> None:
         for alias in aliases:
             row: dict[str, Any] = {"method": method, "options": options, "data": alias}
             row |= in_child(
-                "field_methods", "single", core=last_core(), method=method, options=options,
+                "field_methods",
+                "single",
+                core=last_core(),
+                method=method,
+                options=options,
                 alias=alias,
-            )  # fmt: skip
+            )
             if call:
                 record = json.loads((FIXTURES / alias / f"{call}.json").read_text())
                 row["peer"] = f"{record['package']} {record['version']} {record['fun']}"

@@ -22,9 +22,19 @@ from benchmarks.harness import RESULTS, ROOT, goal, write
 CALLS = ROOT / "benchmarks" / "first_calls.py"
 TABLE = ROOT / "jaxmed" / "data" / "covid_plasma_proteome" / "data.csv.gz"
 COLUMNS = (
-    str(TABLE), "--exposure", "age", "--outcome", "hospital_free_days_45",
-    "--mediators", "prot_*", "--covariates", "male", "--where", "covid == 1", "--quiet",
-)  # fmt: skip
+    str(TABLE),
+    "--exposure",
+    "age",
+    "--outcome",
+    "hospital_free_days_45",
+    "--mediators",
+    "prot_*",
+    "--covariates",
+    "male",
+    "--where",
+    "covid == 1",
+    "--quiet",
+)
 # Commands without a figure of how much is computed: nothing is compiled, so nothing is cached.
 WORDS = {
     "help": ("--help",),

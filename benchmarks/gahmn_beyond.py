@@ -111,17 +111,27 @@ def parallel(generators: bool):
         total = model.total
         shown = whole + width * total
         change = delta @ model.beta
-        value = {"rule": whole + 0.5 * total, "observed": shown,
-                 "gain": (0.5 - width) * total, "all": whole + total, "none": whole}  # fmt: skip
+        value = {
+            "rule": whole + 0.5 * total,
+            "observed": shown,
+            "gain": (0.5 - width) * total,
+            "all": whole + total,
+            "none": whole,
+        }
         return {
             "disparity": {
-                "disparity": total + gap, **parts, "other mediators": jnp.zeros(()),
-                "direct": model.direct, "covariates": gap,
-                "unexplained": total + gap - sum(parts.values()), "gap": jnp.zeros(()),
+                "disparity": total + gap,
+                **parts,
+                "other mediators": jnp.zeros(()),
+                "direct": model.direct,
+                "covariates": gap,
+                "unexplained": total + gap - sum(parts.values()),
+                "gap": jnp.zeros(()),
             },
-            "policy, known": value, "policy, modelled": value,
+            "policy, known": value,
+            "policy, modelled": value,
             "shift": {"shifted": shown + change, "observed": shown, "change": change},
-        }  # fmt: skip
+        }
 
     def plug_in(data, model) -> dict:
         legs = legs_with(data, "splines_all_products")
@@ -139,12 +149,16 @@ def parallel(generators: bool):
         change = delta @ fit.beta
         return {
             "disparity": {
-                "disparity": seen, **parts, "direct": fit.direct,
-                "covariates": seen - known - fit.direct, "unexplained": seen - known,
+                "disparity": seen,
+                **parts,
+                "direct": fit.direct,
+                "covariates": seen - known - fit.direct,
+                "unexplained": seen - known,
             },
-            "policy, known": {"rule": value}, "policy, modelled": {"rule": value},
+            "policy, known": {"rule": value},
+            "policy, modelled": {"rule": value},
             "shift": {"shifted": y.mean() + change, "observed": y.mean(), "change": change},
-        }  # fmt: skip
+        }
 
     def one(key, model, confounded):
         drawing, fitting, training = jax.random.split(key, 3)
@@ -158,9 +172,11 @@ def parallel(generators: bool):
         second = gahmn.policy_value(fitting, data, rule, generator=None)
         moved = gahmn.shift_value(fitting, data, SHIFT, **keep)
         terms = {
-            "disparity": [part.terms, part.gap], "policy, known": [first.values],
-            "policy, modelled": [second.values], "shift": [moved.values],
-        }  # fmt: skip
+            "disparity": [part.terms, part.gap],
+            "policy, known": [first.values],
+            "policy, modelled": [second.values],
+            "shift": [moved.values],
+        }
         made: dict[str, dict] = {name: {} for name in terms}
         if generators:
             own = part.generated
@@ -190,15 +206,21 @@ def chained(generators: bool):
         fit = structural(legs, beta != 0)
         b1, b2 = fit.beta[:p1], fit.beta[p1:]
         support = jnp.pad(model.link != 0, ((0, 0), (0, beta.shape[0] - p1)))
-        link = jnp.stack([
-            on_mediators(legs, legs.mediators[:, p1 + k], support[k]).coefficients[:p1]
-            for k in range(support.shape[0])
-        ])  # fmt: skip
+        link = jnp.stack(
+            [
+                on_mediators(legs, legs.mediators[:, p1 + k], support[k]).coefficients[:p1]
+                for k in range(support.shape[0])
+            ]
+        )
         a1, a2 = fit.alpha[:p1], fit.alpha[p1:] - link @ fit.alpha[:p1]
 
         def paths(a1, a2) -> dict:
-            found = {"direct": fit.direct, "first": a1 @ b1, "second": a2 @ b2,
-                     "first then second": b2 @ (link @ a1)}  # fmt: skip
+            found = {
+                "direct": fit.direct,
+                "first": a1 @ b1,
+                "second": a2 @ b2,
+                "first then second": b2 @ (link @ a1),
+            }
             return {**found, "total": sum(found.values())}
 
         active = (model.first_alpha != 0, model.second_alpha != 0)
@@ -217,9 +239,12 @@ def chained(generators: bool):
         both = {"chain": [found.effects], "chain, all": [every.effects]}
         known, strict = plug_in(data, model)
         return collected(
-            both, dict.fromkeys(both, model.effects), dict.fromkeys(both, known), made,
+            both,
+            dict.fromkeys(both, model.effects),
+            dict.fromkeys(both, known),
+            made,
             dict.fromkeys(both, strict),
-        )  # fmt: skip
+        )
 
     return one
 
@@ -233,13 +258,20 @@ def chain_model():
     def padded(*values: float):
         return jnp.zeros(10).at[: len(values)].set(jnp.asarray(values))
 
-    link = jnp.zeros((10, 10)).at[jnp.asarray([0, 1, 2, 3]), jnp.asarray([0, 1, 2, 0])].set(
-        jnp.asarray([0.6, 0.5, 0.7, -0.4])
-    )  # fmt: skip
+    link = (
+        jnp.zeros((10, 10))
+        .at[jnp.asarray([0, 1, 2, 3]), jnp.asarray([0, 1, 2, 0])]
+        .set(jnp.asarray([0.6, 0.5, 0.7, -0.4]))
+    )
     return ChainModel(
-        padded(1.0, 0.8, 0.6, 0.4), padded(0.8, 0.5, 0, 0.5), link, padded(0, 0.5, 0.8, 0, 0.6),
-        padded(1.0, 0.8, 0.6, 0, 0.5), jnp.asarray(0.5), jnp.asarray(0.5),
-    )  # fmt: skip
+        padded(1.0, 0.8, 0.6, 0.4),
+        padded(0.8, 0.5, 0, 0.5),
+        link,
+        padded(0, 0.5, 0.8, 0, 0.6),
+        padded(1.0, 0.8, 0.6, 0, 0.5),
+        jnp.asarray(0.5),
+        jnp.asarray(0.5),
+    )
 
 
 def collected(
@@ -251,9 +283,13 @@ def collected(
         for group in groups:
             interval = group.interval
             for i, name in enumerate(group.names):
-                here = {"estimate": group.estimate[i], "se": group.standard_error[i],
-                        "lower": interval.lower[i], "upper": interval.upper[i],
-                        "truth": truth[function][name]}  # fmt: skip
+                here = {
+                    "estimate": group.estimate[i],
+                    "se": group.standard_error[i],
+                    "lower": interval.lower[i],
+                    "upper": interval.upper[i],
+                    "truth": truth[function][name],
+                }
                 if name in plug_in[function]:
                     here["plug_in"] = plug_in[function][name]
                 if strict is not None:
@@ -327,8 +363,11 @@ def add_generated(row: dict) -> None:
 
 def summary(columns: dict, prefix: str) -> dict:
     """Errors in standard errors, RMSE over the plug-in's, coverage of one estimand."""
-    found = {key.rsplit("/", 1)[1]: value for key, value in columns.items()
-             if key.startswith(f"{prefix}/")}  # fmt: skip
+    found = {
+        key.rsplit("/", 1)[1]: value
+        for key, value in columns.items()
+        if key.startswith(f"{prefix}/")
+    }
     truth = found["truth"]
     error = found["estimate"] - truth
 
@@ -339,20 +378,29 @@ def summary(columns: dict, prefix: str) -> dict:
         return float(np.sqrt(np.mean(values**2)))
 
     result = {
-        "truth": float(np.mean(truth)), "bias": float(np.mean(error)),
-        "z": z(error), "z_first": z(error[:FIRST]),
-        "rmse": rmse(error), "rmse_first": rmse(error[:FIRST]),
-        "sd": float(np.std(error, ddof=1)), "se": float(np.mean(found["se"])),
+        "truth": float(np.mean(truth)),
+        "bias": float(np.mean(error)),
+        "z": z(error),
+        "z_first": z(error[:FIRST]),
+        "rmse": rmse(error),
+        "rmse_first": rmse(error[:FIRST]),
+        "sd": float(np.std(error, ddof=1)),
+        "se": float(np.mean(found["se"])),
         "coverage": float(np.mean((found["lower"] <= truth) & (truth <= found["upper"]))),
-    }  # fmt: skip
+    }
     if "plug_in" in found and np.any(found["plug_in"] != truth):
         other = found["plug_in"] - truth
-        result |= {"plug_in_rmse": rmse(other), "ratio": rmse(error) / rmse(other),
-                   "ratio_first": rmse(error[:FIRST]) / rmse(other[:FIRST])}  # fmt: skip
+        result |= {
+            "plug_in_rmse": rmse(other),
+            "ratio": rmse(error) / rmse(other),
+            "ratio_first": rmse(error[:FIRST]) / rmse(other[:FIRST]),
+        }
     if "strict" in found:
         other = found["strict"] - truth
-        result |= {"strict_ratio": rmse(error) / rmse(other),
-                   "strict_ratio_first": rmse(error[:FIRST]) / rmse(other[:FIRST])}  # fmt: skip
+        result |= {
+            "strict_ratio": rmse(error) / rmse(other),
+            "strict_ratio_first": rmse(error[:FIRST]) / rmse(other[:FIRST]),
+        }
     return result
 
 
@@ -360,16 +408,26 @@ def save(cells: list[dict], out: Path) -> None:
     lines = [
         {"cell": f"{row['cell']}: {function}, {estimand}", **row[function][estimand]}
         for row in cells
-        for function, estimands in GOALS.items() if function in row
+        for function, estimands in GOALS.items()
+        if function in row
         for estimand in estimands
-    ]  # fmt: skip
+    ]
     goals = [
-        goal("mean error in standard errors, 50 data sets, largest",
-             max(abs(x["z_first"]) for x in lines), at_most=3.5),
-        goal("RMSE over that of the plug-in that knows the supports, 50 data sets, largest",
-             max(x["ratio_first"] for x in lines), at_most=1.25,
-             outside=[x["cell"] for x in lines if x["ratio_first"] > 1.25]),
-        goal("coverage of nominal 95 % over 200 data sets, least",
-             min(x["coverage"] for x in lines), at_least=0.9),
-    ]  # fmt: skip
+        goal(
+            "mean error in standard errors, 50 data sets, largest",
+            max(abs(x["z_first"]) for x in lines),
+            at_most=3.5,
+        ),
+        goal(
+            "RMSE over that of the plug-in that knows the supports, 50 data sets, largest",
+            max(x["ratio_first"] for x in lines),
+            at_most=1.25,
+            outside=[x["cell"] for x in lines if x["ratio_first"] > 1.25],
+        ),
+        goal(
+            "coverage of nominal 95 % over 200 data sets, least",
+            min(x["coverage"] for x in lines),
+            at_least=0.9,
+        ),
+    ]
     write("gahmn_beyond", goals, cells, out)

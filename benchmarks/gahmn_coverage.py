@@ -88,23 +88,35 @@ def main(out: Path) -> None:
             model = partially_linear(setting, part.p, correlation=correlation)  # pyright: ignore
             key = named_key(jax.random.key(SEED), cell)
             columns = sweep(
-                key, task, part.data_sets, parameters=model, reducer=stack(),
+                key,
+                task,
+                part.data_sets,
+                parameters=model,
+                reducer=stack(),
                 chunk=min(part.data_sets, 5),
                 progress=lambda more, cell=cell: print(cell, f"+{more}", flush=True),
-            )  # fmt: skip
+            )
             truths = {
-                "direct": float(model.direct), "indirect": float(model.total_indirect),
+                "direct": float(model.direct),
+                "indirect": float(model.total_indirect),
                 **{str(k): float(model.indirect[k]) for k in SHOWN},
-            }  # fmt: skip
+            }
             found = {key.split("/", 1)[1]: values for key, values in columns.items()}
             rows.append(
                 {
-                    "cell": cell, "part": name, "method": part.method, "setting": setting,
-                    "correlation": correlation, "p": part.p, "n": ROWS,
-                    "data_sets": part.data_sets, "seconds": time.perf_counter() - start,
-                    "truth": truths, "found": summary(found, truths),
+                    "cell": cell,
+                    "part": name,
+                    "method": part.method,
+                    "setting": setting,
+                    "correlation": correlation,
+                    "p": part.p,
+                    "n": ROWS,
+                    "data_sets": part.data_sets,
+                    "seconds": time.perf_counter() - start,
+                    "truth": truths,
+                    "found": summary(found, truths),
                 }
-            )  # fmt: skip
+            )
             save(rows, out)
             shown = {q: rows[-1]["found"][q]["coverage"] for q in truths}
             print(cell, round(rows[-1]["seconds"]), shown, flush=True)

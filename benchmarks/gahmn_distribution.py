@@ -162,9 +162,13 @@ def save(cases: list[dict], out: Path) -> None:
             ("conditional sd, generated / true: smallest cell", float(mean.min()), "at_least", 0.8),
             ("conditional sd, generated / true: largest cell", float(mean.max()), "at_most", 1.2),
             ("mean absolute deviation over cells", float(np.abs(mean - 1).mean()), "at_most", 0.1),
-            ("energy distance / that of two true samples",
-             float(np.mean([c["energy_ratio"] for c in part])), "at_most", 1.5),
-        ]  # fmt: skip
+            (
+                "energy distance / that of two true samples",
+                float(np.mean([c["energy_ratio"] for c in part])),
+                "at_most",
+                1.5,
+            ),
+        ]
         for text, value, side, bound in rows:
             bounds = {side: bound} if noise == "location_scale" else {"at_most": float("inf")}
             goals.append(goal(f"{noise}, p=100: {text}", value, **bounds))

@@ -48,8 +48,9 @@ def main(out: Path) -> None:
 
     if jax.default_backend() == "gpu":
         cases.append({"what": "64 fits at once"} | fits_at_once())
-        goals.append(goal("fits per second, 64 at once / one at a time", cases[-1]["ratio"],
-                          at_least=20.0))  # fmt: skip
+        goals.append(
+            goal("fits per second, 64 at once / one at a time", cases[-1]["ratio"], at_least=20.0)
+        )
     else:
         notes.append("64 fits at once on a GPU: not run, no GPU")
     write("gahmn_speed", goals, cases, out, notes=notes)
@@ -64,10 +65,15 @@ def growth(cases: list[dict]) -> list[dict]:
     fit = np.linalg.lstsq(design * weights[:, None], ms * weights, rcond=None)[0]
     off = np.abs(design @ fit / ms - 1)
     return [
-        goal("c0 + c1 p, largest relative distance", float(off.max()), at_most=0.3,
-             c0=float(fit[0]), c1=float(fit[1])),
+        goal(
+            "c0 + c1 p, largest relative distance",
+            float(off.max()),
+            at_most=0.3,
+            c0=float(fit[0]),
+            c1=float(fit[1]),
+        ),
         goal("ms per step, p = 10000 / p = 2000", float(ms[-1] / ms[-2]), at_most=6.5),
-    ]  # fmt: skip
+    ]
 
 
 def ours(p: int, block: str, mode: str) -> dict:
@@ -107,10 +113,13 @@ def training(p: int, block: str, mode: str):
     keys = jax.random.split(jax.random.key(0), 4)
     n = 800
     data = Scaled(
-        (jnp.arange(n) % 2).astype(jnp.float32), jax.random.normal(keys[0], (n, p)),
-        jax.random.normal(keys[1], (n,)), jax.random.normal(keys[2], (n, 2)), jnp.ones(n),
+        (jnp.arange(n) % 2).astype(jnp.float32),
+        jax.random.normal(keys[0], (n, p)),
+        jax.random.normal(keys[1], (n,)),
+        jax.random.normal(keys[2], (n, 2)),
+        jnp.ones(n),
         jnp.ones(p, bool),
-    )  # fmt: skip
+    )
     which = blocks_of(config, data)[("mediators", "outcome").index(block)]
     weight = penalties(config, p)
     penalty = weight.mediator if block == "mediators" else weight.outcome
@@ -132,8 +141,11 @@ def torch_loop(python: str, core: int, p: int, block: str, mode: str) -> dict:
     script = Path(__file__).with_name("gahmn_torch.py")
     done = subprocess.run(
         ["taskset", "-c", str(core), python, str(script), str(p), block, mode, str(STEPS)],
-        capture_output=True, text=True, check=True, env=os.environ | ONE_THREAD,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | ONE_THREAD,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -152,7 +164,9 @@ def fits_at_once(count: int = 64, p: int = 500) -> dict:
         seconds[name] = time.perf_counter() - begun
     memory = jax.devices()[0].memory_stats() or {}
     return {
-        "fits": count, "p": p, "seconds": seconds,
+        "fits": count,
+        "p": p,
+        "seconds": seconds,
         "ratio": seconds["one"] * count / seconds["together"],
         "peak_bytes": memory.get("peak_bytes_in_use"),
-    }  # fmt: skip
+    }

@@ -91,9 +91,12 @@ def main(p: int, block: str, mode: str, steps: int) -> dict:
         def __init__(self):
             super().__init__()
             self.net = nn.Sequential(
-                nn.Linear(4, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2),
+                nn.Linear(4, 64),
+                nn.LeakyReLU(0.2),
+                nn.Linear(64, 64),
+                nn.LeakyReLU(0.2),
                 nn.Linear(64, 1),
-            )  # fmt: skip
+            )
             self.v = nn.Parameter(torch.zeros(p))
 
         def forward(self, rows, *sets):

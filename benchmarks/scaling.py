@@ -65,9 +65,13 @@ def main(out: Path) -> None:
     text = f"speed of 2 devices against 1, which has all {cores} cores already (reported)"
     goals.append(goal(text, two, at_least=0.0))
     write(
-        "scaling", goals, {"devices": devices, "all_reduce_seconds": reduce, "on_paper": paper},
-        out, assumed={"bytes_per_second": BYTES_PER_SECOND, "latency": LATENCY}, rates=rates,
-    )  # fmt: skip
+        "scaling",
+        goals,
+        {"devices": devices, "all_reduce_seconds": reduce, "on_paper": paper},
+        out,
+        assumed={"bytes_per_second": BYTES_PER_SECOND, "latency": LATENCY},
+        rates=rates,
+    )
     for row in paper:
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
 
@@ -104,9 +108,11 @@ def sharded(count: int) -> dict:
     scale = np.sqrt(np.diagonal(exact.comoment))
     difference = (np.asarray(found.comoment) - exact.comoment) / scale / scale[:, None]
     return {
-        "devices": count, "seconds": min(seconds), "difference": float(np.abs(difference).max()),
+        "devices": count,
+        "seconds": min(seconds),
+        "difference": float(np.abs(difference).max()),
         "flops_per_second": ROWS * COLUMNS**2 / min(seconds),
-    }  # fmt: skip
+    }
 
 
 def _all_reduce() -> dict[str, float]:
@@ -151,6 +157,11 @@ def _on_paper(hosts: int, rates: dict[str, Any], rows: int, p: int) -> dict[str,
         reduce = 2 * (hosts - 1) / hosts * volume / BYTES_PER_SECOND + LATENCY * math.log2(hosts)
     one = share * hosts
     return {
-        "rows": rows, "mediators": p, "hosts": hosts, "stream_seconds": share,
-        "all_reduce_seconds": reduce, "speed_up": one / (share + reduce), "extrapolated": True,
-    }  # fmt: skip
+        "rows": rows,
+        "mediators": p,
+        "hosts": hosts,
+        "stream_seconds": share,
+        "all_reduce_seconds": reduce,
+        "speed_up": one / (share + reduce),
+        "extrapolated": True,
+    }

@@ -20,8 +20,11 @@ ROWS, COLUMNS, GROUP = 2_000_000, 1_000, 62_500
 DUAL_ROWS, DUAL_COLUMNS = 500, 200_000
 BOTH: dict[str, str] = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
 ROLES: dict[str, Any] = {
-    "exposure": "exposure", "outcome": "outcome", "mediators": "m*", "covariates": ("age",)
-}  # fmt: skip
+    "exposure": "exposure",
+    "outcome": "outcome",
+    "mediators": "m*",
+    "covariates": ("age",),
+}
 
 
 def main(out: Path) -> None:
@@ -59,9 +62,11 @@ def _goals(name: str, found: dict[str, Any], megabytes: int) -> list[dict]:
         goal(f"{name}: peak memory of the process, MB", peak, at_most=megabytes),
         goal(
             f"{name}: rate against the slower of product and reading ({slower})",
-            stream["rows_per_second"] / limit, at_least=0.6, seconds=stream["seconds"],
+            stream["rows_per_second"] / limit,
+            at_least=0.6,
+            seconds=stream["seconds"],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _block(rows: int) -> np.ndarray:
@@ -147,12 +152,14 @@ def primal_stream(folder: str) -> dict:
     scale = np.sqrt(np.diagonal(exact))
     difference = np.asarray(moments.comoment) / float(moments.count) - exact
     return {
-        "rows_per_second": source.num_rows / seconds, "seconds": seconds, "peak_mb": peak_mb(),
+        "rows_per_second": source.num_rows / seconds,
+        "seconds": seconds,
+        "peak_mb": peak_mb(),
         "worst": float(np.abs(difference / scale / scale[:, None]).max()),
         "analysis_seconds": whole,
         "total_indirect": result.record.effect("total_indirect")["estimate"],
         "blocks": source.num_blocks,
-    }  # fmt: skip
+    }
 
 
 def make_matrix(folder: str) -> None:
@@ -208,10 +215,13 @@ def dual_stream(folder: str) -> dict:
     start = time.perf_counter()
     result = mediate_stream(source, key=1)
     return {
-        "rows_per_second": source.num_mediators / min(times), "seconds": min(times),
-        "passes": times, "peak_mb": peak_mb(), "analysis_seconds": time.perf_counter() - start,
+        "rows_per_second": source.num_mediators / min(times),
+        "seconds": min(times),
+        "passes": times,
+        "peak_mb": peak_mb(),
+        "analysis_seconds": time.perf_counter() - start,
         "cosine": float(result.fit.paths.cosine),
-    }  # fmt: skip
+    }
 
 
 def dual_memory(folder: str) -> dict:
@@ -224,15 +234,18 @@ def dual_memory(folder: str) -> dict:
 
     fields = read_table(Path(folder) / "fields.csv")
     data = jaxmed.mediation_data(
-        fields["exposure"].to_numpy(), np.load(Path(folder) / "dual.npy").astype("f8"),
-        fields["outcome"].to_numpy(), fields[["age"]].to_numpy(),
-    )  # fmt: skip
+        fields["exposure"].to_numpy(),
+        np.load(Path(folder) / "dual.npy").astype("f8"),
+        fields["outcome"].to_numpy(),
+        fields[["age"]].to_numpy(),
+    )
     start = time.perf_counter()
     result = jaxmed.mediate(data, key=1, permutations=0, folds=0, basis="linear")
     return {
-        "cosine": float(result.fit.paths.cosine), "seconds": time.perf_counter() - start,
+        "cosine": float(result.fit.paths.cosine),
+        "seconds": time.perf_counter() - start,
         "peak_mb": peak_mb(),
-    }  # fmt: skip
+    }
 
 
 def _best(call: Any, rows: int) -> dict:
@@ -245,4 +258,4 @@ def _best(call: Any, rows: int) -> dict:
     return {
         "rows_per_second": rows / float(np.median(seconds)),
         "seconds": float(np.median(seconds)),
-    }  # noqa: E501
+    }

@@ -53,8 +53,12 @@ def main(out: Path) -> None:
         resumed = time.monotonic() - start
         same_files = _chunks(whole) == _chunks(torn)
         same_results = repr(_bytes(expected)) == repr(_bytes(found))
-        cases = {"undisturbed_s": seconds, "resume_s": resumed, "chunks": len(_chunks(whole)),
-                 "kills": kills}  # fmt: skip
+        cases = {
+            "undisturbed_s": seconds,
+            "resume_s": resumed,
+            "chunks": len(_chunks(whole)),
+            "kills": kills,
+        }
     lost = max(kill["chunks_in_hand"] for kill in kills)
     goals = [
         goal("kill -9 of a worker during the study", len(kills), at_least=KILLS),

@@ -18,11 +18,13 @@ def main(out: Path) -> None:
     goals = [
         goal(
             f"{kind}: open_table and all columns / pandas.read_csv with exact floats",
-            case["speed"][kind]["by_wall_median"], at_least=1.0, **case["speed"][kind],
+            case["speed"][kind]["by_wall_median"],
+            at_least=1.0,
+            **case["speed"][kind],
             same_bits=case["same_bits"][kind],
         )
         for kind in case["speed"]
-    ]  # fmt: skip
+    ]
     write("tables", goals, case, out)
 
 
@@ -58,6 +60,10 @@ def one_table(n: int, p: int) -> dict:
             timings[kind] = interleaved({"jaxmed": ours, "pandas": peer}, seconds=6, least=5)
             ratios[kind] = speed(timings[kind], "jaxmed", "pandas")
     return {
-        "rows": n, "columns": p, "timings": timings, "speed": ratios, "same_bits": same,
+        "rows": n,
+        "columns": p,
+        "timings": timings,
+        "speed": ratios,
+        "same_bits": same,
         "pandas": pandas.__version__,
-    }  # fmt: skip
+    }

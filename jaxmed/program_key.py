@@ -171,11 +171,18 @@ def _surroundings() -> str:
     device = jax.devices()[0]
     return repr(
         (
-            _source(), _versions(), sys.version, platform.platform(), processor(), _cores(),
-            device.platform, device.device_kind, device.client.platform_version,
+            _source(),
+            _versions(),
+            sys.version,
+            platform.platform(),
+            processor(),
+            _cores(),
+            device.platform,
+            device.device_kind,
+            device.client.platform_version,
             jax.device_count(),
         )
-    )  # fmt: skip
+    )
 
 
 @functools.cache

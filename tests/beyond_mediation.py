@@ -37,9 +37,13 @@ def repeated(given):
     """The same rows, written out as often as their weight says."""
     index = np.repeat(np.arange(len(given.outcome)), given.weights.astype(int))
     return jaxmed.data.MediationData(
-        given.exposure[index], given.mediators[index], given.outcome[index],
-        given.covariates[index], None, given.names,
-    )  # fmt: skip
+        given.exposure[index],
+        given.mediators[index],
+        given.outcome[index],
+        given.covariates[index],
+        None,
+        given.names,
+    )
 
 
 def single(given):
@@ -65,9 +69,15 @@ def stacked_generators(key, config):
     second["mediators"] = jnp.asarray([0.4, 0, 0.3, 0.3, 0, 0.2], dtype)
     second["exposure"] = jnp.asarray(0.25, dtype)
     left = Generators(
-        first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, len(NAMES)), None,
-        None, first["exposure"] != 0, second["mediators"] != 0,
-    )  # fmt: skip
+        first,
+        second,
+        mediators.mean_noise(keys[2]),
+        jnp.linspace(0.5, 1.5, len(NAMES)),
+        None,
+        None,
+        first["exposure"] != 0,
+        second["mediators"] != 0,
+    )
     return jax.tree.map(lambda leaf: leaf[None], left)
 
 
@@ -88,10 +98,13 @@ def oracle(given):
     outcome_influence = (onto * left / np.sqrt(1 - h)).T
     q = base.shape[1]
     return {
-        "alpha": a[-1], "alpha_influence": alpha_influence, "direct": b[q],
-        "direct_influence": outcome_influence[:, q], "beta": b[q + 1 :],
+        "alpha": a[-1],
+        "alpha_influence": alpha_influence,
+        "direct": b[q],
+        "direct_influence": outcome_influence[:, q],
+        "beta": b[q + 1 :],
         "beta_influence": outcome_influence[:, q + 1 :],
-    }  # fmt: skip
+    }
 
 
 def centred_mean(values):

@@ -76,7 +76,9 @@ def sparse_with_a_giant(rng, columns):
 def rare_class(rng, columns):
     few = rng.permutation(len(columns))[: rng.integers(1, CELL)]
     column = np.zeros(len(columns))
-    column[few] = rng.choice([1.0, 2.0], len(few)) if rng.random() < 0.5 else rng.normal(size=len(few))  # noqa: E501  # fmt: skip
+    column[few] = (
+        rng.choice([1.0, 2.0], len(few)) if rng.random() < 0.5 else rng.normal(size=len(few))
+    )
     columns[:, rng.integers(columns.shape[1])] = column * rng.choice([-1, 3]) + rng.choice([0, 7])
     return table(columns), None
 

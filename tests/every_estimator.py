@@ -34,9 +34,18 @@ METHODS = {
 DIFFERENTIABLE = {"ols", "maxie", "maxcor", "reg_outcome", "reg_exposure"}
 # Folds or draws, by position of the rows.
 BY_POSITION = {
-    "double_selection", "double_selection_zz", "hima2", "hdma", "medfix", "pathway_lasso", "pcma",
-    "spcma", "meddic", "lasso_exposure", "lasso_outcome",
-}  # fmt: skip
+    "double_selection",
+    "double_selection_zz",
+    "hima2",
+    "hdma",
+    "medfix",
+    "pathway_lasso",
+    "pcma",
+    "spcma",
+    "meddic",
+    "lasso_exposure",
+    "lasso_outcome",
+}
 # Whose answer depends on the units of the mediators: weights of norm or variance one.
 BY_UNITS = {"directions", "pcma", "spcma"}
 # Whose key matters.

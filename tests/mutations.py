@@ -8,12 +8,44 @@ DEPTH = "[" * 3000 + "]" * 3000
 HUGE = "9" * 401
 # Texts, not values: Python would write some of them otherwise, and JSON does not have all.
 LITERALS = (
-    "null", "true", "false", "0", "-0", "-0.0", "-1", "1", "3.5", "1e308", "1e999", "-1e999",
-    "5e-324", "NaN", "Infinity", "-Infinity", HUGE, f"-{HUGE}", f"{HUGE}.5", "9" * 5000,
-    "2147483648", "18446744073709551616", '""', '"a"', '"\\u0000"', '"\\u001b[2J"', '"\\ud800"',
-    '"../../x"', '"' + "x" * 20_000 + '"', "[]", "{}", "[[]]", "[null]", '{"": {}}',
-    '{"#number": "nan"}', DEPTH, '{"a":' * 100 + "1" + "}" * 100,
-)  # fmt: skip
+    "null",
+    "true",
+    "false",
+    "0",
+    "-0",
+    "-0.0",
+    "-1",
+    "1",
+    "3.5",
+    "1e308",
+    "1e999",
+    "-1e999",
+    "5e-324",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    HUGE,
+    f"-{HUGE}",
+    f"{HUGE}.5",
+    "9" * 5000,
+    "2147483648",
+    "18446744073709551616",
+    '""',
+    '"a"',
+    '"\\u0000"',
+    '"\\u001b[2J"',
+    '"\\ud800"',
+    '"../../x"',
+    '"' + "x" * 20_000 + '"',
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    '{"": {}}',
+    '{"#number": "nan"}',
+    DEPTH,
+    '{"a":' * 100 + "1" + "}" * 100,
+)
 # A search for the name in all others would take minutes.
 _TWICE = json.dumps({i: 0 for i in range(80_000)})[:-1].encode() + b', "79999": 0}'
 _MARK = "a place for a literal"
@@ -96,10 +128,24 @@ def _changed(document, rng):
 def other_files(rng):
     """What is no document at all."""
     return (
-        _TWICE, b"", b"\n", b"\x89PNG\r\n\x1a\n" + bytes(64), b"PK\x03\x04" + rng.randbytes(64),
-        "{}".encode("utf-16"), b"\xef\xbb\xbf{}", b"\xff" * 64, bytes(4096), b"{} {}", b"null",
-        b"3", b'"a"', b"[]", b"{}", DEPTH.encode(), rng.randbytes(512),
-    )  # fmt: skip
+        _TWICE,
+        b"",
+        b"\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(64),
+        b"PK\x03\x04" + rng.randbytes(64),
+        "{}".encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b"\xff" * 64,
+        bytes(4096),
+        b"{} {}",
+        b"null",
+        b"3",
+        b'"a"',
+        b"[]",
+        b"{}",
+        DEPTH.encode(),
+        rng.randbytes(512),
+    )
 
 
 def generator(name):

@@ -71,28 +71,45 @@ SENT_OUT = "sends programs out in chunks and gathers on the host"
 NOT_PURE = {
     **dict.fromkeys(
         (
-            "choose_effects", "compare", "evaluate", "mediate", "mediate_moments",
-            "mediate_stream", "over_levels",
+            "choose_effects",
+            "compare",
+            "evaluate",
+            "mediate",
+            "mediate_moments",
+            "mediate_stream",
+            "over_levels",
         ),
         ANALYSIS,
     ),
     **dict.fromkeys(
         (
-            "covariate_basis", "drop_degenerate", "from_frame", "from_frame_with_report",
-            "levels_from_frame", "read_result", "read_table", "stream",
+            "covariate_basis",
+            "drop_degenerate",
+            "from_frame",
+            "from_frame_with_report",
+            "levels_from_frame",
+            "read_result",
+            "read_table",
+            "stream",
         ),
         TABLE,
     ),
     **dict.fromkeys(
         (
-            "bootstrap", "jackknife", "permutation_test", "run_study", "split_sample",
-            "streamed_moments", "study_task", "sweep",
+            "bootstrap",
+            "jackknife",
+            "permutation_test",
+            "run_study",
+            "split_sample",
+            "streamed_moments",
+            "study_task",
+            "sweep",
         ),
         SENT_OUT,
     ),
     "calibration_diagnostics": "numbers for a figure, of concrete p-values",
     "calibration_qq": "draws a figure",
-}  # fmt: skip
+}
 PUBLIC = {
     "mediation_data": lambda key, data: jaxmed.mediation_data(
         data.exposure, data.mediators, data.outcome, data.covariates, data.weights

@@ -20,11 +20,17 @@ TOLERANCE = 1e-12
 def environment(threads):
     pools = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     path = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    return os.environ | dict.fromkeys(pools, str(threads)) | {
-        "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path,
-        # Each process compiles for its own threads: a program read back would be that of another.
-        "JAX_ENABLE_COMPILATION_CACHE": "0",
-    }  # fmt: skip
+    return (
+        os.environ
+        | dict.fromkeys(pools, str(threads))
+        | {
+            "JAX_ENABLE_X64": "1",
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONPATH": path,
+            # Each process compiles for its own threads, as no program of another would.
+            "JAX_ENABLE_COMPILATION_CACHE": "0",
+        }
+    )
 
 
 def run_all(folder, threads, parts):
@@ -33,10 +39,12 @@ def run_all(folder, threads, parts):
     running = [
         subprocess.Popen(
             [sys.executable, str(HERE / "determinism.py"), str(out), *parts],
-            env=environment(count), stderr=subprocess.PIPE, text=True,
+            env=environment(count),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for count, out in zip(threads, outs, strict=True)
-    ]  # fmt: skip
+    ]
     for process in running:
         _, said = process.communicate(timeout=900)
         assert process.returncode == 0, said[-2000:]

@@ -82,7 +82,8 @@ CALLS = {
             lambda pair: jaxmed.joint_test(pair[0], data=pair[1], variance="leave_one_out"),
         ),
         "without rows": (
-            lambda: paths_of(PRIMAL), lambda p: jaxmed.joint_test(p, variance="leave_one_out"),
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.joint_test(p, variance="leave_one_out"),
         ),
     },
     "intersection_union_test": {
@@ -119,7 +120,7 @@ CALLS = {
     "printed_cosine_power": {"": (lambda: 40.0, lambda p: jaxmed.printed_cosine_power(p, 0.4))},
     "dact": {"": (lambda: P_VALUES, lambda p: jaxmed.dact(*p))},
     "hdmt": {"": (lambda: P_VALUES, lambda p: jaxmed.hdmt(*p))},
-}  # fmt: skip
+}
 # Pure, and no program of their own.
 NO_PROGRAM = {
     "mediation_data": "checks concrete columns on the host, and only shapes inside a program",

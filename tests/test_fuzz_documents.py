@@ -92,12 +92,11 @@ def plan(folder):
     task = BlockTask(lambda key, mean, size: {"law": jnp.full(size, mean)})
     cells = [Cell(f"law/{i}", task, float(i), 100 + i, 16) for i in range(3)]
     study = {
-        "name": "own/law", "title": "A law",
+        "name": "own/law",
+        "title": "A law",
         "source": {"file": "/a/law.py", "variable": "STUDY", "sha256": HASH},
-    }  # fmt: skip
-    made = plans.make_plan(
-        cells, study=study, scale=0.5, seed=7, precision="float64", nproc=2
-    )  # fmt: skip
+    }
+    made = plans.make_plan(cells, study=study, scale=0.5, seed=7, precision="float64", nproc=2)
     plans.store_plan(folder, made)
 
     def read():
@@ -147,8 +146,15 @@ def generators(folder):
     from jaxmed.gahmn.stored_config import SCHEMA, SCHEMA_VERSION
 
     arms = {"control": 0.0, "treated": 1.0}
-    scale = {"mediator_mean": 0.0, "mediator": 1.0, "outcome_mean": 0.0, "outcome": 1.0,
-             "covariate_mean": 0.0, "covariate": 1.0, "valid": True}  # fmt: skip
+    scale = {
+        "mediator_mean": 0.0,
+        "mediator": 1.0,
+        "outcome_mean": 0.0,
+        "outcome": 1.0,
+        "covariate_mean": 0.0,
+        "covariate": 1.0,
+        "valid": True,
+    }
     parts = ("residual_scale", "exposure_support", "mediator_support", "mediator/a", "outcome/b")
     arrays = {f"scale/arms/{n}": np.asarray(v) for n, v in arms.items()}
     arrays |= {f"scale/{n}": np.asarray(v) for n, v in scale.items()}
@@ -210,9 +216,14 @@ def result(folder):
     path = folder / "levels.json"
     joint = {"statistic": 2.5, "p_value": 0.04, "df": 2, "df_residual": 50}
     document = {
-        "schema": "jaxmed.levels", "schema_version": 2, "exposure": "dose", "reference": "none",
-        "levels": {"low": {"total": 0.25}}, "joint": joint, "data": {"files": None},
-    }  # fmt: skip
+        "schema": "jaxmed.levels",
+        "schema_version": 2,
+        "exposure": "dose",
+        "reference": "none",
+        "levels": {"low": {"total": 0.25}},
+        "joint": joint,
+        "data": {"files": None},
+    }
     path.write_text(result_json(document))
     return Document(path, lambda: repr(read_result(path)), (DocumentError,), seal=seal_again)
 

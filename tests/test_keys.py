@@ -24,9 +24,15 @@ from jaxmed.sweeps.task import StudyTask, named_key
 SEED = 7
 TYPED = jax.random.key(SEED)
 NO_FACTORIES = {
-    "Effects", "Estimate", "MediatorEffects", "ReferenceWouldStop", "WeightDetails",
-    "from_composite", "from_weights", "oracle",
-}  # fmt: skip
+    "Effects",
+    "Estimate",
+    "MediatorEffects",
+    "ReferenceWouldStop",
+    "WeightDetails",
+    "from_composite",
+    "from_weights",
+    "oracle",
+}
 FORMS = {
     "raw": jax.random.PRNGKey(SEED),
     "host": np.asarray(jax.random.key_data(TYPED)),
@@ -182,8 +188,10 @@ def test_traced_raw_keys():
     same(program(FORMS["raw"]), simulate.sample(TYPED, SEM, 5))
     keys = jax.random.split(FORMS["raw"], 3)
     typed = jax.random.split(TYPED, 3)
-    same(jax.vmap(lambda k: chi_square(k, 3.0, ()))(keys),
-         jax.vmap(lambda k: chi_square(k, 3.0, ()))(typed))  # fmt: skip
+    same(
+        jax.vmap(lambda k: chi_square(k, 3.0, ()))(keys),
+        jax.vmap(lambda k: chi_square(k, 3.0, ()))(typed),
+    )
 
 
 def test_a_key_of_another_kind_stays_as_it_is():

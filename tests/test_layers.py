@@ -40,9 +40,16 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("flax", "optax", "pandas", "matplotlib", "polars", "anndata", "pyarrow")
 JIT_ALLOWED = (
-    "program_store", "compile", "analysis", "parallel", "sweeps", "studies", "cli", "gahmn",
+    "program_store",
+    "compile",
+    "analysis",
+    "parallel",
+    "sweeps",
+    "studies",
+    "cli",
+    "gahmn",
     "testing",
-)  # fmt: skip
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

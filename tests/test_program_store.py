@@ -144,11 +144,24 @@ def key_of(*args, function=fit_moments, static=None, **kwargs):
 
 def test_shapes_types_and_static_fields_are_part_of_the_name():
     calls = [
-        (np.ones(3),), (np.ones(4),), (np.ones((3, 1)),), (np.ones(3, np.int32),), (1.0,), (1,),
-        (True,), (np.float64(1),), ([np.ones(3)],), ((np.ones(3),),), (np.ones(3), None),
-        (Interval(1.0, 2.0, 0.95),), (Interval(1.0, 2.0, 0.9),), (Interval(1.0, 2.0, 0.9, "t"),),
-        ({"a": 1.0},), ({"b": 1.0},), (jax.random.key(1),),
-    ]  # fmt: skip
+        (np.ones(3),),
+        (np.ones(4),),
+        (np.ones((3, 1)),),
+        (np.ones(3, np.int32),),
+        (1.0,),
+        (1,),
+        (True,),
+        (np.float64(1),),
+        ([np.ones(3)],),
+        ((np.ones(3),),),
+        (np.ones(3), None),
+        (Interval(1.0, 2.0, 0.95),),
+        (Interval(1.0, 2.0, 0.9),),
+        (Interval(1.0, 2.0, 0.9, "t"),),
+        ({"a": 1.0},),
+        ({"b": 1.0},),
+        (jax.random.key(1),),
+    ]
     names = [key_of(*call) for call in calls]
     statics = (1, 1.0, True, "1", None, (1,), (1, 1), 0.0, -0.0)
     names += [key_of(static={"level": value}) for value in statics]
@@ -184,9 +197,15 @@ def test_what_has_no_safe_name_is_not_kept(folder):
 
 def test_estimators_are_named_by_factory_and_configuration():
     made = [
-        maxie(), maxie(level=0.9), maxie(sign=-1), maxcor(), ols(), ols(level=0.9),
-        double_selection(), double_selection(covariates_outcome=(0,)),
-    ]  # fmt: skip
+        maxie(),
+        maxie(level=0.9),
+        maxie(sign=-1),
+        maxcor(),
+        ols(),
+        ols(level=0.9),
+        double_selection(),
+        double_selection(covariates_outcome=(0,)),
+    ]
     names = [key_of(1.0, function=estimator) for estimator in made]
     assert None not in names and len(set(names)) == len(names)
     assert key_of(1.0, function=maxie(level=0.9)) == names[1]
@@ -221,9 +240,12 @@ def test_a_damaged_or_foreign_file_is_replaced(folder, damage):
     changed = bytearray(good)
     changed[len(good) // 2] ^= 1
     contents = {
-        "empty": b"", "short": good[:-9], "bit": bytes(changed), "other": other.read_bytes(),
+        "empty": b"",
+        "short": good[:-9],
+        "bit": bytes(changed),
+        "other": other.read_bytes(),
         "text": b"not a program",
-    }  # fmt: skip
+    }
     path.write_bytes(contents[damage])
     open_store(folder)
     with warnings.catch_warnings():
@@ -256,9 +278,11 @@ def test_callbacks_are_not_kept(folder, monkeypatch):
 
 
 SET = (
-    "jax_compilation_cache_dir", "jax_enable_compilation_cache",
-    "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes",
-)  # fmt: skip
+    "jax_compilation_cache_dir",
+    "jax_enable_compilation_cache",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
 
 
 @pytest.fixture

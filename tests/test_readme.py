@@ -68,8 +68,12 @@ def test_python_example_runs_as_it_stands(tmp_path):
     }
     done = subprocess.run(
         [sys.executable, "-c", example],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
     assert done.returncode == 0, done.stderr
     assert "Cosine test" in done.stdout and "q_value" in done.stdout
     assert (tmp_path / "out/age/report.html").exists()

@@ -42,18 +42,20 @@ def first(data):
 
 
 COUNTS = {
-    "sweep count": ("count", lambda v: jaxmed.sweep(
-        KEY, draw, v, reducer=jaxmed.sweeps.reducers.stack())),
+    "sweep count": (
+        "count",
+        lambda v: jaxmed.sweep(KEY, draw, v, reducer=jaxmed.sweeps.reducers.stack()),
+    ),
     "sweep chunk": ("chunk", lambda v: jaxmed.sweep(KEY, draw, 4, chunk=v)),
     "bootstrap": ("count", lambda v: jaxmed.bootstrap(KEY, DATA, MAXIE, v)),
     "bootstrap chunk": ("chunk", lambda v: jaxmed.bootstrap(KEY, DATA, MAXIE, 4, chunk=v)),
     "permutation": ("count", lambda v: jaxmed.permutation_test(KEY, DATA, first, v)),
-    "permutation chunk": (
-        "chunk", lambda v: jaxmed.permutation_test(KEY, DATA, first, 4, chunk=v)),
-    "split_sample": ("count", lambda v: jaxmed.split_sample(
-        KEY, DATA, MAXIE, held_out_effects, v)),
-    "split_sample chunk": ("chunk", lambda v: jaxmed.split_sample(
-        KEY, DATA, MAXIE, held_out_effects, 4, chunk=v)),
+    "permutation chunk": ("chunk", lambda v: jaxmed.permutation_test(KEY, DATA, first, 4, chunk=v)),
+    "split_sample": ("count", lambda v: jaxmed.split_sample(KEY, DATA, MAXIE, held_out_effects, v)),
+    "split_sample chunk": (
+        "chunk",
+        lambda v: jaxmed.split_sample(KEY, DATA, MAXIE, held_out_effects, 4, chunk=v),
+    ),
     "jackknife chunk": ("chunk", lambda v: jaxmed.jackknife(DATA, MAXIE, chunk=v)),
     "shared": ("count", lambda v: shared_resamples(KEY, DATA, "a", MAXIE, v)),
     "compare chunk": ("chunk", lambda v: jaxmed.compare(DATA, ["ols"], key=0, chunk=v)),
@@ -88,7 +90,7 @@ COUNTS = {
     "counterfactuals": ("draws", lambda v: gahmn.counterfactuals(KEY, None, None, draws=v)),
     "workers": ("workers", lambda v: jaxmed.run_study(STUDY, out="none", workers=v)),
     "devices": ("devices", lambda v: jaxmed.run_study(STUDY, devices=v)),
-}  # fmt: skip
+}
 ABSURD = {"10^13": 10**13, "10^400": 10**400, "inf": float("inf"), "nan": float("nan"), "-1": -1}
 
 
@@ -182,9 +184,11 @@ def test_options(command, option, value, tmp_path, capsys):
     rows = np.column_stack([DATA.exposure, DATA.outcome, DATA.mediators])
     np.savetxt(file, rows, delimiter=",", header="x,y,m1,m2,m3", comments="")
     words = {
-        "study": STUDY, "out": tmp_path / "out", "file": file,
+        "study": STUDY,
+        "out": tmp_path / "out",
+        "file": file,
         "roles": "--exposure x --outcome y --mediators m* --quiet",
-    }  # fmt: skip
+    }
     given = command.format(**words).split()
     rest = ["--", "mediate"] if command == "launch" else []
     assert main([*given, option, value, *rest]) == 2

@@ -131,10 +131,17 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         law = analysis.law[part]
         entries.append(
             _effect(
-                quantity, unit, level, law.estimate, law.standard_error, law.interval,
-                int(law.status), naive=law.naive, notes=law.notes,
+                quantity,
+                unit,
+                level,
+                law.estimate,
+                law.standard_error,
+                law.interval,
+                int(law.status),
+                naive=law.naive,
+                notes=law.notes,
             )
-        )  # fmt: skip
+        )
     for quantity, cross in (
         ("cross_fitted", analysis.rows.cross_fit),
         ("cross_fitted_suppression", analysis.rows.cross_fit_suppression),
@@ -142,8 +149,14 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         if cross is not None:
             entries.append(
                 _effect(
-                    quantity, unit, level, cross.indirect, cross.standard_error,
-                    cross.interval, int(cross.status), notes=fit.paths.notes,
+                    quantity,
+                    unit,
+                    level,
+                    cross.indirect,
+                    cross.standard_error,
+                    cross.interval,
+                    int(cross.status),
+                    notes=fit.paths.notes,
                 )
                 | {
                     "splits": cross.splits,
@@ -152,7 +165,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
                     "split_lower": cross.lowest,
                     "split_upper": cross.highest,
                 }
-            )  # fmt: skip
+            )
     return [single_effect(entry) for entry in entries] if is_single(fit) else entries
 
 
@@ -227,10 +240,16 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
         else:
             entries.append(
                 _test(
-                    name, test.statistic, test.df, test.p_value, test.p_concordant,
-                    test.p_suppression, int(test.status), test.notes,
+                    name,
+                    test.statistic,
+                    test.df,
+                    test.p_value,
+                    test.p_concordant,
+                    test.p_suppression,
+                    int(test.status),
+                    test.notes,
                 )
-            )  # fmt: skip
+            )
     for name, test in (("joint", joint), ("joint_leave_one_out", rows.leave_one_out)):
         if test is None:
             entries.append(_test(name, code=max(failed, st.NOT_IN_DUAL)))
@@ -241,11 +260,14 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
                     name,
                     test.statistic_outcome if outcome_side else test.statistic_exposure,
                     test.df_outcome if outcome_side else test.df_exposure,
-                    test.p_value, test.p_concordant, test.p_suppression, int(test.status),
+                    test.p_value,
+                    test.p_concordant,
+                    test.p_suppression,
+                    int(test.status),
                     test.notes,
                 )
                 | {"p_outcome": test.p_outcome, "p_exposure": test.p_exposure}
-            )  # fmt: skip
+            )
     outcome_side = bool(np.asarray(union.p_outcome) >= np.asarray(union.p_exposure))
     entries.append(
         _test(

@@ -151,9 +151,12 @@ def compare(
     bases = {every if where is None else where for where in positions.values()}
     design = with_design(rows, level, same=len(bases) == 1)
     options = MethodOptions(
-        level, compat, positions["covariates_mediator"], positions["covariates_outcome"],
+        level,
+        compat,
+        positions["covariates_mediator"],
+        positions["covariates_outcome"],
         rows.design.chosen.linear,
-    )  # fmt: skip
+    )
     run = _Run(rows, options, key, bootstrap, chunk, batch, say)
     table, mediators, sentences = [], [], list(rows.warnings)
     for method in chosen:
@@ -252,18 +255,27 @@ def _bootstrap(method: FieldMethod, estimator: Estimator | None, run: _Run) -> d
         run.say(f"{method.label}: {run.bootstrap} resamples")
         start = time.perf_counter()
         draws = shared_resamples(
-            named_key(run.key, "bootstrap"), run.rows.data, method.name, estimator,
-            run.bootstrap, copies=not method.takes_weights, needs_rank=method.composite,
-            chunk=run.chunk, batch=run.batch,
-        )  # fmt: skip
+            named_key(run.key, "bootstrap"),
+            run.rows.data,
+            method.name,
+            estimator,
+            run.bootstrap,
+            copies=not method.takes_weights,
+            needs_rank=method.composite,
+            chunk=run.chunk,
+            batch=run.batch,
+        )
         seconds = time.perf_counter() - start
     row: dict[str, Any] = {}
     for part in PARTS:
         values = draws.effects.get(part, np.empty(0))
         found = bootstrap_interval(
-            values[np.isfinite(values)], 0.0, kind="percentile", level=run.options.level,
+            values[np.isfinite(values)],
+            0.0,
+            kind="percentile",
+            level=run.options.level,
             method="percentile",
-        )  # fmt: skip
+        )
         # Nothing selected in nearly all resamples: two limits of 0 are no interval.
         width = found.upper > found.lower
         row |= {

@@ -46,9 +46,15 @@ def facts_of_rows(data: MediationData, kept: Kept) -> DataFacts:
     weights = None if data.weights is None else np.asarray(data.weights)
     mean, sd = column_scales(np.asarray(data.mediators), weights)
     return DataFacts(
-        names, len(data.exposure), weights is not None, described(data), mean, sd, kept.reasons,
+        names,
+        len(data.exposure),
+        weights is not None,
+        described(data),
+        mean,
+        sd,
+        kept.reasons,
         kept.kept,
-    )  # fmt: skip
+    )
 
 
 def described(data: MediationData) -> dict[str, dict[str, Any]]:

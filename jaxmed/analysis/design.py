@@ -129,9 +129,16 @@ def linear_only(
     kept = [j for j, code in enumerate(codes) if code == KEPT]
     chosen_by = "auto" if basis == "auto" else "request"
     sentence = covariate_sentence(
-        names.covariates, names.groups, [(j,) for j in kept], ["linear"] * len(kept),
-        list(dropped), 1 + len(kept), "linear", chosen_by, rows,
-    )  # fmt: skip
+        names.covariates,
+        names.groups,
+        [(j,) for j in kept],
+        ["linear"] * len(kept),
+        list(dropped),
+        1 + len(kept),
+        "linear",
+        chosen_by,
+        rows,
+    )
     return {
         "basis": "linear",
         "chosen_by": chosen_by,

@@ -235,9 +235,16 @@ def _in_units(judged: dict[str, Any], units: Units) -> dict[str, Any]:
 
 # In the order of the record.
 _COLUMNS = (
-    "indirect", "index", "exposure_correlation", "outcome_correlation", "total",
-    "proportion_mediated", "auc", "lower", "upper",
-)  # fmt: skip
+    "indirect",
+    "index",
+    "exposure_correlation",
+    "outcome_correlation",
+    "total",
+    "proportion_mediated",
+    "auc",
+    "lower",
+    "upper",
+)
 _judge_score = quick_jit(judge_score, ("level",))
 
 

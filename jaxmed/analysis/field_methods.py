@@ -153,21 +153,35 @@ _COMPOSITES = (
         "reg_exposure", "Reg A~X", estimators.reg_exposure, composite=True, note=ALL_MEDIATORS
     ),
     FieldMethod(
-        "directions", "Directions of mediation", estimators.directions, random=True,
-        composite=True, note=OPTIMISED,
+        "directions",
+        "Directions of mediation",
+        estimators.directions,
+        random=True,
+        composite=True,
+        note=OPTIMISED,
     ),
     FieldMethod(
         "numerical", "L-BFGS", estimators.numerical, random=True, composite=True, note=OPTIMISED
     ),
     FieldMethod(
-        "lasso_exposure", "Lasso-A", estimators.lasso_exposure, random=True, composite=True,
-        note=SHRUNK, family="exposure",
+        "lasso_exposure",
+        "Lasso-A",
+        estimators.lasso_exposure,
+        random=True,
+        composite=True,
+        note=SHRUNK,
+        family="exposure",
     ),
     FieldMethod(
-        "lasso_outcome", "Lasso-Y", estimators.lasso_outcome, random=True, composite=True,
-        note=SHRUNK, family="outcome",
+        "lasso_outcome",
+        "Lasso-Y",
+        estimators.lasso_outcome,
+        random=True,
+        composite=True,
+        note=SHRUNK,
+        family="outcome",
     ),
-)  # fmt: skip
+)
 _FIELD = (
     FieldMethod(
         "ols", "OLS, all mediators", ols, note=ALL_MEDIATORS, separate=(("variance", "path_sum"),)
@@ -176,16 +190,18 @@ _FIELD = (
         "double_selection", "Double selection", double_selection, random=True, note=REPEATED
     ),
     FieldMethod(
-        "double_selection_zz", "Double selection, robust", double_selection, random=True,
-        note=REPEATED, settings=(("penalty", "zz"),),
+        "double_selection_zz",
+        "Double selection, robust",
+        double_selection,
+        random=True,
+        note=REPEATED,
+        settings=(("penalty", "zz"),),
     ),
     FieldMethod("post_selection", "Post-selection", post_selection, note=SELECTED),
     FieldMethod("hima", "HIMA", hima, note=SELECTED, family="outcome"),
     FieldMethod("guo", "Guo, partially penalised", guo, note=SELECTED),
     FieldMethod("plsem", "PLSEM", plsem, note=SELECTED),
-    FieldMethod(
-        "hima2", "HIMA2", hima2, random=True, note=SCREENED, settings=(("scale", False),)
-    ),
+    FieldMethod("hima2", "HIMA2", hima2, random=True, note=SCREENED, settings=(("scale", False),)),
     FieldMethod("ehima", "eHIMA", ehima, note=SELECTED, settings=(("scale", False),)),
     FieldMethod("hdma", "HDMA", hdma, random=True, note=SCREENED, family="outcome"),
     FieldMethod("hilma", "HILMA", hilma),
@@ -195,7 +211,7 @@ _FIELD = (
     FieldMethod("spcma", "Sparse PCMA", spcma, random=True),
     FieldMethod("meddic", "MedDiC", meddic, random=True),
     FieldMethod("gahmn", "GAHMN", _gahmn, random=True, note=TRAINED),
-)  # fmt: skip
+)
 
 FIELD_METHODS: dict[str, FieldMethod] = {m.name: m for m in (*_COMPOSITES, *_FIELD)}
 

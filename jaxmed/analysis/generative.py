@@ -129,9 +129,15 @@ def generative(
     n, p = rows.data.mediators.shape
     say(f"training {n_seeds} pair(s) of generators on {p} mediators and {n} rows")
     details = train_generators(
-        named_key(key, "training"), raw, config, n_seeds=n_seeds,
-        penalty=penalty, arms=arms, directory=checkpoint, say=say,
-    )  # fmt: skip
+        named_key(key, "training"),
+        raw,
+        config,
+        n_seeds=n_seeds,
+        penalty=penalty,
+        arms=arms,
+        directory=checkpoint,
+        say=say,
+    )
     say("effects of record")
     program = _record(interval, nuisance, level, p >= LARGE_FROM)
     estimate = jax.tree.map(
@@ -157,9 +163,14 @@ def generative(
         mediators.append(mediator_columns(name, fit, rows))
     kept = [rows.given.names.mediators[j] for j in rows.kept.kept]
     settings = {
-        "seed": seed, "level": level, "interval": interval, "nuisance": nuisance,
-        "n_seeds": n_seeds, "penalty": penalty, "basis": rows.design.asked,
-    }  # fmt: skip
+        "seed": seed,
+        "level": level,
+        "interval": interval,
+        "nuisance": nuisance,
+        "n_seeds": n_seeds,
+        "penalty": penalty,
+        "basis": rows.design.asked,
+    }
     document = _document(rows, config, details, table, source, settings) | {"design": design}
     return GenerativeResult(
         document, stacked(mediators), details, tuple(kept), np.asarray(raw.covariates)
@@ -203,9 +214,10 @@ def _adversarial(details: GahmnDetails, simulated: Effects) -> Estimate:
     nan = jnp.full_like(found.effects.direct, jnp.nan)
     none = jnp.full_like(found.alpha, jnp.nan)
     table = mediator_effects(
-        Leg(found.alpha, none, nan), Leg(found.beta, none, nan),
+        Leg(found.alpha, none, nan),
+        Leg(found.beta, none, nan),
         st.when(~details.fitted.scale.valid, st.CONSTANT_MEDIATOR),
-    )  # fmt: skip
+    )
     table = dataclasses.replace(table, indirect=found.indirect)
 
     def per_unit(interval: Interval) -> Interval:
@@ -215,19 +227,27 @@ def _adversarial(details: GahmnDetails, simulated: Effects) -> Estimate:
 
     parts = ("direct", "indirect", "total")
     return Estimate(
-        found.effects, Effects(nan, nan, nan),
-        Effects(*(per_unit(getattr(simulated, part)) for part in parts)), table, found.selected,
-        found.status, None,
-    )  # fmt: skip
+        found.effects,
+        Effects(nan, nan, nan),
+        Effects(*(per_unit(getattr(simulated, part)) for part in parts)),
+        table,
+        found.selected,
+        found.status,
+        None,
+    )
 
 
 _own = quick_jit(_adversarial)
 
 
 def _document(
-    rows: Prepared, config: GahmnConfig, details: GahmnDetails, table: list[dict[str, Any]],
-    source: DataReport | None, settings: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    rows: Prepared,
+    config: GahmnConfig,
+    details: GahmnDetails,
+    table: list[dict[str, Any]],
+    source: DataReport | None,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
     given, found, arms = rows.given.names, details.adversarial, details.fitted.scale.arms
     linear = linear_part(details.fitted)
     seeds = [
@@ -260,15 +280,20 @@ def _document(
         "schema_version": SCHEMA_VERSION,
         "software": software(str(rows.data.exposure.dtype)),
         "settings": {
-            "methods": ["gahmn"], "mode": config.mode, "noise": config.noise,
-            "mediator_steps": config.mediator.steps, "outcome_steps": config.outcome.steps,
-            "exposure": given.exposure, "outcome": given.outcome,
+            "methods": ["gahmn"],
+            "mode": config.mode,
+            "noise": config.noise,
+            "mediator_steps": config.mediator.steps,
+            "outcome_steps": config.outcome.steps,
+            "exposure": given.exposure,
+            "outcome": given.outcome,
             "covariates": list(given.covariates),
-            "config": plain(dataclasses.asdict(config)), **settings,
+            "config": plain(dataclasses.asdict(config)),
+            **settings,
         },
         "data": data_block(rows, source),
         "choice": {"methods": ["gahmn"], "reason": "asked for", "sentences": sentences},
         "seeds": seeds,
         "table": table,
         "warnings": rows.warnings,
-    }  # fmt: skip
+    }

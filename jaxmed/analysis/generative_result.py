@@ -71,9 +71,13 @@ class GenerativeResult(MethodTable):
         return {"mediators": np.asarray(mediators), "outcome": np.asarray(outcome)}
 
     def quantiles(
-        self, key: Key | int, exposure: ArrayLike, covariates: ArrayLike | None,
-        levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95), count: int = 1000,
-    ) -> dict[str, np.ndarray]:  # fmt: skip
+        self,
+        key: Key | int,
+        exposure: ArrayLike,
+        covariates: ArrayLike | None,
+        levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+        count: int = 1000,
+    ) -> dict[str, np.ndarray]:
         """Conditional quantiles of mediators [L, n, p] and outcome [L, n] from `count` draws."""
         drawn = self.generate(key, exposure, covariates, count)
         return {name: np.quantile(values, levels, axis=0) for name, values in drawn.items()}
@@ -155,17 +159,27 @@ class GenerativeResult(MethodTable):
         curves = {
             block: {name: np.asarray(getattr(curve, name)) for name in ("critic", "generator")}
             for block, curve in (
-                ("mediators", details.mediator_curve), ("outcome", details.outcome_curve)
+                ("mediators", details.mediator_curve),
+                ("outcome", details.outcome_curve),
             )
-        }  # fmt: skip
+        }
         panels = functools.partial(
-            mediator_panels, self.names, alpha * width / np.where(spread > 0, spread, 1),
-            beta * spread, kept * width, float(found.effects.direct) * width,
-            settings["exposure"], settings["outcome"],
-        )  # fmt: skip
+            mediator_panels,
+            self.names,
+            alpha * width / np.where(spread > 0, spread, 1),
+            beta * spread,
+            kept * width,
+            float(found.effects.direct) * width,
+            settings["exposure"],
+            settings["outcome"],
+        )
         return [
             Section(
-                "generators", "What the generators learned", (), None, panels,
+                "generators",
+                "What the generators learned",
+                (),
+                None,
+                panels,
                 "Left: effect of treated against control on the mediators most affected. Middle: "
                 "effect of one standard deviation of the mediators with most influence on the "
                 "outcome. Right: direct effect, and indirect effects of the mediators that both "
@@ -173,12 +187,15 @@ class GenerativeResult(MethodTable):
                 "are in the tables above.",
             ),
             Section(
-                "learning_curves", "Learning curves", (), None,
+                "learning_curves",
+                "Learning curves",
+                (),
+                None,
                 functools.partial(learning_curves, curves, WINDOW),
                 "A critic's loss is the sum of both cross-entropies: 1.386 where it sees no "
                 "difference between data and draws, towards 0 where it has won. One line a seed.",
             ),
-        ]  # fmt: skip
+        ]
 
 
 @functools.cache

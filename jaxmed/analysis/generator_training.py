@@ -94,9 +94,10 @@ def train_generators(
         stage_like = jax.eval_shape(programs.between_shapes, keys, ready, like)
         whole = config.mediator.steps // WINDOW
         template = (
-            stage_like.state, _curve_like(n_seeds, done, dtype),
+            stage_like.state,
+            _curve_like(n_seeds, done, dtype),
             (like, _curve_like(n_seeds, whole, dtype)),
-        )  # fmt: skip
+        )
         second, second_curve, (state, curve) = saved.read(place, template)
         tell(f"{STAGES[1]}: going on after step {done * WINDOW}")
         stage = programs.between(keys, ready, state)
@@ -191,11 +192,18 @@ def _programs(config: GahmnConfig, large: bool) -> _Programs:
         return path_fit(key, ready, config, base, multiple)
 
     return _Programs(
-        quick_jit(facts_of), quick_jit(start), {stage: chunk(stage) for stage in STAGES},
-        quick_jit(between, optimised=large), quick_jit(finish),
+        quick_jit(facts_of),
+        quick_jit(start),
+        {stage: chunk(stage) for stage in STAGES},
+        quick_jit(between, optimised=large),
+        quick_jit(finish),
         quick_jit(lambda scale, fits, codes, path: details_of(scale, config, fits, codes, path)),
-        quick_jit(fit_of_path, optimised=True), quick_jit(path_of), start, between, fit_of_path,
-    )  # fmt: skip
+        quick_jit(fit_of_path, optimised=True),
+        quick_jit(path_of),
+        start,
+        between,
+        fit_of_path,
+    )
 
 
 def chunk_of(windows: int) -> int:
@@ -215,9 +223,14 @@ class _Run:
     tell: Say
 
     def block(
-        self, stage: str, rows: Scaled, state: BlockState, done: int, curve: Curve | None,
+        self,
+        stage: str,
+        rows: Scaled,
+        state: BlockState,
+        done: int,
+        curve: Curve | None,
         others: Any,
-    ) -> tuple[BlockState, Curve]:  # fmt: skip
+    ) -> tuple[BlockState, Curve]:
         """The rest of one block, chunk by chunk."""
         first = stage == STAGES[0]
         block = self.config.mediator if first else self.config.outcome

@@ -183,10 +183,17 @@ def least_squares(
     indirect_var = float(np.sum(on_path**2 * noise)) + path
     both = direct_var + indirect_var + 2 * float(np.sum(on_direct * on_path * noise))
     return LinearEffects(
-        total, direct, total - direct, float(np.sqrt(max(both, 0))), float(np.sqrt(direct_var)),
-        float(np.sqrt(indirect_var)), df, equal,
-        float(np.sqrt(residual @ residual / df * np.sum(on_direct**2))), total_df,
-    )  # fmt: skip
+        total,
+        direct,
+        total - direct,
+        float(np.sqrt(max(both, 0))),
+        float(np.sqrt(direct_var)),
+        float(np.sqrt(indirect_var)),
+        df,
+        equal,
+        float(np.sqrt(residual @ residual / df * np.sum(on_direct**2))),
+        total_df,
+    )
 
 
 def _outcome_model(

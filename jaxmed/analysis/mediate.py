@@ -174,19 +174,33 @@ def mediate(
         return over_levels(
             data,
             lambda part, report: again(
-                part, method, key=key, level=level, basis=basis,
-                standardise_mediators=standardise_mediators, permutations=permutations,
-                folds=folds, splits=splits, replicates=replicates, assume=assume, source=report,
+                part,
+                method,
+                key=key,
+                level=level,
+                basis=basis,
+                standardise_mediators=standardise_mediators,
+                permutations=permutations,
+                folds=folds,
+                splits=splits,
+                replicates=replicates,
+                assume=assume,
+                source=report,
                 progress=progress,
             ),
             basis=basis,
-        )  # fmt: skip
+        )
     methods = (method,) if isinstance(method, str) else tuple(method)
     if methods == ("effects",):
         return effects(
-            data, key=key, assume=assume or "unknown", basis=basis, level=level, source=source,
+            data,
+            key=key,
+            assume=assume or "unknown",
+            basis=basis,
+            level=level,
+            source=source,
             progress=progress,
-        )  # fmt: skip
+        )
     if methods == ("gahmn",) and assume is None:
         # Brings flax and optax: only where it is asked for.
         from jaxmed.analysis.generative import generative
@@ -200,9 +214,16 @@ def mediate(
     check_methods(methods)
     seed, key = parse_key(key)
     settings = Settings(
-        methods, basis_name(basis), level, standardise_mediators, seed, permutations, folds,
-        replicates, splits,
-    )  # fmt: skip
+        methods,
+        basis_name(basis),
+        level,
+        standardise_mediators,
+        seed,
+        permutations,
+        folds,
+        replicates,
+        splits,
+    )
     say = progress or (lambda sentence: None)
     say("checking and standardising mediators")
     design = designed(data, basis)
@@ -230,9 +251,14 @@ def mediate(
     say(f"{permutations} permutations{crossed}")
     unnamed = dataclasses.replace(safe, names=Names())  # names are static: new ones recompile
     rows = rows_program(unnamed)(
-        rows_key, unnamed, result.paths, permutations=permutations, folds=folds, splits=splits,
+        rows_key,
+        unnamed,
+        result.paths,
+        permutations=permutations,
+        folds=folds,
+        splits=splits,
         level=level,
-    )  # fmt: skip
+    )
     composites = composites_of(result, unnamed, methods, method_key, say)
     found = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
     found = in_units(found, units)

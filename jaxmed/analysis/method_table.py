@@ -49,9 +49,7 @@ PARTS = ("direct", "indirect", "total")
 # `interval` names the kind of an interval or its absence, `proportion_reason` the weak total.
 SAID_ELSEWHERE = st.Note.NO_STANDARD_ERRORS | st.Note.WEAK_TOTAL
 STOPPED = "STOPPED"  # in place of a status: the method refused the data or its configuration
-_COLUMNS = (
-    "alpha", "alpha_se", "beta", "beta_se", "indirect", "indirect_se", "lower", "upper"
-)  # fmt: skip
+_COLUMNS = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "indirect_se", "lower", "upper")
 
 
 @dataclasses.dataclass(frozen=True)

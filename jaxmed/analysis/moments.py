@@ -154,9 +154,15 @@ def _facts(
     reasons = degenerate_mediators(moments, rows_dtype)
     weighted = float(moments.weight_square) > float(moments.weight) * (1 + 1e-5)
     return DataFacts(
-        names, int(moments.count), weighted, described | dict(columns or {}), mean[first:],
-        sd[first:], reasons, np.flatnonzero(reasons == 0),
-    )  # fmt: skip
+        names,
+        int(moments.count),
+        weighted,
+        described | dict(columns or {}),
+        mean[first:],
+        sd[first:],
+        reasons,
+        np.flatnonzero(reasons == 0),
+    )
 
 
 def _describe(
@@ -167,9 +173,13 @@ def _describe(
     binary = 0 < mean < 1 and abs(square - mean * (1 - mean)) < 1e-9
     limits = (0.0, 1.0) if binary else (float("nan"), float("nan"))
     return {
-        "name": name, "mean": mean, "sd": sd, "minimum": limits[0], "maximum": limits[1],
+        "name": name,
+        "mean": mean,
+        "sd": sd,
+        "minimum": limits[0],
+        "maximum": limits[1],
         "binary": binary,
-    }  # fmt: skip
+    }
 
 
 def _direction(moments: CrossMoments, paths: Paths) -> CompositeMediator:

@@ -104,7 +104,7 @@ def noisy_intervals(
         parts = (
             redraw(s.moments, s.noise, generator) if again and s.noise is not None else s.moments
             for s in summaries
-        )  # fmt: skip
+        )
         return pool(
             [expand(m, s.site, design) for m, s in zip(parts, summaries, strict=True)], design
         )
@@ -114,10 +114,13 @@ def noisy_intervals(
     code = int(paths.status)
     if st.is_fatal(code):
         return NoisyIntervals(
-            {part: NoisyInterval(*[math.nan] * 6) for part in PARTS}, draws, draws, code,
+            {part: NoisyInterval(*[math.nan] * 6) for part in PARTS},
+            draws,
+            draws,
+            code,
             "the noisy moments are not positive definite: noise of this size leaves no estimate; "
             "a larger epsilon, fewer columns or more rows are needed",
-        )  # fmt: skip
+        )
     law = law_inference(law_key, paths, level=level, replicates=replicates)
     found = _estimates([_unnamed(once(True)) for _ in range(draws)])
     used = ~np.isnan(found["total"])

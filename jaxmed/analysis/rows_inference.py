@@ -59,10 +59,16 @@ def rows_inference(
         # Under jit "auto" could not leave the Gram route: the folds take the one of all rows.
         crossed = list(
             cross_fitted_effects(
-                fold_key, data, BOTH_SIGNS, folds=folds, splits=splits, route=paths.route,
-                level=level, in_order=True,
+                fold_key,
+                data,
+                BOTH_SIGNS,
+                folds=folds,
+                splits=splits,
+                route=paths.route,
+                level=level,
+                in_order=True,
             )
-        )  # fmt: skip
+        )
     return RowsInference(
         exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations

@@ -77,9 +77,13 @@ def mediate_stream(
       InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
     """
     options: dict[str, Any] = {
-        "key": key, "level": level, "basis": basis, "standardise_mediators": standardise_mediators,
-        "replicates": replicates, "progress": progress,
-    }  # fmt: skip
+        "key": key,
+        "level": level,
+        "basis": basis,
+        "standardise_mediators": standardise_mediators,
+        "replicates": replicates,
+        "progress": progress,
+    }
     if is_dual(stream):
         return _dual(stream, method, **options)
     check_linear(basis, "streams")  # before the reading
@@ -134,16 +138,31 @@ def mediate_read(
             missing=source.missing | {"mediators": found.dropped},
         )
     return mediate_moments(
-        found.moments, method, key=key, level=level, basis=basis, replicates=replicates,
-        standardise_mediators=standardise_mediators, columns=described(stream.fields),
-        rows_dtype=stream.dtype, source=source, progress=progress,
-    )  # fmt: skip
+        found.moments,
+        method,
+        key=key,
+        level=level,
+        basis=basis,
+        replicates=replicates,
+        standardise_mediators=standardise_mediators,
+        columns=described(stream.fields),
+        rows_dtype=stream.dtype,
+        source=source,
+        progress=progress,
+    )
 
 
 def _dual(
-    stream: RowStream, method: str | Sequence[str], *, key: Key | int, level: float,
-    basis: Basis, standardise_mediators: bool, replicates: int, progress: Progress | None,
-) -> MediationResult:  # fmt: skip
+    stream: RowStream,
+    method: str | Sequence[str],
+    *,
+    key: Key | int,
+    level: float,
+    basis: Basis,
+    standardise_mediators: bool,
+    replicates: int,
+    progress: Progress | None,
+) -> MediationResult:
     methods = (method,) if isinstance(method, str) else tuple(method)
     unknown = [m for m in methods if m not in CLOSED]
     if unknown or not methods:
@@ -217,9 +236,15 @@ def _facts(stream: RowStream, found: KernelSums) -> DataFacts:
             f"are fewer than the {n} rows: leave the constant ones out by name"
         )
     return DataFacts(
-        stream.names, n, stream.fields.weights is not None, described(stream.fields), columns.mean,
-        columns.sd, reasons, kept,
-    )  # fmt: skip
+        stream.names,
+        n,
+        stream.fields.weights is not None,
+        described(stream.fields),
+        columns.mean,
+        columns.sd,
+        reasons,
+        kept,
+    )
 
 
 def _kept(sums: MarginalSums, kept: np.ndarray) -> MarginalSums:

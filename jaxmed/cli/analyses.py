@@ -54,10 +54,13 @@ def mediate_command(options: argparse.Namespace) -> None:
     if levels is not None:
         show_levels(
             over_levels(
-                levels, lambda data, source: _analysed(options, methods, data, source, say),
+                levels,
+                lambda data, source: _analysed(options, methods, data, source, say),
                 basis=options.basis,
-            ), options, say,
-        )  # fmt: skip
+            ),
+            options,
+            say,
+        )
         return
     found = columns_of(table, roles_of(options))
     result = _analysed(options, methods, data_of(found), found.report, say)
@@ -76,9 +79,15 @@ def _analysed(
 ) -> MediationResult | MethodTable:
     if methods == ("effects",):
         return mediate(
-            data, "effects", key=options.seed, level=options.level, basis=options.basis,
-            assume=options.assume or "unknown", source=source, progress=say,
-        )  # fmt: skip
+            data,
+            "effects",
+            key=options.seed,
+            level=options.level,
+            basis=options.basis,
+            assume=options.assume or "unknown",
+            source=source,
+            progress=say,
+        )
     if methods == ("gahmn",):
         return _generative(options, data, source, say)
     return mediate(
@@ -129,10 +138,17 @@ def _generative(
     if folder is None and options.out is not None:
         folder = options.out / "training"
     return generative(
-        data, key=options.seed, config=config, n_seeds=options.trainings or 1,
-        penalty=options.penalty or "given", checkpoint=folder, level=options.level,
-        basis=options.basis, source=source, progress=say,
-    )  # fmt: skip
+        data,
+        key=options.seed,
+        config=config,
+        n_seeds=options.trainings or 1,
+        penalty=options.penalty or "given",
+        checkpoint=folder,
+        level=options.level,
+        basis=options.basis,
+        source=source,
+        progress=say,
+    )
 
 
 def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool = True) -> None:

@@ -42,12 +42,18 @@ def file_options(options: argparse.Namespace) -> FileOptions:
     """How the file is to be read."""
     sep = {"tab": "\t", "\\t": "\t"}.get(options.sep, options.sep)
     return FileOptions(
-        sep=sep, decimal=options.decimal, encoding=options.encoding, na=listed(options.na),
-        factors=listed(options.factor), layer=options.layer, obsm=options.obsm,
-        var_names=options.var_names, sheet=options.sheet,
+        sep=sep,
+        decimal=options.decimal,
+        encoding=options.encoding,
+        na=listed(options.na),
+        factors=listed(options.factor),
+        layer=options.layer,
+        obsm=options.obsm,
+        var_names=options.var_names,
+        sheet=options.sheet,
         # 0 asks for blocks; what cannot be read in blocks has the default.
         memory=options.memory or None,
-    )  # fmt: skip
+    )
 
 
 def roles_of(options: argparse.Namespace) -> Roles:
@@ -60,9 +66,16 @@ def roles_of(options: argparse.Namespace) -> Roles:
     if contrast is not None and len(contrast) != 2:
         raise ValueError(f"--contrast takes REFERENCE,TREATED, not {options.contrast!r}")
     return Roles(
-        options.exposure, options.outcome, options.mediators, options.covariates, options.weights,
-        options.where, contrast, options.nan_policy, options.merge_rare,
-    )  # fmt: skip
+        options.exposure,
+        options.outcome,
+        options.mediators,
+        options.covariates,
+        options.weights,
+        options.where,
+        contrast,
+        options.nan_policy,
+        options.merge_rare,
+    )
 
 
 def read_levels(

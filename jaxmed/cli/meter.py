@@ -42,9 +42,12 @@ class _Bar:
 
             # `initial`: what an earlier run has done does not count for the rate.
             self._bar = tqdm(
-                total=total, initial=done, unit=" replicates", unit_scale=True,
+                total=total,
+                initial=done,
+                unit=" replicates",
+                unit_scale=True,
                 file=below(sys.stderr),
-            )  # fmt: skip
+            )
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

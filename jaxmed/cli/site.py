@@ -44,9 +44,15 @@ def summarise_command(options: argparse.Namespace) -> None:
     data = data_of(found)
     noise = _noise(options, column_names(in_float64(data)))
     summary = summarise(
-        data, site=options.site, min_rows=options.min_rows, max_ratio=options.max_ratio,
-        min_cell=options.min_cell, max_share=options.max_share, noise=noise, persons=rows.persons,
-    )  # fmt: skip
+        data,
+        site=options.site,
+        min_rows=options.min_rows,
+        max_ratio=options.max_ratio,
+        min_cell=options.min_cell,
+        max_share=options.max_share,
+        noise=noise,
+        persons=rows.persons,
+    )
     released = to_file(options, summary, rows, _key(options))
     if released.finished:
         summary = load_site(options.out, key=_key(options))
@@ -60,9 +66,12 @@ def _noise(options: argparse.Namespace, columns: tuple[str, ...]) -> Noise | Non
     if any(value is None for value in given):
         raise ValueError("noise needs all of --epsilon, --delta, --bounds and --clip")
     return noise_for(
-        columns, read_bounds(options.bounds), epsilon=options.epsilon, delta=options.delta,
+        columns,
+        read_bounds(options.bounds),
+        epsilon=options.epsilon,
+        delta=options.delta,
         clip=options.clip,
-    )  # fmt: skip
+    )
 
 
 def check_command(options: argparse.Namespace) -> None:
@@ -101,9 +110,10 @@ def merge_command(options: argparse.Namespace) -> None:
     say(f"reading {len(options.files)} files")
     summaries = [load_site(path, key=key) for path in options.files]
     merged = merged_of(
-        summaries, site_effects=options.site_effects,
+        summaries,
+        site_effects=options.site_effects,
         covariates="by_site" if options.covariates_by_site else "shared",
-    )  # fmt: skip
+    )
     save_merged(merged, options.out, key=key)
     print("\n".join([*merged.report.lines(), f"Written: {options.out}"]))
 
@@ -119,11 +129,17 @@ def mediate_command(options: argparse.Namespace) -> None:
     if options.leave_one_out is not None:
         test = leave_one_out_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
     result = mediate_moments(
-        merged.moments, comma(options.method), key=options.seed, level=options.level,
-        standardise_mediators=options.standardise, replicates=options.replicates,
-        leave_one_out=test, rows_dtype=np.dtype(merged.rows_dtype), source=merged.report,
+        merged.moments,
+        comma(options.method),
+        key=options.seed,
+        level=options.level,
+        standardise_mediators=options.standardise,
+        replicates=options.replicates,
+        leave_one_out=test,
+        rows_dtype=np.dtype(merged.rows_dtype),
+        source=merged.report,
         progress=say,
-    )  # fmt: skip
+    )
     document = result.record.document
     document = document | {"warnings": [*document["warnings"], *noise]}
     record = dataclasses.replace(result.record, document=document)
@@ -147,10 +163,13 @@ def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | N
     if tuple(s.digest for s in summaries) != merged.digests:
         raise ValueError("--sites are not the files that were merged, in their order")
     found = noisy_intervals(
-        parse_key(options.seed)[1], summaries, site_effects=merged.design.site_effects,
-        covariates="by_site" if merged.design.by_site else "shared", level=options.level,
+        parse_key(options.seed)[1],
+        summaries,
+        site_effects=merged.design.site_effects,
+        covariates="by_site" if merged.design.by_site else "shared",
+        level=options.level,
         replicates=options.replicates,
-    )  # fmt: skip
+    )
     if is_fatal(found.status):
         raise ValueError(found.sentence)
     first = "Tests and intervals of this report do not know of the noise in the moments"
@@ -165,10 +184,15 @@ def second_round_command(options: argparse.Namespace) -> None:
     found, table = read_columns(options, say)
     rows = identified(options, found, table)
     sums = round_sums(
-        data_of(found), merged, site=options.site, min_rows=options.min_rows,
-        max_ratio=options.max_ratio, min_cell=options.min_cell, max_share=options.max_share,
+        data_of(found),
+        merged,
+        site=options.site,
+        min_rows=options.min_rows,
+        max_ratio=options.max_ratio,
+        min_cell=options.min_cell,
+        max_share=options.max_share,
         persons=rows.persons,
-    )  # fmt: skip
+    )
     if to_file(options, sums, rows, key).finished:
         sums = load_sums(options.out, key=key)
     print(f"two sums over {sums.count} rows\nWritten: {options.out}")

@@ -45,9 +45,13 @@ def to_file(
             "another file of the same persons goes unseen (--row-id COL names a column)"
         )
     released = write_release(
-        item, options.out, ledger=path, identifiers=rows.labels, identified_by=rows.source,
+        item,
+        options.out,
+        ledger=path,
+        identifiers=rows.labels,
+        identified_by=rows.source,
         key=key,
-    )  # fmt: skip
+    )
     print(f"Ledger: {path} (stays at the site), release {released.mark.length}")
     if released.finished:
         print(

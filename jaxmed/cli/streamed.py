@@ -37,18 +37,24 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     check_linear(options.basis, "streams")  # before the reading
     say(f"reading {options.file} in blocks")
     source = row_stream(
-        options.file, roles_of(options), options=file_options(options), table=options.table,
+        options.file,
+        roles_of(options),
+        options=file_options(options),
+        table=options.table,
         products=options.products,
         block_bytes=BLOCK_BYTES if options.block is None else options.block,
-    )  # fmt: skip
+    )
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:
         checkpoint = options.out / "moments.npz"
     settings: dict[str, Any] = {
-        "key": options.seed, "level": options.level, "basis": options.basis,
-        "replicates": options.replicates, "standardise_mediators": options.standardise,
+        "key": options.seed,
+        "level": options.level,
+        "basis": options.basis,
+        "replicates": options.replicates,
+        "standardise_mediators": options.standardise,
         "progress": say,
-    }  # fmt: skip
+    }
     me, methods = this_process(), comma(options.method)
     if is_dual(source):
         if me.count > 1:

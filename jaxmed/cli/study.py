@@ -99,9 +99,7 @@ def resume_command(options: argparse.Namespace) -> int:
 
 
 def _allowed(options: argparse.Namespace, plan: dict[str, Any]) -> str:
-    return named_again(
-        options.directory, plan["study"]["source"], options.study, options.trust
-    )  # fmt: skip
+    return named_again(options.directory, plan["study"]["source"], options.study, options.trust)
 
 
 def _finish(
@@ -176,8 +174,15 @@ def status_command(options: argparse.Namespace) -> None:
     plan = read_plan(options.directory)
     cells = list(progress_of(options.directory, plan["cells"]))
     done, number = sum(c.done for c in cells), sum(c.num_chunks for c in cells)
-    columns = {"cell": "Cell", "done": "Chunks", "num_chunks": "of", "leased": "leased",
-               "stale": "stale", "replicates": "Replicates", "count": "of"}  # fmt: skip
+    columns = {
+        "cell": "Cell",
+        "done": "Chunks",
+        "num_chunks": "of",
+        "leased": "leased",
+        "stale": "stale",
+        "replicates": "Replicates",
+        "count": "of",
+    }
     rows = [{name: getattr(c, name, c.name) for name in columns} for c in cells]
     print(f"{plan['study']['name']}: {done} of {number} chunks\n")
     total = {name: sum(getattr(c, name) for c in cells) for name in columns if name != "cell"}

@@ -9,9 +9,12 @@ __all__ = ["at_the_terminal", "message_of"]
 
 # Settings of Python that have an option under another name; others have their own.
 OTHER_NAMES = {
-    "standardise_mediators": "standardise", "method": "method", "key": "seed",
-    "n_seeds": "trainings", "block_bytes": "block",
-}  # fmt: skip
+    "standardise_mediators": "standardise",
+    "method": "method",
+    "key": "seed",
+    "n_seeds": "trainings",
+    "block_bytes": "block",
+}
 LISTS = ("na", "factor", "levels")
 SETTING = re.compile(
     r"\b([a-z][a-z_]*)=(\"[^\"]*\"|'[^']*'|\([a-z, ]+\)|[\w.]+(?:\([^)]*\))?|[A-Z]+)"
@@ -19,11 +22,11 @@ SETTING = re.compile(
 LEADING = re.compile(r"^([a-z_]+)(?= (?:must|is|are|has)\b)")
 FULL = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory", "bad_alloc")  # as XLA says it
 PHRASES = {
-    ', or compare each with the first by levels_from_frame': "",
+    ", or compare each with the first by levels_from_frame": "",
     'enable float64 with jax.config.update("jax_enable_x64", True)': "use --precision float64",
     'jax.config.update("jax_enable_x64", True)': "--precision float64",
     "trust=True": "--trust",
-}  # fmt: skip
+}
 
 
 def at_the_terminal(text: str, known: Callable[[str], bool]) -> str:

@@ -99,9 +99,18 @@ def annotated_table(
     said["lines"] = [*said.get("lines", []), f"features from {chosen}"]
     aside = doubled_sentences(doubled)
     return Table(
-        len(obs), naming.fields, features, read, read_features, inner.hidden,
-        dict(naming.doubled) | doubled, (*naming.aside, *aside), cells, said, identify,
-    )  # fmt: skip
+        len(obs),
+        naming.fields,
+        features,
+        read,
+        read_features,
+        inner.hidden,
+        dict(naming.doubled) | doubled,
+        (*naming.aside, *aside),
+        cells,
+        said,
+        identify,
+    )
 
 
 def _rows_of(whole: Any, part: Any) -> np.ndarray:

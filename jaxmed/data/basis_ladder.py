@@ -110,9 +110,13 @@ class Columns:
 
 
 def ladder(
-    found: Columns, given: np.ndarray, weights: np.ndarray, names: Names, basis: Any,
+    found: Columns,
+    given: np.ndarray,
+    weights: np.ndarray,
+    names: Names,
+    basis: Any,
     bounds: Bounds,
-) -> str:  # fmt: skip
+) -> str:
     """Takes the columns of a rung, of the richest allowed for "auto"; the name of the rung."""
     found.take(Block("linear", tuple((j,) for j in range(given.shape[1])), given))
     linear, auto = found.rank, basis == "auto"

@@ -90,9 +90,16 @@ class CovariateBasis:
     def sentence(self) -> str:
         """The covariates, rank, basis and rows in one line: the first of every summary."""
         return covariate_sentence(
-            self.given, self.groups, self.sources, self.kinds, list(self.dropped),
-            self.rank, self.basis, self.chosen_by, self.rows,
-        )  # fmt: skip
+            self.given,
+            self.groups,
+            self.sources,
+            self.kinds,
+            list(self.dropped),
+            self.rank,
+            self.basis,
+            self.chosen_by,
+            self.rows,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Basis, who chose it, rank, names of columns and what was left out, as plain values."""
@@ -207,7 +214,16 @@ def _finished(
     )
     renamed = dataclasses.replace(data.names, covariates=labels, groups=groups)
     return CovariateBasis(
-        basis, chosen_by, found.rank, kept, labels, found.dropped, tuple(found.sources),
-        tuple(found.kinds), rows, names.covariates, names.groups,
+        basis,
+        chosen_by,
+        found.rank,
+        kept,
+        labels,
+        found.dropped,
+        tuple(found.sources),
+        tuple(found.kinds),
+        rows,
+        names.covariates,
+        names.groups,
         dataclasses.replace(data, covariates=kept, names=renamed),
-    )  # fmt: skip
+    )

@@ -83,9 +83,13 @@ def text_table(
     content, separator = without_blank_end(content)[skipped:], separator or named
     sample = sample_of(content)
     dialect = dialect_of(
-        sample, name, whole=len(content) <= len(sample), separator=separator,
-        decimal=decimal, encoding=encoding,
-    )  # fmt: skip
+        sample,
+        name,
+        whole=len(content) <= len(sample),
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+    )
     if not asked:
         kept = tuple(key for key in dialect.asked if key != "encoding")
         dialect = dataclasses.replace(dialect, asked=kept)
@@ -226,10 +230,12 @@ def parse_options(arrow_csv: Any, separator: str, names: Sequence[str], na: Sequ
     return (
         arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
         arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(keys, string), null_values=[*MISSING, *na],
-            strings_can_be_null=True, quoted_strings_can_be_null=True,
+            column_types=dict.fromkeys(keys, string),
+            null_values=[*MISSING, *na],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
         ),
-    )  # fmt: skip
+    )
 
 
 def _columns(
@@ -251,9 +257,11 @@ def _columns(
     )
     try:
         table = arrow_csv.read_csv(
-            arrow.BufferReader(memoryview(content)[start:]), read_options=read,
-            parse_options=parse, convert_options=convert,
-        )  # fmt: skip
+            arrow.BufferReader(memoryview(content)[start:]),
+            read_options=read,
+            parse_options=parse,
+            convert_options=convert,
+        )
     except arrow.ArrowInvalid as error:
         raise ragged(
             io.StringIO(content.decode(), newline=""), names, separator, name, error

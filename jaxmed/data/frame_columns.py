@@ -114,14 +114,21 @@ def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> Fr
     values = block.values[keep] if not keep.all() else block.values
     _check_finite_block(table, values, chosen, positions)
     return FrameColumns(
-        fields[exposure], fields[outcome], coded.columns,
+        fields[exposure],
+        fields[outcome],
+        coded.columns,
         None if weights is None else fields[weights],
         Names(
-            exposure, outcome, chosen, coded.names,
+            exposure,
+            outcome,
+            chosen,
+            coded.names,
             tuple(group for group in coded.dummies.values() if group),
-        ), positions, report,
+        ),
+        positions,
+        report,
         values if read_mediators else None,
-    )  # fmt: skip
+    )
 
 
 @dataclasses.dataclass(frozen=True)

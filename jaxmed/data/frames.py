@@ -81,10 +81,21 @@ def from_frame(
       WhereError: with the position in the expression.
     """
     return from_frame_with_report(
-        frame, exposure=exposure, outcome=outcome, mediators=mediators, covariates=covariates,
-        weights=weights, where=where, contrast=contrast, nan_policy=nan_policy, factor=factor,
-        merge_rare=merge_rare, na=na, decimal=decimal, options=options,
-    ).data  # fmt: skip
+        frame,
+        exposure=exposure,
+        outcome=outcome,
+        mediators=mediators,
+        covariates=covariates,
+        weights=weights,
+        where=where,
+        contrast=contrast,
+        nan_policy=nan_policy,
+        factor=factor,
+        merge_rare=merge_rare,
+        na=na,
+        decimal=decimal,
+        options=options,
+    ).data
 
 
 def from_frame_with_report(
@@ -129,9 +140,11 @@ def table_of(
     factors = selection.names_of(factor, ()) if isinstance(factor, str) else tuple(factor)
     texts = (na,) if isinstance(na, str | int | float) else tuple(na)
     full = dataclasses.replace(
-        options, factors=(*options.factors, *map(str, factors)),
-        na=(*options.na, *map(str, texts)), decimal=decimal or options.decimal,
-    )  # fmt: skip
+        options,
+        factors=(*options.factors, *map(str, factors)),
+        na=(*options.na, *map(str, texts)),
+        decimal=decimal or options.decimal,
+    )
     if isinstance(frame, str | Path):
         table = open_table(frame, full)
     else:

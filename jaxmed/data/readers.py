@@ -133,9 +133,13 @@ def open_table(path: str | Path, options: FileOptions = DEFAULTS) -> Table:
         _check_size(path, zip_size(path), options)
         return spreadsheet_table(path, options.sheet, options.cells(2), origin)
     return annotated_table(
-        _annotated(path, kind, options), cells, layer=options.layer, obsm=options.obsm,
-        var_names=options.var_names, origin=origin,
-    )  # fmt: skip
+        _annotated(path, kind, options),
+        cells,
+        layer=options.layer,
+        obsm=options.obsm,
+        var_names=options.var_names,
+        origin=origin,
+    )
 
 
 def _check_there(path: Path) -> None:
@@ -184,9 +188,13 @@ def _check_options(path: Path, kind: str, options: FileOptions) -> None:
 def _text(path: Path, options: FileOptions, origin: dict[str, Any]) -> Table:
     content = unpacked(path, options.budget)
     found = delimited.text_table(
-        content, path.name, separator=options.sep, decimal=options.decimal,
-        encoding=options.encoding, na=options.na,
-    )  # fmt: skip
+        content,
+        path.name,
+        separator=options.sep,
+        decimal=options.decimal,
+        encoding=options.encoding,
+        na=options.na,
+    )
     cells = text_cells(options, found.dialect.decimal)
 
     def read_at(name: str, position: int, cells: Cells) -> Any:

@@ -168,9 +168,18 @@ def of_columns(
     shown = set(naming.fields)
     hidden = tuple(name for name in naming.position if name not in shown)
     return Table(
-        rows, naming.fields, naming.fields, read, read_features, hidden, naming.doubled,
-        naming.aside, cells, origin or {}, identify,
-    )  # fmt: skip
+        rows,
+        naming.fields,
+        naming.fields,
+        read,
+        read_features,
+        hidden,
+        naming.doubled,
+        naming.aside,
+        cells,
+        origin or {},
+        identify,
+    )
 
 
 def stacked(read: Callable[[str], Raw], names: Sequence[str], rows: np.ndarray) -> Block:

@@ -20,9 +20,13 @@ __all__ = ["compression_of", "digest_of", "opened", "unpacked", "zip_size"]
 
 PIECE = 1 << 22
 MAGIC = {
-    b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst",
-    b"PK\x03\x04": "zip", b"PK\x05\x06": "zip",
-}  # fmt: skip
+    b"\x1f\x8b": "gz",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zst",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+}
 
 
 def digest_of(path: Path) -> str:

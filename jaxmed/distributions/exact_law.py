@@ -117,9 +117,15 @@ def law_from_sem(
     k_a = sqrt(explained / (exposure_variance * exposure_sd**2))
     k_y = sqrt(jnp.sum(beta * image_beta) - cross**2 / exposure_variance)
     return _with_rows(
-        k_a, k_y, cross / exposure_variance, exposure_variance, outcome_sd, num_rows,
-        num_covariates, alpha.shape[0],
-    )  # fmt: skip
+        k_a,
+        k_y,
+        cross / exposure_variance,
+        exposure_variance,
+        outcome_sd,
+        num_rows,
+        num_covariates,
+        alpha.shape[0],
+    )
 
 
 def law_from_causal(
@@ -149,9 +155,15 @@ def law_from_causal(
     k_a = sqrt(jnp.sum(whitened**2))
     k_y = sqrt(jnp.sum(jnp.matmul(beta, lower, precision=lax.Precision.HIGHEST) ** 2))
     return _with_rows(
-        k_a, k_y, jnp.sum(alpha * beta), jnp.asarray(exposure_sd) ** 2, outcome_sd, num_rows,
-        num_covariates, alpha.shape[0],
-    )  # fmt: skip
+        k_a,
+        k_y,
+        jnp.sum(alpha * beta),
+        jnp.asarray(exposure_sd) ** 2,
+        outcome_sd,
+        num_rows,
+        num_covariates,
+        alpha.shape[0],
+    )
 
 
 def _with_rows(

@@ -134,9 +134,14 @@ def double_selection(
             whole, rows.count, 1 + legs.outcome_rank, patience=patience, **grid
         )
         exposure = sp.exposure_support(
-            whole, parts, ready.alpha,
-            penalty=penalty, inflation=inflation, patience=patience, **grid,
-        )  # fmt: skip
+            whole,
+            parts,
+            ready.alpha,
+            penalty=penalty,
+            inflation=inflation,
+            patience=patience,
+            **grid,
+        )
         union = outcome.selected | exposure.selected
         fit = outcome_fit(legs, union, variance=variance)
         near = None

@@ -228,17 +228,27 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
 
     zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(d, dtype)
     start = _Walk(
-        zero, zero, blank, moments.score, blank, jnp.full(length, jnp.inf, dtype),
+        zero,
+        zero,
+        blank,
+        moments.score,
+        blank,
+        jnp.full(length, jnp.inf, dtype),
         jnp.full(length, jnp.nan, dtype),
-    )  # fmt: skip
+    )
     walk = jax.lax.while_loop(
         lambda w: (w.position < length) & (w.position - w.best <= tuning.patience), body, start
     )
     failed = ~(walk.violation[walk.best] <= limit)
     return _Selection(
-        grid, walk.hbic, walk.best, walk.coefficients, walk.coefficients != 0,
-        walk.violation / grid[0], st.when(failed, st.NOT_CONVERGED),
-    )  # fmt: skip
+        grid,
+        walk.hbic,
+        walk.best,
+        walk.coefficients,
+        walk.coefficients != 0,
+        walk.violation / grid[0],
+        st.when(failed, st.NOT_CONVERGED),
+    )
 
 
 def _authors_variances(legs: Legs, found: Refit) -> tuple[EffectVariances, Array]:
@@ -279,9 +289,13 @@ def _inference(
         found.df,
     )
     mediators = mediator_effects(
-        legs.alpha, beta, reasons(legs, index, jnp.ones_like(chosen), chosen), level=level,
-        beta_p=spread(index, found.beta_p, p), adjust=adjust,
-    )  # fmt: skip
+        legs.alpha,
+        beta,
+        reasons(legs, index, jnp.ones_like(chosen), chosen),
+        level=level,
+        beta_p=spread(index, found.beta_p, p),
+        adjust=adjust,
+    )
     details = GuoDetails(
         index,
         selection.penalties,

@@ -114,9 +114,13 @@ def _correct(
 ) -> Estimate:
     rows, p = legs.rows, legs.constant.shape[0]
     fit = debiased_lasso(
-        rows.mediators[:, index], rows.outcome, rows.outcome_base, rows.weights, tuning,
+        rows.mediators[:, index],
+        rows.outcome,
+        rows.outcome_base,
+        rows.weights,
+        tuning,
         exposure=rows.exposure,
-    )  # fmt: skip
+    )
     beta = beta_leg(index, fit, p, rows.count)
     beta_p = beta.normal_p_value
     gaussian = tuning.family == "gaussian"
@@ -124,9 +128,13 @@ def _correct(
     marginal, code = marginal_total(legs, tuning.family)
     screened = jnp.ones(index.shape, bool)
     mediators = mediator_effects(
-        legs.alpha, beta, reasons(legs, index, screened, screened), level=level, beta_p=beta_p,
+        legs.alpha,
+        beta,
+        reasons(legs, index, screened, screened),
+        level=level,
+        beta_p=beta_p,
         adjust=adjust,
-    )  # fmt: skip
+    )
     selected = mediators.p_adjusted <= alpha
     return assemble(
         direct=direct,
@@ -162,9 +170,13 @@ def _reference(
     indirect = jnp.sum(jnp.where(selected, legs.alpha.estimate * beta.estimate, 0))
     screened = jnp.ones(index.shape, bool)
     mediators = mediator_effects(
-        legs.alpha, beta, reasons(legs, index, screened, screened),
-        level=level, beta_p=beta_p, adjust=adjust,
-    )  # fmt: skip
+        legs.alpha,
+        beta,
+        reasons(legs, index, screened, screened),
+        level=level,
+        beta_p=beta_p,
+        adjust=adjust,
+    )
     return assemble(
         direct=marginal - indirect,
         indirect=indirect,
@@ -172,7 +184,10 @@ def _reference(
         mediators=mediators,
         selected=selected,
         status=st.combine(
-            legs.status, fit.status, code, st.when(~jnp.any(selected), st.EMPTY_SELECTION),
+            legs.status,
+            fit.status,
+            code,
+            st.when(~jnp.any(selected), st.EMPTY_SELECTION),
             stops(
                 rows.outcome_base.shape[1] == 2,
                 "hdmed stops where there is exactly one covariate column",
@@ -181,4 +196,4 @@ def _reference(
         details=debiased_details(index, fit, marginal, marginal - indirect, indirect),
         level=level,
         method="none",
-    )  # fmt: skip
+    )

@@ -187,9 +187,14 @@ def _outcome_lasso(moments: Moments, release: bool) -> ScaledLasso:
 
     def as_released(inner: Array, score: Array, outcome_ss: Array) -> ScaledLasso:
         return scaled_lasso(
-            inner, score, outcome_ss, moments.count,
-            start=RELEASE_START, tolerance=RELEASE_TOLERANCE, max_rounds=RELEASE_ROUNDS,
-        )  # fmt: skip
+            inner,
+            score,
+            outcome_ss,
+            moments.count,
+            start=RELEASE_START,
+            tolerance=RELEASE_TOLERANCE,
+            max_rounds=RELEASE_ROUNDS,
+        )
 
     def rounded() -> ScaledLasso:
         # The release's remedy for a large sigma: two decimals, and once more.

@@ -95,9 +95,17 @@ def hima(
         "reference" if reference else "tight", tolerance or default, patience=patience
     )
     settings = HimaSettings(
-        n_include, concave_penalty(penalty, gamma), num_penalties, solver, alpha, adjust,
-        scale, compat, flavor, level,
-    )  # fmt: skip
+        n_include,
+        concave_penalty(penalty, gamma),
+        num_penalties,
+        solver,
+        alpha,
+        adjust,
+        scale,
+        compat,
+        flavor,
+        level,
+    )
     fit = fit_release if reference else fit_gaussian if family == "gaussian" else fit_binary
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:

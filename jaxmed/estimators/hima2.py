@@ -180,13 +180,21 @@ def _fit(
     size = jnp.where(selected, jnp.abs(parts), jnp.nan)
     screened = jnp.ones(index.shape, bool)
     details = Hima2Details(
-        debiased_details(index, fit, legs.total, direct, indirect), null, p_max,
+        debiased_details(index, fit, legs.total, direct, indirect),
+        null,
+        p_max,
         divide(size, jnp.nansum(size), jnp.nan),
-    )  # fmt: skip
+    )
     mediators = mediator_effects(
-        legs.alpha, beta, reasons(legs, index, screened, screened), level=level, alpha_p=alpha_p,
-        beta_p=beta_p, p_value=p_value, p_adjusted=p_adjusted,
-    )  # fmt: skip
+        legs.alpha,
+        beta,
+        reasons(legs, index, screened, screened),
+        level=level,
+        alpha_p=alpha_p,
+        beta_p=beta_p,
+        p_value=p_value,
+        p_adjusted=p_adjusted,
+    )
     return assemble(
         direct=direct,
         indirect=indirect,

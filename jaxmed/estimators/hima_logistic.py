@@ -65,9 +65,13 @@ def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
         spread(index, jnp.where(chosen, beta, jnp.nan), p), spread(index, error, p), rows.count
     )
     mediators = mediator_effects(
-        legs.alpha, beta_leg, reasons(legs, index, jnp.ones_like(chosen), chosen),
-        level=settings.level, beta_p=normal_two_sided(beta_leg.statistic), adjust=settings.adjust,
-    )  # fmt: skip
+        legs.alpha,
+        beta_leg,
+        reasons(legs, index, jnp.ones_like(chosen), chosen),
+        level=settings.level,
+        beta_p=normal_two_sided(beta_leg.statistic),
+        adjust=settings.adjust,
+    )
     selected = member(index, chosen, p)
     details = HimaDetails(
         index,
@@ -86,7 +90,11 @@ def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
         mediators=mediators,
         selected=selected,
         status=st.combine(
-            legs.status, path.status, found.status, total.status, jnp.int32(st.LOG_ODDS),
+            legs.status,
+            path.status,
+            found.status,
+            total.status,
+            jnp.int32(st.LOG_ODDS),
             st.when(~jnp.any(chosen), st.EMPTY_SELECTION),
         ),
         details=details,
@@ -94,4 +102,4 @@ def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
         method="delta, given the selection",
         total=total.coefficients[-1],
         total_variance=total.covariance[-1, -1],
-    )  # fmt: skip
+    )

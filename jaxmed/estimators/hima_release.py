@@ -56,10 +56,14 @@ def fit_release(legs: Legs, settings: HimaSettings) -> Estimate:
         )
     missing = jnp.full_like(beta, jnp.nan)
     mediators = mediator_effects(
-        legs.alpha, Leg(beta, missing, found.df),
+        legs.alpha,
+        Leg(beta, missing, found.df),
         reasons(legs, index, jnp.ones_like(stage.chosen), stage.chosen),
-        level=settings.level, beta_p=beta_p, p_value=p_value, adjust="none",
-    )  # fmt: skip
+        level=settings.level,
+        beta_p=beta_p,
+        p_value=p_value,
+        adjust="none",
+    )
     indirect = jnp.sum(jnp.where(reported, alpha * beta, 0))
     return assemble(
         direct=legs.total - indirect,

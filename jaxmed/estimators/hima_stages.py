@@ -84,13 +84,24 @@ def walk_path(
     """The penalised path of the candidates; `extra` columns are counted without being in it."""
     ratio = 1e-3 if n > factors.shape[0] + extra else 0.05
     grid = penalty_path(
-        moments.gram, moments.score, factors, count=settings.num_penalties, ratio=ratio,
+        moments.gram,
+        moments.score,
+        factors,
+        count=settings.num_penalties,
+        ratio=ratio,
         nudge=settings.compat == "r",
-    )  # fmt: skip
+    )
     return concave_path(
-        moments.gram, moments.score, moments.outcome_ss, moments.count, factors, grid,
-        settings.penalty, settings.solver, extra_parameters=extra,
-    )  # fmt: skip
+        moments.gram,
+        moments.score,
+        moments.outcome_ss,
+        moments.count,
+        factors,
+        grid,
+        settings.penalty,
+        settings.solver,
+        extra_parameters=extra,
+    )
 
 
 def fit_gaussian(legs: Legs, settings: HimaSettings) -> Estimate:
@@ -109,9 +120,13 @@ def fit_gaussian(legs: Legs, settings: HimaSettings) -> Estimate:
     )
     screened = jnp.ones_like(stage.chosen)
     mediators = mediator_effects(
-        legs.alpha, beta, reasons(legs, index, screened, stage.chosen),
-        level=settings.level, beta_p=spread(index, found.beta_p, p), adjust=settings.adjust,
-    )  # fmt: skip
+        legs.alpha,
+        beta,
+        reasons(legs, index, screened, stage.chosen),
+        level=settings.level,
+        beta_p=spread(index, found.beta_p, p),
+        adjust=settings.adjust,
+    )
     significant = mediators.p_adjusted <= settings.alpha
     details = details_of(index, screening_p, stage, found, significant, None, p)
     return assemble(

@@ -171,9 +171,14 @@ def _checked(path: LassoPath, problem: _Problem, fold_status: Array) -> LassoPat
         path.path_status, jnp.max(fold_status), status.when(~finite, status.NONFINITE)
     )
     return LassoPath(
-        path.penalties + nan, path.coefficients + nan, path.unpenalised + nan,
-        path.violation + nan, code, path.loss + nan, path.loss_error + nan,
-    )  # fmt: skip
+        path.penalties + nan,
+        path.coefficients + nan,
+        path.unpenalised + nan,
+        path.violation + nan,
+        code,
+        path.loss + nan,
+        path.loss_error + nan,
+    )
 
 
 def _gaussian_rows(
@@ -262,9 +267,12 @@ def _moment_fold(
     quadratic = cd.GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse[None, :])
     score = rest[:-1, -1] / total * inverse
     fit = cd.gaussian_path(
-        quadratic, score, penalties, jnp.ones_like(score),
+        quadratic,
+        score,
+        penalties,
+        jnp.ones_like(score),
         tolerance=_tolerance(FOLD_TOLERANCE, penalties[0]),
-    )  # fmt: skip
+    )
     b = fit.coefficients * inverse[None, :]
     free = onto[None, :, -1] - matmul(b, onto[:, :-1].T)
     contrast = jnp.concatenate([-free, -b, jnp.ones((b.shape[0], 1), b.dtype)], axis=1)

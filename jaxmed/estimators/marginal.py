@@ -82,9 +82,13 @@ def sums_from_columns(columns: ColumnSums, stats: DualStatistics) -> MarginalSum
     rest = _unless_rounding(y - slope * a, y, np)
     df = np.sum(np.asarray(stats.row_weights) > 0) - 1.0 - stats.basis.shape[1]
     sums: list[Any] = [
-        columns.exposure_cross, np.where(given > noise, given, 0),
-        columns.outcome_cross - slope * columns.exposure_cross, tau, rest @ rest, np.asarray(df),
-    ]  # fmt: skip
+        columns.exposure_cross,
+        np.where(given > noise, given, 0),
+        columns.outcome_cross - slope * columns.exposure_cross,
+        tau,
+        rest @ rest,
+        np.asarray(df),
+    ]
     return MarginalSums(*sums)
 
 

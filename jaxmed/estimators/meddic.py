@@ -125,9 +125,16 @@ def _least_squares(legs: Legs) -> _Model:
     beta = Leg(jnp.where(every, fit.beta, jnp.nan), fit.beta_se, fit.df)
     code = jnp.where(fit.status == st.EMPTY_SELECTION, st.OK, fit.status)
     return _Model(
-        fit.direct, scores, residual * inflate, beta, fit.beta_p, sqrt(fit.sigma2), fit.beta,
-        jnp.full_like(fit.direct, jnp.nan), code,
-    )  # fmt: skip
+        fit.direct,
+        scores,
+        residual * inflate,
+        beta,
+        fit.beta_p,
+        sqrt(fit.sigma2),
+        fit.beta,
+        jnp.full_like(fit.direct, jnp.nan),
+        code,
+    )
 
 
 def _exposure_rest(legs: Legs, every: Array) -> Array:
@@ -167,9 +174,12 @@ def _debiased(
     # leave.
     x, y = design.columns / design.unit, legs.outcome
     start = scaled_lasso(
-        design.correlation, matmul(w * y, x) / count, jnp.sum(w * y * y) / count, count,
+        design.correlation,
+        matmul(w * y, x) / count,
+        jnp.sum(w * y * y) / count,
+        count,
         max_rounds=max_rounds,
-    )  # fmt: skip
+    )
     initial = divide(start.coefficients, design.unit * design.scale)
     residual = y - matmul(legs.mediators, initial)
     scores = nodes.scores * divide(1.0, design.scale)[None, :] / count
@@ -189,9 +199,13 @@ def _debiased(
     first = legs.total - jnp.sum(jnp.where(present, legs.outcome_alpha * initial, 0))
     direct = first + jnp.sum(w * residual * direct_scores)
     code = st.combine(
-        legs.status, code, nodes.status, node.status, start.status,
+        legs.status,
+        code,
+        nodes.status,
+        node.status,
+        start.status,
         st.when(df <= 0, st.TOO_FEW_ROWS),
-    )  # fmt: skip
+    )
     inflate = sqrt(divide(count, jnp.maximum(df, 1)))
     return _Model(
         direct, direct_scores, residual * inflate, beta, beta_p, sigma, initial, penalty, code
@@ -211,9 +225,13 @@ def _assembled(legs: Legs, model: _Model, cut: float, adjust: str, level: float)
     )
     every = jnp.ones(p, bool)
     mediators = mediator_effects(
-        legs.alpha, model.beta, reasons(legs, jnp.arange(p), every, every), level=level,
-        beta_p=model.beta_p, adjust=adjust,
-    )  # fmt: skip
+        legs.alpha,
+        model.beta,
+        reasons(legs, jnp.arange(p), every, every),
+        level=level,
+        beta_p=model.beta_p,
+        adjust=adjust,
+    )
     selected = mediators.p_adjusted <= cut
     paths = legs.alpha.estimate * model.beta.estimate
     return assemble(
@@ -226,9 +244,12 @@ def _assembled(legs: Legs, model: _Model, cut: float, adjust: str, level: float)
             legs.status, model.status, st.when(~jnp.any(selected), st.EMPTY_SELECTION)
         ),
         details=MeddicDetails(
-            model.sigma, model.initial, model.lam_node,
-            jnp.sum(model.initial != 0).astype(jnp.int32), jnp.nansum(paths),
+            model.sigma,
+            model.initial,
+            model.lam_node,
+            jnp.sum(model.initial != 0).astype(jnp.int32),
+            jnp.nansum(paths),
         ),
         level=level,
         method="difference of de-biased coefficients",
-    )  # fmt: skip
+    )

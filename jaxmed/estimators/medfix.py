@@ -171,9 +171,18 @@ def medfix(
         beta, beta_se = final * unit, se * unit
         code = st.combine(legs.status, codes, initial.status, adaptive.status)
         details = MedfixDetails(
-            ridges, ridge_loss, initial, nu, exponent, factors, top ** (-exponent), adaptive,
-            beta, beta_se, p_value,
-        )  # fmt: skip
+            ridges,
+            ridge_loss,
+            initial,
+            nu,
+            exponent,
+            factors,
+            top ** (-exponent),
+            adaptive,
+            beta,
+            beta_se,
+            p_value,
+        )
         missed = st.combine(st.when(~chosen, st.NOT_SELECTED), legs.reason)
         if release:
             code = st.combine(code, st.when(jnp.sum(chosen) == 0, st.EMPTY_SELECTION))

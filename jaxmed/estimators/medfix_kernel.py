@@ -98,9 +98,13 @@ def cross_validated_net(
     tight = largest * jnp.max(jnp.where(jnp.isfinite(factors), factors, 0))
     tight = jnp.maximum(1e-12, eps).astype(b.dtype) * jnp.minimum(tight, jnp.max(jnp.abs(score)))
     state = descend(
-        quadratic, b, quadratic.residual_at(score, b), limits,
-        tolerance=jnp.where(settings.release, jnp.inf, tight), max_rounds=200,
-    )  # fmt: skip
+        quadratic,
+        b,
+        quadratic.residual_at(score, b),
+        limits,
+        tolerance=jnp.where(settings.release, jnp.inf, tight),
+        max_rounds=200,
+    )
     missed = st.when((not settings.release) & ~(state.violation <= tight), st.NOT_CONVERGED)
     return NetFit(
         divide(state.coefficients, whole.scale),
@@ -139,9 +143,14 @@ def _released(
 
     def path(scaled: _Scaled) -> tuple[Array, Array]:
         fit = elastic_net_path(
-            scaled.gram, scaled.score, penalties, factors, ridge,
-            half_steps=True, tolerance=GCDNET_TOLERANCE,
-        )  # fmt: skip
+            scaled.gram,
+            scaled.score,
+            penalties,
+            factors,
+            ridge,
+            half_steps=True,
+            tolerance=GCDNET_TOLERANCE,
+        )
         return fit.coefficients, jnp.max(fit.status)
 
     def fold(out: Array) -> tuple[Array, Array]:

@@ -86,6 +86,13 @@ def oracle_estimate(
       level: of the intervals.
     """
     return estimate_given_support(
-        legs_of(with_basis(rows, basis)), index, inside, variance=variance, adjust="none",
-        level=level, method=f"{variance}, support known", status=jnp.asarray(st.OK), details=None,
-    )  # fmt: skip
+        legs_of(with_basis(rows, basis)),
+        index,
+        inside,
+        variance=variance,
+        adjust="none",
+        level=level,
+        method=f"{variance}, support known",
+        status=jnp.asarray(st.OK),
+        details=None,
+    )

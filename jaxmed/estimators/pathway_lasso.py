@@ -148,9 +148,13 @@ def pathway_lasso(
             )
         else:
             solution = admm_path(
-                moments, penalties,
-                rho=rho, tolerance=tolerance, max_iterations=budget, warm=warm,
-            )  # fmt: skip
+                moments,
+                penalties,
+                rho=rho,
+                tolerance=tolerance,
+                max_iterations=budget,
+                warm=warm,
+            )
             violation = jnp.full_like(values, jnp.nan)
         value = jax.vmap(lambda q, a, d: pathway_objective(moments, q, a, d))
         found = (solution, violation, value(penalties, solution.a, solution.d))
@@ -174,10 +178,14 @@ def pathway_lasso(
             both = jnp.concatenate([first, ~first]).astype(rows.weights.dtype)
             if exact:
                 stability, half_code = exact_stability(
-                    jax.lax.map(half_moments, both), penalties_of(path.direct.dtype),
-                    threshold=threshold, tolerance=tolerance, max_rounds=budget,
-                    accepted=1 - cutoff, patience=patience or grid.size,
-                )  # fmt: skip
+                    jax.lax.map(half_moments, both),
+                    penalties_of(path.direct.dtype),
+                    threshold=threshold,
+                    tolerance=tolerance,
+                    max_rounds=budget,
+                    accepted=1 - cutoff,
+                    patience=patience or grid.size,
+                )
                 stability = stability[::-1]
             else:
 

@@ -69,9 +69,16 @@ def pcma(
         found = components_of(legs, components)
         kept = kept_components(found, components, share)
         return component_estimate(
-            key, legs, found.loadings, matmul(legs.rows.mediators, found.loadings), kept,
-            found.share, replicates=replicates, interval=interval, level=level,
+            key,
+            legs,
+            found.loadings,
+            matmul(legs.rows.mediators, found.loadings),
+            kept,
+            found.share,
+            replicates=replicates,
+            interval=interval,
+            level=level,
             release=compat == "r",
-        )  # fmt: skip
+        )
 
     return fit

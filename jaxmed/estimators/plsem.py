@@ -130,8 +130,9 @@ def plsem(
             rows = with_basis(rows, basis)
         legs = legs_of(rows)
         first = _first_stage(init, n, p + 1 + rows.outcome_base.shape[1])
-        limit = min(p, n // 2, max(1, int(n / math.log(n))) if max_selected is None
-                    else max_selected)  # fmt: skip
+        limit = min(
+            p, n // 2, max(1, int(n / math.log(n))) if max_selected is None else max_selected
+        )
         problem, scale = problem_of(legs)
         initial, code = initial_coefficients(
             problem, first, num_penalties=num_penalties, ratio=penalty_ratio, limit=limit
@@ -149,14 +150,25 @@ def plsem(
         # As many places as the path can fill; those selected come first.
         index = jnp.argsort(b == 0, stable=True)[:limit]
         details = PlsemDetails(
-            path.penalties, criterion, best, jnp.sum(b != 0).astype(jnp.int32),
-            divide(initial, scale), divide(b, scale), path.violation[best],
-        )  # fmt: skip
+            path.penalties,
+            criterion,
+            best,
+            jnp.sum(b != 0).astype(jnp.int32),
+            divide(initial, scale),
+            divide(b, scale),
+            path.violation[best],
+        )
         return estimate_given_support(
-            legs, index, b[index] != 0, variance=variance, adjust=adjust, level=level,
-            method=f"{variance}, given the selection", status=st.combine(code, path.status[best]),
+            legs,
+            index,
+            b[index] != 0,
+            variance=variance,
+            adjust=adjust,
+            level=level,
+            method=f"{variance}, given the selection",
+            status=st.combine(code, path.status[best]),
             details=details,
-        )  # fmt: skip
+        )
 
     return estimate
 
@@ -188,9 +200,15 @@ def _held_out(problem: Problem, path: AdaptivePath, fold: Array, folds: int, lim
 
 
 def _check(
-    tuning: str, gamma: float, folds: int, power: float, num: int, ratio: float,
-    knots: int | None, limit: int | None,
-) -> None:  # fmt: skip
+    tuning: str,
+    gamma: float,
+    folds: int,
+    power: float,
+    num: int,
+    ratio: float,
+    knots: int | None,
+    limit: int | None,
+) -> None:
     if tuning not in get_args(Tuning):
         raise ValueError(f"tuning must be one of {get_args(Tuning)}, not {tuning!r}")
     if not 0 <= gamma <= 1:

@@ -71,9 +71,13 @@ def post_selection(
         legs = legs_of(rows)
         whole = sp.moments(sp.standardised(legs))
         outcome = sp.outcome_support(
-            whole, rows.count, 1 + legs.outcome_rank,
-            num_penalties=num_penalties, ratio=penalty_ratio, patience=patience,
-        )  # fmt: skip
+            whole,
+            rows.count,
+            1 + legs.outcome_rank,
+            num_penalties=num_penalties,
+            ratio=penalty_ratio,
+            patience=patience,
+        )
         fit = outcome_fit(legs, outcome.selected, variance=variance)
         return answer(
             legs,

@@ -100,9 +100,17 @@ def spcma(
         loadings = decorrelated(inner, sparse.values)
         kept = wanted & jnp.any(loadings != 0, axis=0)
         estimate = component_estimate(
-            key, legs, loadings, matmul(legs.rows.mediators, loadings), kept, sparse.share,
-            replicates=replicates, interval=interval, level=level, release=compat == "r",
-        )  # fmt: skip
+            key,
+            legs,
+            loadings,
+            matmul(legs.rows.mediators, loadings),
+            kept,
+            sparse.share,
+            replicates=replicates,
+            interval=interval,
+            level=level,
+            release=compat == "r",
+        )
         return dataclasses.replace(
             estimate,
             details=SpcmaDetails(estimate.details, sparse),

@@ -210,9 +210,11 @@ def _members(path: Path, arrays: Sequence[str], max_bytes: int) -> dict[str, np.
         odd = (required - set(names)) or (set(names) - required - {_HMAC})
         if odd or len(set(names)) < len(names):
             raise SiteFileError(
-                path.name, min(odd, default="members"), "is missing, unknown or there twice",
+                path.name,
+                min(odd, default="members"),
+                "is missing, unknown or there twice",
                 "is this a file of `jaxmed site`, of this step?",
-            )  # fmt: skip
+            )
         _check_metadata(path, dict(sizes)[_METADATA])
         return read_arrays(path, max_bytes)
     except (SiteFileError, MemoryError, PermissionError):
@@ -227,9 +229,11 @@ def _check_size(path: Path, max_bytes: int) -> None:
         described = archive.getinfo(f"{_METADATA}.npy").file_size
     if size > max_bytes:
         raise SiteFileError(
-            path.name, "archive", f"unpacks to more than {max_bytes} bytes",
+            path.name,
+            "archive",
+            f"unpacks to more than {max_bytes} bytes",
             "if it is no release of this site, move it to another folder",
-        )  # fmt: skip
+        )
     _check_metadata(path, described)
 
 
@@ -254,9 +258,11 @@ def _metadata(
         )
     if found["version"] != version:
         raise SiteFileError(
-            path.name, "version", f"is {found['version']!r}, this jaxmed reads {version}",
+            path.name,
+            "version",
+            f"is {found['version']!r}, this jaxmed reads {version}",
             "let all sites use the same version of jaxmed",
-        )  # fmt: skip
+        )
     whole = Fields({"schema": Text(), "version": Whole(), **form})
     return check_document(found, whole, file=path.name, remedy=_AGAIN, error=SiteFileError)
 
@@ -279,12 +285,16 @@ def _check_origin(
         return
     if _HMAC not in members:
         raise SiteFileError(
-            path.name, _HMAC, "is missing: the file is not signed",
+            path.name,
+            _HMAC,
+            "is missing: the file is not signed",
             "let the site sign it (--hmac-key)",
-        )  # fmt: skip
+        )
     signature = _hashed(content, hmac.new(key, digestmod=hashlib.sha256)).digest()
     if not hmac.compare_digest(signature, members[_HMAC].tobytes()):
         raise SiteFileError(
-            path.name, _HMAC, "was made with another key, or the file was changed",
+            path.name,
+            _HMAC,
+            "was made with another key, or the file was changed",
             "compare keys with the site, over another channel",
-        )  # fmt: skip
+        )

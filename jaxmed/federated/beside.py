@@ -42,9 +42,11 @@ def check_beside(
         if ledger is None:
             if ours:
                 raise SiteFileError(
-                    path.name, "ledger", f"is missing beside {file.name}, a release of {site!r}",
+                    path.name,
+                    "ledger",
+                    f"is missing beside {file.name}, a release of {site!r}",
                     f"{_RESTORE}, or name the place where it is; {_APART}",
-                )  # fmt: skip
+                )
             continue
         mark = release_mark(content, file)
         if mark is None:
@@ -54,9 +56,11 @@ def check_beside(
             _check_mark(path, ledger, file, mark)
         elif ours:
             raise SiteFileError(
-                path.name, "ledger", f"is another than that of {file.name}, a release of {site!r}",
+                path.name,
+                "ledger",
+                f"is another than that of {file.name}, a release of {site!r}",
                 f"{_RESTORE}; {_APART}",
-            )  # fmt: skip
+            )
 
 
 def _check_mark(path: Path, ledger: Ledger, file: Path, mark: Mark) -> None:

@@ -163,9 +163,11 @@ def group_share(basis: Basis, size: int, limit: float) -> tuple[float, tuple[int
         squares = persons.add_up((basis.rows @ _leading(basis, who).T) ** 2)
         groups = np.argpartition(-squares, size - 1, axis=0)[:size].T
         for group in np.unique(np.sort(groups, axis=1), axis=0):
-            block = basis.rows[np.isin(persons.codes, group)] if not persons.single else (
-                basis.rows[group]
-            )  # fmt: skip
+            block = (
+                basis.rows[np.isin(persons.codes, group)]
+                if not persons.single
+                else (basis.rows[group])
+            )
             share = float(np.linalg.norm(block, 2) ** 2)
             if share > worst[0]:
                 worst = share, basis.named(group) if share > limit else ()

@@ -78,12 +78,13 @@ def _head(path: Path, line: bytes) -> tuple[dict[str, Any], str]:
         raise _of_line(error, 1) from error
     if version == 1:
         raise SiteFileError(
-            path.name, "version",
+            path.name,
+            "version",
             "is 1, whose hashes cannot be compared with those of this jaxmed (identifiers are now "
             "brought into one form first)",
             "keep it, and start another ledger, in a folder of its own, only for persons who are "
             "not in it",
-        )  # fmt: skip
+        )
     return _line(path, 1, line, _HEAD)
 
 
@@ -93,14 +94,19 @@ def _longer(path: Path, ledger: Ledger, line: bytes) -> Ledger:
     found, seal = _line(path, number + 1, line, _ENTRY)
     if found["previous"] != ledger.seals[-1] or found["number"] != number:
         raise SiteFileError(
-            path.name, f"line {number + 1}",
+            path.name,
+            f"line {number + 1}",
             "does not follow the line before: lines are missing, moved, there twice or of another "
-            "ledger", _COPY,
-        )  # fmt: skip
+            "ledger",
+            _COPY,
+        )
     entry = Entry(
-        found["kind"], found["digest"], found["identified_by"], found["noise"],
+        found["kind"],
+        found["digest"],
+        found["identified_by"],
+        found["noise"],
         frozenset(found["rows"]),
-    )  # fmt: skip
+    )
     return ledger.with_line(entry, line, seal)
 
 

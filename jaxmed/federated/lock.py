@@ -63,9 +63,11 @@ def _lock(handle: int, lock: Path) -> None:
         ) from error
     except OSError as error:
         raise SiteFileError(
-            lock.name, "lock", f"cannot be taken ({error.strerror})",
+            lock.name,
+            "lock",
+            f"cannot be taken ({error.strerror})",
             "keep the ledger on a disk whose file system has locks",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _is_file(handle: int, lock: Path) -> bool:

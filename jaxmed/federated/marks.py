@@ -46,7 +46,10 @@ def mark_of(content: Content, path: str | Path) -> Mark | None:
     """
     held = {name: value for name, value in content.metadata.items() if name == _FIELD}
     found = check_document(
-        held, Fields({_FIELD: _FORM}), file=Path(path).name,
-        remedy="ask the site to write the file again", error=SiteFileError,
-    )  # fmt: skip
+        held,
+        Fields({_FIELD: _FORM}),
+        file=Path(path).name,
+        remedy="ask the site to write the file again",
+        error=SiteFileError,
+    )
     return None if found[_FIELD] is None else Mark(**found[_FIELD])

@@ -180,7 +180,9 @@ def _check_distinct(summaries: Sequence[SiteSummary]) -> None:
     digests: dict[str, str] = {}
     for summary in summaries:
         if summary.digest in digests:
-            raise MergeError(f"the summary of {summary.site!r} is given twice: its rows would count double")  # noqa: E501  # fmt: skip
+            raise MergeError(
+                f"the summary of {summary.site!r} is given twice: its rows would count double"
+            )
         if summary.site in digests.values():
             raise MergeError(f"two summaries are labelled {summary.site!r}: one of them is wrong")
         digests[summary.digest] = summary.site

@@ -195,9 +195,11 @@ def _design(
     if design.by_site:
         slopes = zip(sites, design.by_site, strict=True)
         wanted += tuple(f"site[{s}]:{c}" for s, own in slopes for c in own)
-    fits = names.covariates == wanted if design.by_site else (
-        not effects or names.covariates[len(names.covariates) - len(wanted) :] == wanted
-    )  # fmt: skip
+    fits = (
+        names.covariates == wanted
+        if design.by_site
+        else (not effects or names.covariates[len(names.covariates) - len(wanted) :] == wanted)
+    )
     if not fits or (design.by_site and not effects):
         raise wrong("names", "are not the columns that the sites make", _AGAIN)
     return design

@@ -96,6 +96,7 @@ def check_moments(moments: CrossMoments, *, noisy: bool, wrong: Complaint) -> No
     least = float(np.linalg.eigvalsh(correlation)[0])
     if least < -ROUNDING * len(size):
         raise wrong(
-            "comoment", f"is not positive semidefinite (correlations have eigenvalue {least:.2g})",
+            "comoment",
+            f"is not positive semidefinite (correlations have eigenvalue {least:.2g})",
             "no rows have such moments: " + _AGAIN,
-        )  # fmt: skip
+        )

@@ -88,9 +88,14 @@ def round_sums(
       MergeError: other columns.
     """
     own = summarise(
-        data, site=site, min_rows=min_rows, max_ratio=max_ratio, min_cell=min_cell,
-        max_share=max_share, persons=persons,
-    )  # fmt: skip
+        data,
+        site=site,
+        min_rows=min_rows,
+        max_ratio=max_ratio,
+        min_cell=min_cell,
+        max_share=max_share,
+        persons=persons,
+    )
     _check_part(own, merged)
     rows = site_rows(data, site, merged.design)
     return _sums(rows, merged, site, codes_of(persons, len(data.exposure)))
@@ -157,9 +162,14 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
     variance, hc3 = parts.sum(axis=0).tolist()
     exceeds = bool(leverage[w > 0].max() > LARGEST_LEVERAGE)
     return RoundSums(
-        site, merged.digest, int(np.count_nonzero(w)), variance, hc3, exceeds,
+        site,
+        merged.digest,
+        int(np.count_nonzero(w)),
+        variance,
+        hc3,
+        exceeds,
         given=given_of(persons),
-    )  # fmt: skip
+    )
 
 
 def _check_shares(parts: np.ndarray, persons: np.ndarray) -> None:

@@ -125,9 +125,16 @@ def components(
         return jnp.where(fatal, jnp.nan, x)
 
     return ComponentEffects(
-        valid(vectors), valid(reached), kept, valid(alpha), valid(beta), valid(total - indirect),
-        valid(indirect), valid(total), factor.status,
-    )  # fmt: skip
+        valid(vectors),
+        valid(reached),
+        kept,
+        valid(alpha),
+        valid(beta),
+        valid(total - indirect),
+        valid(indirect),
+        valid(total),
+        factor.status,
+    )
 
 
 def _factor(moments: CrossMoments) -> JointFactor:

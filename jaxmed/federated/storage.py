@@ -94,9 +94,14 @@ def load_site(
     if len(binary) != len(content.arrays["mean"]):
         raise wrong("binary", f"has {len(binary)} flags for {len(content.arrays['mean'])}", _AGAIN)
     summary = SiteSummary(
-        metadata["site"], moments, metadata["rows_dtype"], tuple(binary), rules, noise,
+        metadata["site"],
+        moments,
+        metadata["rows_dtype"],
+        tuple(binary),
+        rules,
+        noise,
         mark_of(content, path),
-    )  # fmt: skip
+    )
     if metadata["names_sha256"] != names_hash(summary.columns, moments.num_covariates):
         raise wrong("names_sha256", "does not fit the names", _AGAIN)
     if summary.digest != digest_of(unmarked(content)):
@@ -169,6 +174,7 @@ def _check_binary(summary: SiteSummary, wrong: Complaint) -> None:
     if (off & flags).any():
         name = summary.columns[int(np.argmax(off & flags))]
         raise wrong(
-            "binary", f"{name!r} is said to hold zeros and ones, but E x^2 is not E x",
+            "binary",
+            f"{name!r} is said to hold zeros and ones, but E x^2 is not E x",
             "look at its coding",
-        )  # fmt: skip
+        )

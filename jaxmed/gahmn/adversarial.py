@@ -68,10 +68,13 @@ def details_of(
     empty = st.when(~jnp.any(fits.generators.mediator_support), st.EMPTY_SELECTION)
     adversarial = Adversarial(
         effects=Effects(linear.direct.mean(), indirect.mean(), total.mean()),
-        alpha=valid(linear.alpha), beta=valid(linear.beta), indirect=valid(linear.indirect),
+        alpha=valid(linear.alpha),
+        beta=valid(linear.beta),
+        indirect=valid(linear.indirect),
         selected=(jnp.mean(kept, axis=0) > 0.5) & scale.valid,
         frequency=frequency,
         seed_sd=Effects(sd(linear.direct), sd(indirect), sd(total)),
-        status=st.combine(jnp.max(codes), empty), seed_status=codes,
-    )  # fmt: skip
+        status=st.combine(jnp.max(codes), empty),
+        seed_status=codes,
+    )
     return GahmnDetails(adversarial, fitted, fits.mediator_curve, fits.outcome_curve, path)

@@ -91,9 +91,13 @@ class OutcomeBlock:
     ) -> tuple[Array, ...]:
         linear = batch.mediators @ params["mediators"] + batch.exposure * params["exposure"]
         return self.critic.logits(
-            critic, outcomes, jax.lax.stop_gradient(linear), batch.exposure, batch.mediators,
+            critic,
+            outcomes,
+            jax.lax.stop_gradient(linear),
+            batch.exposure,
+            batch.mediators,
             batch.covariates,
-        )  # fmt: skip
+        )
 
     def critic_loss(self, critic: Params, params: Params, batch: Scaled, fake: Array) -> Array:
         """Cross-entropy of data and draws."""
@@ -116,14 +120,17 @@ class OutcomeBlock:
 def mediator_block(config: GahmnConfig, p: int, q: int, dtype: jnp.dtype) -> MediatorBlock:
     """The mediator block of a configuration, for p mediators and q covariates as seen."""
     return MediatorBlock(
-        config.mediator, mediator_generator(config, p, q, dtype),
+        config.mediator,
+        mediator_generator(config, p, q, dtype),
         mediator_critic(config, p, q, dtype),
-    )  # fmt: skip
+    )
 
 
 def outcome_block(config: GahmnConfig, p: int, q: int, dtype: jnp.dtype) -> OutcomeBlock:
     """The outcome block of a configuration."""
     return OutcomeBlock(
-        config.outcome, OutcomeGenerator(config, p, q, dtype),
-        outcome_critic(config, p, q, dtype), config.mean_loss,
-    )  # fmt: skip
+        config.outcome,
+        OutcomeGenerator(config, p, q, dtype),
+        outcome_critic(config, p, q, dtype),
+        config.mean_loss,
+    )

@@ -121,11 +121,14 @@ def chain(
     a1, b2 = fit.alpha[:size], fit.beta[size:]
     return Chain(
         terms_of(found, level, "normal, influence functions, HC2"),
-        width * a1[:, None] * link.T * b2, link, fit.alpha[size:] - matmul(link, a1),
+        width * a1[:, None] * link.T * b2,
+        link,
+        fit.alpha[size:] - matmul(link, a1),
         None if own is None else _generated(own, link, width, size),
-        fit.selected, st.combine(code, fit.status, codes),
+        fit.selected,
+        st.combine(code, fit.status, codes),
         jnp.int32(st.OK) if own is None else own.status,
-    )  # fmt: skip
+    )
 
 
 def _two_blocks(

@@ -188,14 +188,25 @@ def faithful(**changes: object) -> GahmnConfig:
     given: dict[str, object] = {
         "mode": "faithful",
         "mediator": BlockConfig(
-            steps=6000, critic_rate=1e-3, cosine=False, metric="plain", freeze=None,
+            steps=6000,
+            critic_rate=1e-3,
+            cosine=False,
+            metric="plain",
+            freeze=None,
             average_from=0.5,
         ),
         "outcome": BlockConfig(
-            steps=4000, critic_rate=2e-4, cosine=False, metric="plain", freeze=None,
+            steps=4000,
+            critic_rate=2e-4,
+            cosine=False,
+            metric="plain",
+            freeze=None,
             average_from=0.5,
         ),
-        "mediator_critic": "dense", "outcome_critic": "dense", "residualise": False,
-        "warm_start": False, "mean_loss": 0.0,
-    }  # fmt: skip
+        "mediator_critic": "dense",
+        "outcome_critic": "dense",
+        "residualise": False,
+        "warm_start": False,
+        "mean_loss": 0.0,
+    }
     return GahmnConfig(**(given | changes))  # pyright: ignore[reportArgumentType]

@@ -113,9 +113,12 @@ def counterfactuals(
     found = jax.lax.map(one, jax.random.split(draw_key, draws))
     direct, indirect, each = found
     return Counterfactuals(
-        direct.mean(axis=0), indirect.mean(axis=0), each.mean(axis=0),
-        direct.mean(axis=1), indirect.mean(axis=1),
-    )  # fmt: skip
+        direct.mean(axis=0),
+        indirect.mean(axis=0),
+        each.mean(axis=0),
+        direct.mean(axis=1),
+        indirect.mean(axis=1),
+    )
 
 
 def simulation_interval(found: Counterfactuals, level: float = 0.95) -> Effects:

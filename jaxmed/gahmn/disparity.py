@@ -133,9 +133,10 @@ def disparity(
         terms_of(found, level, method),
         terms_of({"gap": (gap, gap_influence)}, level, f"{method}, one product a pair of sets"),
         None if own is None else _generated(drawing, own, data, members, draws),
-        fit.selected, st.combine(code, fit.status),
+        fit.selected,
+        st.combine(code, fit.status),
         jnp.int32(st.OK) if own is None else own.status,
-    )  # fmt: skip
+    )
 
 
 def check_two_values(data: MediationData) -> None:
@@ -252,9 +253,15 @@ def _generated(
 
         def through(row: Array) -> Array:
             without = generated_mean(
-                k, fitted, covariates, first, treated, draws=draws,
-                mediators=lambda one, zero: jnp.where(row, zero, one), mediator_exposure=control,
-            )  # fmt: skip
+                k,
+                fitted,
+                covariates,
+                first,
+                treated,
+                draws=draws,
+                mediators=lambda one, zero: jnp.where(row, zero, one),
+                mediator_exposure=control,
+            )
             return as_is - without
 
         return jnp.concatenate([(as_is - other)[None], jax.lax.map(through, rows)])

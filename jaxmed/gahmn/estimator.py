@@ -121,9 +121,14 @@ def _rows(data: MediationData, index: Array) -> MediationData:
 
 
 def _trained(
-    key: Key, data: MediationData, config: GahmnConfig, n_seeds: int, penalty: str,
-    arms: tuple[float, float] | None, batch: int,
-) -> GahmnDetails:  # fmt: skip
+    key: Key,
+    data: MediationData,
+    config: GahmnConfig,
+    n_seeds: int,
+    penalty: str,
+    arms: tuple[float, float] | None,
+    batch: int,
+) -> GahmnDetails:
     """All seeds, their mean and what went wrong."""
     scale, ready = training_rows(data, config.precision, arms)
     path, weights = None, penalties(config, ready.mediators.shape[1])
@@ -136,9 +141,15 @@ def _trained(
 
 
 def _bootstrap(
-    key: Key, data: MediationData, config: GahmnConfig, details: GahmnDetails,
-    arms: tuple[float, float] | None, resamples: int, batch: int, level: float,
-) -> Estimate:  # fmt: skip
+    key: Key,
+    data: MediationData,
+    config: GahmnConfig,
+    details: GahmnDetails,
+    arms: tuple[float, float] | None,
+    resamples: int,
+    batch: int,
+    level: float,
+) -> Estimate:
     """The generators' effects with the spread of whole fits under multinomial weights."""
     n = data.exposure.shape[0]
     # The choice of a path is held: eight trainings more for each resample would be another price.
@@ -162,25 +173,36 @@ def _bootstrap(
     found = details.adversarial
     errors = Effects(direct, indirect, total)
     half = normal_quantile(jnp.asarray((1 + level) / 2, direct.dtype))
-    intervals = Effects(*(
-        Interval(
-            getattr(found.effects, part) - half * getattr(errors, part),
-            getattr(found.effects, part) + half * getattr(errors, part),
-            level, f"normal, {resamples} whole refits",
+    intervals = Effects(
+        *(
+            Interval(
+                getattr(found.effects, part) - half * getattr(errors, part),
+                getattr(found.effects, part) + half * getattr(errors, part),
+                level,
+                f"normal, {resamples} whole refits",
+            )
+            for part in ("direct", "indirect", "total")
         )
-        for part in ("direct", "indirect", "total")
-    ))  # fmt: skip
+    )
     reason = st.when(~details.fitted.scale.valid, st.CONSTANT_MEDIATOR)
     table = mediator_effects(
-        Leg(found.alpha, alpha, jnp.inf), Leg(found.beta, beta, jnp.inf), reason, level=level,  # pyright: ignore[reportArgumentType]
-    )  # fmt: skip
+        Leg(found.alpha, alpha, jnp.inf),
+        Leg(found.beta, beta, jnp.inf),
+        reason,
+        level=level,  # pyright: ignore[reportArgumentType]
+    )
     return Estimate(found.effects, errors, intervals, table, found.selected, found.status, details)
 
 
 def _check(
-    interval: str, nuisance: str, penalty: str, n_seeds: int, holdout: float, resamples: int,
+    interval: str,
+    nuisance: str,
+    penalty: str,
+    n_seeds: int,
+    holdout: float,
+    resamples: int,
     batch: int,
-) -> None:  # fmt: skip
+) -> None:
     for name, value, allowed in (
         ("interval", interval, get_args(IntervalKind)),
         ("nuisance", nuisance, get_args(Nuisance)),

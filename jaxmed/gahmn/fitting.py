@@ -172,9 +172,13 @@ def warm_start(data: Scaled) -> tuple[Array, Array, Array, Array]:
 
 
 def generators(
-    key: Key, data: Scaled, config: GahmnConfig, mediators: BlockState, stage: Stage,
+    key: Key,
+    data: Scaled,
+    config: GahmnConfig,
+    mediators: BlockState,
+    stage: Stage,
     outcome: BlockState,
-) -> Generators:  # fmt: skip
+) -> Generators:
     """What a finished fit leaves.
 
     Args:

@@ -120,10 +120,13 @@ def policy_value(
         drawn = over_seeds(drawing, own, quantity, rows.outcome.dtype)
     w = rows.weights
     return PolicyValue(
-        terms_of(values, level, "normal, doubly robust"), drawn, chance,
-        divide(jnp.sum(w * ratio) ** 2, jnp.sum(w * ratio**2)), st.combine(rows.status, code),
+        terms_of(values, level, "normal, doubly robust"),
+        drawn,
+        chance,
+        divide(jnp.sum(w * ratio) ** 2, jnp.sum(w * ratio**2)),
+        st.combine(rows.status, code),
         jnp.int32(st.OK) if own is None else own.status,
-    )  # fmt: skip
+    )
 
 
 def _each(given: Rule, covariates: Array, name: str, closed: bool = False) -> Array:

@@ -29,9 +29,11 @@ def _curve_free(key: Key, data: MediationData, raw: Array, fitted: Fitted) -> Me
     curve = fitted.mediator_mean(nobody, covariates)
     level = fitted.outcome_mean(key, nobody, curve, covariates)
     return dataclasses.replace(
-        data, mediators=jnp.asarray(data.mediators) - curve,
-        outcome=jnp.asarray(data.outcome) - level, covariates=covariates,
-    )  # fmt: skip
+        data,
+        mediators=jnp.asarray(data.mediators) - curve,
+        outcome=jnp.asarray(data.outcome) - level,
+        covariates=covariates,
+    )
 
 
 def interval_of(
@@ -54,9 +56,16 @@ def interval_of(
 
 
 def reported(
-    key: Key, data: MediationData, details: GahmnDetails, interval: str, nuisance: str,
-    level: float, *, basis: Basis = "splines_all_products", raw: Array | None = None,
-) -> Estimate:  # fmt: skip
+    key: Key,
+    data: MediationData,
+    details: GahmnDetails,
+    interval: str,
+    nuisance: str,
+    level: float,
+    *,
+    basis: Basis = "splines_all_products",
+    raw: Array | None = None,
+) -> Estimate:
     """The effects of record, with the generators in the details.
 
     Args:
@@ -91,7 +100,14 @@ def _refit(data: MediationData, details: GahmnDetails, basis: Basis, level: floa
     support = jnp.mean(details.fitted.generators.mediator_support, axis=0) > 0.5
     fit = outcome_fit(legs, support, variance="path_sum")
     return answer(
-        legs, fit, fit.beta, fit.beta_se, st.when(~support, st.NOT_SELECTED), selected=support,
-        details=None, level=level, status=fit.status,
+        legs,
+        fit,
+        fit.beta,
+        fit.beta_se,
+        st.when(~support, st.NOT_SELECTED),
+        selected=support,
+        details=None,
+        level=level,
+        status=fit.status,
         method="normal, HC2, as if the selected set had been known",
-    )  # fmt: skip
+    )

@@ -102,9 +102,13 @@ class Scaled:
     def rows(self, index: Array) -> "Scaled":
         """Some rows, on the same scale."""
         return Scaled(
-            self.exposure[index], self.mediators[index], self.outcome[index],
-            self.covariates[index], self.weights[index], self.valid,
-        )  # fmt: skip
+            self.exposure[index],
+            self.mediators[index],
+            self.outcome[index],
+            self.covariates[index],
+            self.weights[index],
+            self.valid,
+        )
 
 
 def _padded(covariates: Array) -> Array:
@@ -135,9 +139,15 @@ def scale_of(data: MediationData, arms: Arms | None = None) -> Scale:
     y_mean, y_spread = _moments(jnp.asarray(data.outcome)[:, None], weights)
     x_mean, x_spread = _moments(jnp.asarray(data.covariates), weights)
     return Scale(
-        arms_of(exposure, weights) if arms is None else arms, mean, spread, y_mean[0],
-        y_spread[0], x_mean, x_spread, spread > 0,
-    )  # fmt: skip
+        arms_of(exposure, weights) if arms is None else arms,
+        mean,
+        spread,
+        y_mean[0],
+        y_spread[0],
+        x_mean,
+        x_spread,
+        spread > 0,
+    )
 
 
 def weights_of(data: MediationData) -> Array:

@@ -112,13 +112,20 @@ def shift_value(
 
         def quantity(k: Key, fitted: Fitted) -> Array:
             return generated_mean(
-                k, fitted, jnp.asarray(data.covariates), weights_of(data), legs.rows.exposure,
-                draws=draws, mediators=lambda drawn, _: drawn + delta,
-            )  # fmt: skip
+                k,
+                fitted,
+                jnp.asarray(data.covariates),
+                weights_of(data),
+                legs.rows.exposure,
+                draws=draws,
+                mediators=lambda drawn, _: drawn + delta,
+            )
 
         drawn = over_seeds(drawing, own, quantity, y.dtype)
     return ShiftValue(
-        terms_of(found, level, "normal, orthogonal score, HC2"), drawn, fit.selected,
+        terms_of(found, level, "normal, orthogonal score, HC2"),
+        drawn,
+        fit.selected,
         st.combine(code, fit.status, absent),
         jnp.int32(st.OK) if own is None else own.status,
-    )  # fmt: skip
+    )

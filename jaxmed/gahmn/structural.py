@@ -37,9 +37,17 @@ from jaxmed.linalg.triangular import solve_lower
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = [
-    "Adjust", "LeastSquares", "Structural", "check_options", "legs_with", "mean_of", "on_mediators",
-    "select", "structural", "uses_all",
-]  # fmt: skip
+    "Adjust",
+    "LeastSquares",
+    "Structural",
+    "check_options",
+    "legs_with",
+    "mean_of",
+    "on_mediators",
+    "select",
+    "structural",
+    "uses_all",
+]
 
 Adjust = Literal["auto", "all", "selected", "sparse"]
 GRID = {"num_penalties": 40, "ratio": 0.02, "patience": 10}
@@ -123,8 +131,9 @@ def on_mediators(legs: Legs, column: Array, selected: Array) -> LeastSquares:
         place.set(found) + lost,
         column - matmul(columns, found),
         jnp.zeros((n, p), column.dtype).at[:, index].set(back.T) + lost,
-        leverage, code,
-    )  # fmt: skip
+        leverage,
+        code,
+    )
 
 
 @pytree
@@ -179,9 +188,7 @@ def structural(legs: Legs, selected: Array) -> Structural:
     row = jnp.where(1 - slack > floor, divide(row, 1 - slack), 0)
     direct = legs.total - jnp.sum(alpha * fit.coefficients)
     code = st.combine(legs.status, fit.status)
-    return Structural(
-        legs, selected, alpha, fit.coefficients, direct, fit.residual, fit, row, code
-    )  # fmt: skip
+    return Structural(legs, selected, alpha, fit.coefficients, direct, fit.residual, fit, row, code)
 
 
 def select(
@@ -244,9 +251,13 @@ def support_of(
     p = allowed.shape[0]
     columns = jnp.where(allowed, ready.rows[:, :p], 0)
     moments = sp.Moments(
-        gram(columns), jnp.zeros(p, column.dtype), matmul(scaled, columns),
-        jnp.ones((), column.dtype), jnp.sum(scaled * scaled), jnp.sum(share),
-    )  # fmt: skip
+        gram(columns),
+        jnp.zeros(p, column.dtype),
+        matmul(scaled, columns),
+        jnp.ones((), column.dtype),
+        jnp.sum(scaled * scaled),
+        jnp.sum(share),
+    )
     free = 1 + legs.outcome_rank
     found = sp.outcome_support(moments, legs.rows.count, free, **GRID)
     return found.selected & allowed, found.status

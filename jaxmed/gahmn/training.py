@@ -98,9 +98,15 @@ def begin(
     if support is None:
         support = jnp.ones(generator[block.linear].shape, bool)
     return BlockState(
-        second, jnp.int32(0), generator, critic, _adam.init(generator), _adam.init(critic),
-        generator, support,
-    )  # fmt: skip
+        second,
+        jnp.int32(0),
+        generator,
+        critic,
+        _adam.init(generator),
+        _adam.init(critic),
+        generator,
+        support,
+    )
 
 
 def thresholded(value: Array, rate: Array, penalty: Array, second: Array, metric: str) -> Array:
@@ -153,10 +159,11 @@ def one_step(
     generator = {
         name: jax.tree.map(
             lambda x, d, r=rate * (config.linear_rate if name in LINEAR else 1): x - r * d,
-            state.generator[name], move[name],
+            state.generator[name],
+            move[name],
         )
         for name in state.generator
-    }  # fmt: skip
+    }
 
     own: Array = jnp.asarray(generator[block.linear])
     freeze = config.steps + 1 if config.freeze is None else round(config.freeze * config.steps)
@@ -173,8 +180,9 @@ def one_step(
     begun = t >= round(config.average_from * config.steps)
     average = jax.tree.map(
         lambda kept, new: jnp.where(begun, config.decay * kept + (1 - config.decay) * new, new),
-        state.average, generator,
-    )  # fmt: skip
+        state.average,
+        generator,
+    )
     after = BlockState(
         state.key, t + 1, generator, critic, generator_moments, critic_moments, average, support
     )

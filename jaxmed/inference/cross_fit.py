@@ -95,9 +95,14 @@ def cross_fitted_effect(
       both null at n = 100, and at n of 30 and 40 with p = 3; bias below a tenth of its error.
     """
     return _cross_fitted_effect(
-        as_key(key), dataclasses.replace(data, names=UNNAMED), composite=composite, folds=folds,
-        splits=splits, route=route, level=level,
-    )  # fmt: skip
+        as_key(key),
+        dataclasses.replace(data, names=UNNAMED),
+        composite=composite,
+        folds=folds,
+        splits=splits,
+        route=route,
+        level=level,
+    )
 
 
 @at_the_door("composite", "folds", "splits", "route", "level")
@@ -178,11 +183,22 @@ def cross_fitted_effects(
         all_ = jax.tree.map(lambda value, i=i: value[i], medians)
         results.append(
             CrossFit(
-                all_.effect, all_.standard_error, all_.interval, one.effect, one.standard_error,
-                all_.spread, all_.lowest, all_.highest, all_.used, alpha, beta, all_.status,
-                folds=folds, splits=splits,
+                all_.effect,
+                all_.standard_error,
+                all_.interval,
+                one.effect,
+                one.standard_error,
+                all_.spread,
+                all_.lowest,
+                all_.highest,
+                all_.used,
+                alpha,
+                beta,
+                all_.status,
+                folds=folds,
+                splits=splits,
             )
-        )  # fmt: skip
+        )
     return results
 
 

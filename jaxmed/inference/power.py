@@ -110,9 +110,19 @@ def power(
     _check_size("n", n)
     _check_size("p", p)
     return _power(
-        key, n, p, num_covariates, exposure_r2, outcome_r2, cosine, test=test, level=level,
-        side=side, replicates=replicates, exposure=exposure,
-    )  # fmt: skip
+        key,
+        n,
+        p,
+        num_covariates,
+        exposure_r2,
+        outcome_r2,
+        cosine,
+        test=test,
+        level=level,
+        side=side,
+        replicates=replicates,
+        exposure=exposure,
+    )
 
 
 @at_the_door("test", "level", "side", "replicates", "exposure", optimised=True)
@@ -326,9 +336,20 @@ def sample_size(
     if isinstance(power, int | float) and not level < power < 1:
         raise ValueError(f"power must lie between level and 1, not {said(power)}")
     return _sample_size(
-        key, p, power, num_covariates, exposure_r2, outcome_r2, cosine, max_rows, test=test,
-        level=level, side=side, replicates=replicates, exposure=exposure,
-    )  # fmt: skip
+        key,
+        p,
+        power,
+        num_covariates,
+        exposure_r2,
+        outcome_r2,
+        cosine,
+        max_rows,
+        test=test,
+        level=level,
+        side=side,
+        replicates=replicates,
+        exposure=exposure,
+    )
 
 
 @at_the_door("test", "level", "side", "replicates", "exposure", optimised=True)

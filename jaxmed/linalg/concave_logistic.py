@@ -75,9 +75,7 @@ def _inner(
         return b, score, largest, count + 1
 
     start = (b, score, jnp.full((), jnp.inf, b.dtype), jnp.zeros((), jnp.int32))
-    return jax.lax.while_loop(
-        lambda c: (c[2] > target) & (c[3] < MAX_SWEEPS), sweep, start
-    )[0]  # fmt: skip
+    return jax.lax.while_loop(lambda c: (c[2] > target) & (c[3] < MAX_SWEEPS), sweep, start)[0]
 
 
 def logistic_concave_path(
@@ -153,9 +151,14 @@ def logistic_concave_path(
         value = dev + (jnp.sum(b != 0).astype(b.dtype) + 1) * jnp.log(n)
         best = jnp.where(value < bic[best], position, best)
         return (
-            position + 1, b, best, path.at[position].set(b), bic.at[position].set(value),
-            deviance.at[position].set(dev), violation.at[position].set(left),
-        )  # fmt: skip
+            position + 1,
+            b,
+            best,
+            path.at[position].set(b),
+            bic.at[position].set(value),
+            deviance.at[position].set(dev),
+            violation.at[position].set(left),
+        )
 
     def going(carry: tuple) -> Array:
         more = carry[0] < count
@@ -164,8 +167,14 @@ def logistic_concave_path(
     zero = jnp.zeros((), jnp.int32)
     blank = jnp.zeros(count, columns.dtype)
     start = (
-        zero, base, zero, jnp.zeros((count, d), columns.dtype), blank + jnp.inf, blank, blank,
-    )  # fmt: skip
+        zero,
+        base,
+        zero,
+        jnp.zeros((count, d), columns.dtype),
+        blank + jnp.inf,
+        blank,
+        blank,
+    )
     _, _, best, path, bic, deviance, violation = jax.lax.while_loop(going, body, start)
     code = st.when(~(violation[best] <= 10 * target), st.NOT_CONVERGED)
     return LogisticPath(penalties, path, deviance, bic, best, violation, code)

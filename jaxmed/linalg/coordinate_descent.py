@@ -263,9 +263,11 @@ def descend(
         rounds = _widen(rounds, wanted)
 
         b, r = jax.lax.fori_loop(
-            0, SWEEPS, lambda _, pair: _sweep(quadratic, penalties, rounds, *pair),
+            0,
+            SWEEPS,
+            lambda _, pair: _sweep(quadratic, penalties, rounds, *pair),
             (rounds.state.coefficients, rounds.state.residual),
-        )  # fmt: skip
+        )
         swept = measured(b, r)
         # Sweeps alone often do; LAPACK is not called for nothing.
         state, score = jax.lax.cond(

@@ -79,9 +79,17 @@ def dantzig(
         index = jnp.arange(p, dtype=jnp.int32)
         zero = jnp.zeros(p, dtype)
         start = _Vertex(
-            gram, target, index, index + p, zero, zero, jnp.max(jnp.abs(target)),
-            jnp.int32(0), jnp.asarray(False), jnp.asarray(False),
-        )  # fmt: skip
+            gram,
+            target,
+            index,
+            index + p,
+            zero,
+            zero,
+            jnp.max(jnp.abs(target)),
+            jnp.int32(0),
+            jnp.asarray(False),
+            jnp.asarray(False),
+        )
 
         def step(vertex: _Vertex, penalty: Array) -> tuple[_Vertex, Dantzig]:
             vertex = jax.lax.while_loop(
@@ -142,8 +150,10 @@ def _advance(vertex: _Vertex, target: Array) -> _Vertex:
         lambda kept, turned, pivoted: jnp.where(
             done | stuck, kept, jnp.where(flips, turned, pivoted)
         ),
-        vertex, flipped, moved,
-    )  # fmt: skip
+        vertex,
+        flipped,
+        moved,
+    )
     return _with(
         new,
         penalty=jnp.where(done, jnp.minimum(vertex.penalty, target), penalty),

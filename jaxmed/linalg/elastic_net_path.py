@@ -90,9 +90,14 @@ def elastic_net_path(
         # A start that is calm in its first sweep is left at once.
         rested = jnp.full_like(start.calm, enough - 1)
         first = _State(
-            start.b, start.score, start.listed, start.order, start.count, rested,
+            start.b,
+            start.score,
+            start.listed,
+            start.order,
+            start.count,
+            rested,
             jnp.zeros_like(start.sweeps),
-        )  # fmt: skip
+        )
         return jax.lax.while_loop(
             lambda s: (s.calm < enough) & (s.sweeps < max_sweeps) & (s.count > 0),
             sweep,
@@ -111,8 +116,13 @@ def elastic_net_path(
 
     none = jnp.zeros(score.shape, bool)
     start = _State(
-        jnp.zeros_like(score), score, none, jnp.argsort(none), jnp.sum(none),
-        jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
-    )  # fmt: skip
+        jnp.zeros_like(score),
+        score,
+        none,
+        jnp.argsort(none),
+        jnp.sum(none),
+        jnp.zeros((), jnp.int32),
+        jnp.zeros((), jnp.int32),
+    )
     _, (path, breach, codes) = jax.lax.scan(step, start, penalties)
     return PathFit(path, breach, codes)

@@ -94,9 +94,14 @@ def lasso_knots(
             path.knots.status,
         )
         return _Path(
-            table, offset, path.sign.at[row].set(sign),
-            path.active.at[row].set(~path.active[row]), penalty, knots, ended,
-        )  # fmt: skip
+            table,
+            offset,
+            path.sign.at[row].set(sign),
+            path.active.at[row].set(~path.active[row]),
+            penalty,
+            knots,
+            ended,
+        )
 
     path = _Path(table, offset, zero, active, start, begin, ~(start > small))
     path = jax.lax.while_loop(

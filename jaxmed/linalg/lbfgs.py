@@ -89,9 +89,13 @@ def _line_search(
 
     zero = jnp.zeros_like(state.value)
     start = (
-        jnp.zeros((), jnp.int32), zero, zero + jnp.inf, zero + 1, jnp.zeros((), bool),
+        jnp.zeros((), jnp.int32),
+        zero,
+        zero + jnp.inf,
+        zero + 1,
+        jnp.zeros((), bool),
         (zero, state.value, state.gradient),
-    )  # fmt: skip
+    )
     final = jax.lax.while_loop(lambda c: (c[0] < LINE_STEPS) & ~c[4], body, start)
     return final[5]
 
@@ -112,11 +116,15 @@ def _advance(value_and_grad: Callable, state: _Search) -> _Search:
         return jnp.where(usable, jnp.concatenate([old[1:], new[None]]), old)
 
     return _Search(
-        state.point + step, value, gradient,
-        push(state.steps, step), push(state.changes, change),
+        state.point + step,
+        value,
+        gradient,
+        push(state.steps, step),
+        push(state.changes, change),
         push(state.inverse, divide(1.0, jnp.where(usable, product, 1))),
-        state.iteration + 1, stalls,
-    )  # fmt: skip
+        state.iteration + 1,
+        stalls,
+    )
 
 
 def minimise(
@@ -145,9 +153,15 @@ def minimise(
         value, gradient = value_and_grad(start)
         blank = jnp.zeros((HISTORY, *start.shape), start.dtype)
         state = _Search(
-            start, value, gradient, blank, blank, blank[:, 0],
-            jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32),
-        )  # fmt: skip
+            start,
+            value,
+            gradient,
+            blank,
+            blank,
+            blank[:, 0],
+            jnp.zeros((), jnp.int32),
+            jnp.zeros((), jnp.int32),
+        )
         relative = jnp.maximum(tolerance, 8 * jnp.finfo(start.dtype).eps)
         target = relative * norm(gradient)
 
@@ -170,6 +184,10 @@ def minimise(
     )
     nan = jnp.where(found, 0, jnp.nan).astype(starts.dtype)
     return Minimum(
-        ends.point[best] + nan, ends.value[best] + nan, norm(ends.gradient[best]) + nan,
-        code, ends.value, ends.iteration,
-    )  # fmt: skip
+        ends.point[best] + nan,
+        ends.value[best] + nan,
+        norm(ends.gradient[best]) + nan,
+        code,
+        ends.value,
+        ends.iteration,
+    )

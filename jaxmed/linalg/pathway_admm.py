@@ -143,9 +143,14 @@ def admm_path(
 
     def step(carry: AdmmState, penalty: PathwayPenalty) -> tuple[AdmmState, PathwaySolution]:
         end = pathway_admm(
-            moments, penalty, carry, solve,
-            rho=rho, tolerance=tolerance, max_iterations=max_iterations,
-        )  # fmt: skip
+            moments,
+            penalty,
+            carry,
+            solve,
+            rho=rho,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+        )
 
         def returned(value: Array, copy: Array) -> Array:
             return jnp.where(jnp.max(jnp.abs(value - copy)) < tolerance, copy, value)

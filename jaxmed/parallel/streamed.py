@@ -55,9 +55,14 @@ def streamed_moments(
       ShapeError: fewer than 3 rows have all mediators.
     """
     found = streamed_sums(
-        stream, 0, stream.num_blocks, checkpoint=checkpoint, every=every, device=device,
+        stream,
+        0,
+        stream.num_blocks,
+        checkpoint=checkpoint,
+        every=every,
+        device=device,
         progress=progress,
-    )  # fmt: skip
+    )
     stream.check_rows(found.dropped)
     return found.sums.moments(stream.num_covariates, stream.names)
 

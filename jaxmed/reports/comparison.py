@@ -130,33 +130,37 @@ def _page(
         **document["software"],
         "schema": f"{document['schema']} {document['schema_version']}",
     }
-    return environment().get_template("comparison.html.j2").render(
-        title="Effects by method" if stem == "compare" else "Direct and indirect effect",
-        question=f"{settings['exposure']} → {data['num_mediators_analysed']} mediators → "
-        f"{settings['outcome']}",
-        sentences=[*design_lines(document), *_sentences(document)],
-        warnings=document["warnings"],
-        svg=_inline(image),
-        sections=[
-            {
-                "title": section.title,
-                "text": section.text,
-                "svg": _inline(drawn),
-                "caption": section.caption,
-                "table": None if section.table is None else table_cells(section.table),
-            }
-            for section, drawn in sections
-        ],
-        caption=_caption(document),
-        effects=[(title, table_cells(table)) for title, table in _tables(document)],
-        methods=table_cells(_method_table(document)),
-        notes=_notes(document),
-        votes=table_cells(votes) if votes.rows else None,
-        lines=data["lines"],
-        dropped=data["dropped_mediators"],
-        facts=facts,
-        stem=stem,
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title="Effects by method" if stem == "compare" else "Direct and indirect effect",
+            question=f"{settings['exposure']} → {data['num_mediators_analysed']} mediators → "
+            f"{settings['outcome']}",
+            sentences=[*design_lines(document), *_sentences(document)],
+            warnings=document["warnings"],
+            svg=_inline(image),
+            sections=[
+                {
+                    "title": section.title,
+                    "text": section.text,
+                    "svg": _inline(drawn),
+                    "caption": section.caption,
+                    "table": None if section.table is None else table_cells(section.table),
+                }
+                for section, drawn in sections
+            ],
+            caption=_caption(document),
+            effects=[(title, table_cells(table)) for title, table in _tables(document)],
+            methods=table_cells(_method_table(document)),
+            notes=_notes(document),
+            votes=table_cells(votes) if votes.rows else None,
+            lines=data["lines"],
+            dropped=data["dropped_mediators"],
+            facts=facts,
+            stem=stem,
+        )
+    )
 
 
 def _inline(image: bytes | None) -> str | None:

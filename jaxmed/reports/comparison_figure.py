@@ -76,9 +76,14 @@ def _panel(axes: "Axes", rows: Sequence[Row], part: str) -> None:
             axes.axhspan(height - 0.5, height + 0.5, color=FAINT, alpha=0.25, lw=0, zorder=-1)
         if not finite(row[part]):
             axes.annotate(
-                "no estimate", (0.03, height), xycoords=("axes fraction", "data"), va="center",
-                fontsize=8, color=MUTED, bbox={"fc": PAPER, "ec": "none", "pad": 1.5},
-            )  # fmt: skip
+                "no estimate",
+                (0.03, height),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8,
+                color=MUTED,
+                bbox={"fc": PAPER, "ec": "none", "pad": 1.5},
+            )
             continue
         _line(axes, row, part, "", height - 0.1, lw=2.6, color=CONCORDANT)
         _line(axes, row, part, "bootstrap_", height + 0.22, lw=1.1, color=SUPPRESSION)
@@ -124,15 +129,26 @@ def _limits(rows: Sequence[Row], part: str) -> tuple[float, float]:
 def _key(level: str, bootstrap: bool) -> list[Any]:
     lines = require("matplotlib.lines", "a figure")
     own = lines.Line2D(
-        [], [], color=CONCORDANT, lw=2.6, marker="o", mec="white", ms=6.5,
+        [],
+        [],
+        color=CONCORDANT,
+        lw=2.6,
+        marker="o",
+        mec="white",
+        ms=6.5,
         label=f"estimate, the method's own {level} interval",
-    )  # fmt: skip
+    )
     if not bootstrap:
         return [own]
     return [
         own,
         lines.Line2D(
-            [], [], color=SUPPRESSION, lw=1.1, marker="|", ms=6,
+            [],
+            [],
+            color=SUPPRESSION,
+            lw=1.1,
+            marker="|",
+            ms=6,
             label=f"{level} percentile interval, same resamples for all",
         ),
-    ]  # fmt: skip
+    ]

@@ -114,10 +114,16 @@ def _row(axes: "Axes", height: int, entry: Entry) -> None:
     else:
         text = f"{number(naive)}  in sample only" if finite(naive) else "does not exist here"
     axes.annotate(
-        typographic(text), (1.0, height), (8, 0), xycoords=("axes fraction", "data"),
-        textcoords="offset points", va="center", fontsize=8.5,
-        color=INK if finite(estimate) else MUTED, annotation_clip=False,
-    )  # fmt: skip
+        typographic(text),
+        (1.0, height),
+        (8, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
+        fontsize=8.5,
+        color=INK if finite(estimate) else MUTED,
+        annotation_clip=False,
+    )
 
 
 def _key(axes: "Axes", entries: list[Entry], level: str) -> None:
@@ -168,9 +174,15 @@ def _bridge(axes: "Axes", parts: list[tuple[str, str, float]], total: float) -> 
             axes.plot([end, end], [height - 0.29, height + 1.29], color=FAINT, lw=1.0, zorder=1)
             start = end
         axes.annotate(
-            typographic(number(size)), (1.0, height), (8, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", va="center", fontsize=8.5, annotation_clip=False,
-        )  # fmt: skip
+            typographic(number(size)),
+            (1.0, height),
+            (8, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            annotation_clip=False,
+        )
     axes.set_yticks(range(len(bars)), [label for _, label, _ in bars])
     axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -104,9 +104,12 @@ def evaluation_figure(document: dict[str, Any]) -> Any:
             prediction = row["auc"] if has_auc else row["outcome_correlation"]
             right.scatter([tracking], [prediction], color=colour, s=60, zorder=3)
             right.annotate(
-                row["label"], (tracking, prediction), xytext=(6, 6),
-                textcoords="offset points", color=INK,
-            )  # fmt: skip
+                row["label"],
+                (tracking, prediction),
+                xytext=(6, 6),
+                textcoords="offset points",
+                color=INK,
+            )
         left.set_xticks(range(1, 6))
         left.set_xlabel(f"fifth of the composite given {exposure}")
         left.set_ylabel(f"mean {outcome}")

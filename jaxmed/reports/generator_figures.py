@@ -51,15 +51,20 @@ def learning_curves(curves: Mapping[str, Table], window: int) -> "Figure":
                     series,
                     levels=levels,
                     legend="",
-                )  # fmt: skip
+                )
             )
     return panels_figure([panels[:2], panels[2:]], height=2.9)
 
 
 def mediator_panels(
-    names: Sequence[str], moved: np.ndarray, moving: np.ndarray, indirect: np.ndarray,
-    direct: float, exposure: str, outcome: str,
-) -> "Figure":  # fmt: skip
+    names: Sequence[str],
+    moved: np.ndarray,
+    moving: np.ndarray,
+    indirect: np.ndarray,
+    direct: float,
+    exposure: str,
+    outcome: str,
+) -> "Figure":
     """The mediators most affected, those with most influence, and the selected ones.
 
     Args:

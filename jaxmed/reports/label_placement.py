@@ -51,9 +51,13 @@ def place_labels(
 
 
 def _free_box(
-    at: np.ndarray, size: tuple[float, float], limits: Box, taken: list[Box], obstacles: Obstacles,
+    at: np.ndarray,
+    size: tuple[float, float],
+    limits: Box,
+    taken: list[Box],
+    obstacles: Obstacles,
     scale: float,
-) -> Box:  # fmt: skip
+) -> Box:
     best, least = None, math.inf
     for reach, angle in itertools.product(_DISTANCES, _ANGLES):
         box = _candidate(at, size, reach * scale, math.radians(angle))

@@ -133,8 +133,11 @@ def _quadrants(axes: "Axes", alpha: np.ndarray, beta: np.ndarray) -> None:
     axes.set_ylim(-y, y)
     rectangle = require("matplotlib.patches", "a figure").Rectangle
     for left, bottom, color in (
-        (0, 0, CONCORDANT), (-x, -y, CONCORDANT), (-x, 0, SUPPRESSION), (0, -y, SUPPRESSION),
-    ):  # fmt: skip
+        (0, 0, CONCORDANT),
+        (-x, -y, CONCORDANT),
+        (-x, 0, SUPPRESSION),
+        (0, -y, SUPPRESSION),
+    ):
         axes.add_patch(rectangle((left, bottom), x, y, color=color, alpha=0.055, lw=0, zorder=0))
     axes.axhline(0, color=MUTED, lw=0.7, zorder=1)
     axes.axvline(0, color=MUTED, lw=0.7, zorder=1)
@@ -145,9 +148,15 @@ def _quadrants(axes: "Axes", alpha: np.ndarray, beta: np.ndarray) -> None:
         (0.985, 0.015, "suppression: α·β < 0", SUPPRESSION),
     ):
         axes.text(
-            across, up, text, transform=axes.transAxes, color=color, fontsize=8,
-            ha="right" if across > 0.5 else "left", va="top" if up > 0.5 else "bottom",
-        )  # fmt: skip
+            across,
+            up,
+            text,
+            transform=axes.transAxes,
+            color=color,
+            fontsize=8,
+            ha="right" if across > 0.5 else "left",
+            va="top" if up > 0.5 else "bottom",
+        )
 
 
 def _points(

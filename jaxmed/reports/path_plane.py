@@ -106,10 +106,18 @@ def _arrows(axes: "Axes", record: Record, angle: float) -> None:
         (0.0, angle), ("exposure path", "outcome path"), names, strict=True
     ):
         axes.annotate(
-            "", _at(direction, 1.0), (0, 0), zorder=6,
-            arrowprops={"arrowstyle": "-|>,head_width=0.28,head_length=0.55", "color": INK,
-                        "lw": 2.0, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
+            "",
+            _at(direction, 1.0),
+            (0, 0),
+            zorder=6,
+            arrowprops={
+                "arrowstyle": "-|>,head_width=0.28,head_length=0.55",
+                "color": INK,
+                "lw": 2.0,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
         x, y = _at(direction, 1.06)
         side = "left" if x > 0.25 else "right" if x < -0.25 else "center"
         lift = "bottom" if y > 0.25 else "center"
@@ -132,10 +140,16 @@ def _arc(axes: "Axes", angle: float, cosine: float, degrees: float) -> None:
     turn = np.linspace(0, angle, 90)
     axes.plot(0.24 * np.cos(turn), 0.24 * np.sin(turn), color=INK, lw=1.2, zorder=6)
     axes.text(
-        0.0, 0.97, typographic(f"angle {number(degrees)}°\ncosine {number(cosine)}"),
-        transform=axes.transAxes, ha="left", va="top", fontsize=10.5, fontweight="bold",
+        0.0,
+        0.97,
+        typographic(f"angle {number(degrees)}°\ncosine {number(cosine)}"),
+        transform=axes.transAxes,
+        ha="left",
+        va="top",
+        fontsize=10.5,
+        fontweight="bold",
         linespacing=1.4,
-    )  # fmt: skip
+    )
 
 
 def _at(angle: float, reach: float) -> tuple[float, float]:
@@ -153,9 +167,11 @@ def _legend(axes: "Axes", record: Record) -> None:
         lines.Line2D([], [], color=SUPPRESSION, lw=1.3, ls=(0, (2, 2))),
     ]
     labels = [
-        f"MaxIE: bisector, largest effect{where}", "MaxCor, concordant",
-        "MaxIE suppression: most negative effect", "MaxCor, suppression",
-    ]  # fmt: skip
+        f"MaxIE: bisector, largest effect{where}",
+        "MaxCor, concordant",
+        "MaxIE suppression: most negative effect",
+        "MaxCor, suppression",
+    ]
     axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
     strength = (
         f"in-sample strengths\nexposure path {number(paths['exposure_norm'])}\n"

@@ -109,14 +109,25 @@ def _strips(
     jitter = 0.16 * (np.modf(np.arange(score.size) * 0.6180339887)[0] * 2 - 1)
     many = score.size > MANY
     axes.scatter(
-        groups + jitter, score, s=5 if many else 14, color=color, alpha=_opacity(score.size),
-        lw=0, rasterized=many,
-    )  # fmt: skip
+        groups + jitter,
+        score,
+        s=5 if many else 14,
+        color=color,
+        alpha=_opacity(score.size),
+        lw=0,
+        rasterized=many,
+    )
     axes.boxplot(
-        [score[groups == 0], score[groups == 1]], positions=[0, 1], widths=0.5, showfliers=False,
-        medianprops={"color": INK, "lw": 0}, boxprops={"color": MUTED},
-        whiskerprops={"color": MUTED}, capprops={"color": MUTED}, manage_ticks=False,
-    )  # fmt: skip
+        [score[groups == 0], score[groups == 1]],
+        positions=[0, 1],
+        widths=0.5,
+        showfliers=False,
+        medianprops={"color": INK, "lw": 0},
+        boxprops={"color": MUTED},
+        whiskerprops={"color": MUTED},
+        capprops={"color": MUTED},
+        manage_ticks=False,
+    )
     means = [score[groups == g].mean() for g in (0, 1)]
     axes.plot([0, 1], means, color=INK, lw=1.8, marker="D", ms=5, mec="white", zorder=5)
     axes.set_xticks(
@@ -140,7 +151,12 @@ def _two_values(record: Record) -> list[str]:
 
 def _note(axes: "Axes", symbol: str, slope: float) -> None:
     axes.text(
-        0.98, 0.98, typographic(f"{symbol} = {number(slope)}"), transform=axes.transAxes,
-        ha="right", va="top", fontweight="bold",
+        0.98,
+        0.98,
+        typographic(f"{symbol} = {number(slope)}"),
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontweight="bold",
         bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1.5},
-    )  # fmt: skip
+    )

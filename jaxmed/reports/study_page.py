@@ -89,15 +89,19 @@ def study_html(report: StudyReport, images: Mapping[str, bytes]) -> str:
       MissingExtraError: jinja2 is not installed.
     """
     endings = ending_table(ending_rows(report.results))
-    return environment().get_template("study.html.j2").render(
-        title=report.title,
-        name=report.plan["study"]["name"],
-        counts=_counts(report.plan),
-        monte_carlo=MONTE_CARLO,
-        sections=[_section(section, images.get(section.name)) for section in report.sections],
-        endings=table_cells(endings) if endings.rows else None,
-        facts=_facts(report.plan),
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("study.html.j2")
+        .render(
+            title=report.title,
+            name=report.plan["study"]["name"],
+            counts=_counts(report.plan),
+            monte_carlo=MONTE_CARLO,
+            sections=[_section(section, images.get(section.name)) for section in report.sections],
+            endings=table_cells(endings) if endings.rows else None,
+            facts=_facts(report.plan),
+        )
+    )
 
 
 def study_text(report: StudyReport) -> str:

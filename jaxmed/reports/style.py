@@ -128,6 +128,12 @@ def axis_name(text: str, width: int = 46) -> str:
 def note(axes: "Axes", text: str) -> None:
     """A small grey remark below the axes."""
     axes.annotate(
-        text, (0, 0), (0, -34), xycoords="axes fraction", textcoords="offset points", fontsize=8,
-        color=MUTED, va="top",
-    )  # fmt: skip
+        text,
+        (0, 0),
+        (0, -34),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8,
+        color=MUTED,
+        va="top",
+    )

@@ -140,7 +140,9 @@ def _frame(fields: MediationData) -> _Frame:
 
 
 def _read_columns(n: int, dtype: np.dtype) -> int:
-    return max(CACHED_COLUMNS, READ_BYTES // (dtype.itemsize * n) // CACHED_COLUMNS * CACHED_COLUMNS)  # noqa: E501  # fmt: skip
+    return max(
+        CACHED_COLUMNS, READ_BYTES // (dtype.itemsize * n) // CACHED_COLUMNS * CACHED_COLUMNS
+    )
 
 
 def _add(frame: _Frame, block: np.ndarray, kernel: np.ndarray, standardised: bool) -> np.ndarray:

@@ -234,15 +234,18 @@ def _through(
     done = num_complete(directory, described)[1]
     if workers is None or done == run.replicates:  # nothing to start processes for
         counted = _counter(done, run.replicates, show)
-        work(directory, run.cells, run.key, devices=_devices(devices),
-             progress=counted, report=say)  # fmt: skip
+        work(directory, run.cells, run.key, devices=_devices(devices), progress=counted, report=say)
         return fold(directory, run.cells)
     source = run.plan["study"]["source"]
     failed = run_workers(
-        directory, run.plan, workers=workers, devices=devices, say=say,
+        directory,
+        run.plan,
+        workers=workers,
+        devices=devices,
+        say=say,
         study=name_of_source(source) if "file" in source else None,
         watch=lambda: show(num_complete(directory, described)[1], run.replicates),
-    )  # fmt: skip
+    )
     try:
         return fold(directory, run.cells)
     except IncompleteRunError as error:

@@ -190,11 +190,16 @@ def bootstrap(
         acceleration = {name: left[name].acceleration for name in names}
     measures = {
         name: _measure(
-            usable(columns[name], columns[STATUS]), float(observed[name]), count, weights, level,
-            intervals, (acceleration or {}).get(name, math.nan),
+            usable(columns[name], columns[STATUS]),
+            float(observed[name]),
+            count,
+            weights,
+            level,
+            intervals,
+            (acceleration or {}).get(name, math.nan),
         )
         for name in names
-    }  # fmt: skip
+    }
     settings = _settings(data, weights, level, intervals, chunk, batch)
     draws = {name: np.asarray(columns[name], np.float64) for name in names}
     return Bootstrap(measures, count_statuses(columns), count, settings, draws)

@@ -139,9 +139,15 @@ def jackknife(
     if names.size < 2:
         raise ValueError(f"a jackknife needs at least 2 groups of rows, not {names.size}")
     columns = _leave_out_fits(
-        data, labels, sizes.size, _LeaveOut(Refit(estimator, statistic), batch), key, chunk,
-        devices_of(mesh), progress,
-    )  # fmt: skip
+        data,
+        labels,
+        sizes.size,
+        _LeaveOut(Refit(estimator, statistic), batch),
+        key,
+        chunk,
+        devices_of(mesh),
+        progress,
+    )
     rest = {name: values[1:] for name, values in columns.items()}
     measured = [name for name in columns if name != STATUS]
     measures = {

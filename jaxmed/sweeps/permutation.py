@@ -143,9 +143,16 @@ def permutation_test(
         key, _Permuted(statistic, of, False), 1, parameters=parameters, reducer=whole, chunk=1
     )
     drawn = sweep(
-        key, task, count, parameters=parameters, reducer=whole, chunk=chunk, batch=batch,
-        mesh=mesh, progress=progress,
-    )["statistic"]  # fmt: skip
+        key,
+        task,
+        count,
+        parameters=parameters,
+        reducer=whole,
+        chunk=chunk,
+        batch=batch,
+        mesh=mesh,
+        progress=progress,
+    )["statistic"]
     observed = float(first["statistic"][0])
     # Statistics that count (integers) have no rounding.
     eps = float(np.finfo(drawn.dtype).eps) if drawn.dtype.kind == "f" else 0.0
@@ -156,9 +163,18 @@ def permutation_test(
     p_value = math.nan if math.isnan(observed) else (1 + exceed) / (1 + count)
     error = math.nan if math.isnan(observed) else rate.standard_error * count / (1 + count)
     return PermutationResult(
-        observed, p_value, error, exceed, failed, count, of, side, _method(data, of, strata),
-        data.covariates.shape[1] == 0, drawn,
-    )  # fmt: skip
+        observed,
+        p_value,
+        error,
+        exceed,
+        failed,
+        count,
+        of,
+        side,
+        _method(data, of, strata),
+        data.covariates.shape[1] == 0,
+        drawn,
+    )
 
 
 def _permutation(key: Key, strata: Array) -> Array:

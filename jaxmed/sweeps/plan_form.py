@@ -12,8 +12,12 @@ __all__ = ["MOST_THREADS", "PLAN", "SCHEMA", "SCHEMA_VERSION", "counts_wrong"]
 SCHEMA, SCHEMA_VERSION = "jaxmed.run", 1
 MOST_THREADS = 4096  # of XLA's pool: the number goes into the environment of processes
 _SOURCE_FIELDS: dict[str, Kind] = {
-    "registered": Text(), "file": Text(), "variable": Text(), "sha256": SHA256, "object": Text(),
-}  # fmt: skip
+    "registered": Text(),
+    "file": Text(),
+    "variable": Text(),
+    "sha256": SHA256,
+    "object": Text(),
+}
 _CELL = Fields(
     {
         "name": Text(),

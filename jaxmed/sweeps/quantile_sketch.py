@@ -93,8 +93,9 @@ def quantiles(probabilities: Sequence[float], accuracy: float = 1e-3) -> Reducer
 
             if not count:
                 return {p: Quantile(math.nan, math.nan, 0, total) for p in probabilities}
-            return {p: Quantile(at(count * p), error(p), count, total - count)
-                    for p in probabilities}  # fmt: skip
+            return {
+                p: Quantile(at(count * p), error(p), count, total - count) for p in probabilities
+            }
 
         return summary_of(state, found)
 

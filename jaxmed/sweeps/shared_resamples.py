@@ -129,9 +129,15 @@ def shared_resamples(
     check_resamples(data, count, 1, chunk, batch)
     task = _SharedResample(name, estimator, copies, needs_rank)
     columns = sweep(
-        key, task, count, parameters=data, reducer=stack(), chunk=chunk,
-        batch=batch, progress=progress,
-    )  # fmt: skip
+        key,
+        task,
+        count,
+        parameters=data,
+        reducer=stack(),
+        chunk=chunk,
+        batch=batch,
+        progress=progress,
+    )
     effects = {
         part: np.asarray(values, np.float64) for part, values in columns.items() if part != STATUS
     }

@@ -132,9 +132,16 @@ def split_sample(
         )
     reducer = combine(mean=moments(), median=quantiles((0.5,), MEDIAN_ACCURACY))
     found = sweep(
-        key, _Split(estimator, evaluate, learn_rows), count, parameters=data, reducer=reducer,
-        chunk=chunk, batch=batch, mesh=mesh, progress=progress,
-    )  # fmt: skip
+        key,
+        _Split(estimator, evaluate, learn_rows),
+        count,
+        parameters=data,
+        reducer=reducer,
+        chunk=chunk,
+        batch=batch,
+        mesh=mesh,
+        progress=progress,
+    )
     mean = found["mean"]
     medians = {name: by_level[0.5] for name, by_level in found["median"].values.items()}
     return SplitSample(mean.values, medians, mean.statuses[""], count, learn_rows, n - learn_rows)

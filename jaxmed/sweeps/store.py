@@ -168,9 +168,7 @@ def progress_of(
         last = cell["count"] - (number - 1) * cell["chunk"]
         replicates = len(done) * cell["chunk"] - (cell["chunk"] - last) * (number - 1 in done)
         live = len(leases) - stale
-        yield CellProgress(
-            cell["name"], len(done), live, stale, number, replicates, cell["count"]
-        )  # fmt: skip
+        yield CellProgress(cell["name"], len(done), live, stale, number, replicates, cell["count"])
 
 
 def num_complete(directory: str | Path, cells: Sequence[dict[str, Any]]) -> tuple[int, int]:

@@ -16,16 +16,45 @@ from jax.extend import core
 
 # Operations that run the program they hold, once.
 CALLS = {
-    "jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint",
-}  # fmt: skip
+    "jit",
+    "pjit",
+    "closed_call",
+    "core_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "checkpoint",
+}
 LOOPS = {"while", "scan", "cond"}
 # Operations that have a NaN only where an argument has one, left out to keep the program small.
 HARMLESS = {
-    "abs", "broadcast_in_dim", "concatenate", "convert_element_type", "copy",
-    "dynamic_slice", "dynamic_update_slice", "exp", "iota", "max", "min", "neg", "pad",
-    "reduce_max", "reduce_min", "reshape", "rev", "scatter", "select_n", "sign", "slice", "sort",
-    "split", "squeeze", "stop_gradient", "tanh", "transpose",
-}  # fmt: skip
+    "abs",
+    "broadcast_in_dim",
+    "concatenate",
+    "convert_element_type",
+    "copy",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "exp",
+    "iota",
+    "max",
+    "min",
+    "neg",
+    "pad",
+    "reduce_max",
+    "reduce_min",
+    "reshape",
+    "rev",
+    "scatter",
+    "select_n",
+    "sign",
+    "slice",
+    "sort",
+    "split",
+    "squeeze",
+    "stop_gradient",
+    "tanh",
+    "transpose",
+}
 
 
 def makers(function: Callable[..., Any], *arguments: Any) -> list[str]:
@@ -148,9 +177,12 @@ def _scan(operation: Any, given: list[Any]) -> tuple[list[Any], jax.Array]:
         return (found[:carried], carry[1] | made), found[carried:]
 
     (last, flags), stacked = jax.lax.scan(
-        step, (given[first : first + carried], _none_of(body)), given[first + carried :],
-        length=settings["length"], reverse=settings["reverse"],
-    )  # fmt: skip
+        step,
+        (given[first : first + carried], _none_of(body)),
+        given[first + carried :],
+        length=settings["length"],
+        reverse=settings["reverse"],
+    )
     return [*last, *stacked], flags
 
 

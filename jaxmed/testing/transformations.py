@@ -54,8 +54,11 @@ def shard_map(subject: Subject) -> None:
     each = PartitionSpec("replicates")
     program = jax.shard_map(
         jax.vmap(subject.estimator, in_axes=(None, 0)),
-        mesh=mesh, in_specs=(PartitionSpec(), each), out_specs=each, check_vma=False,
-    )  # fmt: skip
+        mesh=mesh,
+        in_specs=(PartitionSpec(), each),
+        out_specs=each,
+        check_vma=False,
+    )
     found = jax.jit(program)(subject.key, subject.twice)
     for i, expected in enumerate(subject.one_by_one):
         shard = jax.tree.map(lambda leaf, i=i: leaf[i], found)

@@ -13,9 +13,20 @@ from jaxmed.cli import main  # noqa: E402
 from jaxmed.cli.wording import at_the_terminal  # noqa: E402
 
 KNOWN = {
-    "nan_policy", "contrast", "decimal", "na", "factor", "merge_rare", "basis", "memory", "sep",
-    "folds", "precision", "standardise", "min_rows",
-}  # fmt: skip
+    "nan_policy",
+    "contrast",
+    "decimal",
+    "na",
+    "factor",
+    "merge_rare",
+    "basis",
+    "memory",
+    "sep",
+    "folds",
+    "precision",
+    "standardise",
+    "min_rows",
+}
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,14 @@ def reference(*, level=0.95):
         code = stops(jnp.sum(data.exposure) > -1e9, "the release divides by zero")
         found = inner(key, data)
         return Estimate(
-            poison(found.effects, code), found.standard_errors, found.intervals,
-            found.mediators, found.selected, code, None,
-        )  # fmt: skip
+            poison(found.effects, code),
+            found.standard_errors,
+            found.intervals,
+            found.mediators,
+            found.selected,
+            code,
+            None,
+        )
 
     return estimate
 
@@ -279,9 +284,13 @@ def test_saved_files_read_back(result, tmp_path):
     pandas = pytest.importorskip("pandas")
     paths = result.save(tmp_path)
     assert {p.name for p in paths} == {
-        "compare.csv", "compare.json", "compare_mediators.csv", "compare.png", "compare.svg",
+        "compare.csv",
+        "compare.json",
+        "compare_mediators.csv",
+        "compare.png",
+        "compare.svg",
         "report.html",
-    }  # fmt: skip
+    }
     document = json.loads((tmp_path / "compare.json").read_text())
     assert document["schema"] == "jaxmed.compare" and document["settings"]["seed"] == SEED
     assert document["table"][4]["direct"] is None

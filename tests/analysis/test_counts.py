@@ -80,11 +80,14 @@ def test_sizes_of_compare(name):
 @pytest.mark.parametrize(
     ("command", "option"),
     [
-        ("mediate", "--permutations"), ("mediate", "--replicates"), ("mediate", "--folds"),
-        ("mediate --method gahmn", "--trainings"), ("mediate --method gahmn", "--steps"),
+        ("mediate", "--permutations"),
+        ("mediate", "--replicates"),
+        ("mediate", "--folds"),
+        ("mediate --method gahmn", "--trainings"),
+        ("mediate --method gahmn", "--steps"),
         ("compare --methods ols", "--bootstrap"),
     ],
-)  # fmt: skip
+)
 def test_options_of_the_command_line(command, option, tmp_path, capsys):
     columns = [DATA.exposure, DATA.outcome, *DATA.mediators.T]
     path = tmp_path / "t.csv"

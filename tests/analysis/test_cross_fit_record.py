@@ -43,9 +43,11 @@ def test_neither_row_order_nor_units_move_the_effect(result):
     permuted = mediate(jax.tree.map(lambda v: v[order], data), "maxie", **FAST)
     np.testing.assert_allclose(crossed(permuted), crossed(result), rtol=1e-9)
     units = dataclasses.replace(
-        data, exposure=data.exposure * 7, mediators=data.mediators * np.asarray([3, 0.1, 1e5, 1.0]),
+        data,
+        exposure=data.exposure * 7,
+        mediators=data.mediators * np.asarray([3, 0.1, 1e5, 1.0]),
         outcome=data.outcome * 0.3 + 2,
-    )  # fmt: skip
+    )
     scaled = crossed(mediate(units, "maxie", **FAST))
     np.testing.assert_allclose(scaled * 7 / 0.3, crossed(result), rtol=1e-9)
 

@@ -118,8 +118,11 @@ def test_reports(result, tmp_path):
     assert "test rows" in text and "MaxIE" in text
     written = save_evaluation(result.document, tmp_path)
     assert {p.name for p in written} == {
-        "evaluation.json", "evaluation.csv", "evaluation.png", "evaluation.svg",
-    }  # fmt: skip
+        "evaluation.json",
+        "evaluation.csv",
+        "evaluation.png",
+        "evaluation.svg",
+    }
     assert all(p.stat().st_size > 200 for p in written)
 
 

@@ -22,9 +22,11 @@ from jaxmed.simulate.partially_linear import partially_linear, sample
 P = 6
 CONFIG = improved().with_steps(100)
 NAMES = {
-    "exposure": "smoker", "outcome": "fev", "mediators": tuple(f"cpg{k}" for k in range(P)),
+    "exposure": "smoker",
+    "outcome": "fev",
+    "mediators": tuple(f"cpg{k}" for k in range(P)),
     "covariates": ("x1", "x2"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +35,12 @@ def data():
     mediators = np.array(drawn.mediators)
     mediators[:, 5] = 3.0
     return mediation_data(
-        np.asarray(drawn.exposure), mediators, np.asarray(drawn.outcome),
-        np.asarray(drawn.covariates), names=NAMES,
-    )  # fmt: skip
+        np.asarray(drawn.exposure),
+        mediators,
+        np.asarray(drawn.outcome),
+        np.asarray(drawn.covariates),
+        names=NAMES,
+    )
 
 
 class Stopped(Exception):

@@ -34,10 +34,20 @@ def test_what_was_written_is_found_again(saved):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"file": "../state-mediators-20.npz"}, {"file": "/etc/passwd"}, {"file": ""},
-     {"file": "state-outcome-20.npz"}, {"windows": -1}, {"windows": 10**400}, {"windows": "20"},
-     {"windows": 21}, {"stage": None}, {"identity": 3}, {"more": 1}],
-)  # fmt: skip
+    [
+        {"file": "../state-mediators-20.npz"},
+        {"file": "/etc/passwd"},
+        {"file": ""},
+        {"file": "state-outcome-20.npz"},
+        {"windows": -1},
+        {"windows": 10**400},
+        {"windows": "20"},
+        {"windows": 21},
+        {"stage": None},
+        {"identity": 3},
+        {"more": 1},
+    ],
+)
 def test_another_form_is_damage(saved, changes):
     rewrite(saved, **changes)
     with pytest.raises(StoredStateError, match="delete the folder"):

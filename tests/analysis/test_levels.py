@@ -26,8 +26,9 @@ def frame():
     m = rng.normal(size=(N, 3)) + np.outer(dose, [1, 0, 0.5])
     y = m @ [0.8, 0.3, 0] + 0.3 * dose + 0.02 * age + rng.normal(size=N)
     made = pandas.DataFrame(m, columns=["m1", "m2", "m3"])
-    return made.assign(arm=arm, group=np.select([arm == "low", arm == "high"], [2, 3], 1),
-                       age=age, y=y, w=w)  # fmt: skip
+    return made.assign(
+        arm=arm, group=np.select([arm == "low", arm == "high"], [2, 3], 1), age=age, y=y, w=w
+    )
 
 
 def f_test(frame, reference, covariates=(), weights=None):

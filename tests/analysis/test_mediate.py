@@ -103,9 +103,15 @@ def test_primal_reference_numbers_and_identities(primal):
 def test_composites_come_in_the_order_asked_for(primal):
     labels = [c["label"] for c in primal.record.document["composites"]]
     assert labels == [
-        "MaxIE concordant", "MaxIE suppression", "MaxCor concordant", "MaxCor suppression",
-        "Reg Y~X", "Reg A~X", "Lasso-A", "Directions of mediation",
-    ]  # fmt: skip
+        "MaxIE concordant",
+        "MaxIE suppression",
+        "MaxCor concordant",
+        "MaxCor suppression",
+        "Reg Y~X",
+        "Reg A~X",
+        "Lasso-A",
+        "Directions of mediation",
+    ]
 
 
 def test_direct_effect_is_the_regression_on_everything(primal):

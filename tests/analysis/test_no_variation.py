@@ -28,13 +28,22 @@ pytest.importorskip("pyarrow")
 from jaxmed.cli import main  # noqa: E402
 
 ROLES = {
-    "exposure": "x", "outcome": "y", "mediators": ["m1", "m2", "m3"],
+    "exposure": "x",
+    "outcome": "y",
+    "mediators": ["m1", "m2", "m3"],
     "covariates": ["age", "bmi", "site"],
-}  # fmt: skip
+}
 ARGUMENTS = [
-    "--exposure", "x", "--outcome", "y", "--mediators", "m*", "--covariates", "age,bmi,site",
+    "--exposure",
+    "x",
+    "--outcome",
+    "y",
+    "--mediators",
+    "m*",
+    "--covariates",
+    "age,bmi,site",
     "--quiet",
-]  # fmt: skip
+]
 
 
 def table(n=120):
@@ -234,9 +243,12 @@ def test_many_names_are_cut():
     rng = np.random.default_rng(1)
     covariates = rng.normal(size=(60, 12))
     data = MediationData(
-        covariates[:, :11].sum(axis=1), rng.normal(size=(60, 2)), rng.normal(size=60), covariates,
+        covariates[:, :11].sum(axis=1),
+        rng.normal(size=(60, 2)),
+        rng.normal(size=60),
+        covariates,
         names=Names(mediators=("a", "b"), covariates=tuple(f"c{j}" for j in range(12))),
-    )  # fmt: skip
+    )
     with pytest.raises(InvalidDataError, match=re.escape("'c0', 'c1'") + ".*'c7' and 3 more: it"):
         designed(data, "linear")
 

@@ -64,8 +64,12 @@ def test_the_numbers_are_those_of_least_squares(result):
 def test_one_quantity_has_one_interval(result):
     table = result.record.mediators
     total = result.record.effect("total_indirect")
-    for field, column in (("lower", "indirect_lower"), ("upper", "indirect_upper"),
-                          ("estimate", "indirect"), ("standard_error", "indirect_se")):  # fmt: skip
+    for field, column in (
+        ("lower", "indirect_lower"),
+        ("upper", "indirect_upper"),
+        ("estimate", "indirect"),
+        ("standard_error", "indirect_se"),
+    ):
         assert total[field] == pytest.approx(table[column][0], rel=TOLERANCE)
     assert total["interval"] == "product of normals" and total["reason"] == ""
     for name in ("joint", "intersection_union"):
@@ -122,10 +126,24 @@ def test_negative_effect_is_suppression_alone():
 
 def test_command_line(tmp_path, capsys):
     command = [
-        "mediate", str(CASE), "--exposure", "x", "--outcome", "y", "--mediators", "m1",
-        "--permutations", "19", "--folds", "2", "--replicates", "100", "--quiet",
-        "--out", str(tmp_path),
-    ]  # fmt: skip
+        "mediate",
+        str(CASE),
+        "--exposure",
+        "x",
+        "--outcome",
+        "y",
+        "--mediators",
+        "m1",
+        "--permutations",
+        "19",
+        "--folds",
+        "2",
+        "--replicates",
+        "100",
+        "--quiet",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(command) == 0
     assert "Indirect effect toward a higher outcome" in capsys.readouterr().out
     document = json.loads((tmp_path / "result.json").read_text())

@@ -18,9 +18,14 @@ def estimate(direct, indirect, errors, status=st.OK):
     interval = Interval(np.float64(total - half), np.float64(total + half), 0.95, "normal")
     effects = Effects(*map(jnp.asarray, (direct, indirect, total)))
     return Estimate(
-        effects, Effects(*map(jnp.asarray, errors)), Effects(None, None, interval), None, None,
-        jnp.int32(status), None,
-    )  # fmt: skip
+        effects,
+        Effects(*map(jnp.asarray, errors)),
+        Effects(None, None, interval),
+        None,
+        None,
+        jnp.int32(status),
+        None,
+    )
 
 
 def test_a_clear_total():

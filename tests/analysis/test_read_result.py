@@ -23,24 +23,32 @@ ROLES = ["--outcome", "y", "--mediators", "m*", "--covariates", "c", "--quiet"]
 KINDS = {
     "mediate": ("mediate", ["--exposure", "x", *FAST, "--no-figures"], "result.json"),
     "streamed": (
-        "mediate", ["--exposure", "x", *FAST, "--no-figures", "--memory", "1K"], "result.json",
+        "mediate",
+        ["--exposure", "x", *FAST, "--no-figures", "--memory", "1K"],
+        "result.json",
     ),
     "dual": (
-        "mediate", ["--exposure", "x", *FAST, "--no-figures", "--where", "row < 9"], "result.json",
+        "mediate",
+        ["--exposure", "x", *FAST, "--no-figures", "--where", "row < 9"],
+        "result.json",
     ),
     "effects": (
-        "mediate", ["--exposure", "x", "--method", "effects", "--no-figures"], "effects.json",
+        "mediate",
+        ["--exposure", "x", "--method", "effects", "--no-figures"],
+        "effects.json",
     ),
     "compare": (
-        "compare", ["--exposure", "x", "--methods", "ols", "--bootstrap", "4", "--no-figures"],
+        "compare",
+        ["--exposure", "x", "--methods", "ols", "--bootstrap", "4", "--no-figures"],
         "compare.json",
     ),
     "evaluate": ("evaluate", ["--exposure", "x", "--methods", "maxie"], "evaluation.json"),
     "levels": (
-        "compare", ["--exposure", "arm", "--methods", "ols", "--bootstrap", "0", "--no-figures"],
+        "compare",
+        ["--exposure", "arm", "--methods", "ols", "--bootstrap", "0", "--no-figures"],
         "levels.json",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

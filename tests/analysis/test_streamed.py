@@ -46,7 +46,9 @@ def assert_same(found, whole, tolerance=1e-10):
         if entry["status"] != "NEEDS_ROWS":
             other = whole.record.test(entry["test"])
             assert entry["p_value"] == pytest.approx(other["p_value"], rel=1e-6, nan_ok=True)
-    pairs = zip(found.record.document["composites"], whole.record.document["composites"], strict=True)  # noqa: E501  # fmt: skip
+    pairs = zip(
+        found.record.document["composites"], whole.record.document["composites"], strict=True
+    )
     for x, z in pairs:
         assert (x["label"], x["status"]) == (z["label"], z["status"])
         assert x["index"] == pytest.approx(z["index"], rel=tolerance)
@@ -137,9 +139,20 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
     frame, _ = primal
     frame.to_csv(tmp_path / "d.csv", index=False)
     command = [
-        "mediate", str(tmp_path / "d.csv"), "--exposure", "a", "--outcome", "y", "--mediators",
-        "m*", "--covariates", "site", "--memory", "1K", "--no-figures",
-    ]  # fmt: skip
+        "mediate",
+        str(tmp_path / "d.csv"),
+        "--exposure",
+        "a",
+        "--outcome",
+        "y",
+        "--mediators",
+        "m*",
+        "--covariates",
+        "site",
+        "--memory",
+        "1K",
+        "--no-figures",
+    ]
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: 1 mediators were left out" in heard.err
@@ -147,8 +160,10 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
     document = json.loads((tmp_path / "out" / "result.json").read_text())
     assert document["data"]["rows_used"] == 300
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "mediators.csv", "report.html", "result.json",
-    ]  # fmt: skip
+        "mediators.csv",
+        "report.html",
+        "result.json",
+    ]
     assert main([*command, "--method", "effects"]) == 2
     assert "need the rows" in capsys.readouterr().err
     assert main([*command, "--assume", "sparse"]) == 2

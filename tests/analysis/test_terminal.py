@@ -26,34 +26,40 @@ COMMANDS = {
     "study resume": ("study.resume_command", ["study", "resume", "o"]),
     "study status": ("study.status_command", ["study", "status", "o"]),
     "study replay": (
-        "study.replay_command", ["study", "replay", "o", "--cell", "c", "--replicate", "0"],
+        "study.replay_command",
+        ["study", "replay", "o", "--cell", "c", "--replicate", "0"],
     ),
     "study work": ("study.work_command", ["study", "work", "o"]),
     "site check": ("site.check_command", ["site", "check", "a.npz"]),
     "site merge": ("site.merge_command", ["site", "merge", "a.npz", "--out", "o"]),
     "site mediate": ("site.mediate_command", ["site", "mediate", "m.npz"]),
     "launch": ("launch.launch_command", ["launch", "--", "mediate"]),
-}  # fmt: skip
+}
 XLA = "\n\nMemory summary:\n" + "a line of XLA\n" * 50
 ERRORS = {
     "memory": (MemoryError(), 2, "out of memory: fewer resamples or columns, or a larger machine"),
     "array": (MemoryError("Unable to allocate 9. TiB"), 2, "out of memory (Unable to allocate 9. "),
     "overflow": (OverflowError("int too large"), 2, "a number is too large (int too large)"),
     "recursion": (
-        RecursionError("maximum recursion depth exceeded"), 1, "something nests too deeply (max",
+        RecursionError("maximum recursion depth exceeded"),
+        1,
+        "something nests too deeply (max",
     ),
     "device": (
         jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.{XLA}"),
-        2, "out of memory (RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes): fewer",
+        2,
+        "out of memory (RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes): fewer",
     ),
     "host": (jax.errors.JaxRuntimeError("INTERNAL: std::bad_alloc"), 2, "out of memory (INTERNAL"),
     "program": (
-        jax.errors.JaxRuntimeError(f"INTERNAL: no kernel{XLA}"), 1, "a compiled program failed (",
+        jax.errors.JaxRuntimeError(f"INTERNAL: no kernel{XLA}"),
+        1,
+        "a compiled program failed (",
     ),
     "silent": (jax.errors.JaxRuntimeError(""), 1, "a compiled program failed; --traceback"),
     "fault": (ZeroDivisionError("division"), 1, "ZeroDivisionError: division. This is a fault of"),
     "lines": (RuntimeError(f"broken{XLA}"), 1, "RuntimeError: broken. This is a fault of jaxmed"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

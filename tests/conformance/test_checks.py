@@ -26,8 +26,16 @@ TRACED = ("structure", "strict_promotion", "rank_promotion")
 DEVICES = ("placement", "shard_map")
 # One of each kernel in the quick run.
 FIRST = {
-    "ols", "double_selection", "hima", "guo", "hdma", "hilma", "meddic", "maxie", "lasso_outcome",
-}  # fmt: skip
+    "ols",
+    "double_selection",
+    "hima",
+    "guo",
+    "hdma",
+    "hilma",
+    "meddic",
+    "maxie",
+    "lasso_outcome",
+}
 NAMES = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 
 

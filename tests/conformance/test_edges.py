@@ -170,9 +170,17 @@ def test_shrunken_effects_show_their_gap(name):
 
 # What an answer must not depend on, and the methods for which it does (docs/invariants.md).
 FOLDS = {
-    "double_selection", "double_selection_zz", "hima2", "hdma", "medfix", "pathway_lasso", "meddic",
-    "lasso_exposure", "lasso_outcome", "plsem",
-}  # fmt: skip
+    "double_selection",
+    "double_selection_zz",
+    "hima2",
+    "hdma",
+    "medfix",
+    "pathway_lasso",
+    "meddic",
+    "lasso_exposure",
+    "lasso_outcome",
+    "plsem",
+}
 DEPENDS = {
     "rows": FOLDS,  # drawn by the place of a row
     "columns": set(),
@@ -196,13 +204,14 @@ def changed(data):
         "rows": (jax.tree.map(lambda v: v[rows], data), same),
         "columns": (replace(data, mediators=data.mediators[:, columns]), same),
         "outcome plus exposure": (
-            replace(data, outcome=y + 2 * a), lambda e: e - np.array([2, 0, 2])
+            replace(data, outcome=y + 2 * a),
+            lambda e: e - np.array([2, 0, 2]),
         ),
         "outcome plus covariate": (replace(data, outcome=y + 3 * data.covariates[:, 0]), same),
         "mediators' units": (replace(data, mediators=data.mediators * units + 5), same),
         "outcome's units": (replace(data, outcome=1e3 * y - 7), lambda e: e / 1e3),
         "exposure's units": (replace(data, exposure=0.037 * a + 2), lambda e: e * 0.037),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

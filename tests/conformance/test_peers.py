@@ -52,9 +52,7 @@ def rows_of(found):
     unit = np.linalg.qr(noise - noise.mean(axis=0))[0]
     rows = moments.mean + unit @ np.linalg.cholesky(moments.comoment).T
     covariates, exposure, outcome = rows[:, :q], rows[:, q], rows[:, q + 1]
-    return mediation_data(
-        exposure, rows[:, q + 2 :], outcome, covariates, names=moments.names
-    )  # fmt: skip
+    return mediation_data(exposure, rows[:, q + 2 :], outcome, covariates, names=moments.names)
 
 
 def close(found, expected, digits=9):
@@ -140,16 +138,24 @@ def test_pingouin_on_its_mediation_data(door):
 # covariance of direct effect and beta.
 SAS = {
     0: {
-        "alpha": (0.74338, 0.55315), "beta": (64.58406, 27.64243),
-        "direct": (-87.70048, 253.93518), "nde": (-105.241, 304.722), "nie": (57.613, 49.456),
-        "total": (-47.628, 306.733), "covariance": -568.02,
+        "alpha": (0.74338, 0.55315),
+        "beta": (64.58406, 27.64243),
+        "direct": (-87.70048, 253.93518),
+        "nde": (-105.241, 304.722),
+        "nie": (57.613, 49.456),
+        "total": (-47.628, 306.733),
+        "covariance": -568.02,
     },
     3: {
-        "alpha": (0.60723, 0.54646), "beta": (67.86116, 28.67906),
-        "direct": (-98.05706, 258.57815), "nde": (-117.668, 310.294), "nie": (49.448, 49.162),
-        "total": (-68.220, 312.771), "covariance": -499.44,
+        "alpha": (0.60723, 0.54646),
+        "beta": (67.86116, 28.67906),
+        "direct": (-98.05706, 258.57815),
+        "nde": (-117.668, 310.294),
+        "nie": (49.448, 49.162),
+        "total": (-68.220, 312.771),
+        "covariance": -499.44,
     },
-}  # fmt: skip
+}
 CONTRAST = 2.3 - 1.1
 
 
@@ -158,10 +164,12 @@ def pbc(q):
     covariates = ("age", "male", "stage")[:q]
     columns = [table[name] for name in covariates]
     return mediation_data(
-        table["trt"], table["bili"][:, None], table["alk_phos"],
+        table["trt"],
+        table["bili"][:, None],
+        table["alk_phos"],
         np.column_stack(columns) if columns else None,
         names=Names("trt", "alk_phos", ("bili",), covariates),
-    )  # fmt: skip
+    )
 
 
 def to_print(found, expected, decimals):

@@ -17,8 +17,10 @@ from jaxmed.testing import example_data
 
 # Numbers in, numbers out: the precision is JAX's default, not that of data.
 WITHOUT_DATA = {name for name in PUBLIC if "power" in name} | {
-    "detection_threshold", "size", "sample_size",
-}  # fmt: skip
+    "detection_threshold",
+    "size",
+    "sample_size",
+}
 
 
 def test_the_list_holds_every_public_function():

@@ -110,7 +110,7 @@ KINDS = {
     "constant": _kind([2.5] * N),
     "all_missing": _kind([None] * N, probe=("1", "2")),
     "categorical_text": _kind(_cycled(["north", "east", "south"]), category=True),
-}  # fmt: skip
+}
 
 
 def base_columns():
@@ -282,10 +282,18 @@ def h5ad_door(kind, folder, role):
 
 
 DOORS = {
-    "csv": csv_door, "tsv.gz utf-16": tsv_gz_door, "xlsx": xlsx_door, "parquet": parquet_door,
-    "npz": npz_door, "h5ad": h5ad_door, "pandas": pandas_door, "pandas object": object_door,
-    "polars": polars_door, "pyarrow": arrow_door, "dict": dict_door,
-}  # fmt: skip
+    "csv": csv_door,
+    "tsv.gz utf-16": tsv_gz_door,
+    "xlsx": xlsx_door,
+    "parquet": parquet_door,
+    "npz": npz_door,
+    "h5ad": h5ad_door,
+    "pandas": pandas_door,
+    "pandas object": object_door,
+    "polars": polars_door,
+    "pyarrow": arrow_door,
+    "dict": dict_door,
+}
 STREAMED = {
     "csv in blocks": csv_door,
     "parquet in blocks": parquet_door,

@@ -62,9 +62,13 @@ def test_mediators_from_x_a_layer_or_obsm(whole, tmp_path, choice, glob, expecte
 def test_a_gene_can_have_any_role(whole):
     expected = whole.X.toarray()
     found = from_frame(
-        whole, exposure="ENS0", outcome="score", mediators="ENS*", covariates=["ENS2"],
+        whole,
+        exposure="ENS0",
+        outcome="score",
+        mediators="ENS*",
+        covariates=["ENS2"],
         where="ENS1 >= 2",
-    )  # fmt: skip
+    )
     rows = expected[:, 1] >= 2
     np.testing.assert_array_equal(found.exposure, expected[rows, 0])
     np.testing.assert_array_equal(found.covariates[:, 0], expected[rows, 2])

@@ -20,8 +20,15 @@ from jaxmed.data import InvalidDataError, from_frame, from_frame_with_report  # 
 CASES = Path(__file__).parents[1] / "cases"
 ROLES = {"exposure": "x", "outcome": "y", "mediators": "m*"}
 FAST = [
-    "--permutations", "0", "--folds", "0", "--replicates", "100", "--quiet", "--no-figures",
-]  # fmt: skip
+    "--permutations",
+    "0",
+    "--folds",
+    "0",
+    "--replicates",
+    "100",
+    "--quiet",
+    "--no-figures",
+]
 
 
 def command(file, *more, exposure="x", mediators="m*"):
@@ -37,23 +44,47 @@ def effect(document, quantity):
     ("file", "more", "exposure", "rows", "total", "limits", "direct", "indirect"),
     [
         (
-            "num3.csv", ["--contrast", "1,3"], "grp", 33,
-            3.0870, (2.035, 4.139), 1.2689, 1.8181,
+            "num3.csv",
+            ["--contrast", "1,3"],
+            "grp",
+            33,
+            3.0870,
+            (2.035, 4.139),
+            1.2689,
+            1.8181,
         ),
         (
-            "lglna.csv", ["--covariates", "smoker", "--nan-policy", "drop"], "x", 59,
-            1.4677, (1.064, 1.872), 1.0236, 0.4441,
+            "lglna.csv",
+            ["--covariates", "smoker", "--nan-policy", "drop"],
+            "x",
+            59,
+            1.4677,
+            (1.064, 1.872),
+            1.0236,
+            0.4441,
         ),
         (
-            "dec_cov.csv", ["--covariates", "age", "--decimal", ","], "x", 60,
-            1.4017, (1.039, 1.764), 0.7659, 0.6358,
+            "dec_cov.csv",
+            ["--covariates", "age", "--decimal", ","],
+            "x",
+            60,
+            1.4017,
+            (1.039, 1.764),
+            0.7659,
+            0.6358,
         ),
         (
-            "stray.csv", ["--covariates", "age", "--na", "n.d.", "--nan-policy", "drop"], "x", 59,
-            1.4061, (1.038, 1.774), 0.7686, 0.6376,
+            "stray.csv",
+            ["--covariates", "age", "--na", "n.d.", "--nan-policy", "drop"],
+            "x",
+            59,
+            1.4061,
+            (1.038, 1.774),
+            0.7686,
+            0.6376,
         ),
     ],
-)  # fmt: skip
+)
 def test_numbers_of_the_command_line(
     file, more, exposure, rows, total, limits, direct, indirect, tmp_path, capsys
 ):
@@ -176,8 +207,9 @@ def test_objects_of_a_database_and_sparse_columns():
 def test_a_layer_and_obsm_of_annotated_data(tmp_path, capsys):
     pytest.importorskip("anndata")
     for more, globbed, count in (
-        (["--layer", "log"], "*", 4), (["--obsm", "X_pca"], "X_pca_*", None),
-    ):  # fmt: skip
+        (["--layer", "log"], "*", 4),
+        (["--obsm", "X_pca"], "X_pca_*", None),
+    ):
         arguments = command("dense.h5ad", *more, "--out", str(tmp_path), mediators=globbed)
         assert main(arguments) == 0, capsys.readouterr().err
         document = json.loads((tmp_path / "result.json").read_text())

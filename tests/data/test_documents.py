@@ -30,9 +30,14 @@ from jaxmed.data.forms import (
 
 FORM = Fields(
     {"name": Text("[a-z]+"), "count": Whole(0, 10), "rate": Number(0, 1), "more": Anything()},
-    {"flag": Flag(), "kind": Choice(("one", 2)), "list": Each(Whole(), most=3),
-     "table": Mapped(Number()), "gap": Maybe(Text())},
-)  # fmt: skip
+    {
+        "flag": Flag(),
+        "kind": Choice(("one", 2)),
+        "list": Each(Whole(), most=3),
+        "table": Mapped(Number()),
+        "gap": Maybe(Text()),
+    },
+)
 GOOD = {"name": "a", "count": 3, "rate": 0.5, "more": [{}]}
 
 
@@ -75,10 +80,24 @@ def test_a_missing_field_is_named():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"null", b"3", b'"a"', b"[]", b"{", b"\xff", b'{"count": NaN}', b'{"rate": 1e999}',
-     b'{"count": 1, "count": 2}', b"[" * 100_000, b'{"more": ' + b"[" * 90 + b"]" * 90 + b"}",
-     b'{"count": ' + b"9" * 5000 + b"}", b"\xef\xbb\xbf{}", b"{} {}"],
-)  # fmt: skip
+    [
+        b"",
+        b"null",
+        b"3",
+        b'"a"',
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"count": NaN}',
+        b'{"rate": 1e999}',
+        b'{"count": 1, "count": 2}',
+        b"[" * 100_000,
+        b'{"more": ' + b"[" * 90 + b"]" * 90 + b"}",
+        b'{"count": ' + b"9" * 5000 + b"}",
+        b"\xef\xbb\xbf{}",
+        b"{} {}",
+    ],
+)
 def test_what_is_no_json_is_a_typed_error(raw):
     with pytest.raises(DocumentError):
         parse(raw)

@@ -108,10 +108,22 @@ def test_the_size_of_the_matrix(tmp_path):
 
 
 NUMBERS = {
-    "float", "float_full_precision", "float_missing", "integer", "integer_missing", "zero_one",
-    "zero_one_missing", "logical", "logical_missing", "decimal", "text_of_numbers",
-    "text_of_integers", "text_of_padded_numbers", "text_of_logicals", "missing_markers",
-}  # fmt: skip
+    "float",
+    "float_full_precision",
+    "float_missing",
+    "integer",
+    "integer_missing",
+    "zero_one",
+    "zero_one_missing",
+    "logical",
+    "logical_missing",
+    "decimal",
+    "text_of_numbers",
+    "text_of_integers",
+    "text_of_padded_numbers",
+    "text_of_logicals",
+    "missing_markers",
+}
 TROUBLE = {
     "decimal_comma": r"'1,5' \(row 2\).*decimal=\",\"",
     "thousands": r"'1,500' \(row 2\).*separators",
@@ -123,9 +135,15 @@ TROUBLE = {
     "codes_and_numbers": r"'01' \(row 2\).*factor=",
 }
 LEVELS = {  # kind -> number of levels, where it is a category
-    "two_levels": 2, "four_levels": 4, "levels_missing": 3, "levels_with_comma": 3,
-    "levels_unicode": 3, "level_called_none": 3, "categorical_text": 3, "codes": 3,
-}  # fmt: skip
+    "two_levels": 2,
+    "four_levels": 4,
+    "levels_missing": 3,
+    "levels_with_comma": 3,
+    "levels_unicode": 3,
+    "level_called_none": 3,
+    "categorical_text": 3,
+    "codes": 3,
+}
 
 
 def meant(kind):
@@ -154,9 +172,11 @@ def test_numbers_are_those_that_the_cells_say(kind, tmp_path):
     values = meant(kind)
     kept = ~np.isnan(values)
     for role, found in (
-        ("exposure", lambda d: d.exposure), ("outcome", lambda d: d.outcome),
-        ("mediator", lambda d: d.mediators[:, 1]), ("covariate", lambda d: d.covariates[:, 1]),
-    ):  # fmt: skip
+        ("exposure", lambda d: d.exposure),
+        ("outcome", lambda d: d.outcome),
+        ("mediator", lambda d: d.mediators[:, 1]),
+        ("covariate", lambda d: d.covariates[:, 1]),
+    ):
         result = read(kind, role, tmp_path)
         np.testing.assert_array_equal(found(result.data), values[kept])
         assert result.report.missing == ({"k": int((~kept).sum())} if (~kept).any() else {})

@@ -230,7 +230,7 @@ def test_cells_of_a_spreadsheet_are_counted_as_it_counts_them(tmp_path):
         ({"covariates": ["bytes"]}, TypeError, "'bytes' holds bytes that are no UTF-8"),
         ({"covariates": ["days"]}, InvalidDataError, "'0000-00-00'.*2020-01-31"),
     ],
-)  # fmt: skip
+)
 def test_messages_name_the_column_and_the_row(change, error, message):
     more = {
         "w": np.where(np.arange(N) == 3, -1.0, 1.0),

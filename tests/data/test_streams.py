@@ -15,9 +15,13 @@ pd = pytest.importorskip("pandas")
 P, N = 7, 230
 MEDIATORS = [f"m{j + 1}" for j in range(P)]
 ROLES = {
-    "exposure": "a", "outcome": "y", "mediators": "m*", "covariates": ["site"], "weights": "w",
+    "exposure": "a",
+    "outcome": "y",
+    "mediators": "m*",
+    "covariates": ["site"],
+    "weights": "w",
     "where": "a > -1",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -71,10 +71,14 @@ def test_every_dialect_gives_the_same_bits_and_is_said(tmp_path, separator, deci
 @pytest.mark.parametrize(
     ("suffix", "pack"),
     [
-        (".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstd),
-        (".zip", zipped), ("", gzip.compress),
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        (".zst", zstd),
+        (".zip", zipped),
+        ("", gzip.compress),
     ],
-)  # fmt: skip
+)
 def test_packed_files_are_known_by_their_bytes(tmp_path, suffix, pack):
     path = tmp_path / f"t.csv{suffix}"
     path.write_bytes(pack(text().encode()))

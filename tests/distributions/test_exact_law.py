@@ -83,9 +83,14 @@ def test_sem_parametrisation(n, p, q):
     alpha, beta = coefficients(p, n)
     sigma = ar1(p)
     law = exact_law.law_from_sem(
-        jnp.asarray(alpha), jnp.asarray(beta), jnp.asarray(sigma), num_rows=n, exposure_sd=0.7,
-        outcome_sd=0.9, num_covariates=q,
-    )  # fmt: skip
+        jnp.asarray(alpha),
+        jnp.asarray(beta),
+        jnp.asarray(sigma),
+        num_rows=n,
+        exposure_sd=0.7,
+        outcome_sd=0.9,
+        num_covariates=q,
+    )
     compare(lambda rng: sem(rng, n, alpha, beta, sigma, 0.7, 0.9, q), law, seed=n + p)
 
 
@@ -93,9 +98,14 @@ def test_gaussian_exposure_causing_the_mediators():
     n, p = 30, 6
     alpha, beta = coefficients(p, 5)
     law = exact_law.law_from_causal(
-        jnp.asarray(alpha), jnp.asarray(beta), jnp.asarray(ar1(p)), num_rows=n, exposure_sd=1.3,
-        outcome_sd=0.8, num_covariates=2,
-    )  # fmt: skip
+        jnp.asarray(alpha),
+        jnp.asarray(beta),
+        jnp.asarray(ar1(p)),
+        num_rows=n,
+        exposure_sd=1.3,
+        outcome_sd=0.8,
+        num_covariates=2,
+    )
 
     def simulate(rng):
         c = rng.normal(size=(n, 2))
@@ -118,9 +128,14 @@ def test_fixed_binary_exposure_with_covariates(p, scale):
     basis = np.linalg.qr(np.column_stack([np.ones(n), c]))[0]
     tau = np.sum((a - basis @ (basis.T @ a)) ** 2)
     law = exact_law.law(
-        k_a, k_y, alpha @ beta / (k_a * k_y) if scale else 0.0, residual_sd=0.6, exposure_ss=tau,
-        residual_df=m, num_mediators=p,
-    )  # fmt: skip
+        k_a,
+        k_y,
+        alpha @ beta / (k_a * k_y) if scale else 0.0,
+        residual_sd=0.6,
+        exposure_ss=tau,
+        residual_df=m,
+        num_mediators=p,
+    )
     constant = {4} | ({3} if p == m else set()) | ({6} if p == 1 else set())
     compare(lambda rng: causal(rng, a, c, alpha, beta, omega, 0.6), law, 40 + p, constant)
 
@@ -153,10 +168,14 @@ def test_no_law_beyond_the_primal():
 def test_float32_vmap_over_laws_and_many_blocks():
     laws = jax.vmap(
         lambda p: exact_law.law(
-            jnp.float32(1), jnp.float32(1), jnp.float32(0.5), exposure_ss=jnp.float32(100),
-            residual_df=98, num_mediators=p,
+            jnp.float32(1),
+            jnp.float32(1),
+            jnp.float32(0.5),
+            exposure_ss=jnp.float32(100),
+            residual_df=98,
+            num_mediators=p,
         )
-    )(jnp.array([2, 20, 90]))  # fmt: skip
+    )(jnp.array([2, 20, 90]))
     keys = jax.random.split(jax.random.key(4), 3)
     q = jax.jit(jax.vmap(lambda k, law: exact_law.sample_quadratics(k, law, 10_000)))(keys, laws)
     assert q.cosine.shape == (3, 10_000) and q.cosine.dtype == jnp.float32

@@ -9,8 +9,16 @@ import scipy.stats as st
 from jaxmed.distributions import tails as plain
 
 # Op by op these compile for longer than as programs; test_under_jit_and_vmap compares the two.
-NAMES = ("t_two_sided", "t_upper", "t_quantile", "f_upper", "f_quantile", "normal_quantile",
-         "noncentral_t_cdf", "noncentral_t_upper")  # fmt: skip
+NAMES = (
+    "t_two_sided",
+    "t_upper",
+    "t_quantile",
+    "f_upper",
+    "f_quantile",
+    "normal_quantile",
+    "noncentral_t_cdf",
+    "noncentral_t_upper",
+)
 tails = SimpleNamespace(**{name: jax.jit(getattr(plain, name)) for name in NAMES})
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 T = np.array([-3.0, 0.0, 1e-3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 200.0])

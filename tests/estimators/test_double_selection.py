@@ -98,18 +98,26 @@ def test_all_selected_is_least_squares_on_all():
     # Folds of nearly no rows and a long path: the inflation rule keeps every mediator.
     everything = jax.jit(
         double_selection(
-            folds=4, fold_ids=FOLDS, penalty="zz", inflation=1e6, penalty_ratio=1e-6,
-            num_penalties=GRID, basis="linear", variance="difference", nodewise=False,
+            folds=4,
+            fold_ids=FOLDS,
+            penalty="zz",
+            inflation=1e6,
+            penalty_ratio=1e-6,
+            num_penalties=GRID,
+            basis="linear",
+            variance="difference",
+            nodewise=False,
         )
-    )  # fmt: skip
+    )
     data = problem()
     found, peer = everything(None, data), jax.jit(ols(basis="linear"))(None, data)
     assert np.asarray(found.selected).all()
     for part in ("effects", "standard_errors", "mediators"):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=CLOSE, atol=CLOSE),
-            getattr(found, part), getattr(peer, part),
-        )  # fmt: skip
+            getattr(found, part),
+            getattr(peer, part),
+        )
 
 
 @pytest.mark.slow
@@ -124,8 +132,9 @@ def test_weights_are_copies():
     for part in ("effects", "standard_errors", "mediators", "selected", "details"):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-8),
-            getattr(one, part), getattr(two, part),
-        )  # fmt: skip
+            getattr(one, part),
+            getattr(two, part),
+        )
 
 
 @pytest.mark.slow
@@ -169,9 +178,16 @@ def test_more_mediators_than_rows():
         np.testing.assert_allclose(found.mediators.beta[7], b, rtol=1e-8)
         np.testing.assert_allclose(found.mediators.beta_se[7] ** 2, v, rtol=1e-8)
     saturated = jax.jit(
-        double_selection(basis="linear", penalty="zz", inflation=1e12, penalty_ratio=1e-7,
-                         num_penalties=GRID, folds=4, nodewise=False)
-    )(jax.random.key(0), data)  # fmt: skip
+        double_selection(
+            basis="linear",
+            penalty="zz",
+            inflation=1e12,
+            penalty_ratio=1e-7,
+            num_penalties=GRID,
+            folds=4,
+            nodewise=False,
+        )
+    )(jax.random.key(0), data)
     assert int(saturated.status) == status.TOO_FEW_ROWS
     assert np.isnan(saturated.effects.indirect)
 
@@ -197,8 +213,9 @@ def test_nothing_to_find():
     assert float(found.effects.indirect) == 0 and np.isnan(float(found.standard_errors.indirect))
     assert np.isfinite(float(CV(None, null).standard_errors.indirect))
     one = jax.jit(double_selection(folds=4, fold_ids=FOLDS, **SMALL))(None, problem(p=1))
-    np.testing.assert_allclose(one.mediators.beta[0], oracle(problem(p=1)).fit([0])[0][1],
-                               rtol=CLOSE)  # fmt: skip
+    np.testing.assert_allclose(
+        one.mediators.beta[0], oracle(problem(p=1)).fit([0])[0][1], rtol=CLOSE
+    )
 
 
 def test_nonfinite_data_are_told():
@@ -212,9 +229,14 @@ def test_nonfinite_data_are_told():
 
 def test_options_are_checked():
     for options in (
-        {"penalty": "bic"}, {"folds": 1}, {"penalty_ratio": 1.0}, {"num_penalties": 1},
-        {"inflation": 0.5}, {"patience": 0}, {"variance": "hc3"},
-    ):  # fmt: skip
+        {"penalty": "bic"},
+        {"folds": 1},
+        {"penalty_ratio": 1.0},
+        {"num_penalties": 1},
+        {"inflation": 0.5},
+        {"patience": 0},
+        {"variance": "hc3"},
+    ):
         with pytest.raises(ValueError, match="must"):
             double_selection(**options)
     with pytest.raises(ValueError, match="pass a key"):

@@ -93,9 +93,12 @@ def test_search_is_the_path_until_patience_ends():
 
     def run(patience):
         return search(
-            jnp.asarray(gram)[None], jnp.asarray(score)[None], grid,
-            lambda b, explained: jnp.sum(b[0] != 0) - 12 * explained[0], patience,
-        )  # fmt: skip
+            jnp.asarray(gram)[None],
+            jnp.asarray(score)[None],
+            grid,
+            lambda b, explained: jnp.sum(b[0] != 0) - 12 * explained[0],
+            patience,
+        )
 
     whole, early = (jax.jit(partial(run, patience))() for patience in (GRID, 2))
     path = fit(gram, score)

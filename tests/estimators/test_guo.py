@@ -33,10 +33,13 @@ def program(**options):
     return jax.jit(numbers)
 
 
-@pytest.mark.parametrize("alias, direct, indirect", [
-    ("lin", 0.419702, -0.304043),
-    pytest.param("mx20", 0.481135, 0.365040, marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "alias, direct, indirect",
+    [
+        ("lin", 0.419702, -0.304043),
+        pytest.param("mx20", 0.481135, 0.365040, marks=pytest.mark.slow),
+    ],
+)
 def test_keeping_all_mediators_is_least_squares(alias, direct, indirect):
     data = rd.data(alias)
     found = program(keep=tuple(range(data.mediators.shape[1])))(data)

@@ -16,18 +16,29 @@ from jaxmed.linalg.products import matmul
 
 HDMA = [("lin", "hdmed_hdma")]
 HDMA_MORE = [
-    ("mx20", "hdmed_hdma"), ("mx400", "hdmed_hdma_top60"),
-    ("gA100", "hdmed_hdma"), ("med", "hdmed_hdma"), ("hco", "hdmed_hdma"),
-    ("gA100", "hdmed_hdma_top60"), ("gA500", "hdmed_hdma_top60"), ("gB100", "hdmed_hdma_top60"),
+    ("mx20", "hdmed_hdma"),
+    ("mx400", "hdmed_hdma_top60"),
+    ("gA100", "hdmed_hdma"),
+    ("med", "hdmed_hdma"),
+    ("hco", "hdmed_hdma"),
+    ("gA100", "hdmed_hdma_top60"),
+    ("gA500", "hdmed_hdma_top60"),
+    ("gB100", "hdmed_hdma_top60"),
     ("hco", "hdmed_hdma_top60"),
-]  # fmt: skip
+]
 HIMA2 = [("lin", "HIMA_dblasso_all")]
 HIMA2_MORE = [
-    ("mx20", "HIMA_dblasso"), ("mx400", "HIMA_dblasso_top60_all"),
-    ("med", "HIMA_dblasso"), ("med", "HIMA_dblasso_all"), ("hco", "HIMA_dblasso"),
-    ("lin", "HIMA_dblasso"), ("mx20", "HIMA_dblasso_all"), ("gA100", "HIMA_dblasso_top60_all"),
-    ("gB100", "HIMA_dblasso_top60_all"), ("hco", "HIMA_dblasso_top60_all"),
-]  # fmt: skip
+    ("mx20", "HIMA_dblasso"),
+    ("mx400", "HIMA_dblasso_top60_all"),
+    ("med", "HIMA_dblasso"),
+    ("med", "HIMA_dblasso_all"),
+    ("hco", "HIMA_dblasso"),
+    ("lin", "HIMA_dblasso"),
+    ("mx20", "HIMA_dblasso_all"),
+    ("gA100", "HIMA_dblasso_top60_all"),
+    ("gB100", "HIMA_dblasso_top60_all"),
+    ("hco", "HIMA_dblasso_top60_all"),
+]
 
 
 def cases(quick, more):
@@ -168,9 +179,11 @@ def test_recovers_and_shifts(with_key):
     np.testing.assert_allclose(fit.effects.total, fit.effects.direct + fit.effects.indirect)
     # Exposure and covariates are free: an outcome moved along them moves the direct effect only.
     moved = MediationData(
-        data.exposure, data.mediators, data.outcome + 5 * data.exposure - 3 * data.covariates[:, 0],
+        data.exposure,
+        data.mediators,
+        data.outcome + 5 * data.exposure - 3 * data.covariates[:, 0],
         data.covariates,
-    )  # fmt: skip
+    )
     other = with_key(jax.random.key(1), moved)
     np.testing.assert_allclose(other.effects.direct, fit.effects.direct + 5, atol=1e-6)
     np.testing.assert_allclose(other.mediators.beta, fit.mediators.beta, atol=1e-6)

@@ -61,8 +61,9 @@ MOMENTS = jax.jit(
 
 
 def stored_omega(record, k):
-    return np.stack([np.array([np.ravel(row)[k] for row in s["beta"]])
-                     for s in record["intermediate"]["slim"]])  # fmt: skip
+    return np.stack(
+        [np.array([np.ravel(row)[k] for row in s["beta"]]) for s in record["intermediate"]["slim"]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,13 +122,18 @@ def test_weights_are_copies():
     weights = np.resize([1.0, 2.0, 0.0, 1.0], 150)
     copies = np.repeat(np.arange(150), weights.astype(int))
     copied = MediationData(
-        data.exposure[copies], data.mediators[copies], data.outcome[copies],
-        data.covariates[copies], None, data.names,
-    )  # fmt: skip
+        data.exposure[copies],
+        data.mediators[copies],
+        data.outcome[copies],
+        data.covariates[copies],
+        None,
+        data.names,
+    )
     for a, b in zip(
         jax.tree.leaves(program()(with_weights(data, weights))),
-        jax.tree.leaves(program()(copied)), strict=True,
-    ):  # fmt: skip
+        jax.tree.leaves(program()(copied)),
+        strict=True,
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
 
 
@@ -137,9 +143,13 @@ def test_units_and_certificates():
     assert int(status) == st.OK and np.asarray(details.feasible).all()
     assert float(details.excess.max()) < 1e-8 and float(np.abs(details.duality_gap).max()) < 1e-8
     other = MediationData(
-        data.exposure * 10, data.mediators * np.resize([0.01, 1.0, 100.0], 30),
-        data.outcome * 3, data.covariates * 7 + 1, None, data.names,
-    )  # fmt: skip
+        data.exposure * 10,
+        data.mediators * np.resize([0.01, 1.0, 100.0], 30),
+        data.outcome * 3,
+        data.covariates * 7 + 1,
+        None,
+        data.names,
+    )
     effects2, errors2, *_ = program()(other)
     np.testing.assert_allclose(triple(effects2), 0.3 * triple(effects), rtol=1e-6)
     np.testing.assert_allclose(triple(errors2), 0.3 * triple(errors), rtol=1e-6)

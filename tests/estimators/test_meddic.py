@@ -15,8 +15,9 @@ def test_few_columns_are_least_squares():
     fit = jax.jit(meddic())(None, reference.data("mx20"))
     np.testing.assert_allclose(
         [fit.effects.direct, fit.effects.indirect, fit.effects.total],
-        [0.481135, 0.365040, 0.846175], atol=1e-6,
-    )  # fmt: skip
+        [0.481135, 0.365040, 0.846175],
+        atol=1e-6,
+    )
     np.testing.assert_allclose(fit.details.sum_of_paths, fit.effects.indirect, rtol=1e-10)
     raw = reference.arrays("mx20")
     a, y = raw["A"].ravel(), raw["Y"].ravel()

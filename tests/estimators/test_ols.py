@@ -192,7 +192,7 @@ def test_interval_of_the_proportion_mediated():
         effects = Effects(*map(jnp.asarray, (direct, indirect, direct + indirect)))
         return Estimate(
             effects, Effects(*map(jnp.asarray, errors)), None, None, None, None, None
-        ).proportion_interval(0.9)  # fmt: skip
+        ).proportion_interval(0.9)
 
     found = interval(1.0, 2.0)
     for share in (float(found.lower), float(found.upper)):

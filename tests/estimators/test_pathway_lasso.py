@@ -35,9 +35,11 @@ def test_release(alias, name, tolerance):
     result, data = stored["result"], reference.data(alias, covariates=False)
     common = {"lam": result["lambdas"], "selection": "none"}
     release = pathway_lasso(
-        **common, compat="r", tolerance=stored["args"]["tol"],
+        **common,
+        compat="r",
+        tolerance=stored["args"]["tol"],
         max_iterations=int(stored["args"]["maxit"]),
-    )  # fmt: skip
+    )
     path = jax.jit(lambda d: release(None, d).details.path)(data)
     alpha, beta = np.array(result["alpha"]), np.array(result["beta"])
     to_alpha, to_beta = units(alias)

@@ -166,9 +166,13 @@ def test_weights_are_copies(factory):
         data.exposure, data.mediators, data.outcome, data.covariates, weights, data.names
     )
     copied = MediationData(
-        data.exposure[copies], data.mediators[copies], data.outcome[copies],
-        data.covariates[copies], None, data.names,
-    )  # fmt: skip
+        data.exposure[copies],
+        data.mediators[copies],
+        data.outcome[copies],
+        data.covariates[copies],
+        None,
+        data.names,
+    )
     fit = program(factory, components=3, replicates=60)
     pairs = zip(jax.tree.leaves(fit(KEY, weighted)), jax.tree.leaves(fit(KEY, copied)), strict=True)
     for a, b in pairs:  # the resamples too: two copies are drawn as one row of weight 2

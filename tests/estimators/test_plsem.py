@@ -285,10 +285,19 @@ def test_designs_of_the_fixtures_within_three_errors(alias, with_yardstick):
 
 def test_misuse_is_refused():
     for wrong in (
-        {"tuning": "aic"}, {"init": "mcp"}, {"basis": "tree"}, {"folds": 1}, {"power": 0.0},
-        {"penalty_ratio": 1.0}, {"num_penalties": 1}, {"knots": -1}, {"max_selected": 0},
-        {"variance": "hc3"}, {"adjust": "fdr"}, {"ebic_gamma": 2.0},
-    ):  # fmt: skip
+        {"tuning": "aic"},
+        {"init": "mcp"},
+        {"basis": "tree"},
+        {"folds": 1},
+        {"power": 0.0},
+        {"penalty_ratio": 1.0},
+        {"num_penalties": 1},
+        {"knots": -1},
+        {"max_selected": 0},
+        {"variance": "hc3"},
+        {"adjust": "fdr"},
+        {"ebic_gamma": 2.0},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             plsem(**wrong)
     with pytest.raises(ValueError, match='init="ridge"'):

@@ -55,10 +55,12 @@ def fitted(name, dtype=np.float64, variance="difference"):
 
 def joint(found):
     parts = ("direct", "indirect", "total")
-    return np.array([
-        [float(getattr(whole, part)) for part in parts]
-        for whole in (found.effects, found.standard_errors)
-    ])  # fmt: skip
+    return np.array(
+        [
+            [float(getattr(whole, part)) for part in parts]
+            for whole in (found.effects, found.standard_errors)
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,9 @@ def test_neighbours_in_a_batch_keep_every_bit():
 def test_host_twin(name):
     found, data = fitted(name)
     twin = least_squares(data, composition()[3])
-    numbers = [[twin.direct, twin.indirect, twin.total],
-               [twin.direct_se, twin.indirect_se, twin.total_se]]  # fmt: skip
+    numbers = [
+        [twin.direct, twin.indirect, twin.total],
+        [twin.direct_se, twin.indirect_se, twin.total_se],
+    ]
     np.testing.assert_allclose(numbers, joint(found), rtol=1e-8)
     assert twin.df == N - 7

@@ -300,14 +300,18 @@ def weighted(random):
 
 OFTEN_REFUSED = {
     "exp(.7 N), 30 columns of 300 rows": (
-        lambda random: table(np.exp(0.7 * random.normal(size=(300, 30)))), 40, 35,
+        lambda random: table(np.exp(0.7 * random.normal(size=(300, 30)))),
+        40,
+        35,
     ),
     "t5, 100 columns of 400 rows": (
-        lambda random: table(random.standard_t(5, size=(400, 100))), 20, 5,
+        lambda random: table(random.standard_t(5, size=(400, 100))),
+        20,
+        5,
     ),
     "exponential in a fifth of 100 rows": (in_groups, 40, 15),
     "weights of lognormal sd 1.5": (weighted, 40, 10),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", OFTEN_REFUSED)

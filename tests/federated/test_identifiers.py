@@ -18,7 +18,7 @@ SAME = [
     ("123000000000", "1.23E+11", "1.23e11"),
     ("0", "-0", "0.0", "-0.00", "000"),
     ("2.5", "2.50", "02.5"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("texts", SAME, ids=[texts[0] for texts in SAME])
@@ -43,9 +43,14 @@ def test_different_persons_stay_different():
 
 @pytest.mark.parametrize(
     "values",
-    [np.array([17.0, 2.5, 17]), [17, 2.5, 17.0], ["17", "2.5", "17"], np.array([17, 2.5, 17], "f4"),
-     np.array([17, 2.5, "17"], object)],
-)  # fmt: skip
+    [
+        np.array([17.0, 2.5, 17]),
+        [17, 2.5, 17.0],
+        ["17", "2.5", "17"],
+        np.array([17, 2.5, 17], "f4"),
+        np.array([17, 2.5, "17"], object),
+    ],
+)
 def test_numbers_and_texts_of_them_are_the_same(values):
     assert row_labels(values) == ["17", "2.5", "17"]
 

@@ -154,10 +154,14 @@ def test_the_same_content_in_other_bytes_is_an_error(record, tmp_path):
     head, entry = raw.splitlines(keepends=True)
     assert canonical(json.loads(entry)) + b"\n" == entry
     others = [
-        raw[:-1], raw + b"\n", raw.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + raw,
-        head + entry.replace(b"\\u00e9", b"\\u00E9"), head + entry.replace(b",", b", ", 1),
+        raw[:-1],
+        raw + b"\n",
+        raw.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + raw,
+        head + entry.replace(b"\\u00e9", b"\\u00E9"),
+        head + entry.replace(b",", b", ", 1),
         head + entry.replace(b"\\u00e9", "\u00e9".encode()),
-    ]  # fmt: skip
+    ]
     for other in others:
         assert other != raw
         path.write_bytes(other)

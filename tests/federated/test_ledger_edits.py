@@ -87,9 +87,18 @@ def older(rng, now, history, other):
 
 
 ALL = (
-    without_lines, reordered, doubled, joined, cut_short, line_by_line, flipped, flipped, deleted,
-    another, older,
-)  # fmt: skip
+    without_lines,
+    reordered,
+    doubled,
+    joined,
+    cut_short,
+    line_by_line,
+    flipped,
+    flipped,
+    deleted,
+    another,
+    older,
+)
 
 
 def attempt(folder, rng):

@@ -219,12 +219,14 @@ def test_a_covariate_of_the_site_cannot_stand_beside_site_effects():
         (0, 0, {}, "'age':"),
         (3, 0, {"site_effects": True}, r"'age', 'site\[south\]', 'site\[west\]':"),
         (
-            3, 1, {"covariates": "by_site"},
+            3,
+            1,
+            {"covariates": "by_site"},
             r"'site\[south\]', 'site\[west\]', 'site\[north\]:age', 'site\[south\]:age', "
             r"'site\[west\]:age':",
         ),
     ],
-)  # fmt: skip
+)
 def test_an_exposure_that_covariates_and_sites_determine(shift, slope, options, named):
     told = [
         dataclasses.replace(d, exposure=(1 + slope * k) * d.covariates[:, 0] + shift * k)

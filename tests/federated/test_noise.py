@@ -48,9 +48,12 @@ def test_one_person_changes_the_released_matrix_by_at_most_the_sensitivity():
     noise = dataclasses.replace(mechanism(), epsilon=50.0)
     data = dataclasses.replace(data, outcome=np.where(np.arange(60) == 7, 1e4, data.outcome))
     less = dataclasses.replace(
-        data, **{f: np.delete(getattr(data, f), 7, axis=0)
-                 for f in ("exposure", "outcome", "mediators", "covariates")}
-    )  # fmt: skip
+        data,
+        **{
+            f: np.delete(getattr(data, f), 7, axis=0)
+            for f in ("exposure", "outcome", "mediators", "covariates")
+        },
+    )
     both = [
         summarise(d, site="a", noise=noise, generator=np.random.default_rng(0)).moments
         for d in (data, less)
@@ -64,8 +67,10 @@ def test_without_cut_rows_and_with_little_noise_the_moments_come_back():
     data = sites()[0]
     noise = mechanism(epsilon=50.0, clip=1e4)
     quiet = redraw(
-        summarise(data, site="a").moments, noise, _Silent()  # type: ignore[arg-type]
-    )  # fmt: skip
+        summarise(data, site="a").moments,
+        noise,
+        _Silent(),  # type: ignore[arg-type]
+    )
     plain = summarise(data, site="a").moments
     np.testing.assert_allclose(quiet.mean, plain.mean, rtol=1e-12)
     np.testing.assert_allclose(quiet.comoment, plain.comoment, rtol=1e-9, atol=1e-9)
@@ -111,9 +116,11 @@ def noisy_summaries(epsilon, rows=(60, 60, 60), seed=0):
 
 def test_intervals_are_those_of_the_law_without_noise():
     found = noisy_intervals(
-        jax.random.key(1), [summarise(d, site=s) for d, s in zip(sites(), SITES, strict=True)],
-        draws=20, replicates=500,
-    )  # fmt: skip
+        jax.random.key(1),
+        [summarise(d, site=s) for d, s in zip(sites(), SITES, strict=True)],
+        draws=20,
+        replicates=500,
+    )
     assert found.failed == 0 and found.status == st.OK
     law_key, _ = jax.random.split(jax.random.key(1))
     merged = dataclasses.replace(
@@ -160,8 +167,15 @@ def test_bounds_from_files(tmp_path):
         (tmp_path / "c.csv").write_text(text)
         with pytest.raises(ValueError, match="c.csv: bounds"):
             read_bounds(tmp_path / "c.csv")
-    wrong = ("[]", '{"age": 3}', '{"age": ["x", 1]}', '{"age": [1e999, 1]}', '{"age": [NaN, 1]}',
-             '{"age": [1, 1], "age": [2, 1]}', '{"age": [')  # fmt: skip
+    wrong = (
+        "[]",
+        '{"age": 3}',
+        '{"age": ["x", 1]}',
+        '{"age": [1e999, 1]}',
+        '{"age": [NaN, 1]}',
+        '{"age": [1, 1], "age": [2, 1]}',
+        '{"age": [',
+    )
     for text in wrong:
         (tmp_path / "c.json").write_text(text)
         with pytest.raises(SiteFileError, match="c.json: .*a json column"):

@@ -482,9 +482,12 @@ def test_the_ledger_is_no_place_for_a_release(tmp_path, name):
     (tmp_path / "link.npz").symlink_to(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="is the ledger itself: name another file"):
         write_release(
-            summary(), tmp_path / name, ledger=tmp_path / "a.npz",
-            identifiers=people(0), identified_by="id",
-        )  # fmt: skip
+            summary(),
+            tmp_path / name,
+            ledger=tmp_path / "a.npz",
+            identifiers=people(0),
+            identified_by="id",
+        )
     assert names(tmp_path) == ["link.npz", "x"]
 
 

@@ -70,10 +70,13 @@ def test_equals_the_pooled_rows_with_site_columns(options):
 def test_a_degenerate_mediator_is_left_out_at_every_site():
     parts = sites()
     extra = [
-        dataclasses.replace(d, mediators=np.concatenate([d.mediators, d.mediators[:, :1]], axis=1),
-                            names=dataclasses.replace(d.names, mediators=(*d.names.mediators, "x")))
+        dataclasses.replace(
+            d,
+            mediators=np.concatenate([d.mediators, d.mediators[:, :1]], axis=1),
+            names=dataclasses.replace(d.names, mediators=(*d.names.mediators, "x")),
+        )
         for d in parts
-    ]  # fmt: skip
+    ]
     merged, plain = merged_of(summaries(extra)), merged_of(summaries(parts))
     found = leave_one_out_test(merged, sums_of(extra, merged))
     wanted = leave_one_out_test(plain, sums_of(parts, plain))
@@ -85,8 +88,15 @@ def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
     merged = merged_of(summaries(parts))
     sums = sums_of(parts, merged)
     assert {f.name for f in dataclasses.fields(sums[0])} == {
-        "site", "merged", "count", "variance", "hc3", "exceeds", "ledger", "given",
-    }  # fmt: skip
+        "site",
+        "merged",
+        "count",
+        "variance",
+        "hc3",
+        "exceeds",
+        "ledger",
+        "given",
+    }
     sums[1] = dataclasses.replace(sums[1], exceeds=True)
     found = leave_one_out_test(merged, sums)
     assert int(found.status) == st.VARIANCE_FALLBACK

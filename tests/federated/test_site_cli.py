@@ -99,9 +99,9 @@ def test_rows_are_identified_after_selection(tables, tmp_path, capsys):
     where = ["--covariates", "age", "--min-rows", "15"]
     for number, condition in enumerate(("male == 1", "male == 0")):
         out = tmp_path / f"{number}.npz"
-        assert summarise(
-            tables["south"], "south", out, *more, *where, "--where", condition
-        ) == 0, capsys.readouterr().err  # fmt: skip
+        assert summarise(tables["south"], "south", out, *more, *where, "--where", condition) == 0, (
+            capsys.readouterr().err
+        )
 
 
 @pytest.fixture
@@ -226,16 +226,19 @@ def test_us_stocks_in_three_parts_equal_the_whole():
     frame = pandas.read_csv(STOCKS, float_precision="round_trip")
     frame = frame[frame["in_sample"] == 1].reset_index(drop=True)
     columns = {
-        "exposure": "high_tech", "outcome": "log_return_2019", "mediators": "fi_*",
+        "exposure": "high_tech",
+        "outcome": "log_return_2019",
+        "mediators": "fi_*",
         "covariates": ["log10_market_cap"],
-    }  # fmt: skip
+    }
     whole = fit(from_frame(frame, **columns))
     parts = [from_frame(frame[np.arange(len(frame)) % 3 == k], **columns) for k in range(3)]
     merged = merge_sites([summarise(d, site=f"s{k}") for k, d in enumerate(parts)])
     found = fit_moments(merged)
     for name in ("total", "direct", "joint"):
         for one, two in zip(
-            jax.tree.leaves(getattr(found, name)), jax.tree.leaves(getattr(whole, name)),
+            jax.tree.leaves(getattr(found, name)),
+            jax.tree.leaves(getattr(whole, name)),
             strict=True,
-        ):  # fmt: skip
+        ):
             np.testing.assert_allclose(one, two, rtol=1e-7)

@@ -395,8 +395,9 @@ MERGED = {
 
 @pytest.mark.parametrize("change", MERGED.values(), ids=MERGED)
 def test_a_corrupted_merged_file_is_a_typed_error(change, tmp_path):
-    merged = merged_of([summarise(d, site=s) for d, s in zip(sites()[:2], "ab", strict=True)],
-                       site_effects=True)  # fmt: skip
+    merged = merged_of(
+        [summarise(d, site=s) for d, s in zip(sites()[:2], "ab", strict=True)], site_effects=True
+    )
     path = save_merged(merged, tmp_path / "merged.npz")
     assert load_merged(path).digest == merged.digest
     content_changed(path, change)

@@ -80,10 +80,14 @@ def test_float32_and_blocks_in_another_order():
 
 def test_truth_of_a_chain():
     model = ChainModel(
-        jnp.asarray([1.0, 0, 0.6]), jnp.asarray([0, 0.5, 0]),
-        jnp.asarray([[0.8, 0, 0], [0, 0, 0], [0, 0, 0.5]]), jnp.asarray([0.5, 0, 0]),
-        jnp.asarray([1.0, 0.8, 0]), jnp.asarray(0.5), jnp.asarray(0.3),
-    )  # fmt: skip
+        jnp.asarray([1.0, 0, 0.6]),
+        jnp.asarray([0, 0.5, 0]),
+        jnp.asarray([[0.8, 0, 0], [0, 0, 0], [0, 0, 0.5]]),
+        jnp.asarray([0.5, 0, 0]),
+        jnp.asarray([1.0, 0.8, 0]),
+        jnp.asarray(0.5),
+        jnp.asarray(0.3),
+    )
     truth = {k: float(v) for k, v in model.effects.items()}
     assert truth == pytest.approx(
         {"direct": 0.5, "first": 0.5, "second": 0.4, "first then second": 0.8, "total": 2.2}
@@ -105,9 +109,12 @@ def test_generated_paths_are_made_of_the_generators_coefficients():
     alpha, beta = np.asarray(linear.alpha), np.asarray(linear.beta)
     carried = np.asarray(found.link) @ alpha[:3]
     expected = [
-        float(linear.direct), alpha[:3] @ beta[:3], beta[3:] @ (alpha[3:] - carried),
-        beta[3:] @ carried, float(linear.direct) + alpha @ beta,
-    ]  # fmt: skip
+        float(linear.direct),
+        alpha[:3] @ beta[:3],
+        beta[3:] @ (alpha[3:] - carried),
+        beta[3:] @ carried,
+        float(linear.direct) + alpha @ beta,
+    ]
     np.testing.assert_allclose(found.generated, expected, rtol=1e-4, atol=1e-5)
 
 

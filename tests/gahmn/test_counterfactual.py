@@ -52,9 +52,15 @@ def parts(key, config):
     empirical = config.noise == "location_scale" and config.correlation == "empirical"
     near = jnp.full(P, 0.6).at[0].set(0.0) if config.correlation == "neighbour" else None
     return Generators(
-        first, second, mediators.mean_noise(keys[2]), jnp.linspace(0.5, 1.5, P),
-        rows if empirical else None, near, first["exposure"] != 0, second["mediators"] != 0,
-    )  # fmt: skip
+        first,
+        second,
+        mediators.mean_noise(keys[2]),
+        jnp.linspace(0.5, 1.5, P),
+        rows if empirical else None,
+        near,
+        first["exposure"] != 0,
+        second["mediators"] != 0,
+    )
 
 
 @pytest.mark.parametrize("noise", ["printed", "location_scale"])

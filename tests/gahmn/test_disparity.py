@@ -38,10 +38,12 @@ def test_terms_and_their_covariance_are_those_of_plain_least_squares_on_copied_r
         whole += sign * mean
         influence[side] += sign * own
     terms = {
-        "disparity": (whole, influence), "lipids": path([0]), "inflammation": path([1, 2]),
+        "disparity": (whole, influence),
+        "lipids": path([0]),
+        "inflammation": path([1, 2]),
         "other mediators": path([3, 4, 5]),
         "direct": (plain["direct"], plain["direct_influence"]),
-    }  # fmt: skip
+    }
     known = [terms[name] for name in list(terms)[1:]]
     terms["covariates"] = tuple(terms["disparity"][i] - sum(v[i] for v in known) for i in (0, 1))
     terms["unexplained"] = tuple(

@@ -82,9 +82,11 @@ def test_nuisance_of_the_generator(fit):
 def test_nothing_selected_is_a_zero_effect_and_no_invented_mediator(data):
     noise = jax.random.normal(jax.random.key(9), (300, 15))
     null = dataclasses.replace(
-        data, mediators=noise[:, :12], outcome=noise[:, 12] + data.exposure,
+        data,
+        mediators=noise[:, :12],
+        outcome=noise[:, 12] + data.exposure,
         covariates=noise[:, 13:],
-    )  # fmt: skip
+    )
     found = RUN(KEY, null)
     assert int(found.status) == st.EMPTY_SELECTION
     assert found.details.adversarial.effects.indirect == 0

@@ -40,8 +40,9 @@ def test_resumed_longer_and_chunked_runs_are_the_same_run(program, ready):
     assert int(state.step) == 3 * WINDOW
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12),
-        state.average, whole.average,
-    )  # fmt: skip
+        state.average,
+        whole.average,
+    )
     assert curve.critic.shape == (3,) and np.isfinite(curve.critic).all()
 
 

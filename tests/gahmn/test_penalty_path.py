@@ -25,8 +25,9 @@ def rows(n=400):
     m = 2 + t[:, None] * ALPHA + rng.normal(size=(n, 3))
     return Scaled(
         *map(jnp.asarray, (t, m, rng.normal(size=n), rng.normal(size=(n, 1)))),
-        jnp.asarray(rng.integers(0, 3, n), float), jnp.asarray([True, True, False]),
-    )  # fmt: skip
+        jnp.asarray(rng.integers(0, 3, n), float),
+        jnp.asarray([True, True, False]),
+    )
 
 
 def test_loss_of_the_exposures_part_against_numpy():
@@ -45,9 +46,11 @@ def test_curves_of_single_fits_do_not_decide():
     shrunk = jnp.asarray([1.6, 1.3, 1.0, 0.7, 0.5, 0.3, 0.1, 0.0])
     noise = 0.5 * jax.random.normal(KEY, (count, round(0.2 * 400), 3))
     fits = PathFit(
-        jnp.ones((count, 3), bool), shrunk[:, None] * ALPHA, 2 + noise - noise.mean(axis=0),
+        jnp.ones((count, 3), bool),
+        shrunk[:, None] * ALPHA,
+        2 + noise - noise.mean(axis=0),
         jnp.asarray([3.0, 2.0, 1.0, 0.5, jnp.nan, 1.0, 2.0, 3.0]),
-    )  # fmt: skip
+    )
     base = Penalties(jnp.asarray(0.1), jnp.asarray(0.2))
     found = jax.jit(lambda d, f: path_of(KEY, d, base, f))(held, fits)
     assert int(np.argmin(found.loss[:, 0])) in (1, 2, 3)

@@ -33,9 +33,12 @@ def valued(folds=1, known=True, dtype="float64"):
     given = data(weighted=folds == 1)
     given = given if dtype == "float64" else single(given)
     call = functools.partial(
-        gahmn.policy_value, probability=0.4 if known else None, folds=folds, generator=None,
+        gahmn.policy_value,
+        probability=0.4 if known else None,
+        folds=folds,
+        generator=None,
         basis="linear",
-    )  # fmt: skip
+    )
     return jax.jit(lambda d: call(KEY, d, rule))(given)
 
 
@@ -99,9 +102,12 @@ def test_value_is_right_if_either_nuisance_is():
     t = (rng.random(n) < e).astype(float)
     noise = rng.normal(size=n)
     curved = dataclasses.replace(
-        data(), exposure=t, covariates=x, mediators=rng.normal(size=(n, 6)),
+        data(),
+        exposure=t,
+        covariates=x,
+        mediators=rng.normal(size=(n, 6)),
         outcome=t + 2 * t * x[:, 1] ** 2 + noise,
-    )  # fmt: skip
+    )
     straight = dataclasses.replace(curved, outcome=t + x[:, 1] + noise)
     call = jax.jit(
         lambda d, e: gahmn.policy_value(

@@ -44,9 +44,17 @@ def adam(slope, t, first=0.0, second=0.0):
 @pytest.mark.parametrize("metric", ["adam", "plain"])
 def test_two_steps_against_numpy(metric):
     config = BlockConfig(
-        steps=100, generator_rate=0.01, critic_rate=0.1, linear_rate=3.0, metric=metric,
-        cosine=True, penalty=0.0, freeze=None, average_from=0.0, decay=0.9,
-    )  # fmt: skip
+        steps=100,
+        generator_rate=0.01,
+        critic_rate=0.1,
+        linear_rate=3.0,
+        metric=metric,
+        cosine=True,
+        penalty=0.0,
+        freeze=None,
+        average_from=0.0,
+        decay=0.9,
+    )
     block, penalty = Toy(config), 0.4
     state = begin(block, jax.random.key(0))
     step = jax.jit(lambda s: one_step(block, ROWS, jnp.asarray(penalty), s))

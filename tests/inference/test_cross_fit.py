@@ -62,8 +62,9 @@ def test_fold_estimates_are_plain_regressions(shape):
     np.testing.assert_allclose(result.indirect, np.median(found.mean(axis=1)), rtol=1e-8)
     np.testing.assert_allclose(result.spread, np.std(found.mean(axis=1), ddof=1), rtol=1e-8)
     assert (result.lowest, result.highest) == (
-        result.split_estimates.min(), result.split_estimates.max()
-    )  # fmt: skip
+        result.split_estimates.min(),
+        result.split_estimates.max(),
+    )
     assert result.interval.lower < result.indirect < result.interval.upper
     assert int(result.splits_used) == SPLITS
     assert int(result.status) == (st.RESTRICTED if shape[1] > 40 else st.OK)
@@ -92,9 +93,11 @@ def test_units_change_nothing_and_signs_no_more_than_the_split(shape):
 
     def scaled(exposure, mediators, outcome, shift=0.0):
         other = MediationData(
-            data.exposure * exposure + shift, data.mediators * mediators + shift,
-            data.outcome * outcome + shift, data.covariates,
-        )  # fmt: skip
+            data.exposure * exposure + shift,
+            data.mediators * mediators + shift,
+            data.outcome * outcome + shift,
+            data.covariates,
+        )
         result = cross_fitted(KEY, other)
         back = exposure / outcome
         limits = (result.interval.lower, result.interval.upper)

@@ -83,11 +83,15 @@ def test_interval_of_the_total_covers_where_both_paths_are_null():
 def test_units():
     population = law_of(0.5, 1.0, 0.5, exposure_ss=90.0, residual_df=88, num_mediators=9)
     q = one(sample(KEY, population))
-    scaled = type(q)(**{
-        **vars(q),
-        "exposure_outcome": 7 * q.exposure_outcome, "outcome_outcome": 49 * q.outcome_outcome,
-        "residual_ss": 49 * q.residual_ss, "exposure_ss": 9 * q.exposure_ss,
-    })  # fmt: skip
+    scaled = type(q)(
+        **{
+            **vars(q),
+            "exposure_outcome": 7 * q.exposure_outcome,
+            "outcome_outcome": 49 * q.outcome_outcome,
+            "residual_ss": 49 * q.residual_ss,
+            "exposure_ss": 9 * q.exposure_ss,
+        }
+    )
     base, other = all_parts(KEY, q)["concordant"], all_parts(KEY, scaled)["concordant"]
     for a, b in zip(jax.tree.leaves(base)[:-1], jax.tree.leaves(other)[:-1], strict=True):
         np.testing.assert_allclose(b, a * 7 / 3, rtol=1e-9)
@@ -125,9 +129,13 @@ def test_misuse():
 
 def test_float32_and_vmap():
     population = law_of(
-        jnp.float32(1), jnp.float32(1), jnp.float32(0.5), exposure_ss=jnp.float32(200),
-        residual_df=198, num_mediators=20,
-    )  # fmt: skip
+        jnp.float32(1),
+        jnp.float32(1),
+        jnp.float32(0.5),
+        exposure_ss=jnp.float32(200),
+        residual_df=198,
+        num_mediators=20,
+    )
     draws = jax.tree.map(lambda leaf: leaf[:3], sample(KEY, population))
     keys = jax.random.split(KEY, 3)
     batch = jax.jit(jax.vmap(lambda k, q: inference.indirect_interval(k, q, replicates=200)))(

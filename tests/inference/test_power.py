@@ -20,9 +20,15 @@ size_of = jax.jit(inference.size, static_argnames=("null", "test", "replicates")
 def powers(n, p, q, exposure_r2, outcome_r2, cosine):
     """Power at six numbers of rows; all else is traced too, so that this is one program."""
     return inference.power(
-        KEY, n, p, num_covariates=q, exposure_r2=exposure_r2, outcome_r2=outcome_r2, cosine=cosine,
+        KEY,
+        n,
+        p,
+        num_covariates=q,
+        exposure_r2=exposure_r2,
+        outcome_r2=outcome_r2,
+        cosine=cosine,
         replicates=20_000,
-    )  # fmt: skip
+    )
 
 
 def test_rates_agree_with_the_tests_own_p_values():
@@ -54,9 +60,16 @@ def test_curve_in_n_sides_and_covariates():
     @jax.jit
     def suppression(cosine):
         return inference.power(
-            KEY, 100, 10, exposure_r2=0.15, outcome_r2=0.1, cosine=cosine, side="suppression",
-            replicates=20_000, exposure="fixed",
-        )  # fmt: skip
+            KEY,
+            100,
+            10,
+            exposure_r2=0.15,
+            outcome_r2=0.1,
+            cosine=cosine,
+            side="suppression",
+            replicates=20_000,
+            exposure="fixed",
+        )
 
     aligned, mirrored = suppression(0.8), suppression(-0.8)
     assert aligned.power < 0.001 and mirrored.power > curve.power[2]

@@ -25,10 +25,15 @@ def test_path_satisfies_its_optimality_conditions(half, tolerance, limit):
     gram, score = x.T @ x / 50, x.T @ y / 50
     fit = jax.jit(
         lambda g, s: elastic_net_path(
-            g, s, jnp.asarray(lam), jnp.asarray(factors), jnp.asarray(ridge),
-            half_steps=half, tolerance=tolerance,
+            g,
+            s,
+            jnp.asarray(lam),
+            jnp.asarray(factors),
+            jnp.asarray(ridge),
+            half_steps=half,
+            tolerance=tolerance,
         )
-    )(gram, score)  # fmt: skip
+    )(gram, score)
     b = np.asarray(fit.coefficients)
     assert not np.any(fit.status)
     assert not b[:, [4, 7]].any() and b[:, 0].all()

@@ -30,9 +30,14 @@ def solve(gram, penalties):
     )
     fraction = jnp.full(d, 0.5)
     second = follow(
-        design, first, jnp.zeros_like(first.coefficients), fraction, 0.7 * penalties,
-        tolerance=1e-11, max_sweeps=5000,
-    )  # fmt: skip
+        design,
+        first,
+        jnp.zeros_like(first.coefficients),
+        fraction,
+        0.7 * penalties,
+        tolerance=1e-11,
+        max_sweeps=5000,
+    )
     breach = shared_violation(design, second.coefficients, 0.7 * penalties)
     return first.coefficients[:d], second.coefficients[:d], breach
 

@@ -80,10 +80,11 @@ def test_exact_path_is_the_limit_of_the_admm_and_optimal(n, p, direct):
         a, d = np.asarray(exact.a)[i], np.asarray(exact.d)[i]
         best = objective(m, last, a, d)
         moved = value(
-            m, last,
+            m,
+            last,
             a + size * rng.standard_normal((200, p)) * rng.integers(0, 2, (200, 1)),
             d + size * rng.standard_normal((200, p + 1)) * rng.integers(0, 2, (200, p + 1)),
-        )  # fmt: skip
+        )
         assert np.min(moved) >= best - 1e-14
 
 

@@ -100,7 +100,10 @@ def test_shares_cover_everything_once():
         assert ends[0][0] == 0 and ends[-1][1] == 19
         assert all(a[1] == b[0] for a, b in zip(ends, ends[1:], strict=False))
     assert this_process() == (0, 1)
-    assert part_file("x/m.npz", 1, 4).name == "m.1-of-4.npz" and part_file("m.npz", 0, 1).name == "m.npz"  # noqa: E501  # fmt: skip
+    assert (
+        part_file("x/m.npz", 1, 4).name == "m.1-of-4.npz"
+        and part_file("m.npz", 0, 1).name == "m.npz"
+    )
 
 
 def test_command_line_misuse(capsys):
@@ -114,11 +117,28 @@ def test_refused_data_end_all_processes(tmp_path):
     pooled(tmp_path)
     done = subprocess.run(
         [
-            sys.executable, "-m", "jaxmed", "launch", "--processes", "2", "--", "mediate",
-            str(tmp_path / "d.csv"), "--exposure", "b", "--outcome", "y", "--mediators", "m*",
-            "--memory", "0",
+            sys.executable,
+            "-m",
+            "jaxmed",
+            "launch",
+            "--processes",
+            "2",
+            "--",
+            "mediate",
+            str(tmp_path / "d.csv"),
+            "--exposure",
+            "b",
+            "--outcome",
+            "y",
+            "--mediators",
+            "m*",
+            "--memory",
+            "0",
         ],
-        capture_output=True, text=True, check=False, env=dict(os.environ),
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
     assert done.returncode == 2
     assert "no column 'b'" in done.stderr and "starting again" not in done.stderr

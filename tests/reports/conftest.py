@@ -73,11 +73,20 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
 
     def effect(quantity, label, estimate, naive=NAN, half=NAN, status=FINE, interval="t"):
         return {
-            "quantity": quantity, "label": label, "estimand": f"what {label.lower()} estimates",
-            "estimate": float(estimate), "naive": float(naive), "standard_error": float(half / 2),
-            "lower": float(estimate - half), "upper": float(estimate + half), "level": 0.95,
-            "interval": interval, "unit": unit, "status": status[0], "reason": status[1],
-        }  # fmt: skip
+            "quantity": quantity,
+            "label": label,
+            "estimand": f"what {label.lower()} estimates",
+            "estimate": float(estimate),
+            "naive": float(naive),
+            "standard_error": float(half / 2),
+            "lower": float(estimate - half),
+            "upper": float(estimate + half),
+            "level": 0.95,
+            "interval": interval,
+            "unit": unit,
+            "status": status[0],
+            "reason": status[1],
+        }
 
     se = float(np.sqrt(y_given @ y_given / m / tau))
     indirect = parts[1] + parts[-1]
@@ -106,32 +115,76 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
 
     def test(name, label, null, statistic, df, p, status=FINE):
         return {
-            "test": name, "label": label, "null": null, "exact": f"when {label} is exact",
-            "statistic": float(statistic), "df": df, "p_value": float(p),
-            "p_concordant": float(p / 2), "p_suppression": float(1 - p / 2),
-            "status": status[0], "reason": status[1],
-        }  # fmt: skip
+            "test": name,
+            "label": label,
+            "null": null,
+            "exact": f"when {label} is exact",
+            "statistic": float(statistic),
+            "df": df,
+            "p_value": float(p),
+            "p_concordant": float(p / 2),
+            "p_suppression": float(1 - p / 2),
+            "status": status[0],
+            "reason": status[1],
+        }
 
     tests = [
-        test("cosine", "Cosine test", "the two paths are not aligned (total indirect effect zero); "
-             "blind to paths that are both active but cancel", statistic, float(r - 1), p_cos),
-        test("permutation", "Permutation of the exposure", "the two paths are not aligned",
-             NAN, NAN, min(1.0, 1.1 * p_cos + 0.001)),
+        test(
+            "cosine",
+            "Cosine test",
+            "the two paths are not aligned (total indirect effect zero); "
+            "blind to paths that are both active but cancel",
+            statistic,
+            float(r - 1),
+            p_cos,
+        ),
+        test(
+            "permutation",
+            "Permutation of the exposure",
+            "the two paths are not aligned",
+            NAN,
+            NAN,
+            min(1.0, 1.1 * p_cos + 0.001),
+        ),
         test("joint", "Joint test", "the total indirect effect is zero", *((NAN,) * 3), fatal)
-        if dual else
-        test("joint", "Joint test", "the total indirect effect is zero", statistic * 1.3,
-             [float(m - p), float(m)], p_two_sided(statistic * 1.3)),
-        test("intersection_union", "Intersection-union test", "no composite mediator exists",
-             *((NAN,) * 3), fatal)
-        if dual else
-        test("intersection_union", "Intersection-union test", "no composite mediator exists", 4.2,
-             [float(p), float(m - p)], 3.3e-36),
-    ]  # fmt: skip
+        if dual
+        else test(
+            "joint",
+            "Joint test",
+            "the total indirect effect is zero",
+            statistic * 1.3,
+            [float(m - p), float(m)],
+            p_two_sided(statistic * 1.3),
+        ),
+        test(
+            "intersection_union",
+            "Intersection-union test",
+            "no composite mediator exists",
+            *((NAN,) * 3),
+            fatal,
+        )
+        if dual
+        else test(
+            "intersection_union",
+            "Intersection-union test",
+            "no composite mediator exists",
+            4.2,
+            [float(p), float(m - p)],
+            3.3e-36,
+        ),
+    ]
 
-    composites, mediator_columns, rows = [], {}, {
-        "exposure": exposure, "outcome": outcome, "exposure_residual": a, "outcome_residual": y,
-        "outcome_given_exposure": y_given,
-    }  # fmt: skip
+    composites, mediator_columns, rows = (
+        [],
+        {},
+        {
+            "exposure": exposure,
+            "outcome": outcome,
+            "exposure_residual": a,
+            "outcome_residual": y,
+            "outcome_given_exposure": y_given,
+        },
+    )
     maxcor = {}
     for method, shrink in (("maxie", 0.0), ("maxcor", 0.15)):
         for sign, direction in ((1, "concordant"), (-1, "suppression")):
@@ -144,19 +197,25 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
             alpha = float(a @ score / tau)
             given = residual(a[:, None], score)
             beta = float(given @ y_given / (given @ given))
-            composites.append({
-                "method": method, "direction": direction,
-                "label": f"{'MaxIE' if method == 'maxie' else 'MaxCor'} {direction}",
-                "exposure_effect": alpha, "outcome_effect": beta, "indirect": alpha * beta,
-                "direct": total - alpha * beta, "total": total,
-                "proportion_mediated": alpha * beta / total,
-                "index": float(np.corrcoef(a, score)[0, 1] * np.corrcoef(given, y)[0, 1]),
-                "exposure_correlation": float(np.corrcoef(a, score)[0, 1]),
-                "outcome_correlation": float(np.corrcoef(given, y)[0, 1]),
-                "top": [names[i] for i in np.argsort(-np.abs(weights))[:5]],
-                "status": "RESTRICTED" if dual else "OK",
-                "reason": "the optimum is taken within the row space" if dual else "",
-            })  # fmt: skip
+            composites.append(
+                {
+                    "method": method,
+                    "direction": direction,
+                    "label": f"{'MaxIE' if method == 'maxie' else 'MaxCor'} {direction}",
+                    "exposure_effect": alpha,
+                    "outcome_effect": beta,
+                    "indirect": alpha * beta,
+                    "direct": total - alpha * beta,
+                    "total": total,
+                    "proportion_mediated": alpha * beta / total,
+                    "index": float(np.corrcoef(a, score)[0, 1] * np.corrcoef(given, y)[0, 1]),
+                    "exposure_correlation": float(np.corrcoef(a, score)[0, 1]),
+                    "outcome_correlation": float(np.corrcoef(given, y)[0, 1]),
+                    "top": [names[i] for i in np.argsort(-np.abs(weights))[:5]],
+                    "status": "RESTRICTED" if dual else "OK",
+                    "reason": "the optimum is taken within the row space" if dual else "",
+                }
+            )
             mediator_columns[f"weight_{method}_{direction}"] = weights / sd
             mediator_columns[f"weight_per_sd_{method}_{direction}"] = weights
             rows[f"score_{method}_{direction}"] = score
@@ -165,45 +224,83 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
     q = marginal["q_value"]
     return Record(
         {
-            "schema": SCHEMA, "schema_version": SCHEMA_VERSION,
-            "software": {"jaxmed": "0.1.0", "python": "3.11.7", "jax": "0.9.2", "jaxlib": "0.9.2",
-                         "numpy": "2.4.6", "platform": "Linux", "device": "cpu",
-                         "precision": "float64"},
-            "settings": {"methods": ["maxie", "maxcor"], "standardise": True, "level": 0.95,
-                         "seed": 0, "permutations": 999, "folds": 5},
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "software": {
+                "jaxmed": "0.1.0",
+                "python": "3.11.7",
+                "jax": "0.9.2",
+                "jaxlib": "0.9.2",
+                "numpy": "2.4.6",
+                "platform": "Linux",
+                "device": "cpu",
+                "precision": "float64",
+            },
+            "settings": {
+                "methods": ["maxie", "maxcor"],
+                "standardise": True,
+                "level": 0.95,
+                "seed": 0,
+                "permutations": 999,
+                "folds": 5,
+            },
             "data": {
-                "source": {"rows_read": 127, "rows_used": n, "where": "covid == 1"}, "rows_used": n,
-                "num_mediators": p, "num_mediators_analysed": p, "num_covariates": 1,
+                "source": {"rows_read": 127, "rows_used": n, "where": "covid == 1"},
+                "rows_used": n,
+                "num_mediators": p,
+                "num_mediators_analysed": p,
+                "num_covariates": 1,
                 "weighted": False,
-                "lines": ["127 rows read", f"{n} rows with covid == 1",
-                          "sex coded as sex_male, reference female", f"{n} rows used"],
+                "lines": [
+                    "127 rows read",
+                    f"{n} rows with covid == 1",
+                    "sex coded as sex_male, reference female",
+                    f"{n} rows used",
+                ],
                 "exposure": describe("high_tech" if binary else "age", exposure),
                 "outcome": describe("hospital_free_days_45", outcome),
                 "covariates": [describe("male", male)],
-                "dropped_mediators": [{"name": "prot_flat", "status": "CONSTANT_MEDIATOR",
-                                       "reason": "the mediator is constant"}],
+                "dropped_mediators": [
+                    {
+                        "name": "prot_flat",
+                        "status": "CONSTANT_MEDIATOR",
+                        "reason": "the mediator is constant",
+                    }
+                ],
             },
             "paths": {
-                "regime": "dual" if dual else "primal", "route": "gram", "condition": 117.0,
-                "dimension": r, "residual_df": float(m), "cosine": cosine, "angle_degrees": angle,
+                "regime": "dual" if dual else "primal",
+                "route": "gram",
+                "condition": 117.0,
+                "dimension": r,
+                "residual_df": float(m),
+                "cosine": cosine,
+                "angle_degrees": angle,
                 "exposure_r2": float(1 - 1 / (1 + path_a @ path_a / tau)),
                 "outcome_r2": NAN if dual else float(path_y @ path_y / (y_given @ y_given)),
                 "exposure_norm": float(np.sqrt(path_a @ path_a / tau)),
                 "outcome_norm": float(np.linalg.norm(path_y)),
-                "maxcor_angle_degrees": maxcor, "status": "OK", "reason": "",
+                "maxcor_angle_degrees": maxcor,
+                "status": "OK",
+                "reason": "",
             },
-            "effects": effects, "composites": composites, "tests": tests,
+            "effects": effects,
+            "composites": composites,
+            "tests": tests,
             "mediator_summary": {
-                "count": p, "q05": int((q < 0.05).sum()), "q10": int((q < 0.1).sum()),
+                "count": p,
+                "q05": int((q < 0.05).sum()),
+                "q10": int((q < 0.1).sum()),
                 "lead": [names[i] for i in order][:10],
                 "test": "one mediator at a time",
             },
             "warnings": ["exposure has 3 repeated values"] if dual else [],
         },
         {"name": np.array(names), "mean": mediators.mean(axis=0), "sd": sd}
-        | mediator_columns | marginal,
+        | mediator_columns
+        | marginal,
         rows,
-    )  # fmt: skip
+    )
 
 
 def p_two_sided(t):
@@ -213,8 +310,13 @@ def p_two_sided(t):
 
 
 def describe(name, x):
-    return {"name": name, "mean": float(x.mean()), "sd": float(x.std(ddof=1)),
-            "minimum": float(x.min()), "maximum": float(x.max())}  # fmt: skip
+    return {
+        "name": name,
+        "mean": float(x.mean()),
+        "sd": float(x.std(ddof=1)),
+        "minimum": float(x.min()),
+        "maximum": float(x.max()),
+    }
 
 
 def one_at_a_time(a, x, y, m):
@@ -233,12 +335,21 @@ def one_at_a_time(a, x, y, m):
     q[order] = np.minimum.accumulate((p[order] * p.size / np.arange(1, p.size + 1))[::-1])[::-1]
     half = 2 * np.hypot(alpha * beta_se, beta * alpha_se)
     return {
-        "alpha": alpha, "alpha_se": alpha_se, "alpha_p": alpha_p, "beta": beta, "beta_se": beta_se,
-        "beta_p": beta_p, "indirect": alpha * beta, "indirect_se": half / 2,
-        "indirect_lower": alpha * beta - half, "indirect_upper": alpha * beta + half,
-        "p_value": p, "q_value": q,
-        "status": np.full(p.size, "OK"), "reason": np.full(p.size, ""),
-    }  # fmt: skip
+        "alpha": alpha,
+        "alpha_se": alpha_se,
+        "alpha_p": alpha_p,
+        "beta": beta,
+        "beta_se": beta_se,
+        "beta_p": beta_p,
+        "indirect": alpha * beta,
+        "indirect_se": half / 2,
+        "indirect_lower": alpha * beta - half,
+        "indirect_upper": alpha * beta + half,
+        "p_value": p,
+        "q_value": q,
+        "status": np.full(p.size, "OK"),
+        "reason": np.full(p.size, ""),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -290,8 +401,12 @@ def singular(primal):
     for entry in document["composites"]:
         entry["top"] = []
     document["mediator_summary"] = {
-        "count": 0, "q05": 0, "q10": 0, "lead": [], "test": "one mediator at a time",
-    }  # fmt: skip
+        "count": 0,
+        "q05": 0,
+        "q10": 0,
+        "lead": [],
+        "test": "one mediator at a time",
+    }
 
     def empty(columns, keep):
         return {
@@ -306,5 +421,9 @@ def singular(primal):
 @pytest.fixture(scope="session")
 def every(primal, dual, tiny, binary, singular):
     return {
-        "primal": primal, "dual": dual, "tiny": tiny, "binary": binary, "singular": singular,
-    }  # fmt: skip
+        "primal": primal,
+        "dual": dual,
+        "tiny": tiny,
+        "binary": binary,
+        "singular": singular,
+    }

@@ -14,11 +14,24 @@ from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.tidy import table_csv
 
 RUNS = {
-    "equals": "=1+1", "plus": "+SUM(A1)", "minus": "-2+3", "at": "@SUM(A1)", "tab": "\t=1",
-    "return": "\r=1", "blank": "  =1", "no-break": "\xa0=1", "newline": "\n=1", "nul": "\x00=1",
-    "mark": "\ufeff=1", "wide": "\uff1d1+1", "quoted": "'=1", "command": '=cmd|"/c calc"!A1',
-    "comma": "=HYPERLINK(1,2)", "name": "-HLA-A", "infinite": "-infinity",
-}  # fmt: skip
+    "equals": "=1+1",
+    "plus": "+SUM(A1)",
+    "minus": "-2+3",
+    "at": "@SUM(A1)",
+    "tab": "\t=1",
+    "return": "\r=1",
+    "blank": "  =1",
+    "no-break": "\xa0=1",
+    "newline": "\n=1",
+    "nul": "\x00=1",
+    "mark": "\ufeff=1",
+    "wide": "\uff1d1+1",
+    "quoted": "'=1",
+    "command": '=cmd|"/c calc"!A1',
+    "comma": "=HYPERLINK(1,2)",
+    "name": "-HLA-A",
+    "infinite": "-infinity",
+}
 STAYS = ["", "a=b", "prot-1", "-1", "+2.5", "-1e-5", "-.5", "-inf", "'a", "1-2", "[-1, 2]", "–"]
 
 
@@ -54,8 +67,14 @@ def study(name, tmp_path, build):
 
 
 WRITERS = [
-    mediators, comparison_mediators, comparison, evaluation, heading, columns_heading, study,
-]  # fmt: skip
+    mediators,
+    comparison_mediators,
+    comparison,
+    evaluation,
+    heading,
+    columns_heading,
+    study,
+]
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.__name__)

@@ -104,10 +104,19 @@ def test_report_opens_in_a_browser(every, kind, width, tmp_path):
         "--disable-background-networking --disable-component-update --disable-sync"
     )
     subprocess.run(
-        [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}",
-         f"--window-size={width},3200", f"--screenshot={shot}", report.as_uri()],
-        check=True, capture_output=True, timeout=60, env=dict(os.environ, HOME=str(tmp_path)),
-    )  # fmt: skip
+        [
+            CHROMIUM,
+            *flags.split(),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width},3200",
+            f"--screenshot={shot}",
+            report.as_uri(),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+        env=dict(os.environ, HOME=str(tmp_path)),
+    )
     image = imread(io.BytesIO(shot.read_bytes()))[..., :3]
     assert image.shape[:2] == (3200, width)
     # Text at the top, and the blue and orange of a figure below it.

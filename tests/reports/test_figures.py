@@ -29,8 +29,12 @@ def pixels(figure):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_figure_has_ink_and_a_sensible_size(drawn, kind):
     assert list(drawn[kind]) == [
-        "path_plane", "decomposition", "alpha_beta", "top_weights", "scores",
-    ]  # fmt: skip
+        "path_plane",
+        "decomposition",
+        "alpha_beta",
+        "top_weights",
+        "scores",
+    ]
     for name, figure in drawn[kind].items():
         image = pixels(figure)
         height, width = image.shape[:2]

@@ -8,13 +8,21 @@ from jaxmed.reports import format as fmt
 @pytest.mark.parametrize(
     "value, text",
     [
-        (0.23149, "0.231"), (-0.0312345, "-0.0312"), (1234.5, "1234"), (0.9996, "1.00"),
+        (0.23149, "0.231"),
+        (-0.0312345, "-0.0312"),
+        (1234.5, "1234"),
+        (0.9996, "1.00"),
         (0.0, "0"),
-        (12.04, "12.0"), (2.5e-7, "2.50e-7"), (-3.2e8, "-3.20e8"), (517, "517"),
+        (12.04, "12.0"),
+        (2.5e-7, "2.50e-7"),
+        (-3.2e8, "-3.20e8"),
+        (517, "517"),
         (float("nan"), "–"),
-        (None, "–"), (math.inf, "–"), (99.96, "100"),
+        (None, "–"),
+        (math.inf, "–"),
+        (99.96, "100"),
     ],
-)  # fmt: skip
+)
 def test_numbers_have_three_significant_digits(value, text):
     assert fmt.number(value) == text
 
@@ -22,11 +30,19 @@ def test_numbers_have_three_significant_digits(value, text):
 @pytest.mark.parametrize(
     "value, text",
     [
-        (0.013, "p = 0.013"), (0.43, "p = 0.43"), (2.42e-7, "p = 2.4e-7"), (3.2e-36, "p < 1e-35"),
-        (0.0, "p < 1e-300"), (1.0, "p = 1"), (0.999, "p = 1"), (float("nan"), "p –"),
-        (0.0498, "p = 0.0498"), (0.0502, "p = 0.0502"), (5e-324, "p < 1e-323"),
+        (0.013, "p = 0.013"),
+        (0.43, "p = 0.43"),
+        (2.42e-7, "p = 2.4e-7"),
+        (3.2e-36, "p < 1e-35"),
+        (0.0, "p < 1e-300"),
+        (1.0, "p = 1"),
+        (0.999, "p = 1"),
+        (float("nan"), "p –"),
+        (0.0498, "p = 0.0498"),
+        (0.0502, "p = 0.0502"),
+        (5e-324, "p < 1e-323"),
     ],
-)  # fmt: skip
+)
 def test_p_values_never_show_false_zeros(value, text):
     assert fmt.p_statement(value) == text
 

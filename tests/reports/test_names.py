@@ -89,17 +89,25 @@ def method_row(name):
 
 def common(names):
     data = {
-        "lines": [f"{names['covariate']} coded"], "rows_used": 60, "num_mediators": 2,
-        "num_mediators_analysed": 2, "num_covariates": 1, "files": None, "train_rows": 40,
+        "lines": [f"{names['covariate']} coded"],
+        "rows_used": 60,
+        "num_mediators": 2,
+        "num_mediators_analysed": 2,
+        "num_covariates": 1,
+        "files": None,
+        "train_rows": 40,
         "test_rows": 20,
         "dropped_mediators": [{"name": names["mediator"], "status": "A", "reason": "constant"}],
-    }  # fmt: skip
+    }
     settings = {"level": 0.95, "seed": 1} | names
     return {
-        "schema_version": 2, "software": {}, "settings": settings, "data": data,
+        "schema_version": 2,
+        "software": {},
+        "settings": settings,
+        "data": data,
         "design": {"sentence": f"Covariates: {names['covariate']}", "linear": None},
         "warnings": [f"{names['mediator']} is constant"],
-    }  # fmt: skip
+    }
 
 
 def generators(names):
@@ -120,8 +128,9 @@ def save_methods(names, record, folder):
     document = common(names) | {"schema": "jaxmed.gahmn", "table": [method_row(names["mediator"])]}
     table = {
         "method": np.array([names["mediator"]], object),
-        "mediator": np.array([names["mediator"]], object), "selected": np.array([True]),
-    }  # fmt: skip
+        "mediator": np.array([names["mediator"]], object),
+        "selected": np.array([True]),
+    }
     text = (names["mediator"],)
     section = Section("panels", names["outcome"], text, None, lambda: generators(names), text[0])
     save_comparison(document, table, folder, sections=[section])
@@ -148,10 +157,16 @@ def save_levels_index(names, record, folder):
 
 def save_studied(names, record, folder):
     plan = {
-        "study": {"name": "s", "source": {}}, "cells": [{"name": "a", "count": 1}],
-        "scale": 1, "seed": 0, "nproc": 1,
-        "precision": "float64", "platform": "cpu", "versions": {}, "config": "c",
-    }  # fmt: skip
+        "study": {"name": "s", "source": {}},
+        "cells": [{"name": "a", "count": 1}],
+        "scale": 1,
+        "seed": 0,
+        "nproc": 1,
+        "precision": "float64",
+        "platform": "cpu",
+        "versions": {},
+        "config": "c",
+    }
     rows = [{"name": names["mediator"], "x": -1}]
     table = TidyTable({"name": "Name", "x": names["outcome"]}, rows)
     section = Section("panels", names["exposure"], (), table, lambda: generators(names))

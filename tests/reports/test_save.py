@@ -11,9 +11,19 @@ from jaxmed.reports.save import atomic_write, save
 pytest.importorskip("jinja2")
 
 FIELDS = {
-    "schema", "schema_version", "software", "settings", "data", "paths", "effects", "composites",
-    "tests", "mediator_summary", "warnings", "sha256",
-}  # fmt: skip
+    "schema",
+    "schema_version",
+    "software",
+    "settings",
+    "data",
+    "paths",
+    "effects",
+    "composites",
+    "tests",
+    "mediator_summary",
+    "warnings",
+    "sha256",
+}
 
 
 def reject(constant):

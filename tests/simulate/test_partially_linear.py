@@ -12,9 +12,17 @@ drawn = jax.jit(sample, static_argnums=2)
 
 @pytest.mark.parametrize(
     ("setting", "indirect"),
-    [("A", 2.8), ("B", 3.6), ("A/4", 0.175), ("B/4", 0.225), ("D", 0.675), ("D2", 0.675),
-     ("DV", 167 * 0.0049), ("DB", 2.8)],
-)  # fmt: skip
+    [
+        ("A", 2.8),
+        ("B", 3.6),
+        ("A/4", 0.175),
+        ("B/4", 0.225),
+        ("D", 0.675),
+        ("D2", 0.675),
+        ("DV", 167 * 0.0049),
+        ("DB", 2.8),
+    ],
+)
 def test_total_indirect_effect_of_the_settings(setting, indirect):
     model = partially_linear(setting, 500)
     assert float(model.total_indirect) == pytest.approx(indirect, rel=1e-5)
@@ -33,8 +41,16 @@ def test_counts_of_the_dense_settings():
 
 
 def test_nulls_have_no_mediator():
-    counts = {"N0": (0, 0), "Na": (30, 0), "NA": (5, 0), "Nb": (0, 30), "NB": (0, 4),
-              "Nd": (15, 15), "ND": (5, 4), "Nw": (5, 4)}  # fmt: skip
+    counts = {
+        "N0": (0, 0),
+        "Na": (30, 0),
+        "NA": (5, 0),
+        "Nb": (0, 30),
+        "NB": (0, 4),
+        "Nd": (15, 15),
+        "ND": (5, 4),
+        "Nw": (5, 4),
+    }
     for setting, expected in counts.items():
         model = partially_linear(setting, 40)
         assert not np.any(model.indirect), setting

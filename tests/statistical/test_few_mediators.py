@@ -29,9 +29,16 @@ def one_mediator(n, a, b, seed=5):
     path_a, path_y = cross / np.sqrt(tau * given), product / np.sqrt(given)
     ones = np.ones(SETS)
     fields = (
-        path_a**2, path_a * path_y, path_y**2, (y_given**2).sum(axis=1) - path_y**2, tau,
-        np.sign(path_a * path_y), 0 * ones, (n - 2) * ones, ones,
-    )  # fmt: skip
+        path_a**2,
+        path_a * path_y,
+        path_y**2,
+        (y_given**2).sum(axis=1) - path_y**2,
+        tau,
+        np.sign(path_a * path_y),
+        0 * ones,
+        (n - 2) * ones,
+        ones,
+    )
     return PathQuadratics(*map(jnp.asarray, fields), jnp.zeros(SETS, jnp.int32))
 
 
@@ -52,9 +59,9 @@ def test_coverage_with_one_mediator(total, n, a, b):
 
 
 def test_parts_stay_within_their_range_in_every_data_set():
-    program = jax.jit(lambda key, law: (lambda q: (q, indirect_estimates(q)))(
-        sample_quadratics(key, law, SETS)
-    ))  # fmt: skip
+    program = jax.jit(
+        lambda key, law: (lambda q: (q, indirect_estimates(q)))(sample_quadratics(key, law, SETS))
+    )
     beyond = 0
     for seed, (p, k_a, k_y, cosine) in enumerate(
         (p, *strengths)

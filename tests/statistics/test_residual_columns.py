@@ -43,8 +43,11 @@ def test_by_blocks_as_written_out(monkeypatch, weighted, block):
     kernel, cross, score, array = found(x, w, basis, rows, np.arange(P) / P)
     assert np.array_equal(kernel, kernel.T)
     for ours, theirs in (
-        (kernel, z @ z.T), (cross, z.T @ rows), (score, z @ np.arange(P) / P), (array, z)
-    ):  # fmt: skip
+        (kernel, z @ z.T),
+        (cross, z.T @ rows),
+        (score, z @ np.arange(P) / P),
+        (array, z),
+    ):
         assert np.abs(ours - theirs).max() < 1e-13 * P
 
 

@@ -67,7 +67,9 @@ def test_single_precision_products_are_summed_in_double(tmp_path, small_blocks):
     frame = table(20000, 4, shift=100.0)
     single = frame.astype({f"m{j + 1}": "float32" for j in range(4)})
     single.to_parquet(tmp_path / "d.parquet")
-    exact = cross_moments(from_frame(single.astype({f"m{j + 1}": "float64" for j in range(4)}), **ROLES))  # noqa: E501  # fmt: skip
+    exact = cross_moments(
+        from_frame(single.astype({f"m{j + 1}": "float64" for j in range(4)}), **ROLES)
+    )
     found = streamed_moments(stream(tmp_path / "d.parquet", **ROLES, block_bytes=1))
     assert found.comoment.dtype == np.float64
     assert relative(found, exact) < 3e-7
@@ -177,7 +179,9 @@ def test_products_on_a_device(tmp_path, small_blocks, dtype):
     exact, device = streamed_moments(source), jax.devices()[0]
     found = streamed_moments(source, device=device)
     assert relative(found, exact) < (1e-13 if dtype == "float64" else 1e-6)
-    assert found.mean == pytest.approx(exact.mean, rel=1e-13 if dtype == "float64" else 1e-6, abs=1e-8)  # noqa: E501  # fmt: skip
+    assert found.mean == pytest.approx(
+        exact.mean, rel=1e-13 if dtype == "float64" else 1e-6, abs=1e-8
+    )
 
     def stop(done, total):
         if done == 5:

@@ -138,16 +138,35 @@ def test_firms_are_what_they_are_said_to_be(monkeypatch, tmp_path):
 
 def test_table_3_shows_ours_beside_the_printed_numbers():
     part = {
-        "data": "look-alike", "n": 10, "p": 3, "seeds": 2, "penalty": "path",
+        "data": "look-alike",
+        "n": 10,
+        "p": 3,
+        "seeds": 2,
+        "penalty": "path",
         "truth": {"direct": 0.1, "indirect": 0.02, "active": 1},
         "rows": [
-            {"method": "GAHMN, reported", "direct": 0.1, "direct_lower": 0.0,
-             "direct_upper": 0.2, "indirect": 0.0, "indirect_lower": float("nan"),
-             "indirect_upper": 0.1, "selected": 3, "status": 0, "printed_as": None},
-            {"method": "Guo", "direct": 0.1, "indirect": 0.0, "selected": 2, "printed_as": "Guo",
-             "status": st.EMPTY_SELECTION},
+            {
+                "method": "GAHMN, reported",
+                "direct": 0.1,
+                "direct_lower": 0.0,
+                "direct_upper": 0.2,
+                "indirect": 0.0,
+                "indirect_lower": float("nan"),
+                "indirect_upper": 0.1,
+                "selected": 3,
+                "status": 0,
+                "printed_as": None,
+            },
+            {
+                "method": "Guo",
+                "direct": 0.1,
+                "indirect": 0.0,
+                "selected": 2,
+                "printed_as": "Guo",
+                "status": st.EMPTY_SELECTION,
+            },
         ],
-    }  # fmt: skip
+    }
     table = third._table(part)
     first, second = table.rows
     assert first["printed_direct"] == TABLE_3["GAHMN"][0].estimate

@@ -100,9 +100,12 @@ def commands(attack, capsys):
 def jaxmed(*words, env=types.MappingProxyType({}), **options):
     return subprocess.run(
         [sys.executable, "-m", "jaxmed", "study", *map(str, words)],
-        capture_output=True, text=True, timeout=100,
-        env=os.environ | {"NPROC": str(pool_size())} | env, **options,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"NPROC": str(pool_size())} | env,
+        **options,
+    )
 
 
 WAYS = ("open_run", "work_on", "replay", "resume", "work", "again")

@@ -127,9 +127,13 @@ def chunks(directory):
 def jaxmed(*words, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "jaxmed", "study", *map(str, words)],
-        cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"NPROC": str(pool_size())}, **options,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"NPROC": str(pool_size())},
+        **options,
+    )
 
 
 def wait_for(condition, seconds=60):
@@ -155,9 +159,14 @@ def test_workers_and_devices_give_the_same_bytes(
 ):
     said, seen = [], []
     found = run_study(
-        name, out=tmp_path, scale=SCALE, workers=workers, devices=devices,
-        progress=lambda *p: seen.append(p), say=said.append,
-    )  # fmt: skip
+        name,
+        out=tmp_path,
+        scale=SCALE,
+        workers=workers,
+        devices=devices,
+        progress=lambda *p: seen.append(p),
+        say=said.append,
+    )
     assert said == [] and seen[-1] == (1807, 1807)
     assert columns(found.results) == columns(undisturbed.results)
     assert chunks(tmp_path) == chunks(kept)

@@ -132,8 +132,11 @@ def in_one_chunk():
     return data, bootstrap(KEY, data, light_maxie, 50, chunk=64)
 
 
-@pytest.mark.parametrize("options", [dict(chunk=50), dict(chunk=8), dict(chunk=16, batch=4),
-                                     dict(chunk=25, batch=None)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [dict(chunk=50), dict(chunk=8), dict(chunk=16, batch=4), dict(chunk=25, batch=None)],
+    ids=str,
+)
 def test_same_draws_whatever_chunk_batch_and_mesh(in_one_chunk, options):
     data, expected = in_one_chunk
     seen = []

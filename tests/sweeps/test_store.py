@@ -200,10 +200,19 @@ def test_leases_of_other_hosts_are_stale_after_a_while(tmp_path):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"{}", b"null", b"3", b'"a"', b"\xff\xfe", b"[" * 5000,
-     *(f'{{"host": "{socket.gethostname()}", "pid": {pid}, "token": "0"}}'.encode()
-       for pid in (10**30, -1, 0, "null", '"7"', 1.5))],
-)  # fmt: skip
+    [
+        b"{}",
+        b"null",
+        b"3",
+        b'"a"',
+        b"\xff\xfe",
+        b"[" * 5000,
+        *(
+            f'{{"host": "{socket.gethostname()}", "pid": {pid}, "token": "0"}}'.encode()
+            for pid in (10**30, -1, 0, "null", '"7"', 1.5)
+        ),
+    ],
+)
 def test_a_lease_that_cannot_be_read_has_an_unknown_owner(tmp_path, raw):
     path = tmp_path / "0.lease"
     path.write_bytes(raw)
@@ -356,9 +365,15 @@ def test_leases_of_finished_chunks_are_removed(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"chunk": 8}, {"batch": 2}, {"count": 71}, {"reducer": stack()}, {"name": "x"},
-     {"parameters": np.float32(0.0)}],
-)  # fmt: skip
+    [
+        {"chunk": 8},
+        {"batch": 2},
+        {"count": 71},
+        {"reducer": stack()},
+        {"name": "x"},
+        {"parameters": np.float32(0.0)},
+    ],
+)
 def test_whatever_determines_numbers_changes_the_configuration(change):
     other = (dataclasses.replace(CELLS[0], **change), *CELLS[1:])
     assert make(other)["config"] != make(CELLS)["config"]
@@ -393,12 +408,14 @@ def rehashed(plan):
         ("study.name", lambda plan: plan | {"study": plan["study"] | {"name": "\x1b[2J"}}),
         ("cells", lambda plan: plan | {"cells": []}),
         ("cells[1].name", lambda plan: plan | {"cells": [plan["cells"][0]] * 2}),
-        ("cells[0].num_chunks",
-         lambda plan: plan | {"cells": [plan["cells"][0] | {"num_chunks": 10**6}]}),
+        (
+            "cells[0].num_chunks",
+            lambda plan: plan | {"cells": [plan["cells"][0] | {"num_chunks": 10**6}]},
+        ),
         ("cells[0].count", lambda plan: plan | {"cells": [plan["cells"][0] | {"count": 2**40}]}),
         ("schema_version", lambda plan: plan | {"schema_version": 2}),
     ],
-)  # fmt: skip
+)
 def test_a_plan_of_another_form_names_the_field(tmp_path, field, change):
     (tmp_path / "plan.json").write_text(json.dumps(rehashed(change(make(CELLS)))))
     with pytest.raises(DocumentError) as error:

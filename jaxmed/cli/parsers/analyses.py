@@ -45,19 +45,23 @@ def add_commands(commands: Any) -> None:
     )
     run.add_argument("--trainings", type=count, help="with --method gahmn: seeds (default 1)")
     run.add_argument(
-        "--noise", choices=("printed", "location_scale"),
+        "--noise",
+        choices=("printed", "location_scale"),
         help="with --method gahmn: noise of the mediators (default printed)",
-    )  # fmt: skip
+    )
     run.add_argument(
-        "--penalty", choices=("given", "path"),
+        "--penalty",
+        choices=("given", "path"),
         help="with --method gahmn: path chooses it by held-out rows (default given)",
-    )  # fmt: skip
+    )
     run.add_argument("--steps", type=count, help="with --method gahmn: of either block")
     run.add_argument(
-        "--checkpoint", type=Path, metavar="PATH",
+        "--checkpoint",
+        type=Path,
+        metavar="PATH",
         help="long work goes on from there after an interruption: with --method gahmn a folder "
         "(default OUT/training), of a file in blocks a file .npz (default in OUT)",
-    )  # fmt: skip
+    )
     stream_arguments(run)
     run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")

@@ -37,9 +37,10 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exposure", required=True, metavar="COL")
     parser.add_argument("--outcome", required=True, metavar="COL")
     parser.add_argument(
-        "--mediators", required=True,
+        "--mediators",
+        required=True,
         help=f"glob, list, or @file with one column per line; {NAMES}",
-    )  # fmt: skip
+    )
     parser.add_argument("--covariates", default="", metavar="COL,COL", help="list or @file")
     parser.add_argument("--weights", metavar="COL", help="case weights")
     parser.add_argument("--where", help="rows to keep, e.g. 'covid == 1 and age < 80'")
@@ -58,17 +59,24 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
         "--factor", default="", metavar="COL,COL", help="numbers that are categories"
     )
     cells.add_argument(
-        "--merge-rare", type=count, default=0, metavar="K",
+        "--merge-rare",
+        type=count,
+        default=0,
+        metavar="K",
         help="levels of categorical covariates with fewer rows than K are merged",
-    )  # fmt: skip
+    )
     cells.add_argument(
-        "--na", default="", metavar="TEXT,TEXT",
+        "--na",
+        default="",
+        metavar="TEXT,TEXT",
         help="texts that mean missing, beside empty cells, NA, NaN, NULL and their like",
-    )  # fmt: skip
+    )
     cells.add_argument(
-        "--decimal", choices=(".", ","), metavar="MARK",
+        "--decimal",
+        choices=(".", ","),
+        metavar="MARK",
         help="of numbers in text, . or , (default: found)",
-    )  # fmt: skip
+    )
     cells.add_argument("--sep", metavar="CHAR", help="separator of a text file (default: found)")
     cells.add_argument("--encoding", help="of a text file, e.g. cp1252 (default: found)")
     cells.add_argument("--sheet", metavar="NAME", help="of a spreadsheet (default: the first)")
@@ -76,27 +84,32 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
     cells.add_argument("--obsm", metavar="NAME", help="of .h5ad: mediators from there, not X")
     cells.add_argument("--var-names", metavar="COL", help="of .h5ad: names of mediators, in var")
     cells.add_argument(
-        "--memory", type=size, metavar="SIZE",
+        "--memory",
+        type=size,
+        metavar="SIZE",
         help="that a table may take, e.g. 2G (default: a quarter of this machine's); a larger one "
         "is read in blocks by `mediate` and refused elsewhere",
-    )  # fmt: skip
+    )
 
 
 def basis_argument(parser: argparse.ArgumentParser) -> None:
     """What the covariates stand for."""
     parser.add_argument(
-        "--basis", default="auto", choices=BASES,
+        "--basis",
+        default="auto",
+        choices=BASES,
         help="what the covariates stand for in every model (default auto: by the sizes)",
-    )  # fmt: skip
+    )
 
 
 def level_arguments(parser: argparse.ArgumentParser) -> None:
     """Of commands that compare several levels of an exposure."""
     parser.add_argument(
-        "--levels", metavar="REFERENCE,LEVEL,...",
+        "--levels",
+        metavar="REFERENCE,LEVEL,...",
         help="of an exposure of several levels: those to compare with the first of them (default: "
         "all, in their order)",
-    )  # fmt: skip
+    )
 
 
 def stream_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,13 +126,18 @@ def stream_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a file in blocks: precision of products (default: as stored); sums are float64",
     )
     parser.add_argument(
-        "--block", type=size, metavar="SIZE",
+        "--block",
+        type=size,
+        metavar="SIZE",
         help="of a file in blocks: mediators read at once (default 64M)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--every", type=float, default=30.0, metavar="SECONDS",
+        "--every",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
         help="of a file in blocks: between two checkpoints (default 30)",
-    )  # fmt: skip
+    )
 
 
 def common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,9 +148,11 @@ def common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("float64", "float32"), default="float64")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--cache", type=Path, metavar="DIR",
+        "--cache",
+        type=Path,
+        metavar="DIR",
         help="keep compiled programs here (default: in the cache folder of this user)",
-    )  # fmt: skip
+    )
     no_cache_argument(where)
     message_arguments(parser)
 

@@ -58,16 +58,21 @@ def add_command(commands: Any) -> None:
         "--replicates", type=count, default=4000, help="of the exact-law bootstrap"
     )
     mediate.add_argument(
-        "--standardise", action=argparse.BooleanOptionalAction, default=True,
+        "--standardise",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="mediators to unit standard deviation",
-    )  # fmt: skip
+    )
     mediate.add_argument(
         "--leave-one-out", type=Path, nargs="+", metavar="FILE", help="written by `second-round`"
     )
     mediate.add_argument(
-        "--sites", type=Path, nargs="+", metavar="FILE",
+        "--sites",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
         help="with noise: the sites' files in the order merged, to widen the intervals",
-    )  # fmt: skip
+    )
     mediate.add_argument("--no-figures", action="store_true", help="tables only")
     mediate.add_argument("--hmac-key", type=Path, metavar="FILE", help="refuse unsigned files")
     mediate.set_defaults(run=at_run("site.mediate_command", _check_methods))
@@ -84,16 +89,19 @@ def _release_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--row-id", metavar="COL", help="identifies persons across releases")
     parser.add_argument(
-        "--ledger", type=Path, metavar="FILE",
+        "--ledger",
+        type=Path,
+        metavar="FILE",
         help=f"of earlier releases; stays here (default {LEDGER_NAME} beside the data)",
-    )  # fmt: skip
+    )
     parser.add_argument("--min-rows", type=int, default=20, help="at least 10 (default 20)")
     parser.add_argument("--max-ratio", type=float, default=0.33, help="columns per person")
     parser.add_argument("--min-cell", type=int, default=5, help="persons of the smallest class")
     parser.add_argument(
-        "--max-share", type=float,
+        "--max-share",
+        type=float,
         help="of one person in a released sum (default 1 / min-cell, at most 0.5)",
-    )  # fmt: skip
+    )
     _key_arguments(parser)
 
 

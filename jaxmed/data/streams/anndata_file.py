@@ -25,9 +25,12 @@ class AnnDataSource:
         anndata = library("anndata", "anndata", ".h5ad")
         self._data: Any = parsed(path, lambda: anndata.read_h5ad(path, backed="r"))
         self._table = annotated_table(
-            self._data, options.cells(1), layer=options.layer, obsm=options.obsm,
+            self._data,
+            options.cells(1),
+            layer=options.layer,
+            obsm=options.obsm,
             var_names=options.var_names,
-        )  # fmt: skip
+        )
         values: Any = feature_values(self._data, options.layer, options.obsm)
         self._values: Any = values.to_numpy() if hasattr(values, "to_numpy") else values
         self.features = self._table.features

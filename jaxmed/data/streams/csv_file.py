@@ -41,9 +41,13 @@ class CsvSource:
         start, whole = _head(path)
         skipped, named = delimited.named_separator(start)
         self._dialect: Dialect = dialect_of(
-            start[skipped:], path.name, whole=whole, separator=options.sep or named,
-            decimal=options.decimal, encoding=options.encoding,
-        )  # fmt: skip
+            start[skipped:],
+            path.name,
+            whole=whole,
+            separator=options.sep or named,
+            decimal=options.decimal,
+            encoding=options.encoding,
+        )
         plain = codecs.getincrementaldecoder(self._dialect.encoding)("replace").decode(start)
         text = plain.lstrip("\ufeff").encode()
         skipped = delimited.named_separator(text)[0]
@@ -52,9 +56,11 @@ class CsvSource:
         )
         self._start = skipped + header  # of the text in UTF-8
         delimited.check_quotes(
-            text[skipped : self._start], self._dialect.separator, path.name,
+            text[skipped : self._start],
+            self._dialect.separator,
+            path.name,
             width=len(self._names),
-        )  # fmt: skip
+        )
         self._cells = text_cells(options, self._dialect.decimal)
         self._naming: Naming = name_columns(self._names, self._first_rows)
         self.features: tuple[str, ...] = self._naming.fields
@@ -94,9 +100,11 @@ class CsvSource:
             return delimited.read_column(name, columns[position], cells)
 
         origin = {
-            "file": self.path.name, "sha256": digest_of(self.path),
-            "dialect": self._dialect.to_dict(), "lines": [self._dialect.sentence()],
-        }  # fmt: skip
+            "file": self.path.name,
+            "sha256": digest_of(self.path),
+            "dialect": self._dialect.to_dict(),
+            "lines": [self._dialect.sentence()],
+        }
         return of_columns(self._naming, rows, read_at, self._cells, origin=origin)
 
     def row_blocks(
@@ -157,9 +165,11 @@ class CsvSource:
             body = _Utf8(file, self._dialect, self.path.name, self._start, len(self._names))
             try:
                 reader = self._csv.open_csv(
-                    self._arrow.PythonFile(body, mode="r"), read_options=read, parse_options=parse,
+                    self._arrow.PythonFile(body, mode="r"),
+                    read_options=read,
+                    parse_options=parse,
                     convert_options=convert,
-                )  # fmt: skip
+                )
             except self._arrow.ArrowInvalid as error:
                 if "Empty CSV" in str(error):
                     return

@@ -124,9 +124,13 @@ class RowStream:
         keep = self._complete(values, row + chosen)
         fields, dropped = self.fields, 0
         data = MediationData(
-            fields.exposure[part], values, fields.outcome[part], fields.covariates[part],  # pyright: ignore[reportArgumentType]
-            None if fields.weights is None else fields.weights[part], self.names,
-        )  # fmt: skip
+            fields.exposure[part],
+            values,
+            fields.outcome[part],
+            fields.covariates[part],  # pyright: ignore[reportArgumentType]
+            None if fields.weights is None else fields.weights[part],
+            self.names,
+        )
         if keep is not None:
             dropped = int((~keep).sum())
             data = jax.tree.map(lambda column: column[keep], data)
@@ -290,9 +294,16 @@ def row_stream(
     dtype = common_float(dtype)
     rows = max(LEAST_ROWS, block_bytes // (dtype.itemsize * max(len(found.names.mediators), 1)))
     return RowStream(
-        source, _checked_fields(found), found.rows, found.report.rows_read, rows, dtype,
-        roles.nan_policy, found.report, whole.cells.first_row,
-    )  # fmt: skip
+        source,
+        _checked_fields(found),
+        found.rows,
+        found.report.rows_read,
+        rows,
+        dtype,
+        roles.nan_policy,
+        found.report,
+        whole.cells.first_row,
+    )
 
 
 def _checked_fields(found: FrameColumns) -> MediationData:

@@ -85,8 +85,9 @@ def initial_coefficients(
     least BIC. The sizes of path and grid are those of the lasso.
     """
     if init == "lasso":
-        path = adaptive_path(problem, jnp.ones_like(problem.columns[:, 0]), num_penalties, ratio,
-                             limit)  # fmt: skip
+        path = adaptive_path(
+            problem, jnp.ones_like(problem.columns[:, 0]), num_penalties, ratio, limit
+        )
         best = jnp.argmin(information(problem, path))
         return path.coefficients[best], path.status[best]
     if init == "ols":

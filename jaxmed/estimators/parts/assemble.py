@@ -165,9 +165,15 @@ def assemble(
     status = st.combine(status, lost)
     mediators = _with_reasons(mediators, status)
     return Estimate(
-        effects, errors, intervals, mediators, selected & ~fatal, jnp.asarray(status, jnp.int32),
-        details, notes,
-    )  # fmt: skip
+        effects,
+        errors,
+        intervals,
+        mediators,
+        selected & ~fatal,
+        jnp.asarray(status, jnp.int32),
+        details,
+        notes,
+    )
 
 
 def _without_rounding(errors: Effects, effects: Effects) -> Effects:

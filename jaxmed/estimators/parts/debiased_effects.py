@@ -78,9 +78,15 @@ def debiased_details(
 ) -> DebiasedDetails:
     """The record of a fit on candidates `index` [d] and of its effects."""
     return DebiasedDetails(
-        index, fit.initial.coefficients, fit.lam_node, fit.initial.penalty, fit.sigma,
-        fit.violation, marginal, direct + indirect - marginal,
-    )  # fmt: skip
+        index,
+        fit.initial.coefficients,
+        fit.lam_node,
+        fit.initial.penalty,
+        fit.sigma,
+        fit.violation,
+        marginal,
+        direct + indirect - marginal,
+    )
 
 
 def beta_leg(index: Array, fit: Debiased, p: int, count: Array) -> Leg:

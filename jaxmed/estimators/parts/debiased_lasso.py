@@ -107,9 +107,14 @@ def initial_fit(
         assert tuning.initial_folds is not None
         fit = lk.gaussian_lasso_cv if gaussian else lk.logistic_lasso_cv
         path = fit(
-            columns, outcome, free[:, 1:], tuning.initial_folds, tuning.folds,
-            weights=weights, num_penalties=tuning.num_penalties,
-        )  # fmt: skip
+            columns,
+            outcome,
+            free[:, 1:],
+            tuning.initial_folds,
+            tuning.folds,
+            weights=weights,
+            num_penalties=tuning.num_penalties,
+        )
         index = path.index_one_se if gaussian else path.index_minimum
         code = path.path_status[index]
         return InitialFit(
@@ -223,9 +228,16 @@ def debiased_lasso(
     return Debiased(
         jnp.where(present, estimate, jnp.nan),
         jnp.where(present, sqrt(matmul(spread, scores * scores)), jnp.nan),
-        scores, direct, direct_scores, spread, sigma, initial, lam_node, nodes.violation,
+        scores,
+        direct,
+        direct_scores,
+        spread,
+        sigma,
+        initial,
+        lam_node,
+        nodes.violation,
         st.combine(code, initial.status, nodes.status),
-    )  # fmt: skip
+    )
 
 
 def _exposure_scores(

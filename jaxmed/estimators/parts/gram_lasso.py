@@ -150,9 +150,13 @@ def search(
         return i + 1, least_at, values, path, jnp.maximum(worst, jnp.max(violation)), states
 
     start = (
-        jnp.asarray(0), jnp.asarray(0), jnp.full(length, jnp.inf, size),
-        jnp.zeros((length, count, p), size), jnp.zeros((), size), jax.vmap(_start)(grams, scores),
-    )  # fmt: skip
+        jnp.asarray(0),
+        jnp.asarray(0),
+        jnp.full(length, jnp.inf, size),
+        jnp.zeros((length, count, p), size),
+        jnp.zeros((), size),
+        jax.vmap(_start)(grams, scores),
+    )
     end = jax.lax.while_loop(
         lambda carry: (carry[0] < length) & (carry[0] - carry[1] <= patience), body, start
     )

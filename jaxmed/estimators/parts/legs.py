@@ -133,7 +133,19 @@ def legs_of(rows: Rows) -> Legs:
     level = st.when(is_constant(w, given, rows.outcome[:, None])[0], st.CONSTANT_OUTCOME)
     few = st.when(df <= 0, st.TOO_FEW_ROWS)
     return Legs(
-        rows, alpha_leg, beta_leg, total, t, ss, noise, outcome_ss, outcome_alpha, mediators,
-        outcome, constant, mediator_span, outcome_span,
+        rows,
+        alpha_leg,
+        beta_leg,
+        total,
+        t,
+        ss,
+        noise,
+        outcome_ss,
+        outcome_alpha,
+        mediators,
+        outcome,
+        constant,
+        mediator_span,
+        outcome_span,
         st.combine(rows.status, degenerate, level, few),
-    )  # fmt: skip
+    )

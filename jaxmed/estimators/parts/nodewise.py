@@ -108,9 +108,14 @@ def own_paths(design: NodeDesign, count: int = 100) -> OwnPaths:
         penalties = jnp.where(ended, grid[last], factor) * top
         fraction = jnp.where(ended | (index < 2), 0, step_ratio).astype(top.dtype)
         new = follow(
-            problems, state, before, fraction, penalties,
-            tolerance=OWN_PATH_TOLERANCE, max_sweeps=PATH_SWEEPS,
-        )  # fmt: skip
+            problems,
+            state,
+            before,
+            fraction,
+            penalties,
+            tolerance=OWN_PATH_TOLERANCE,
+            max_sweeps=PATH_SWEEPS,
+        )
         share = jnp.sum(new.coefficients * (problems.cross + new.score), axis=0)
         last = jnp.where(ended, last, index)
         slow = (share - explained < LEAST_GROWTH * share) | (share > MOST_EXPLAINED)
@@ -198,9 +203,14 @@ def choose_penalty(
         part, state, before = item
         target = jnp.where(part.scale > 0, divide(now, part.scale), 1)
         new = follow(
-            part.problems, state, before, jnp.broadcast_to(fraction, (d,)), target,
-            tolerance=PATH_TOLERANCE, max_sweeps=PATH_SWEEPS,
-        )  # fmt: skip
+            part.problems,
+            state,
+            before,
+            jnp.broadcast_to(fraction, (d,)),
+            target,
+            tolerance=PATH_TOLERANCE,
+            max_sweeps=PATH_SWEEPS,
+        )
         ratio = part.scale[None, :] * divide(1.0, part.scale)[:, None]
         slopes = new.coefficients[:d] * ratio
         contrast = identity - slopes
@@ -309,6 +319,8 @@ def interpolated_scores(design: NodeDesign, paths: OwnPaths, penalty: Array) -> 
     between = share * high.coefficients + (1 - share) * low.coefficients
     d = design.scale.shape[0]
     return NodeScores(
-        _scores(design, design.columns, between), between[:d],
-        jnp.maximum(breach_high, breach_low), st.combine(code_high, code_low),
-    )  # fmt: skip
+        _scores(design, design.columns, between),
+        between[:d],
+        jnp.maximum(breach_high, breach_low),
+        st.combine(code_high, code_low),
+    )

@@ -133,9 +133,11 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
     on_path, on_direct = matmul(jnp.stack([alpha, outcome_alpha]), back[:, 1:])
     on_direct = divide(exposure, legs.outcome_exposure_ss) - on_direct
     direct = unless_rounding(
-        legs.total - jnp.sum(outcome_alpha * beta), exact, sqrt(jnp.sum(w * on_direct**2)),
+        legs.total - jnp.sum(outcome_alpha * beta),
+        exact,
+        sqrt(jnp.sum(w * on_direct**2)),
         sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
-    )  # fmt: skip
+    )
 
     slack = legs.mediator_span.leverages + divide(legs.exposure**2, legs.exposure_ss)
     weight = over_slack(w * divide(legs.exposure, legs.exposure_ss) ** 2, slack)
@@ -166,9 +168,17 @@ def outcome_fit(legs: Legs, selected: Array, *, variance: str) -> OutcomeFit:
         return nowhere.at[index].set(jnp.where(absent, jnp.nan, values))
 
     return OutcomeFit(
-        place(beta), place(beta_se), direct, jnp.sum(alpha * beta), variances, leverage, df, tied,
-        code, span.notes,
-    )  # fmt: skip
+        place(beta),
+        place(beta_se),
+        direct,
+        jnp.sum(alpha * beta),
+        variances,
+        leverage,
+        df,
+        tied,
+        code,
+        span.notes,
+    )
 
 
 def half_squares(half: Array) -> Array:

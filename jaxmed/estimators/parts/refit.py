@@ -84,9 +84,11 @@ def refit(legs: Legs, index: Array, selected: Array) -> Refit:
     path_variance = jnp.sum(w * path_noise**2) / (legs.alpha.df * legs.exposure_ss)
     on_direct = 1 / legs.outcome_exposure_ss + jnp.sum(half[:, 2] ** 2)
     direct = unless_rounding(
-        legs.total - jnp.sum(outcome_alpha * beta), exact, sqrt(on_direct),
+        legs.total - jnp.sum(outcome_alpha * beta),
+        exact,
+        sqrt(on_direct),
         sqrt(whole + legs.total**2 * legs.outcome_exposure_ss),
-    )  # fmt: skip
+    )
     variances = EffectVariances(
         sigma2 * on_direct,
         sigma2 * jnp.sum(half[:, 1] ** 2) + path_variance,

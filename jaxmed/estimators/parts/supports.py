@@ -83,9 +83,13 @@ def moments_of_folds(data: Standardised, folds: Array, num_folds: int) -> Moment
 def _split(products: Array, share: Array) -> Moments:
     p = products.shape[-1] - 2
     return Moments(
-        products[..., :p, :p], products[..., :p, p], products[..., :p, p + 1],
-        products[..., p, p], products[..., p + 1, p + 1], share,
-    )  # fmt: skip
+        products[..., :p, :p],
+        products[..., :p, p],
+        products[..., :p, p + 1],
+        products[..., p, p],
+        products[..., p + 1, p + 1],
+        share,
+    )
 
 
 @pytree
@@ -161,17 +165,21 @@ def exposure_support(
 
     def loss(b: Array, _: Array) -> Array:
         return jnp.sum(
-            jnp.stack([
-                held_out_loss(b[k], held[k], held_score[k], folds.exposure_square[k])
-                for k in range(rest.shape[0])
-            ])
-        )  # fmt: skip
+            jnp.stack(
+                [
+                    held_out_loss(b[k], held[k], held_score[k], folds.exposure_square[k])
+                    for k in range(rest.shape[0])
+                ]
+            )
+        )
 
     trained = search(
         divide(inner[None] - held, rest[:, None, None]),
         divide(score[None] - held_score, rest[:, None]),
-        penalties, loss, patience,
-    )  # fmt: skip
+        penalties,
+        loss,
+        patience,
+    )
     last = trained.best if penalty == "cv" else num_penalties - 1
     path = gram_path(inner, score, penalties, last)
     position = trained.best

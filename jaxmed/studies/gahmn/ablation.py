@@ -71,9 +71,13 @@ def cells(scale: float) -> list[Cell]:
             "GAHMN": with_simulation(gahmn(config, interval="refit")),
         }
         cell = cell_of(
-            SETTING, WHOLE, CORRELATION, count, num_mediators=50 if small else NUM_MEDIATORS,
+            SETTING,
+            WHOLE,
+            CORRELATION,
+            count,
+            num_mediators=50 if small else NUM_MEDIATORS,
             methods=methods,
-        )  # fmt: skip
+        )
         found.append(dataclasses.replace(cell, name=label))
     return found
 
@@ -86,10 +90,14 @@ def report(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Sect
         for label, columns in results.items()
     ]
     headings = {
-        "variant": "improved mode, but", "direct": "DE, bias", "direct ratio": "RMSE / oracle's",
-        "direct moved": "off the refit", "indirect": "TIE, bias",
-        "indirect ratio": "RMSE / oracle's", "indirect moved": "off the refit",
-    } | SELECTION  # fmt: skip
+        "variant": "improved mode, but",
+        "direct": "DE, bias",
+        "direct ratio": "RMSE / oracle's",
+        "direct moved": "off the refit",
+        "indirect": "TIE, bias",
+        "indirect ratio": "RMSE / oracle's",
+        "indirect moved": "off the refit",
+    } | SELECTION
     text = (
         f"Setting {SETTING}, correlation {CORRELATION}, 800 training rows, adversarial estimates. "
         "Every variant has data sets of its own, and stands beside the oracle and the plain refit "
@@ -109,9 +117,10 @@ def _errors(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
         ratio, _, _ = paired_ratio(own - truth, columns[f"{ORACLE}/{part}"] - truth)
         moved = own - columns[f"{REFIT}/{part}"]
         row |= {
-            part: mean_of(own - truth), f"{part} ratio": ratio,
+            part: mean_of(own - truth),
+            f"{part} ratio": ratio,
             f"{part} moved": float(np.sqrt(np.mean(moved**2))),
-        }  # fmt: skip
+        }
     return row
 
 

@@ -48,9 +48,11 @@ def look_alike(key: Key, num_rows: int, num_mediators: int) -> MediationData:
     noise = 0.5 * jax.random.normal(keys[5], (num_rows,))
     outcome = DIRECT * exposure + matmul(mediators, beta) + 0.1 * size**2 + noise
     names = Names(
-        "high_tech", "log_return", tuple(f"indicator_{k}" for k in range(num_mediators)),
+        "high_tech",
+        "log_return",
+        tuple(f"indicator_{k}" for k in range(num_mediators)),
         ("log_size",),
-    )  # fmt: skip
+    )
     return MediationData(exposure, mediators, outcome, size[:, None], None, names)
 
 
@@ -70,6 +72,10 @@ def stocks() -> MediationData | None:
     if not path.is_file():
         raise ValueError(f"{STOCKS} names {path}, which is no file")
     return from_frame(
-        read_table(path), exposure="high_tech", outcome="log_return_2019", mediators="fi_*",
-        covariates=("log10_market_cap",), where="in_sample == 1",
-    )  # fmt: skip
+        read_table(path),
+        exposure="high_tech",
+        outcome="log_return_2019",
+        mediators="fi_*",
+        covariates=("log10_market_cap",),
+        where="in_sample == 1",
+    )

@@ -11,16 +11,24 @@ TRUTH = {
 # Table 2, IE_1 to IE_7.
 IE = {
     "A": (
-        Printed(0.043, 0.029, 0.055), Printed(0.005, -0.086, 0.043), Printed(0.768, 0.710, 0.806),
-        Printed(0.352, 0.294, 0.394), Printed(1.628, 1.564, 1.691), Printed(-0.040, -0.072, -0.009),
+        Printed(0.043, 0.029, 0.055),
+        Printed(0.005, -0.086, 0.043),
+        Printed(0.768, 0.710, 0.806),
+        Printed(0.352, 0.294, 0.394),
+        Printed(1.628, 1.564, 1.691),
+        Printed(-0.040, -0.072, -0.009),
         Printed(-0.035, -0.074, 0.002),
     ),
     "B": (
-        Printed(0.034, 0.030, 0.038), Printed(0.003, -0.007, 0.010), Printed(1.565, 1.492, 1.633),
-        Printed(1.193, 1.142, 1.246), Printed(0.769, 0.730, 0.805), Printed(-0.012, -0.032, 0.006),
+        Printed(0.034, 0.030, 0.038),
+        Printed(0.003, -0.007, 0.010),
+        Printed(1.565, 1.492, 1.633),
+        Printed(1.193, 1.142, 1.246),
+        Printed(0.769, 0.730, 0.805),
+        Printed(-0.012, -0.032, 0.006),
         Printed(-0.049, -0.121, 0.019),
     ),
-}  # fmt: skip
+}
 # Table 3: direct effect, total indirect effect, number of mediators (None: not given).
 TABLE_3 = {
     "GAHMN": (Printed(-0.14, -0.15, -0.13), Printed(0.04, -0.11, 0.17), 17),

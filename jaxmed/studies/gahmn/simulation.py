@@ -56,9 +56,13 @@ def with_simulation(estimator: Estimator) -> Estimator:
         found = estimator(fit_key, data.data)
         x = jax.random.normal(jax.random.fold_in(own, 1), (HELD_OUT, 2))
         drawn = counterfactuals(
-            own, one_seed(found.details.fitted, 0), x, draws=DRAWS, shared_noise=False,
+            own,
+            one_seed(found.details.fitted, 0),
+            x,
+            draws=DRAWS,
+            shared_noise=False,
             mediators=False,
-        )  # fmt: skip
+        )
         return found, simulation_interval(drawn)
 
     return estimate
@@ -132,9 +136,15 @@ def _of_estimate(estimate: Estimate) -> dict[str, Array]:
 
 
 def cell_of(
-    setting: str, mode: str, correlation: float, count: int, *, num_rows: int = NUM_ROWS,
-    num_mediators: int = NUM_MEDIATORS, methods: Mapping[str, Estimator] | None = None,
-) -> Cell:  # fmt: skip
+    setting: str,
+    mode: str,
+    correlation: float,
+    count: int,
+    *,
+    num_rows: int = NUM_ROWS,
+    num_mediators: int = NUM_MEDIATORS,
+    methods: Mapping[str, Estimator] | None = None,
+) -> Cell:
     """One setting in one mode; settings and correlations share a program."""
     model = partially_linear(setting, num_mediators, correlation=correlation)  # pyright: ignore[reportArgumentType]
     task = _task(mode, num_rows, None if methods is None else tuple(methods.items()))

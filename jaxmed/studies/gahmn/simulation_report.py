@@ -34,9 +34,12 @@ ROWS = (
     ("{mode}, adversarial", "GAHMN", "adversarial ", "simulation "),
 )
 SHARES = {
-    "null IE kept": "null IE kept", "null a kept": "null a not 0", "null b kept": "null b not 0",
-    "IE missed": "IE_3..IE_5 missed", "kept": "kept",
-}  # fmt: skip
+    "null IE kept": "null IE kept",
+    "null a kept": "null a not 0",
+    "null b kept": "null b not 0",
+    "IE missed": "IE_3..IE_5 missed",
+    "kept": "kept",
+}
 SELECTION = {**SHARES, "status": "trainings ended", "count": "data sets"}
 RESAMPLES = 2000  # of the paired bootstrap
 _DESIGN = (
@@ -91,38 +94,61 @@ def effects_section(results: Mapping[str, Any]) -> Section:
                 error = columns[f"{method}/{prefix}{part}"] - truth
                 ratio, low, high = paired_ratio(error, oracle)
                 row = {
-                    "setting": setting, "rho": rho.removeprefix("rho="), "effect": effect,
-                    "method": label.format(mode=mode), "bias": mean_of(error),
+                    "setting": setting,
+                    "rho": rho.removeprefix("rho="),
+                    "effect": effect,
+                    "method": label.format(mode=mode),
+                    "bias": mean_of(error),
                     "sd": float(np.std(error, ddof=1)),
                     "rmse": float(np.sqrt(np.mean(error**2))),
-                    "versus": mean_of(error - oracle), "count": len(error),
+                    "versus": mean_of(error - oracle),
+                    "count": len(error),
                     **_coverage(columns, f"{method}/{limits}{part}", truth),
-                }  # fmt: skip
+                }
                 if method != ORACLE:
                     row |= {"ratio": ratio, "ratio_low": low, "ratio_high": high}
                 rows.append(row)
             printed = PRINTED[setting, "GAHMN", part]
-            rows.append({
-                "setting": setting, "effect": effect, "method": "GAHMN, as printed",
-                "printed": printed.estimate, "printed_lower": printed.lower,
-                "printed_upper": printed.upper,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "setting": setting,
+                    "effect": effect,
+                    "method": "GAHMN, as printed",
+                    "printed": printed.estimate,
+                    "printed_lower": printed.lower,
+                    "printed_upper": printed.upper,
+                }
+            )
     headings = {
-        "setting": "setting", "rho": "rho", "effect": "effect", "method": "method",
-        "bias": "bias", "sd": "sd", "rmse": "RMSE", "ratio": "RMSE / oracle's",
-        "ratio_low": "paired 95 %, low", "ratio_high": "high",
-        "versus": "minus oracle", "coverage": "coverage", "width": "width", "count": "data sets",
-        "printed": "printed", "printed_lower": "printed, low", "printed_upper": "printed, high",
-    }  # fmt: skip
+        "setting": "setting",
+        "rho": "rho",
+        "effect": "effect",
+        "method": "method",
+        "bias": "bias",
+        "sd": "sd",
+        "rmse": "RMSE",
+        "ratio": "RMSE / oracle's",
+        "ratio_low": "paired 95 %, low",
+        "ratio_high": "high",
+        "versus": "minus oracle",
+        "coverage": "coverage",
+        "width": "width",
+        "count": "data sets",
+        "printed": "printed",
+        "printed_lower": "printed, low",
+        "printed_upper": "printed, high",
+    }
     note = (
         "In parentheses Monte Carlo standard errors. RMSE / oracle's with an interval from 2000 "
         "resamples of data sets. Coverage of nominal 95 % intervals; of the adversarial estimate "
         "that of the simulation interval."
     )
     return Section(
-        "table-1", "Table 1: direct and total indirect effect", (_DESIGN, _MEANING, _ONE_DRAW),
+        "table-1",
+        "Table 1: direct and total indirect effect",
+        (_DESIGN, _MEANING, _ONE_DRAW),
         TidyTable(headings, rows, note),
-    )  # fmt: skip
+    )
 
 
 def _coverage(columns: Mapping[str, np.ndarray], name: str, truth: float) -> dict[str, Any]:
@@ -169,31 +195,49 @@ def mediators_section(results: Mapping[str, Any]) -> Section:
             reported = mode == "improved"
             own = columns[f"GAHMN/adversarial {name}"]
             row = {
-                "setting": setting, "rho": rho.removeprefix("rho="), "mode": mode,
-                "mediator": name, "truth": truth, "adversarial": mean_of(own),
-                "adversarial_sd": float(np.std(own, ddof=1)), "count": len(own),
-                "printed": printed.estimate, "printed_lower": printed.lower,
+                "setting": setting,
+                "rho": rho.removeprefix("rho="),
+                "mode": mode,
+                "mediator": name,
+                "truth": truth,
+                "adversarial": mean_of(own),
+                "adversarial_sd": float(np.std(own, ddof=1)),
+                "count": len(own),
+                "printed": printed.estimate,
+                "printed_lower": printed.lower,
                 "printed_upper": printed.upper,
-            }  # fmt: skip
+            }
             if reported:
                 row |= {"reported": mean_of(columns[f"GAHMN/{name}"])}
                 row |= _coverage(columns, f"GAHMN/{name}", truth)
             rows.append(row)
     headings = {
-        "setting": "setting", "rho": "rho", "mode": "mode", "mediator": "mediator",
-        "truth": "truth", "adversarial": "adversarial", "adversarial_sd": "sd",
-        "reported": "reported", "coverage": "coverage", "width": "width", "count": "data sets",
-        "printed": "printed", "printed_lower": "printed, low", "printed_upper": "printed, high",
-    }  # fmt: skip
+        "setting": "setting",
+        "rho": "rho",
+        "mode": "mode",
+        "mediator": "mediator",
+        "truth": "truth",
+        "adversarial": "adversarial",
+        "adversarial_sd": "sd",
+        "reported": "reported",
+        "coverage": "coverage",
+        "width": "width",
+        "count": "data sets",
+        "printed": "printed",
+        "printed_lower": "printed, low",
+        "printed_upper": "printed, high",
+    }
     note = (
         "Means over data sets with Monte Carlo standard errors. Reported: product-of-normals "
         "intervals of double selection, which all mediators have. Printed: one data set, "
         "quantiles over the generator's noise."
     )
     return Section(
-        "table-2", "Table 2: indirect effects of the first seven mediators", (_DESIGN,),
+        "table-2",
+        "Table 2: indirect effects of the first seven mediators",
+        (_DESIGN,),
         TidyTable(headings, rows, note),
-    )  # fmt: skip
+    )
 
 
 def table_1(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Section]:

@@ -42,8 +42,11 @@ def _size(scale: float) -> tuple[int, int]:
 def cells(scale: float) -> list[Cell]:
     """Look-alikes drawn again and again, by the methods that need no training."""
     rows, p = _size(scale)
-    return [Cell("look-alikes", _task(rows), Problem(*paths_of(p)), max(4, round(COUNT * scale)),
-                 chunk=2)]  # fmt: skip
+    return [
+        Cell(
+            "look-alikes", _task(rows), Problem(*paths_of(p)), max(4, round(COUNT * scale)), chunk=2
+        )
+    ]
 
 
 @pytree
@@ -89,9 +92,10 @@ def once(key: Key, scale: float) -> Mapping[str, Any]:
     data = jax.tree.map(np.asarray, look_alike(named_key(key, "look-alike"), rows, p))
     alpha, beta = paths_of(p)
     truth = {
-        "direct": DIRECT, "indirect": float(jnp.sum(alpha * beta)),
+        "direct": DIRECT,
+        "indirect": float(jnp.sum(alpha * beta)),
         "active": int(jnp.sum((alpha * beta) != 0)),
-    }  # fmt: skip
+    }
     penalty = "given" if small else "path"
     analysed = functools.partial(
         analyse, key, better=better, printed=printed, seeds=SEEDS, penalty=penalty
@@ -104,9 +108,14 @@ def once(key: Key, scale: float) -> Mapping[str, Any]:
 
 
 def analyse(
-    key: Key, data: MediationData, *, better: GahmnConfig, printed: GahmnConfig, seeds: int,
+    key: Key,
+    data: MediationData,
+    *,
+    better: GahmnConfig,
+    printed: GahmnConfig,
+    seeds: int,
     penalty: Literal["given", "path"],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Rows of the table, and what Figure 4 shows, for one data set.
 
     Args:
@@ -131,20 +140,25 @@ def analyse(
             alpha, beta = (np.nan_to_num(np.asarray(v)) for v in (own.alpha, own.beta))
             indirect = np.where(own.selected, np.nan_to_num(np.asarray(own.indirect)), 0)
             figure = {
-                "names": list(kept.names.mediators), "exposure": kept.names.exposure,
-                "outcome": kept.names.outcome, "direct": float(own.effects.direct),
+                "names": list(kept.names.mediators),
+                "exposure": kept.names.exposure,
+                "outcome": kept.names.outcome,
+                "direct": float(own.effects.direct),
                 "moved": (alpha / np.where(scale > 0, scale, 1)).tolist(),
-                "moving": (beta * scale).tolist(), "indirect": indirect.tolist(),
-            }  # fmt: skip
+                "moving": (beta * scale).tolist(),
+                "indirect": indirect.tolist(),
+            }
         rows.append(
             {
                 "method": f"GAHMN, {mode}, adversarial",
-                "direct": float(own.effects.direct), "direct_sd": float(own.seed_sd.direct),
+                "direct": float(own.effects.direct),
+                "direct_sd": float(own.seed_sd.direct),
                 "indirect": float(own.effects.indirect),
-                "indirect_sd": float(own.seed_sd.indirect), "selected": int(own.selected.sum()),
+                "indirect_sd": float(own.seed_sd.indirect),
+                "selected": int(own.selected.sum()),
                 "status": int(own.status),
             }
-        )  # fmt: skip
+        )
     for name, estimator in _rivals().items():
         rows.append(_row(name, jax.jit(estimator)(named_key(key, name), plain), name))
     n, p = plain.mediators.shape
@@ -156,9 +170,10 @@ def _row(label: str, fit: Any, printed: str | None) -> dict[str, Any]:
     for part in ("direct", "indirect"):
         interval = getattr(fit.intervals, part)
         row |= {
-            part: float(getattr(fit.effects, part)), f"{part}_lower": float(interval.lower),
+            part: float(getattr(fit.effects, part)),
+            f"{part}_lower": float(interval.lower),
             f"{part}_upper": float(interval.upper),
-        }  # fmt: skip
+        }
     return row | {"status": int(fit.status), "printed_as": printed}
 
 
@@ -171,18 +186,27 @@ def report(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Sect
         sections.append(Section(f"table-3{suffix}", title, _text(part), _table(part)))
         shown = part["figure"]
         panels = functools.partial(
-            mediator_panels, shown["names"], np.asarray(shown["moved"]),
-            np.asarray(shown["moving"]), np.asarray(shown["indirect"]), shown["direct"],
-            shown["exposure"], shown["outcome"],
-        )  # fmt: skip
+            mediator_panels,
+            shown["names"],
+            np.asarray(shown["moved"]),
+            np.asarray(shown["moving"]),
+            np.asarray(shown["indirect"]),
+            shown["direct"],
+            shown["exposure"],
+            shown["outcome"],
+        )
         sections.append(
             Section(
-                f"figure-4{suffix}", f"Figure 4: {part['data']}", (), None, panels,
+                f"figure-4{suffix}",
+                f"Figure 4: {part['data']}",
+                (),
+                None,
+                panels,
                 "Left: indicators most moved by the sector. Middle: those with most influence on "
                 "the return. Right: direct effect and the indirect effects of the indicators that "
                 "both generators keep. Adversarial estimates, improved mode.",
             )
-        )  # fmt: skip
+        )
     return sections
 
 
@@ -199,10 +223,15 @@ def _repeated(summary: Any) -> Section:
         row["count"] = summary[f"{name}/direct error"].count
         rows.append(row)
     columns = {
-        "method": "method", "direct": "DE, bias", "direct_sd": "sd", "direct_covered": "coverage",
-        "indirect": "TIE, bias", "indirect_sd": "sd", "indirect_covered": "coverage",
+        "method": "method",
+        "direct": "DE, bias",
+        "direct_sd": "sd",
+        "direct_covered": "coverage",
+        "indirect": "TIE, bias",
+        "indirect_sd": "sd",
+        "indirect_covered": "coverage",
         "count": "data sets",
-    }  # fmt: skip
+    }
     text = (
         "What the intervals of the table below are worth: the simulated firms drawn again and "
         "again. GAHMN, reported, is least squares on all mediators at these sizes and needs no "
@@ -243,18 +272,27 @@ def _table(part: Mapping[str, Any]) -> TidyTable:
         if name:
             direct, indirect, count = PRINTED[name]
             shown |= {
-                "printed_direct": direct.estimate, "printed_indirect": indirect.estimate,
+                "printed_direct": direct.estimate,
+                "printed_indirect": indirect.estimate,
                 "printed_selected": "not given" if count is None else count,
-            }  # fmt: skip
+            }
         rows.append(shown)
     columns = {
-        "method": "method", "direct": "DE", "direct_lower": "low", "direct_upper": "high",
-        "direct_sd": "sd over seeds", "indirect": "TIE", "indirect_lower": "low",
-        "indirect_upper": "high", "indirect_sd": "sd over seeds", "selected": "# M.",
+        "method": "method",
+        "direct": "DE",
+        "direct_lower": "low",
+        "direct_upper": "high",
+        "direct_sd": "sd over seeds",
+        "indirect": "TIE",
+        "indirect_lower": "low",
+        "indirect_upper": "high",
+        "indirect_sd": "sd over seeds",
+        "selected": "# M.",
         "ended": "ended as",
-        "printed_direct": "printed DE", "printed_indirect": "printed TIE",
+        "printed_direct": "printed DE",
+        "printed_indirect": "printed TIE",
         "printed_selected": "printed # M.",
-    }  # fmt: skip
+    }
     note = (
         "GAHMN, reported: least squares on all mediators or double selection, by the sizes of the "
         "data; # M. counts what each method keeps (all, for least squares). HIMA has no interval "

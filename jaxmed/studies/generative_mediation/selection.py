@@ -162,9 +162,11 @@ def report(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sequence[Sect
         "coefficients are not zero.",
     )
     table = TidyTable(
-        columns, rows, "FDR: mean share of false ones, 0 where none is found. MedFix without its "
+        columns,
+        rows,
+        "FDR: mean share of false ones, 0 where none is found. MedFix without its "
         "ridge grid (nlambda2=0).",
-    )  # fmt: skip
+    )
     return [Section("selection", "Power and false discovery rate", text, table)]
 
 

@@ -76,9 +76,11 @@ def effect_section(results: Mapping[str, Any], once: Mapping[str, Any]) -> Secti
         "estimate minus truth."
     )
     return Section(
-        "table-1", "Table 1: direct and total indirect effect", (_DESIGN, _PRINTED, _METHODS),
+        "table-1",
+        "Table 1: direct and total indirect effect",
+        (_DESIGN, _PRINTED, _METHODS),
         TidyTable(_HEADINGS, rows, note),
-    )  # fmt: skip
+    )
 
 
 def _row(

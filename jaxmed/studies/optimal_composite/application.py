@@ -70,9 +70,13 @@ def _cohort() -> Mapping[str, MediationData]:
 
     def data(outcome: str) -> MediationData:
         return from_frame(
-            frame, exposure="age", outcome=outcome, mediators=proteins, covariates=["male"],
+            frame,
+            exposure="age",
+            outcome=outcome,
+            mediators=proteins,
+            covariates=["male"],
             where="covid == 1",
-        )  # fmt: skip
+        )
 
     free = data("hospital_free_days_45")
     # Days lost: so that a harmful composite has the sign of the harm, as a diagnosis does.
@@ -234,9 +238,13 @@ def _figure_section(results: Mapping[str, Any], once: Mapping[str, Any]) -> Sect
         "Carlo intervals over splits."
     )
     return Section(
-        "figure-4", "Figure 4", text, TidyTable(columns, rows, "Test rows, mean over splits."),
-        lambda: _figure(results, once), caption,
-    )  # fmt: skip
+        "figure-4",
+        "Figure 4",
+        text,
+        TidyTable(columns, rows, "Test rows, mean over splits."),
+        lambda: _figure(results, once),
+        caption,
+    )
 
 
 def _age_auc(results: Mapping[str, Any]) -> tuple[float, float]:

@@ -156,9 +156,13 @@ def _figure_section(once: Mapping[str, Any]) -> Section:
         "against AUC, test rows. Bars: 95 % binomial intervals."
     )
     return Section(
-        "figure-4", "Figure 4", text, TidyTable(columns, rows, "Test rows of one data set."),
-        lambda: _figure(once), caption,
-    )  # fmt: skip
+        "figure-4",
+        "Figure 4",
+        text,
+        TidyTable(columns, rows, "Test rows of one data set."),
+        lambda: _figure(once),
+        caption,
+    )
 
 
 def _figure(once: Mapping[str, Any]) -> Any:

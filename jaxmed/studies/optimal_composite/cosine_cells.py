@@ -30,10 +30,18 @@ EXACT_CHUNK = 10_000  # replicates of the law in one program call, of every cell
 
 # Quantiles that the figures draw, with more of them in the tails.
 PROBABILITIES: Sequence[float] = (
-    0.001, 0.0025, 0.005, 0.01, 0.025,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
     *(round(0.05 * i, 2) for i in range(1, 20)),
-    0.975, 0.99, 0.995, 0.9975, 0.999,
-)  # fmt: skip
+    0.975,
+    0.99,
+    0.995,
+    0.9975,
+    0.999,
+)
 
 
 def cosine_scores(quadratics: PathQuadratics) -> Scores:

@@ -61,11 +61,16 @@ def cells(scale: float) -> list[Cell]:
     count = scaled(COUNT, scale, EXACT_CHUNK)
     return [
         Cell(
-            f"angle={angle}/n={n}", exact_task(), _law(angle, n), count, EXACT_CHUNK, None,
+            f"angle={angle}/n={n}",
+            exact_task(),
+            _law(angle, n),
+            count,
+            EXACT_CHUNK,
+            None,
             law_reducer(),
         )
         for angle, n in settings()
-    ]  # fmt: skip
+    ]
 
 
 @jax.jit
@@ -157,9 +162,13 @@ def _power_section(results: Mapping[str, Any]) -> Section:
         "intervals, mostly hidden by the markers."
     )
     return Section(
-        "figure-2", "Power and the angle between the paths", text,
-        TidyTable(columns, rows, note), lambda: _figure(results), caption,
-    )  # fmt: skip
+        "figure-2",
+        "Power and the angle between the paths",
+        text,
+        TidyTable(columns, rows, note),
+        lambda: _figure(results),
+        caption,
+    )
 
 
 def _power_row(results: Mapping[str, Any], angle: int, rows: int) -> dict[str, Any]:
@@ -223,9 +232,14 @@ def _distribution_panel(results: Mapping[str, Any]) -> Panel:
         formula = np.asarray(noncentral_t_cdf(at, P - 1, noncentrality(angle)))
         series.append(Series("", at, formula, color=color, marker="", line="--"))
     return Panel(
-        f"Distribution of T, n = {LEFT_ROWS}", "T", "distribution function", series,
-        x_limits=(-3, 7), marks=((2.02, "critical"),), legend="lower right",
-    )  # fmt: skip
+        f"Distribution of T, n = {LEFT_ROWS}",
+        "T",
+        "distribution function",
+        series,
+        x_limits=(-3, 7),
+        marks=((2.02, "critical"),),
+        legend="lower right",
+    )
 
 
 def _angle_panel(results: Mapping[str, Any]) -> Panel:
@@ -237,10 +251,15 @@ def _angle_panel(results: Mapping[str, Any]) -> Panel:
     series.append(Series("printed formula", [*formula], [*formula.values()], marker="", line="--"))
     crossing = _coefficient_angle(_threshold())
     return Panel(
-        f"Power over the angle, p = {P}", "angle between coefficient vectors, degrees",
-        "power at .05", series, levels=((0.05, ".05"),), marks=((crossing, "threshold"),),
-        y_limits=(-0.03, 1.05), legend="lower left",
-    )  # fmt: skip
+        f"Power over the angle, p = {P}",
+        "angle between coefficient vectors, degrees",
+        "power at .05",
+        series,
+        levels=((0.05, ".05"),),
+        marks=((crossing, "threshold"),),
+        y_limits=(-0.03, 1.05),
+        legend="lower left",
+    )
 
 
 def _rows_panel(results: Mapping[str, Any]) -> Panel:
@@ -254,9 +273,16 @@ def _rows_panel(results: Mapping[str, Any]) -> Panel:
     series.append(Series("70°, joint test", ROWS, joint, color=PALETTE[1], marker="s", line=":"))
     ticks = [(n, f"{n:,}") for n in (50, 200, 1000, 3200, 10_000)]
     return Panel(
-        f"Power over n, p = {P}", "n", "power at .05", series, log_x=True, x_ticks=ticks,
-        levels=((0.05, ".05"),), y_limits=(-0.03, 1.05), legend="center right",
-    )  # fmt: skip
+        f"Power over n, p = {P}",
+        "n",
+        "power at .05",
+        series,
+        log_x=True,
+        x_ticks=ticks,
+        levels=((0.05, ".05"),),
+        y_limits=(-0.03, 1.05),
+        legend="center right",
+    )
 
 
 def _coefficient_angle(of_paths: float) -> float:

@@ -141,18 +141,27 @@ def cells(scale: float) -> list[Cell]:
     count, limit = scaled(COUNT, scale, 200), scaled(LIMIT_COUNT, scale, _LIMIT_CHUNK)
     data = [
         Cell(
-            f"angle={angle}/p={p}", dual_task(), dense_signal(p, angle), count, _CHUNK,
+            f"angle={angle}/p={p}",
+            dual_task(),
+            dense_signal(p, angle),
+            count,
+            _CHUNK,
             reducer=law_reducer(),
         )
         for angle, p in settings()
-    ]  # fmt: skip
+    ]
     limits = [
         Cell(
-            f"angle={angle}/limit", limit_task(), jnp.asarray(math.cos(math.radians(angle))),
-            limit, _LIMIT_CHUNK, None, rejection_rate(0.05),
+            f"angle={angle}/limit",
+            limit_task(),
+            jnp.asarray(math.cos(math.radians(angle))),
+            limit,
+            _LIMIT_CHUNK,
+            None,
+            rejection_rate(0.05),
         )
         for angle in sorted({*ANGLES, *SWEPT})
-    ]  # fmt: skip
+    ]
     return [*data, *limits]
 
 
@@ -261,9 +270,14 @@ def _distribution_panel(results: Mapping[str, Any]) -> Panel:
         formula = np.asarray(noncentral_t_cdf(at, N - 2, delta))
         series.append(Series("", at, formula, color=color, marker="", line="--"))
     return Panel(
-        f"Distribution of T, n = {N}, p = {SIZES[-1]}", "T", "distribution function", series,
-        x_limits=(-4, 8), marks=((critical, "critical"),), legend="lower right",
-    )  # fmt: skip
+        f"Distribution of T, n = {N}, p = {SIZES[-1]}",
+        "T",
+        "distribution function",
+        series,
+        x_limits=(-4, 8),
+        marks=((critical, "critical"),),
+        legend="lower right",
+    )
 
 
 def _angle_panel(results: Mapping[str, Any]) -> Panel:
@@ -277,9 +291,15 @@ def _angle_panel(results: Mapping[str, Any]) -> Panel:
         Series("printed limit", [*formula], [*formula.values()], marker="", line="--"),
     ]
     return Panel(
-        f"Power over the angle, n = {N}", "angle, degrees", "power at .05", series,
-        levels=((0.05, ".05"),), y_limits=(-0.03, 1.12), legend="upper center", legend_columns=3,
-    )  # fmt: skip
+        f"Power over the angle, n = {N}",
+        "angle, degrees",
+        "power at .05",
+        series,
+        levels=((0.05, ".05"),),
+        y_limits=(-0.03, 1.12),
+        legend="upper center",
+        legend_columns=3,
+    )
 
 
 def _size_panel(results: Mapping[str, Any]) -> Panel:
@@ -291,9 +311,16 @@ def _size_panel(results: Mapping[str, Any]) -> Panel:
             series.append(Series("", (SIZES[0], SIZES[-1]), (value, value), None, color, line, ""))
     ticks = [(p, f"{p:,}") for p in (40, 80, 160, 400, 1000)]
     return Panel(
-        f"Power over p, n = {N}", "p", "power at .05", series, log_x=True, x_ticks=ticks,
-        y_limits=(-0.03, 1.12), legend="upper center", legend_columns=4,
-    )  # fmt: skip
+        f"Power over p, n = {N}",
+        "p",
+        "power at .05",
+        series,
+        log_x=True,
+        x_ticks=ticks,
+        y_limits=(-0.03, 1.12),
+        legend="upper center",
+        legend_columns=4,
+    )
 
 
 STUDY = Study(

@@ -94,9 +94,13 @@ def learn_lassos(
         fold_key, response = item
         assigned = assign_folds(fold_key, response.shape[0], folds)
         path = gaussian_lasso_cv(
-            train.mediators, response, train.covariates, assigned, folds,
+            train.mediators,
+            response,
+            train.covariates,
+            assigned,
+            folds,
             num_penalties=num_penalties,
-        )  # fmt: skip
+        )
         return path.at(path.index_minimum).coefficients
 
     exposure, outcome = jax.lax.map(one, (keys, responses))

@@ -98,9 +98,11 @@ def search_by_differences(
     loss = raw_objective(moments, objective)
     starts = jax.random.normal(key, (RESTARTS, moments.exposure.shape[0]), moments.exposure.dtype)
     return minimise(
-        difference_gradient(lambda w: -loss(w)), starts, tolerance=TOLERANCE,
+        difference_gradient(lambda w: -loss(w)),
+        starts,
+        tolerance=TOLERANCE,
         max_iterations=max_iterations,
-    )  # fmt: skip
+    )
 
 
 def search_by_scipy(rows: tuple[Any, Any, Any], objective: Objective, seed: int) -> float:

@@ -85,9 +85,11 @@ def index_section(results: Mapping[str, Any]) -> Section:
         "row space of the mediators.",
     )
     return Section(
-        "table-s2", "Table S2: mediation index", text,
+        "table-s2",
+        "Table S2: mediation index",
+        text,
         TidyTable(_HEADINGS, rows, "Mean of the in-sample index, sd over replicates."),
-    )  # fmt: skip
+    )
 
 
 def _remarks(z: Mapping[tuple[str, str], float]) -> Sequence[str]:

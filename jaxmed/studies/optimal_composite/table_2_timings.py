@@ -85,8 +85,10 @@ def _calls(key: Key, data: MediationData) -> Iterator[tuple[str, Callable[[], An
         search = numerical(objective=objective, restarts=RESTARTS)
         yield _compiled(
             f"{name} by L-BFGS, exact gradient",
-            lambda k, d, f=search: f(k, d).details.composite.weights, key, data,
-        )  # fmt: skip
+            lambda k, d, f=search: f(k, d).details.composite.weights,
+            key,
+            data,
+        )
         if p <= _LARGEST_SEARCH:
             yield from _differences(name, objective, key, data)
 
@@ -97,8 +99,9 @@ def _differences(
     yield _compiled(
         f"{name} by L-BFGS, differences",
         lambda k, d: search_by_differences(k, raw_moments(cross_moments(d)), objective).point,
-        key, data,
-    )  # fmt: skip
+        key,
+        data,
+    )
     if importlib.util.find_spec("scipy") is not None:
         rows = (data.exposure, data.mediators, data.outcome)
         yield f"{name} by SciPy, differences", lambda: search_by_scipy(rows, objective, seed=1)

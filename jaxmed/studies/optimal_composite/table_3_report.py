@@ -176,6 +176,8 @@ def _bottom_section(results: Mapping[str, Any], bottom_n: Sequence[int]) -> Sect
         "the other way round.",
     )
     return Section(
-        "table-3-bottom", "Bottom panel: cosine test in the dual", text,
+        "table-3-bottom",
+        "Bottom panel: cosine test in the dual",
+        text,
         TidyTable(columns, rows, "Rejection rates at .05."),
-    )  # fmt: skip
+    )

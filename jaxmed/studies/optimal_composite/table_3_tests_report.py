@@ -111,9 +111,11 @@ def permutation_section(results: Mapping[str, Any], permuted: Permuted) -> Secti
         "is approximate: the exposure has to be exchangeable given the mediators.",
     )
     return Section(
-        "table-3-permutation", "Permutation of the exposure", text,
+        "table-3-permutation",
+        "Permutation of the exposure",
+        text,
         TidyTable(columns, rows, "Rejection rates at .05, both tests on the same data sets."),
-    )  # fmt: skip
+    )
 
 
 def printed_rate(rate: float, count: int = printed.TABLE_3_COUNT) -> tuple[float, float]:

@@ -89,9 +89,13 @@ def scatter_panel(
         slope, intercept = np.polyfit(x[here], y[here], 1)
         series.append(Series("", ends, intercept + slope * ends, None, color, marker=""))
     return Panel(
-        "(a) Composite and age", "age, years", "MaxIE composite, held out, sd", series,
-        y_limits=(y.min() - 0.2, y.max() + 1.2), legend="upper left",
-    )  # fmt: skip
+        "(a) Composite and age",
+        "age, years",
+        "MaxIE composite, held out, sd",
+        series,
+        y_limits=(y.min() - 0.2, y.max() + 1.2),
+        legend="upper left",
+    )
 
 
 def fifths_panel(ours: Lookup, outcome: str) -> Panel:
@@ -103,9 +107,13 @@ def fifths_panel(ours: Lookup, outcome: str) -> Panel:
         series.append(Series(name, range(1, GROUPS + 1), values, errors, _COLORS[method]))
     ticks = [(g, str(g)) for g in range(1, GROUPS + 1)]
     return Panel(
-        "(b) Outcome by composite", "fifth of the composite given age", outcome, series,
-        x_ticks=ticks, legend="upper left",
-    )  # fmt: skip
+        "(b) Outcome by composite",
+        "fifth of the composite given age",
+        outcome,
+        series,
+        x_ticks=ticks,
+        legend="upper left",
+    )
 
 
 def tracking_panel(ours: Lookup, age_auc: float | None, outcome: str) -> Panel:
@@ -118,9 +126,15 @@ def tracking_panel(ours: Lookup, age_auc: float | None, outcome: str) -> Panel:
     if age_auc is not None:
         series.append(Series("age itself", [1.0], [age_auc], None, marker="D", line="", size=7))
     return Panel(
-        "(c) Tracking and prediction", "R² of age and composite", f"AUC for {outcome}", series,
-        x_limits=(-0.03, 1.05), y_limits=(0.45, 1.0), legend="lower left", legend_columns=2,
-    )  # fmt: skip
+        "(c) Tracking and prediction",
+        "R² of age and composite",
+        f"AUC for {outcome}",
+        series,
+        x_limits=(-0.03, 1.05),
+        y_limits=(0.45, 1.0),
+        legend="lower left",
+        legend_columns=2,
+    )
 
 
 def _unzip(found: Sequence[Any]) -> tuple[list[float], list[float] | None]:
