@@ -58,20 +58,19 @@ def test_vectorised_trainings_equal_single_ones(program):
             np.testing.assert_allclose(a[i], b, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("seeds", "windows"), [(2, 1), pytest.param(8, 2, marks=pytest.mark.slow)])
-def test_vectorised_trainings_in_single_precision(data, config, seeds, windows):
-    """At most 100 steps: later steps of adversarial training magnify rounding."""
+@pytest.mark.slow
+def test_vectorised_trainings_in_single_precision(data, config):
+    """100 steps: later steps of adversarial training magnify rounding."""
     ready = scaled(data, scale_of(data), jnp.dtype("float32"))
     block = blocks_of(config, ready)[0]
     weight = penalties(config, ready.mediators.shape[1]).mediator
 
     def run(key):
-        start = start_mediators(key, ready, config)
-        return train(block, ready, weight, start, windows)[0].generator
+        return train(block, ready, weight, start_mediators(key, ready, config), 2)[0].generator
 
-    keys = jax.random.split(jax.random.key(5), seeds)
+    keys = jax.random.split(jax.random.key(5), 8)
     together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)
-    for i in (0, seeds - 1):
+    for i in (0, 7):
         for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone(keys[i])), strict=True):
             np.testing.assert_allclose(a[i], b, atol=1e-5)
 
