@@ -70,6 +70,7 @@ def results(data, tmp_path_factory):
     return whole, again, sentences, heard, folder
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_identical_weights(results):
     whole, again, sentences, heard, _ = results
     pairs = zip(jax.tree.leaves(whole.details), jax.tree.leaves(again.details), strict=True)

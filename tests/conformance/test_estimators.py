@@ -24,6 +24,13 @@ ESTIMATORS = {
     "lasso_exposure": estimators.lasso_exposure(folds=3),
     "lasso_outcome": estimators.lasso_outcome(folds=3),
 }
+# Of those that share a program's text one is enough in every run.
+MOST = [
+    pytest.param(name, marks=pytest.mark.slow)
+    if name in ("maxie_suppression", "maxcor", "reg_outcome", "directions_hdmed", "lasso_outcome")
+    else name
+    for name in ESTIMATORS
+]
 IN_PRIMAL_ONLY = {"directions", "directions_hdmed", "numerical"}
 N, P, Q = 60, 6, 1
 
@@ -90,7 +97,7 @@ def test_closed_forms_are_the_optima(fitted):
     np.testing.assert_allclose(fitted["numerical"].effects.indirect, largest, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", MOST)
 def test_float32(batch, name):
     single = jax.tree.map(lambda leaf: leaf[0].astype(jnp.float32), batch)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), single)
@@ -99,7 +106,7 @@ def test_float32(batch, name):
     assert np.isfinite(float(estimate.effects.indirect))
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", MOST)
 def test_collinear_mediators_count_by_their_span(batch, name):
     """Directions have weights of norm 1, which a span does not determine."""
     data = jax.tree.map(lambda leaf: leaf[0], batch)

@@ -86,6 +86,7 @@ def test_all_doors_agree(kind, role, tmp_path):
     assert len(found) >= 6
 
 
+@pytest.mark.slow
 def test_the_size_of_the_matrix(tmp_path):
     """At least 22 kinds, 8 roles and 7 doors; cells that no door can hold are counted apart."""
     cells = impossible = 0

@@ -221,6 +221,7 @@ def test_estimators_has_it_without_importing_flax():
         _ = estimators.nothing
 
 
+@pytest.mark.slow
 def test_generators_see_the_covariates_and_effects_the_basis(data):
     design = covariate_basis(data, "second_degree")
     on_basis = gahmn(SHORT, n_seeds=2, basis="given", network_covariates=design.linear)

@@ -5,6 +5,8 @@ reference is itself a simulation of 400,000 replicates, hence the factor sqrt(2)
 (60, 20), r = .1, says .052 for the corrected test, where 3.2 million replicates give .0505 (.0001).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,40 +71,42 @@ def rejections(key, population):
     return jax.tree.map(lambda count: jnp.sum(count) / REPLICATES, counts)
 
 
-@pytest.fixture(scope="module")
-def rates():
-    table = {}
-    for seed, (n, p) in enumerate(REFERENCE):
-        columns = []
-        for column, (k_a, k_y) in enumerate(STRENGTHS):
-            population = law(
-                k_a, k_y, 0.0, exposure_ss=float(n), residual_df=n - 2, num_mediators=p
-            )
-            key = jax.random.fold_in(jax.random.key(seed), column)
-            columns.append(rejections(key, population))
-        table[n, p] = {
-            name: np.array([float(column[name]) for column in columns]) for name in columns[0]
-        }
-    return table
+# One cell of the table in every run, the others in make test-slow.
+CELLS = [
+    pytest.param(cell, marks=pytest.mark.slow) if number else cell
+    for number, cell in enumerate(REFERENCE)
+]
+
+
+@functools.cache
+def rates(cell):
+    """Rejection rates of one cell, by test, over the strengths."""
+    n, p = cell
+    columns = []
+    for column, (k_a, k_y) in enumerate(STRENGTHS):
+        population = law(k_a, k_y, 0.0, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
+        key = jax.random.fold_in(jax.random.key(list(REFERENCE).index(cell)), column)
+        columns.append(rejections(key, population))
+    return {name: np.array([float(column[name]) for column in columns]) for name in columns[0]}
 
 
 def standard_error(rate):
     return np.sqrt(rate * (1 - rate) / REPLICATES)
 
 
-@pytest.mark.parametrize("cell", REFERENCE)
-def test_every_row_of_the_table(rates, cell):
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_row_of_the_table(cell):
     for name, printed in REFERENCE[cell].items():
-        for ours, text in zip(rates[cell][name], printed.split(), strict=True):
+        for ours, text in zip(rates(cell)[name], printed.split(), strict=True):
             digits = len(text.partition(".")[2])
             rounding = 0.5 * 10.0**-digits if digits else 0.005
             tolerance = 5 * np.sqrt(2) * standard_error(float(text)) + rounding
             assert abs(ours - float(text)) <= tolerance, (name, text, ours)
 
 
-@pytest.mark.parametrize("cell", REFERENCE)
-def test_bounds(rates, cell):
-    size = rates[cell]
+@pytest.mark.parametrize("cell", CELLS)
+def test_bounds(cell):
+    size = rates(cell)
     error = 5 * standard_error(0.05)
     assert abs(size["cosine"][1] - 0.05) < error and abs(size["joint"][1] - 0.05) < error
     assert abs(size["p_outcome"][:2] - 0.05).max() < error

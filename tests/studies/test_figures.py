@@ -244,6 +244,7 @@ def test_split_is_a_partition_by_strata():
     assert len(test) == 30 and np.sum(test >= 70) == 9
 
 
+@pytest.mark.slow
 def test_biobank_study_runs_and_draws():
     pytest.importorskip("matplotlib")
     once = biobank_application.run(jax.random.key(0), 1500, 20)

@@ -193,7 +193,16 @@ def test_workers_get_the_study_and_import_nothing_from_the_directory(attack, mon
 
 # Needed at the end, by a page; at the start, by workers alone; before jaxmed, by Python itself; and
 # looked for by JAX though it is not there.
-@pytest.mark.parametrize("name", ["jinja2", "matplotlib", "tqdm", "sitecustomize", "jax_plugins"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("jinja2", marks=pytest.mark.slow),
+        "matplotlib",
+        pytest.param("tqdm", marks=pytest.mark.slow),
+        "sitecustomize",
+        "jax_plugins",
+    ],
+)
 def test_a_directory_called_as_a_package_is_not_imported(attack, name):
     out = attack.folder / name
     shutil.move(attack.out, out)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators import reg_exposure
@@ -10,6 +11,7 @@ from jaxmed.sweeps.bootstrap import bootstrap
 REPEATS = 300
 
 
+@pytest.mark.slow
 def test_exponential_percentile_interval_covers_the_total_indirect_effect():
     rng, estimator, n, p = np.random.default_rng(0), reg_exposure(), 150, 4
     alpha, beta = np.array([0.8, 0.4, 0.0, 0.0]), np.array([0.5, 0.0, 0.5, 0.0])
