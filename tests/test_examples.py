@@ -28,6 +28,7 @@ def module(name):
 
 
 ridge = module("ridge").ridge
+components_regression = module("components").components_regression
 
 
 def residual(base, weights, columns):
@@ -101,6 +102,72 @@ def test_ridge_keeps_the_promises_of_all_estimators():
 def test_misuse_is_refused_with_words():
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         ridge(level=95)
+    with pytest.raises(ValueError, match="components must be a whole number from 1 on, not 0"):
+        components_regression(components=0)
+
+
+def components_oracle(data, weights, k):
+    """Least squares on exposure, covariates and scores, with each row as often as its weight."""
+    again = np.repeat(np.arange(weights.size), weights.astype(int))
+    a, m, y = (np.asarray(c)[again] for c in (data.exposure, data.mediators, data.outcome))
+    base = np.column_stack([np.ones(again.size), np.asarray(data.covariates)[again]])
+    one = np.ones(again.size)
+    z = m / np.sqrt(np.mean(residual(base, one, m) ** 2, axis=0))
+    given = np.column_stack([a, base])
+    noise = residual(given, one, z)
+    loadings = np.linalg.svd(noise)[2][:k].T
+    design = np.column_stack([given, z @ loadings])
+    inverse = np.linalg.inv(design.T @ design)
+    coefficients = inverse @ design.T @ y
+    left = y - design @ coefficients
+    covariance = left @ left / (again.size - design.shape[1]) * inverse
+    b = loadings @ coefficients[-k:]
+    alpha = np.linalg.lstsq(given, z, rcond=None)[0][0]
+    exposure_ss = np.sum(residual(base, one, a[:, None]) ** 2)
+    path = np.sum((noise @ b) ** 2) / (again.size - given.shape[1]) / exposure_ss
+    score = loadings.T @ alpha
+    step = np.concatenate([[1.0], np.zeros(base.shape[1]), score])
+    return {
+        "direct": coefficients[0],
+        "direct_se": np.sqrt(covariance[0, 0]),
+        "total": np.linalg.lstsq(given, y, rcond=None)[0][0],
+        "indirect": alpha @ b,
+        "indirect_se": np.sqrt(score @ covariance[-k:, -k:] @ score + path),
+        "total_se": np.sqrt(step @ covariance @ step + path),
+        "beta": b * (z[0] / m[0]),
+        "beta_se": np.sqrt(np.diag(loadings @ covariance[-k:, -k:] @ loadings.T)) * (z[0] / m[0]),
+    }
+
+
+@pytest.mark.parametrize("shape", [(48, 6), (30, 45)])
+def test_components_are_the_formula(shape):
+    data = problem(np.random.default_rng(5), *shape, 2, scale=0.0)
+    weights = np.resize([1.0, 2.0, 0.0, 1.0], shape[0])
+    expected = components_oracle(data, weights, 3)
+    wild = np.where(weights[:, None] == 0, 1e3, data.mediators)  # rows without weight
+    data = MediationData(data.exposure, wild, data.outcome, data.covariates, weights)
+    found = jax.jit(components_regression())(None, data)
+    for name in ("direct", "indirect", "total"):
+        np.testing.assert_allclose(getattr(found.effects, name), expected[name], rtol=1e-9)
+        error = getattr(found.standard_errors, name)
+        np.testing.assert_allclose(error, expected[f"{name}_se"], rtol=1e-8)
+    np.testing.assert_allclose(found.mediators.beta, expected["beta"], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(found.mediators.beta_se, expected["beta_se"], rtol=1e-8)
+    assert int(found.status) == st.OK
+
+
+def test_all_components_are_least_squares():
+    data = problem(np.random.default_rng(6), 48, 6, 2, scale=0.0)
+    found = jax.jit(components_regression(components=9))(None, data)
+    base = np.column_stack([np.ones(48), data.covariates, data.exposure, data.mediators])
+    coefficients = np.linalg.lstsq(base, data.outcome, rcond=None)[0]
+    np.testing.assert_allclose(found.effects.direct, coefficients[3], rtol=1e-8)
+    np.testing.assert_allclose(found.mediators.beta, coefficients[4:], rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_components_keep_the_promises_of_all_estimators(name):
+    check_estimator(components_regression(), differentiable=True, only=[name])
 
 
 def blocks():
