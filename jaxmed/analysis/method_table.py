@@ -19,6 +19,7 @@ from jaxmed.analysis.fit import LARGE_FROM, mediator_interval
 from jaxmed.analysis.proportion import proportion_columns
 from jaxmed.analysis.wording import status_fields
 from jaxmed.compile import quick_jit
+from jaxmed.configuration import key_of
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
@@ -164,7 +165,9 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
 
 @kept
 def _program(estimator: Estimator, fast: bool) -> Callable[..., Estimate]:
-    return quick_jit(estimator, optimised=fast)
+    # JAX knows a function by hash and equality, which a user's object may keep while it changes.
+    own = key_of(estimator) is not None
+    return quick_jit(estimator if own else lambda k, d: estimator(k, d), optimised=fast)
 
 
 def effect_columns(fit: MethodFit) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def rows_inference(
                 BOTH_SIGNS,
                 folds=folds,
                 splits=splits,
-                route=paths.route,
+                route="auto" if paths.regime == "dual" else paths.route,
                 level=level,
                 in_order=True,
             )

@@ -76,7 +76,8 @@ def primal(data: MediationData, route: str = "auto") -> tuple[JointFactor, Paths
     """Joint factor and paths of primal data, by the Gram or the QR route; see `paths`."""
     data = dataclasses.replace(data, names=UNNAMED)  # names are static: new ones recompile
     if route == "qr":
-        return _from_rows(data)
+        # NumPy's decomposition for its arrays, as for moments and kernel.
+        return _from_factor(factor_rows(data)) if is_host(data) else _from_rows(data)
     factor, result = _from_moments(cross_moments(data)) if is_host(data) else _gram(data)
     if route == "auto" and needs_rows(result):
         return primal(data, "qr")
@@ -92,6 +93,11 @@ def _from_moments(moments: CrossMoments) -> tuple[JointFactor, Paths]:
 @at_the_door()
 def _gram(data: MediationData) -> tuple[JointFactor, Paths]:
     factor = factor_moments(cross_moments(data))
+    return factor, primal_paths(factor)
+
+
+@at_the_door()
+def _from_factor(factor: JointFactor) -> tuple[JointFactor, Paths]:
     return factor, primal_paths(factor)
 
 

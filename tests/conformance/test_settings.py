@@ -56,7 +56,7 @@ def test_mediate_under_strict_promotion():
     columns = map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates))
     data = jaxmed.mediation_data(*columns)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        found = jaxmed.mediate(data, key=1, permutations=99, replicates=200)
+        found = jaxmed.mediate(data, key=1, basis="linear", permutations=99, replicates=200)
     total = np.linalg.lstsq(
         np.column_stack([np.ones(48), data.exposure, data.covariates]), data.outcome, rcond=None
     )[0][1]

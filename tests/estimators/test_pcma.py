@@ -246,7 +246,7 @@ def test_fused_loadings_are_steps():
 
 def test_configuration():
     with pytest.raises(ValueError, match="pass a key"):
-        pcma()(None, rd.data("lin"))
+        jax.jit(pcma())(None, rd.data("lin"))
     for wrong in ({"components": 0}, {"share": 0.0}, {"replicates": 1}, {"interval": "t"}):
         with pytest.raises(ValueError, match="must be"):
             pcma(**wrong)

@@ -103,7 +103,7 @@ def test_host_and_device_have_the_same_paths(monkeypatch, weighted):
     on_device = jax.tree.map(jnp.asarray, data)
     host = dual_statistics(data)
     assert isinstance(host.mediators, module.WrittenColumns)
-    here = maxie(dual_paths(host))
+    here = jax.jit(lambda stats: maxie(dual_paths(stats)))(host)
     there = jax.jit(lambda d: maxie(paths(d)))(on_device)
     assert np.abs(here.weights - there.weights).max() < 1e-11 * np.abs(here.weights).max()
     assert int(here.status) == int(there.status)
