@@ -131,14 +131,14 @@ class Note(enum.IntFlag):
 
 
 NO_NOTES = np.uint32(0)
-# Sentences of the notes that something sets today.
+# A sentence of every note, also of those that nothing sets yet.
 NOTES: dict[Note, str] = {
     Note.SPAN_ONLY: "mediators are linearly dependent given exposure and covariates: joint effects "
     "and tests are those of their span, which does not depend on the columns chosen; weights and "
     "coefficients of single mediators in the joint model are not unique (weights: smallest norm "
     "in standardised mediators)",
-    Note.NO_STANDARD_ERRORS: "the method has no standard errors of direct and indirect effect "
-    "(weights that were optimised or selected on the same rows, or none known)",
+    Note.NO_STANDARD_ERRORS: "one or more of the effects have no standard error (weights that "
+    "were optimised or selected on the same rows, a sum over no mediator, or none known)",
     Note.BASIS_MATTERS: "a richer basis of the covariates moves the effects",
     Note.WEIGHTED: MESSAGES[WEIGHTED],
     Note.RESTRICTED: MESSAGES[RESTRICTED],
@@ -147,6 +147,26 @@ NOTES: dict[Note, str] = {
     "indirect effect and the other is 0",
     Note.WEAK_TOTAL: "the total effect is not clearly away from zero (three standard errors): "
     "shares of it say little",
+    Note.CLUSTERED: "rows come in clusters: standard errors allow for it, and tests that take rows "
+    "for independent are approximate",
+    Note.POOLED: "the numbers are pooled over several completed copies of the data, and their "
+    "errors hold the spread between them",
+    Note.WEAK_EXPOSURE_PATH: "the exposure path is not clear of noise: the robustness value is a "
+    "guess at its upper end",
+    Note.NEGATIVE_HAZARD: "more than 1 % of the rows have a fitted hazard below zero",
+    Note.SCREEN_ONLY: "a number of the screening, to rank by: the model of the effects has not "
+    "been fitted",
+    Note.CONFOUNDED_SCREEN: "another selection is made where the other exposures are adjusted for",
+    Note.APPROXIMATE: "the exposure is not binary: alpha times beta is the natural indirect effect "
+    "as far as the mean of the composite is linear in it",
+    Note.SEPARATED_PENALISED: "the binary outcome is separated by the columns of the model: the "
+    "estimate exists by its penalty only (firth=True)",
+    Note.FEW_CLUSTERS: "the exposure varies between few clusters only, too few for so many "
+    "mediators and covariates: take fewer, or double selection on cluster means",
+    Note.EM_MOMENTS: "missing values were filled in as moments (EM): errors as if nothing were "
+    "missing are too small, and p-values are withheld",
+    Note.WEAK_CALIBRATION: "the composite hardly depends on the exposure (t of 5 or less): it is "
+    "not given in units of the exposure",
 }
 NAMES: dict[int, str] = {
     value: name

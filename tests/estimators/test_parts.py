@@ -6,12 +6,16 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from problems import problem
 from reference_data import data
 
 from jaxmed import status as st
 from jaxmed.estimators.guo import guo
 from jaxmed.estimators.lasso_kernel import given_folds
-from jaxmed.estimators.parts.legs import Leg
+from jaxmed.estimators.parts.assemble import assemble, mediator_effects
+from jaxmed.estimators.parts.legs import Leg, legs_of
+from jaxmed.estimators.parts.refit import EffectVariances
+from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.linalg.concave_path import penalty_path
 
 
@@ -53,3 +57,37 @@ def test_a_kept_constant_mediator_does_not_end_the_search():
     selected, status, indirect = jax.jit(numbers)(changed)
     assert int(status) == st.OK and np.isfinite(indirect)
     assert not selected[1] and selected[2] and selected[0]
+
+
+def test_an_error_that_is_not_known_has_a_note():
+    given = problem(np.random.default_rng(0), n=40, p=3)
+
+    @jax.jit
+    def noted(rows, status):
+        """For each of several triples of variances: whether the note is there, and the status."""
+        legs = legs_of(rows_of(given))
+        table = mediator_effects(legs.alpha, legs.beta, legs.reason)
+
+        def estimate(variances):
+            found = assemble(
+                direct=legs.total,
+                indirect=legs.total,
+                variances=variances,
+                mediators=table,
+                selected=~legs.constant,
+                status=status,
+                details=None,
+                level=0.95,
+                method="normal",
+            )
+            return found.notes & st.Note.NO_STANDARD_ERRORS.value > 0, found.status
+
+        one_by_one = jax.vmap(lambda row: estimate(EffectVariances(*row)))(rows)
+        return one_by_one, estimate(None)
+
+    nan = np.nan
+    rows = np.array([[1, 1, 0], [1, nan, nan], [1, 1, nan], [nan, 1, nan]])
+    (notes, codes), (none, _) = noted(rows, st.OK)
+    assert notes.tolist() == [False, True, True, True] and none and (codes == st.OK).all()
+    (notes, _), _ = noted(rows, st.TOO_FEW_ROWS)
+    assert not notes.any()  # there is no number either

@@ -123,7 +123,8 @@ def assemble(
     Args:
       direct: scalar, as the next.
       indirect: scalar.
-      variances: None where the method has none: standard errors and limits are NaN.
+      variances: None where the method has none: standard errors and limits are NaN. An error that
+        is NaN beside an effect that is a number has the note NO_STANDARD_ERRORS.
       mediators: [p] table.
       selected: [p] bool.
       status: int32; fatal codes turn the effects into NaN.
@@ -156,10 +157,12 @@ def assemble(
     intervals = Effects(*found)
     given = jnp.stack([jnp.asarray(getattr(errors, part)) for part in parts], axis=-1)
     lost = without_width(given, jnp.stack([interval.lower for interval in found], axis=-1))
+    values = jnp.stack([jnp.asarray(getattr(effects, part)) for part in parts], axis=-1)
+    unknown = jnp.any(jnp.isnan(given) & ~jnp.isnan(values), axis=-1)
     fatal = st.is_fatal(status)
     notes = st.combine_notes(
         notes,
-        st.note_when(variances is None, st.Note.NO_STANDARD_ERRORS),
+        st.note_when((variances is None) | unknown, st.Note.NO_STANDARD_ERRORS),
         weak_total(effects.total, errors.total),
     )
     status = st.combine(status, lost)

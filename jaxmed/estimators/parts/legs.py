@@ -13,11 +13,15 @@ from jaxmed.typing import Array, pytree
 
 @pytree
 class Leg:
-    """One coefficient per mediator with its test; leaves [p]."""
+    """One coefficient per mediator with its test.
 
-    estimate: Array
-    standard_error: Array
-    df: Array  # [] residual degrees of freedom
+    `estimate` and `standard_error` are [p], NaN where the coefficient does not exist. `df`, the
+    residual degrees of freedom, is a scalar, or [p] where every mediator has its own.
+    """
+
+    estimate: Array  # [p]
+    standard_error: Array  # [p]
+    df: Array  # [] or [p]
 
     @property
     def statistic(self) -> Array:
@@ -49,6 +53,22 @@ class Legs:
 
     In the names below: "given" is what is left of a column after weighted least squares on the
     columns named; b_m and b_y are the bases (intercept, covariates) of mediator and outcome model.
+
+    `rows` are the rows of the data themselves, with weights and `count`. Of the mediator models:
+    `alpha`, `exposure` [n] and `noise` [n, p], given b_m (noise: and the exposure), and
+    `exposure_ss`, the weighted sum of squares of `exposure`. Of the outcome model: `beta`, one
+    mediator at a time, `total`, the slope of the outcome on the exposure without mediators,
+    `mediators` [n, p] and `outcome` [n], given b_y and the exposure, and `outcome_exposure_ss`,
+    the weighted sum of squares of the exposure given b_y. `outcome_alpha` [p] is the slope of the
+    mediators on the exposure given b_y, which the direct effect needs: direct = total -
+    sum(outcome_alpha * beta). It is alpha's estimate where both models have the same base.
+
+    `constant` [p] marks mediators of which one of the two models leaves nothing: zero columns of
+    `mediators`, NaN in `beta`, and NaN in `alpha` where b_m and the exposure leave nothing. Mask
+    their `noise` and `outcome_alpha`, which may be rounding. Residuals are those of rows, not
+    multiplied by weights or their roots. `status` is trouble of the whole problem (NaN, a
+    degenerate exposure, a constant outcome, fewer rows than one mediator needs), `reason` [p] that
+    of every mediator.
     """
 
     rows: Rows

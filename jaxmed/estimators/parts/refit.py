@@ -15,7 +15,12 @@ from jaxmed.typing import Array, pytree
 
 @pytree
 class EffectVariances:
-    """Sampling variances of one estimate of the effects; scalars."""
+    """Sampling variances of one estimate of the effects; scalars.
+
+    `direct` and `indirect` are variances, not standard errors; `covariance` is that of the direct
+    with the indirect effect, so that var(total) = direct + indirect + 2 covariance. NaN where one
+    is not known: it takes the total's with it.
+    """
 
     direct: Array
     indirect: Array
@@ -29,7 +34,14 @@ class EffectVariances:
 
 @pytree
 class Refit:
-    """Outcome ~ 1 + covariates + exposure + selected mediators; leaves [d] over candidates."""
+    """Outcome ~ 1 + covariates + exposure + selected mediators; leaves [d] over candidates.
+
+    `beta`, `beta_se` and `beta_p` [d] are given covariates, exposure and the other selected
+    mediators, outcome per mediator unit. `direct` is the coefficient of the exposure in that
+    model and `indirect` the sum of alpha beta over the selected, with `variances` given the
+    selection. `sigma2` is the residual variance and `df` its degrees of freedom, n - 1 - r_y less
+    the number selected. `status` has that of the legs in it.
+    """
 
     beta: Array  # [d] 0 where not selected
     beta_se: Array  # [d] NaN where not selected

@@ -23,7 +23,14 @@ Columns = Sequence[str | int] | None
 
 @pytree
 class Rows:
-    """One data set; every base starts with the intercept."""
+    """One data set; every base starts with the intercept.
+
+    `exposure` [n], `mediators` [n, p] and `outcome` [n] are those of the data, in their units and
+    not yet given anything. `mediator_base` [n, 1+q_m] and `outcome_base` [n, 1+q_y] are the
+    intercept and the covariates of either model, which may depend on each other. `weights` [n]
+    count rows; they are ones where the data have none. `same_base` is known while tracing: both
+    models were given the same covariates.
+    """
 
     exposure: Array  # [n]
     mediators: Array  # [n, p]
@@ -97,7 +104,14 @@ def covariate_positions(data: MediationData, wanted: Columns) -> tuple[int, ...]
 
 @pytree
 class BaseSpan:
-    """The span of a base under case weights, from `base_span`."""
+    """The span of a base under case weights, from `base_span`.
+
+    `columns` [n, r] are the r columns of the base: the first of unit weighted length, the others
+    what is left of them given the first, of unit length too, or 0 where they are constant.
+    `inverse` [r, r] is the pseudo-inverse of their weighted Gram matrix and `rank` a scalar, the
+    number of its eigenvalues above 10 r eps times the largest: what it leaves out is dependent.
+    `weights` [n] are those that it was made with.
+    """
 
     columns: Array  # [n, r] of unit length, given the first
     inverse: Array  # [r, r] pseudo-inverse of their weighted Gram matrix
