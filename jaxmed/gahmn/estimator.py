@@ -186,10 +186,10 @@ def _bootstrap(
     )
     reason = st.when(~details.fitted.scale.valid, st.CONSTANT_MEDIATOR)
     table = mediator_effects(
-        Leg(found.alpha, alpha, jnp.inf),
-        Leg(found.beta, beta, jnp.inf),
+        Leg(found.alpha, alpha, jnp.inf),  # pyright: ignore[reportArgumentType]
+        Leg(found.beta, beta, jnp.inf),  # pyright: ignore[reportArgumentType]
         reason,
-        level=level,  # pyright: ignore[reportArgumentType]
+        level=level,
     )
     return Estimate(found.effects, errors, intervals, table, found.selected, found.status, details)
 

@@ -125,9 +125,9 @@ class RowStream:
         fields, dropped = self.fields, 0
         data = MediationData(
             fields.exposure[part],
-            values,
+            values,  # pyright: ignore[reportArgumentType]
             fields.outcome[part],
-            fields.covariates[part],  # pyright: ignore[reportArgumentType]
+            fields.covariates[part],
             None if fields.weights is None else fields.weights[part],
             self.names,
         )
