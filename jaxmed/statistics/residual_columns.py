@@ -4,6 +4,7 @@ With p in the tens of thousands the residualised mediators are the largest array
 and all that the dual needs of them is their kernel and their products with a few rows.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -146,30 +147,24 @@ def _cross_by_blocks(source: Array, mean: Array, root: Array, rows: Array) -> Ar
     return jnp.concatenate([found, _cross_at_once(source[:, whole:], mean[whole:], root, rows)])
 
 
-@jax.custom_jvp
-def _cross(source: Array, mean: Array, root: Array, rows: Array) -> Array:
-    """By blocks on a CPU, one product elsewhere and for derivatives."""
-    given = source, mean, root, rows
-    if _blocks(source.shape[1])[0] == 0:
-        return _cross_at_once(*given)
-    return jax.lax.platform_dependent(*given, cpu=_cross_by_blocks, default=_cross_at_once)
+def _by_platform(at_once: Callable[..., Array], by_blocks: Callable[..., Array]) -> Any:
+    """Blocks on a CPU, one product elsewhere and for derivatives.
+
+    Derivatives of a loop over blocks would write all columns again for each of them.
+    """
+
+    @jax.custom_jvp
+    def function(source: Array, *others: Array) -> Array:
+        if _blocks(source.shape[1])[0] == 0:
+            return at_once(source, *others)
+        return jax.lax.platform_dependent(source, *others, cpu=by_blocks, default=at_once)
+
+    @function.defjvp
+    def derivative(primals: Any, tangents: Any) -> Any:
+        return function(*primals), jax.jvp(at_once, primals, tangents)[1]
+
+    return function
 
 
-@_cross.defjvp
-def _cross_derivative(primals: Any, tangents: Any) -> Any:
-    return _cross(*primals), jax.jvp(_cross_at_once, primals, tangents)[1]
-
-
-@jax.custom_jvp
-def _kernel(source: Array, mean: Array, root: Array, basis: Array) -> Array:
-    """By blocks on a CPU, one product elsewhere."""
-    given = source, mean, root, basis
-    if _blocks(source.shape[1])[0] == 0:
-        return _kernel_at_once(*given)
-    return jax.lax.platform_dependent(*given, cpu=_kernel_by_blocks, default=_kernel_at_once)
-
-
-@_kernel.defjvp
-def _kernel_derivative(primals: Any, tangents: Any) -> Any:
-    # At once: derivatives of a loop over blocks would write all columns again for each of them.
-    return _kernel(*primals), jax.jvp(_kernel_at_once, primals, tangents)[1]
+_cross = _by_platform(_cross_at_once, _cross_by_blocks)
+_kernel = _by_platform(_kernel_at_once, _kernel_by_blocks)
