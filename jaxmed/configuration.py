@@ -14,16 +14,29 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["key_of", "own"]
+__all__ = ["is_ours", "key_of", "made_by", "origin_of"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, np.dtype)
 _SCALARS = (np.number, np.bool_, np.str_, enum.Enum)
-_OWN: "weakref.WeakSet[Callable[..., Any]]" = weakref.WeakSet()
+Origin = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+# Not attributes: a decorator would copy them to a function that does something else.
+_ORIGINS: "weakref.WeakKeyDictionary[Callable[..., Any], Origin]" = weakref.WeakKeyDictionary()
 
 
-def own(function: Callable[..., Any]) -> None:
-    """Marks a function that the library made from configuration alone as configuration itself."""
-    _OWN.add(function)
+def made_by(
+    made: Any, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Notes that a pure factory of the library makes this function of this configuration.
+
+    The function is configuration from then on, and named by its origin.
+    """
+    if isinstance(made, types.FunctionType):
+        _ORIGINS[made] = (factory, args, kwargs)
+
+
+def origin_of(function: Callable[..., Any]) -> Origin | None:
+    """Factory and arguments of a function of `made_by`; None for any other one."""
+    return _ORIGINS.get(function)
 
 
 def key_of(value: Any) -> tuple[Any, ...] | None:
@@ -37,7 +50,7 @@ def key_of(value: Any) -> tuple[Any, ...] | None:
     if type(value) in _ATOMS or isinstance(value, _SCALARS):
         return (type(value), value)
     if isinstance(value, types.FunctionType):
-        return (value,) if value in _OWN or _is_ours(value) else None
+        return (value,) if value in _ORIGINS or _is_named(value) else None
     if type(value) is tuple:
         parts = [key_of(part) for part in value]
     elif _is_frozen_and_ours(value):
@@ -47,16 +60,17 @@ def key_of(value: Any) -> tuple[Any, ...] | None:
     return None if None in parts else (type(value), *parts)
 
 
-def _is_ours(function: types.FunctionType) -> bool:
+def is_ours(named: Any) -> bool:
+    """Whether a class or function is one of a module of the library."""
+    return getattr(named, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
+
+
+def _is_named(function: types.FunctionType) -> bool:
     """Whether a module of the library has this function under its name."""
     found: Any = sys.modules.get(function.__module__)
-    if function.__module__.partition(".")[0] != __name__.partition(".")[0]:
-        return False
-    return getattr(found, function.__qualname__, None) is function
+    return is_ours(function) and getattr(found, function.__qualname__, None) is function
 
 
 def _is_frozen_and_ours(value: Any) -> bool:
     kind = type(value)
-    if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:
-        return False
-    return dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+    return is_ours(kind) and dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]

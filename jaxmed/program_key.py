@@ -12,7 +12,6 @@ import inspect
 import os
 import platform
 import sys
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-__all__ = ["made_by", "processor", "program_key"]
+from jaxmed.configuration import is_ours, origin_of
+
+__all__ = ["processor", "program_key"]
 
 PACKAGE = Path(__file__).parent
 # Libraries whose functions become part of programs, or make them.
@@ -40,18 +41,6 @@ class _Leaf:
     """Stands for an array in the form of a tree."""
 
 
-# Not attributes: a decorator would copy them to a function that does something else.
-_origins: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
-
-
-def made_by(
-    made: Any, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    """Notes that a pure factory makes this function of this configuration, which names it."""
-    if inspect.isfunction(made):
-        _origins[made] = (factory, args, kwargs)
-
-
 def program_key(
     function: Callable[..., Any],
     options: Sequence[Any],
@@ -62,7 +51,7 @@ def program_key(
 
     Args:
       function: what is compiled: a function of a module of this package, which closes over
-        nothing, or one that such a function made (`made_by`).
+        nothing, or one that such a function made (`configuration.made_by`).
       options: of the compilation.
       static: arguments that are configuration, by name.
       arguments: the others, by position and by name.
@@ -102,13 +91,13 @@ def _form(value: Any) -> str:
     if kind is dict and all(type(name) is str for name in value):
         items = (f"{name!r}:{_form(value[name])}" for name in sorted(value))
         return f"dict({','.join(items)})"
-    if _is_own(kind) and dataclasses.is_dataclass(value):
+    if is_ours(kind) and dataclasses.is_dataclass(value):
         fields = (f"{f.name}={_form(getattr(value, f.name))}" for f in dataclasses.fields(value))
         return f"{kind.__module__}.{kind.__qualname__}({','.join(fields)})"
     if inspect.isfunction(value) and _is_plain(value):
         return f"function:{value.__module__}.{value.__qualname__}"
-    if inspect.isfunction(value) and value in _origins:
-        return f"made({_form(_origins[value])})"
+    if inspect.isfunction(value) and (origin := origin_of(value)) is not None:
+        return f"made({_form(origin)})"
     if kind is functools.partial:
         return f"partial({_form(value.func)},{_form(value.args)},{_form(value.keywords)})"
     raise _NoName
@@ -116,18 +105,12 @@ def _form(value: Any) -> str:
 
 def _is_plain(function: Callable[..., Any]) -> bool:
     """Whether its module finds this function under its name: it is what the source text says."""
-    if not _is_own(function):
+    if not is_ours(function):
         return False
-    found = getattr(sys.modules[function.__module__], function.__qualname__, None)
+    found = getattr(sys.modules.get(function.__module__), function.__qualname__, None)
     while found is not None and found is not function:  # decorators hold what they wrap
         found = getattr(found, "__wrapped__", None)
     return found is function and not inspect.unwrap(function).__closure__
-
-
-def _is_own(named: Any) -> bool:
-    """Whether a class or function is one of this package, whose source is part of every name."""
-    top, _, rest = getattr(named, "__module__", "").partition(".")
-    return f"{top}.{rest}" in sys.modules and top == __name__.partition(".")[0]
 
 
 def _tree_form(tree: Any) -> str:

@@ -62,9 +62,6 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers have it from the pr
     # XLA calls every program it reads back one for another machine, for tuning preferences that
     # are no features of a processor; what fails still raises.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Threads of XLA's pool. A batched decomposition of jaxlib waits for tasks that it gives to the pool
-# it runs in: as many of them at once as there are threads wait for ever, two on two cores.
-os.environ.setdefault("NPROC", "8")
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "jaxmed"
 LAYERS = [
     ("version", "vocabulary", "lazy"),
     ("typing", "status"),
+    ("configuration",),
     ("program_key", "program_store"),
-    ("compile", "configuration"),
+    ("compile",),
     ("door",),
     ("budget",),
     ("keys",),

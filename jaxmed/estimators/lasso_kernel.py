@@ -14,6 +14,7 @@ import numpy as np
 from jaxmed import status
 from jaxmed.budget import said
 from jaxmed.data.validation import is_traced
+from jaxmed.estimators.parts.rows import base_span
 from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg import logistic_descent as ld
 from jaxmed.linalg.products import cross, gram, matmul
@@ -88,9 +89,9 @@ class _Design:
 
     columns: Array  # [p, n]
     scale: Array  # [p]
-    loadings: Array  # [1+q, p] of the mediators on [1, covariates]
-    base: Array  # [n, 1+q] [1, covariates]
-    pseudo_inverse: Array  # [1+q, n] weighted least squares on the base
+    loadings: Array  # [1+q, p] of the mediators on the free directions
+    free: Array  # [n, 1+q] orthonormal directions of [1, covariates] under the weights
+    to_free: Array  # [1+q, 1+q] [1, covariates] @ to_free = free
 
 
 @pytree
@@ -129,29 +130,34 @@ def _design(problem: _Problem, weights: Array) -> _Design:
     """Project [1, covariates] out under case weights that sum to 1."""
     ones = jnp.ones((problem.mediators.shape[0], 1), problem.mediators.dtype)
     base = jnp.concatenate([ones, problem.covariates], axis=1)
-    root = jnp.sqrt(weights)[:, None]
-    # The pseudo-inverse leaves collinear covariates harmless (a level absent from a fold).
-    size = jnp.sqrt(jnp.sum((root * base) ** 2, axis=0))
-    shape = divide(root * base, size)
-    pseudo = jnp.linalg.pinv(shape) * divide(1.0, size)[:, None] * root.T
-    loadings = matmul(pseudo, problem.mediators)
-    residual = problem.mediators - matmul(base, loadings)
+    # Directions without weight leave collinear covariates harmless (a level absent from a fold).
+    free, to_free = base_span(base, weights).orthonormal()
+    loadings, residual = _onto(free, weights, problem.mediators)
     variance = jnp.sum(weights[:, None] * residual**2, axis=0)
     raw = jnp.sum(weights[:, None] * problem.mediators**2, axis=0)
     # A column that the base explains up to rounding has no residual to select.
     eps = jnp.finfo(raw.dtype).eps
     scale = jnp.where(variance > (32 * eps) ** 2 * raw, sqrt(variance), 0)
-    return _Design(divide(residual, scale).T, scale, loadings, base, pseudo)
+    return _Design(divide(residual, scale).T, scale, loadings, free, to_free)
+
+
+def _onto(free: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
+    """Loadings of columns [n, k] on orthonormal directions, and what these leave of them."""
+    loadings, residual = jnp.zeros((), columns.dtype), columns
+    for _ in range(2):  # the second takes what rounding left of the first
+        more = matmul((weights[:, None] * free).T, residual)
+        loadings, residual = loadings + more, residual - matmul(free, more)
+    return loadings, residual
 
 
 def _response(problem: _Problem, design: _Design, weights: Array) -> tuple[Array, Array]:
-    """Coefficients [1+q] of the outcome on the base, and its residual [n]."""
-    free = matmul(design.pseudo_inverse, problem.outcome)
-    residual = problem.outcome - matmul(design.base, free)
+    """Coefficients [1+q] of the outcome on the free directions, and its residual [n]."""
+    loadings, left_over = _onto(design.free, weights, problem.outcome[:, None])
+    residual = left_over[:, 0]
     raw, left = (jnp.sum(weights * y**2) for y in (problem.outcome, residual))
     # What the base explains up to rounding must not be fitted as if it were signal.
     signal = left > (32 * jnp.finfo(raw.dtype).eps) ** 2 * raw
-    return free, jnp.where(signal, residual, 0)
+    return loadings[:, 0], jnp.where(signal, residual, 0)
 
 
 def _aggregate(losses: Array, sizes: Array) -> tuple[Array, Array]:
@@ -203,7 +209,8 @@ def _gaussian_rows(
     limit = _tolerance(tolerance, penalties[0])
     fit = cd.gaussian_path(quadratic, residual, penalties, factors, tolerance=limit)
     b = divide(fit.coefficients, design.scale)
-    return penalties, b, intercepts[None, :] - matmul(b, design.loadings.T), fit
+    free = intercepts[None, :] - matmul(b, design.loadings.T)
+    return penalties, b, matmul(free, design.to_free.T), fit
 
 
 def given_folds(ids: ArrayLike, num_folds: int) -> Array:
@@ -284,19 +291,13 @@ def _gaussian_folds_by_moments(
 ) -> tuple[Array, Array, Array]:
     """Losses [K, L], sizes [K], status [K]: training moments are total minus fold (n > p)."""
     design = _design(problem, weights)
-    left, singular, _ = jnp.linalg.svd(
-        jnp.sqrt(weights)[:, None] * design.base, full_matrices=False
-    )
-    keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
     _, response = _response(problem, design, weights)
-    root = jnp.sqrt(weights)[:, None]
-    left = jnp.where(keep[None, :], left, 0)
-    rows = jnp.concatenate([left, root * design.columns.T, root * response[:, None]], axis=1)
-    moments = fold_moments(rows, folds, num_folds)
+    rows = jnp.concatenate([design.free, design.columns.T, response[:, None]], axis=1)
+    moments = fold_moments(jnp.sqrt(weights)[:, None] * rows, folds, num_folds)
     sizes = jnp.zeros(num_folds, weights.dtype).at[folds].add(weights)
     total = jnp.sum(moments, axis=0)
     losses, codes = jax.lax.map(
-        lambda item: _moment_fold(total, item[0], item[1], penalties, left.shape[1]),
+        lambda item: _moment_fold(total, item[0], item[1], penalties, design.free.shape[1]),
         (moments, sizes),
     )
     return losses, sizes, codes
@@ -371,12 +372,8 @@ def _logistic_fit(
     weights = weights / jnp.sum(weights)
     design = _design(problem, weights)
     # Orthonormal free columns: their coding does not slow the descent down.
-    root = jnp.sqrt(weights)[:, None]
-    _, singular, right = jnp.linalg.svd(root * design.base, full_matrices=False)
-    keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
-    to_free = right.T * divide(1.0, jnp.where(keep, singular, 0))
-    columns = jnp.concatenate([matmul(design.base, to_free).T, design.columns])
-    k = to_free.shape[1]
+    columns = jnp.concatenate([design.free.T, design.columns])
+    k = design.free.shape[1]
     factors = (jnp.arange(columns.shape[0]) >= k).astype(columns.dtype)
     data = ld.LogisticProblem(columns, problem.outcome, weights)
     limit = max(tolerance, 40 * float(jnp.finfo(columns.dtype).eps))
@@ -388,8 +385,8 @@ def _logistic_fit(
         data, state, penalties, factors, tolerance=_tolerance(tolerance, penalties[0])
     )
     b = divide(fit.coefficients[:, k:], design.scale)
-    free = matmul(fit.coefficients[:, :k], to_free.T) - matmul(b, design.loadings.T)
-    return penalties, b, free, fit
+    free = fit.coefficients[:, :k] - matmul(b, design.loadings.T)
+    return penalties, b, matmul(free, design.to_free.T), fit
 
 
 def logistic_lasso_cv(

@@ -13,7 +13,7 @@ from jaxmed.estimators.parts.debiased_lasso import check_tuning
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, node_scores, own_paths
 from jaxmed.estimators.parts.refit import EffectVariances, refit
-from jaxmed.estimators.parts.rows import Columns, rows_of
+from jaxmed.estimators.parts.rows import Columns, project_out, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -139,13 +139,9 @@ def _least_squares(legs: Legs) -> _Model:
 
 def _exposure_rest(legs: Legs, every: Array) -> Array:
     """Residual [n] of the exposure on covariates and mediators."""
-    root = jnp.sqrt(legs.rows.weights)
     given = legs.noise + legs.exposure[:, None] * legs.alpha.estimate[None, :]
     x = jnp.where((every & jnp.isfinite(legs.alpha.estimate))[None, :], given, 0)
-    size = sqrt(matmul(legs.rows.weights, x * x))
-    scaled = divide(x, size)
-    b = jnp.linalg.lstsq(root[:, None] * scaled, root * legs.exposure)[0]
-    return legs.exposure - matmul(scaled, b)
+    return project_out(x, legs.rows.weights, legs.exposure)
 
 
 def _debiased(

@@ -43,16 +43,9 @@ def batch():
 
 @pytest.fixture(scope="module")
 def fitted(batch):
-    """Each estimator once, jitted and vmapped over two data sets.
-
-    One after the other: two programs with batched decompositions that run at once wait for each
-    other for ever where jaxlib's pool has two threads.
-    """
+    """Each estimator once, jitted and vmapped over two data sets."""
     keys = jax.random.split(jax.random.key(0), 2)
-    return {
-        name: jax.block_until_ready(jax.jit(jax.vmap(e))(keys, batch))
-        for name, e in ESTIMATORS.items()
-    }
+    return {name: jax.jit(jax.vmap(e))(keys, batch) for name, e in ESTIMATORS.items()}
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

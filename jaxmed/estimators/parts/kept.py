@@ -10,8 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxmed.configuration import key_of, own
-from jaxmed.program_key import made_by
+from jaxmed.configuration import key_of, made_by
 
 __all__ = ["kept"]
 
@@ -40,7 +39,6 @@ def kept(factory: Callable[..., Made]) -> Callable[..., Made]:
     @functools.lru_cache(KEPT)
     def remember(call: _Call) -> Made:
         made = factory(*call.arguments.args, **call.arguments.kwargs)
-        own(made)
         made_by(made, factory, call.arguments.args, call.arguments.kwargs)
         return made
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.estimators.lasso_kernel import fold_moments
-from jaxmed.estimators.parts.rows import is_constant, project_out
+from jaxmed.estimators.parts.rows import BaseSpan, base_span, is_constant
 from jaxmed.linalg.nodewise import (
     SharedDesign,
     SharedState,
@@ -43,7 +43,7 @@ class NodeDesign:
     correlation: Array  # [d, d]
     unit: Array  # [] root of mean square of a column: sqrt((n - 1) / n)
     weights: Array  # [n]
-    base: Array  # [n, k]
+    span: BaseSpan  # of the base [n, k]
 
     @property
     def problems(self) -> SharedDesign:
@@ -58,13 +58,14 @@ def _problems(correlation: Array) -> SharedDesign:
 def node_design(base: Array, columns: Array, weights: Array) -> NodeDesign:
     """Design of columns [n, d] given base [n, k] under case weights [n] that count rows."""
     count = jnp.sum(weights)
-    rest = project_out(base, weights, columns)
+    span = base_span(base, weights)
+    rest = span.residual(columns)
     sd = sqrt(matmul(weights, rest * rest) / (count - 1))
     sd = jnp.where(is_constant(weights, rest, columns), 0, sd)
     unit = sqrt((count - 1) / count)
     scaled = divide(rest, sd)
     correlation = gram(jnp.sqrt(weights / count)[:, None] * scaled) / unit**2
-    return NodeDesign(scaled, sd, correlation, unit, weights, base)
+    return NodeDesign(scaled, sd, correlation, unit, weights, span)
 
 
 @pytree
@@ -151,12 +152,10 @@ class _Folds:
 def _training(design: NodeDesign, folds: Array, num_folds: int) -> _Folds:
     share = design.weights / jnp.sum(design.weights)
     root = jnp.sqrt(share)[:, None]
-    left, singular, _ = jnp.linalg.svd(root * design.base, full_matrices=False)
-    keep = singular > jnp.max(singular) * 1e2 * jnp.finfo(singular.dtype).eps
-    k = left.shape[1]
-    left = jnp.where(keep[None, :], left, 0)
-    rows = jnp.concatenate([left, root * design.columns], axis=1)
-    held = fold_moments(rows, folds, num_folds)
+    free, _ = design.span.orthonormal()
+    k = free.shape[1]
+    free = free * jnp.sqrt(jnp.sum(design.weights))  # orthonormal under the shares
+    held = fold_moments(root * jnp.concatenate([free, design.columns], axis=1), folds, num_folds)
     size = jnp.zeros(num_folds, share.dtype).at[folds].add(share)
     total = jnp.sum(held, axis=0)
 

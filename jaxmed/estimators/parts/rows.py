@@ -108,20 +108,43 @@ class BaseSpan:
 
     `columns` [n, r] are the r columns of the base: the first of unit weighted length, the others
     what is left of them given the first, of unit length too, or 0 where they are constant.
-    `inverse` [r, r] is the pseudo-inverse of their weighted Gram matrix and `rank` a scalar, the
-    number of its eigenvalues above 10 r eps times the largest: what it leaves out is dependent.
+    `values` [r] and `vectors` [r, r] are the eigenvalues and eigenvectors of their weighted Gram
+    matrix, the values 0 where at most 10 r eps times the largest: those directions are dependent.
+    `shift` [r] is what was taken of the first column and `size` [r] the length that was left.
     `weights` [n] are those that it was made with.
     """
 
     columns: Array  # [n, r] of unit length, given the first
-    inverse: Array  # [r, r] pseudo-inverse of their weighted Gram matrix
-    rank: Array  # []
+    values: Array  # [r] eigenvalues of their weighted Gram matrix, 0 of what is dependent
+    vectors: Array  # [r, r] its eigenvectors, in columns
+    shift: Array  # [r] multiples of the first column taken off, in units of the base
+    size: Array  # [r] weighted length of what was left, 0 of a constant
     weights: Array  # [n]
+
+    @property
+    def rank(self) -> Array:
+        """Number of independent directions, in the dtype of the base; []."""
+        return jnp.sum((self.values > 0).astype(self.values.dtype))
+
+    @property
+    def inverse(self) -> Array:
+        """Pseudo-inverse of the weighted Gram matrix of `columns`; [r, r]."""
+        return matmul(self.vectors * divide(1.0, self.values)[None, :], self.vectors.T)
 
     @property
     def leverages(self) -> Array:
         """Diagonal of B (B'VB)^-1 B' for the base B, per copy of a row; [n]."""
         return jnp.sum(matmul(self.columns, self.inverse) * self.columns, axis=1)
+
+    def orthonormal(self) -> tuple[Array, Array]:
+        """Directions [n, r] of the span with B'VB = I, 0 of what is dependent, and `to` [r, r].
+
+        Base @ to = directions: coefficients of the directions times `to` are those of the base.
+        """
+        turned = self.vectors * divide(1.0, sqrt(self.values))[None, :]
+        inside = divide(1.0, self.size)[:, None] * turned
+        to = inside.at[0].add(-matmul(self.shift[None, :], inside)[0])
+        return matmul(self.columns, turned), to
 
     def residual(self, columns: Array) -> Array:
         """What weighted least squares on the base leaves of columns, [n] or [n, k]."""
@@ -152,21 +175,28 @@ def base_span(base: Array, weights: Array) -> BaseSpan:
     length = jnp.sum(weights * one[:, 0] ** 2)
     first = divide(one, sqrt(length))
     if base.shape[1] == 1:
-        one = jnp.ones((1, 1), base.dtype)
-        return BaseSpan(first, one, one[0, 0], weights)
+        unit = jnp.ones((1, 1), base.dtype)
+        return BaseSpan(first, unit[0], unit, 0 * unit[0], sqrt(length)[None], weights)
     mean = divide(matmul(weights * one[:, 0], rest), length)
     centred = rest - one * mean[None, :]
     size = sqrt(matmul(weights, centred * centred))
     raw = sqrt(matmul(weights, rest * rest))
-    left = size > ROUNDING_SPREAD[np.dtype(base.dtype)] * raw
-    scaled = jnp.concatenate([first, divide(centred, jnp.where(left, size, 0))], axis=1)
+    size = jnp.where(size > ROUNDING_SPREAD[np.dtype(base.dtype)] * raw, size, 0)
+    scaled = jnp.concatenate([first, divide(centred, size)], axis=1)
     gram = matmul((scaled * weights[:, None]).T, scaled)
+    # No singular value decomposition: jaxlib 0.9's waits inside XLA's thread pool, and as many of
+    # them at once as there are threads wait for ever.
     values, vectors = jnp.linalg.eigh(gram)
     # The cut of `jnp.linalg.pinv`, so that rank and projection agree on what is dependent.
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
-    there = (values > bound).astype(base.dtype)
-    inverse = matmul(vectors * divide(there, values)[None, :], vectors.T)
-    return BaseSpan(scaled, inverse, jnp.sum(there), weights)
+    return BaseSpan(
+        scaled,
+        jnp.where(values > bound, values, 0),
+        vectors,
+        jnp.concatenate([jnp.zeros(1, mean.dtype), mean]),
+        jnp.concatenate([sqrt(length)[None], size]),
+        weights,
+    )
 
 
 def mean_and_sd(weights: Array, columns: Array) -> tuple[Array, Array]:
