@@ -17,7 +17,8 @@ from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import paths, regime_of
 from jaxmed.inference.cosine_test import cosine_test
 
-FAST = {"key": 0, "permutations": 0, "folds": 0, "replicates": 100}
+# Linear covariates: the programs that `fit` has for the same data.
+FAST = {"key": 0, "permutations": 0, "folds": 0, "replicates": 100, "basis": "linear"}
 compiled = jax.jit(lambda d: (lambda r: (r, maxie(r)))(paths(d, route="gram")))
 cosine_of = jax.jit(lambda d: (lambda r: (r, cosine_test(r)))(paths(d, route="gram")))
 
@@ -115,7 +116,14 @@ def test_collinear_mediators_are_computed_on_their_span_and_named():
 
 
 @pytest.mark.parametrize(
-    ("n", "p", "exposure"), [(40, 4, 0), (40, 4, 1), (4000, 4, 0), (4000, 4, 1), (20, 30, 1)]
+    ("n", "p", "exposure"),
+    [
+        (40, 4, 0),
+        (40, 4, 1),
+        pytest.param(4000, 4, 0, marks=pytest.mark.slow),
+        pytest.param(4000, 4, 1, marks=pytest.mark.slow),
+        (20, 30, 1),
+    ],
 )
 def test_a_mediator_made_of_other_columns_has_no_regression(n, p, exposure):
     bad = data(n=n, p=p)

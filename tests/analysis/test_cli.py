@@ -10,7 +10,7 @@ from jaxmed.cli import main
 
 pandas = pytest.importorskip("pandas", reason="the command line reads tables with pandas")
 pytest.importorskip("matplotlib", reason="the report needs matplotlib")
-FAST = ["--permutations", "19", "--folds", "2", "--replicates", "200", "--quiet"]
+FAST = ["--permutations", "19", "--folds", "0", "--replicates", "200", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, cap
 
 
 def test_evaluate(table, tmp_path, capsys):
-    more = ["--methods", "maxie,reg_outcome", "--holdout", "0.4", "--out", str(tmp_path), "--quiet"]
+    more = ["--methods", "maxie,reg_outcome", "--holdout", "0.5", "--out", str(tmp_path), "--quiet"]
     assert main(["evaluate", *roles(table, *more)]) == 0
     assert "test rows" in capsys.readouterr().out
     assert len(pandas.read_csv(tmp_path / "evaluation.csv")) == 4
@@ -77,19 +77,19 @@ def test_a_missing_file_is_named(capsys):
 
 
 def test_compare(table, tmp_path, capsys):
-    more = ["--methods", "reg_outcome,plsem", "--bootstrap", "4", "--seed", "7", "--quiet"]
+    more = ["--methods", "reg_outcome,ols", "--bootstrap", "4", "--seed", "7", "--quiet"]
     sets = ["--covariates-outcome", "c,site", "--out", str(tmp_path)]
     assert main(["compare", *roles(table, *more, *sets)]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: Reg Y~X: takes one set of covariates" in heard.err
     seen = heard.out
-    assert "PLSEM" in seen and "one set of covariates" in seen
+    assert "OLS, all mediators" in seen and "one set of covariates" in seen
     document = json.loads((tmp_path / "compare.json").read_text())
     assert document["settings"]["seed"] == 7
     assert document["settings"]["covariates_mediator"] == ["c"]
     assert document["settings"]["covariates_outcome"] == ["c", "site"]
     found = pandas.read_csv(tmp_path / "compare.csv").set_index("method")
-    assert found.loc["plsem", "resamples"] == 4 and found.loc["reg_outcome", "status"] == "STOPPED"
+    assert found.loc["ols", "resamples"] == 4 and found.loc["reg_outcome", "status"] == "STOPPED"
     assert len(pandas.read_csv(tmp_path / "compare_mediators.csv")) == 8
     assert (tmp_path / "compare.svg").exists() and (tmp_path / "report.html").exists()
 

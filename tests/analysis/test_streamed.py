@@ -100,14 +100,15 @@ def test_more_mediators_than_rows(tmp_path):
         mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
 
 
-@pytest.mark.parametrize(("n", "p"), [(120, 5), pytest.param(60, 90, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "p"), [(300, 7), pytest.param(60, 90, marks=pytest.mark.slow)])
 def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     frame = table(n, p).drop(columns="m4")
+    frame["site"] = frame.site.replace("z", "x")  # as many columns as `primal` has
     frame["age"] = np.random.default_rng(n).gamma(3, 15, n)
     frame["birth"] = 2020 - frame.age
     frame.to_parquet(tmp_path / "d.parquet")
     roles = ROLES | {"covariates": ["site", "age", "birth"]}
-    options = {"key": 3, "replicates": 100}
+    options = {"method": METHODS, "key": 3}
     with pytest.warns(UserWarning, match="birth is a function of the others: left out"):
         found = mediate_stream(stream(tmp_path / "d.parquet", **roles), **options)
     with pytest.warns(UserWarning, match="birth is a function"):
@@ -153,7 +154,8 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
         "1K",
         "--no-figures",
     ]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    methods = ["--method", ",".join(METHODS)]  # the programs of `primal`
+    assert main([*command, *methods, "--out", str(tmp_path / "out")]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: 1 mediators were left out" in heard.err
     assert "in blocks" in heard.err and "300 rows read" in " ".join(heard.out.split())

@@ -338,14 +338,24 @@ def test_dependent_covariates_give_the_right_answer_or_a_status():
     np.testing.assert_allclose(found.details.df, expected.details.df)
 
 
-@pytest.mark.programs(500, reason="a basis is chosen outside jit")
 def test_auto_inside_an_estimator_is_for_concrete_data():
+    data = confounded(np.random.default_rng(0), 120, "linear")
+    unnamed = dataclasses.replace(covariate_basis(data).data, names=Names())
+    rows = with_basis(rows_of(data), "auto")
+    for base in (rows.mediator_base, rows.outcome_base):
+        np.testing.assert_array_equal(base[:, 0], 1)
+        np.testing.assert_array_equal(base[:, 1:], np.asarray(unnamed.covariates, base.dtype))
+    with pytest.raises(ValueError, match="covariate_basis"):
+        jax.jit(jaxmed.estimators.ols(basis="auto"))(None, data)
+    assert data.names == NAMES
+
+
+@pytest.mark.slow
+@pytest.mark.programs(500, reason="a basis is chosen outside jit")
+def test_auto_outside_jit_is_the_basis_given_beforehand():
     data = confounded(np.random.default_rng(0), 120, "linear")
     unnamed = dataclasses.replace(covariate_basis(data).data, names=Names())
     given = jax.jit(jaxmed.estimators.ols())(None, unnamed)
     auto = jaxmed.estimators.ols(basis="auto")(None, data)
     rtol = 1e-9 if TIGHT else 1e-3
     np.testing.assert_allclose(auto.effects.total, given.effects.total, rtol=rtol)
-    with pytest.raises(ValueError, match="covariate_basis"):
-        jax.jit(jaxmed.estimators.ols(basis="auto"))(None, data)
-    assert data.names == NAMES
