@@ -15,7 +15,7 @@ import jaxmed
 from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
-FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
+FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 100, "splits": 3}
 SIZE = 60, 4, 0  # rows, mediators and covariates of most cases: one size, one set of programs
 BOTH = ("total_effect", "direct_effect", "total_indirect")
 

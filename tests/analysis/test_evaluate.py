@@ -49,7 +49,7 @@ def test_split_is_a_partition_by_strata():
 
 def test_test_columns_are_plain_regressions_on_the_test_rows():
     data = rare()
-    found = evaluate(data, ("maxie", "maxcor"), standardise_mediators=False, **HALF)
+    found = evaluate(data, METHODS, standardise_mediators=False, **HALF)
     split = module.jax.random.split(module.jax.random.key(3))[0]
     train, test = module._split(split, data, 0.5, data.covariates.shape[1])
     from jaxmed.geometry.bisector import maxie

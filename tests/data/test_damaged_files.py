@@ -1,4 +1,4 @@
-"""Odd or damaged text files, 2,000 of them in the slow run: what is accepted is right in every cell not touched.
+"""Odd or damaged text files, 2,000 when slow: what is read is right in every cell not touched.
 
 Each file is a small table in a random dialect, most of them with one damage at a known place. A
 file that is read must hold the undamaged table in every other cell: no column shifted, none
