@@ -201,15 +201,21 @@ def test_too_few_rows(n, p, q):
         jaxmed.mediate(bad, **FAST)
 
 
-@pytest.mark.parametrize("p", [16, 17, 18, 19, 20])
-def test_the_boundary_between_the_regimes(p):
+def fit_of(rows):
+    result = fit(rows)
+    return result.paths, result.cosine
+
+
+@pytest.mark.parametrize(
+    ("p", "answer"),
+    [
+        *((p, cosine_of) for p in (16, 17, 18, 19, 20)),
+        *(pytest.param(p, fit_of, marks=pytest.mark.slow) for p in (17, 18)),
+    ],
+)
+def test_the_boundary_between_the_regimes(p, answer):
     """n = 20, q = 1: primal up to p = 17; the degrees of freedom are in the result and positive."""
-    rows = data(n=20, p=p)
-    if p in (17, 18):
-        result = fit(rows)
-        found, cosine = result.paths, result.cosine
-    else:  # without the rest of the fit
-        found, cosine = cosine_of(rows)
+    found, cosine = answer(data(n=20, p=p))
     assert found.regime == regime_of(20, p, 1) == ("primal" if p <= 17 else "dual")
     assert float(cosine.df) == min(p, 17) - 1
     assert np.isfinite(float(cosine.p_value))

@@ -29,7 +29,8 @@ def roles(table, *more):
     return [str(table), *columns, "--covariates", "c", *more]
 
 
-def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, capsys):
+def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("jaxmed.reports.figures.PNG_DPI", 20)  # the same drawing, faster
     out = tmp_path / "report"
     more = ["--where", "site != 2", "--seed", "7", "--out", str(out), "--level", "0.9"]
     assert main(["mediate", *roles(table, *more), *FAST[:-1]]) == 0

@@ -103,11 +103,12 @@ def test_effects_and_mediate_agree_where_a_mediator_is_the_exposure():
     assert_nothing_silent(record)
 
 
-def test_only_mediator_is_the_exposure():
+@pytest.mark.parametrize("folds", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_only_mediator_is_the_exposure(folds):
     """Both routes: the total effect, and no direct and indirect effect to tell apart."""
     data = problem(np.random.default_rng(1), 60, 1, scale=0.0)
     data = dataclasses.replace(data, mediators=3 - 2 * data.exposure[:, None])
-    record = mediate(data, basis="linear")
+    record = mediate(data, basis="linear", folds=folds)
     row = jaxmed.mediate(data, "effects", key=0, basis="linear").rows[0]
     total = record.effect("total_effect")
     assert total["estimate"] == pytest.approx(row["total"], rel=1e-9) and total["status"] == "OK"
@@ -217,7 +218,7 @@ def test_any_unit_of_the_outcome(unit):
     norms = [r.document["paths"]["outcome_norm"] for r in (first, second)]
     assert norms[1] / unit == pytest.approx(norms[0], rel=1e-9)
     same, other = (
-        jaxmed.evaluate(d, key=0, methods=("maxie",), basis="linear", holdout=0.5).rows
+        jaxmed.evaluate(d, ("maxie", "maxcor"), key=0, basis="linear", holdout=0.5).rows
         for d in (data, dataclasses.replace(data, outcome=data.outcome * unit))
     )
     for a, b in zip(same, other, strict=True):

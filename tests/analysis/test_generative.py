@@ -31,7 +31,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def data():
-    drawn = sample(jax.random.key(4), partially_linear("A", P), 200)
+    drawn = jax.jit(lambda key: sample(key, partially_linear("A", P), 200))(jax.random.key(4))
     mediators = np.array(drawn.mediators)
     mediators[:, 5] = 3.0
     return mediation_data(
@@ -87,10 +87,17 @@ def test_an_interrupted_training_ends_with_identical_weights(data, whole, senten
     assert whole.rows[0] == again.rows[0]
 
 
-def test_another_fit_does_not_go_on_there(data, tmp_path):
-    interrupted(data, tmp_path, "mediators: step")
+@pytest.fixture(scope="module")
+def folder(data, tmp_path_factory):
+    """What an interruption in the first block leaves."""
+    place = tmp_path_factory.mktemp("training")
+    interrupted(data, place, "mediators: step")
+    return place
+
+
+def test_another_fit_does_not_go_on_there(data, folder):
     with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="another seed"):
-        generative(data, key=8, config=CONFIG, n_seeds=2, checkpoint=tmp_path)
+        generative(data, key=8, config=CONFIG, n_seeds=2, checkpoint=folder)
 
 
 def test_two_rows_and_named_mediators(whole):

@@ -66,7 +66,7 @@ class Shifted:
 
 
 CALLS = {
-    "compare": lambda data: jaxmed.compare(data, ["reg_exposure"], key=1, bootstrap=COUNT),
+    "compare": lambda data: jaxmed.compare(data, ["ols"], key=1, bootstrap=COUNT),
     "effects": lambda data: jaxmed.mediate(data, "effects", key=1),
     "bootstrap": lambda data: jaxmed.bootstrap(jax.random.key(1), data, reg_exposure(), COUNT),
     "jackknife": lambda data: jaxmed.jackknife(data, reg_exposure()),
