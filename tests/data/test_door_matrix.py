@@ -84,7 +84,7 @@ def cells():
             yield pytest.param(kind, role, marks=marks, id=f"{kind}-{role}")
 
 
-@pytest.mark.parametrize(("kind", "role"), cells())
+@pytest.mark.parametrize(("kind", "role"), list(cells()))
 def test_all_doors_agree(kind, role, tmp_path):
     found = answers(kind, role, tmp_path)
     reference = found["csv"]

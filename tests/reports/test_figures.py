@@ -43,7 +43,7 @@ def cells():
             yield pytest.param(kind, name, marks=marks, id=f"{kind}-{name}")
 
 
-@pytest.mark.parametrize(("kind", "name"), cells())
+@pytest.mark.parametrize(("kind", "name"), list(cells()))
 def test_every_figure_has_ink_and_a_sensible_size(drawn, kind, name):
     assert list(drawn(kind)) == FIGURES
     image = pixels(drawn(kind)[name])

@@ -207,7 +207,7 @@ class Tags(html.parser.HTMLParser):
         self.words += data.split()
 
 
-@pytest.mark.parametrize(("kind", "door"), analyses())
+@pytest.mark.parametrize(("kind", "door"), list(analyses()))
 def test_every_file_of_every_analysis(kind, door, record, tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "PNG_DPI", 20)  # the same drawing, faster
     names = called(NAMES[kind])
