@@ -15,7 +15,7 @@ import jaxmed
 from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
-FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 100, "splits": 3}
+FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
 SIZE = 60, 4, 0  # rows, mediators and covariates of most cases: one size, one set of programs
 BOTH = ("total_effect", "direct_effect", "total_indirect")
 
@@ -195,10 +195,10 @@ def test_compare_does_not_see_the_order_of_the_table():
     data = read("base.csv")
     order = np.random.default_rng(4).permutation(60)
     tables = [
-        jaxmed.compare(d, ["double_selection_zz"], key=1, bootstrap=20)
+        jaxmed.compare(d, ["double_selection_zz"], key=1, bootstrap=0)
         for d in (data, jax.tree.map(lambda v: v[order], data))
     ]
-    for part in ("direct", "indirect", "total", "indirect_bootstrap_lower"):
+    for part in ("direct", "indirect", "total"):  # resamples: `test_compare`
         first, second = (t["double_selection_zz"][part] for t in tables)
         assert first == pytest.approx(second, rel=1e-9)
 

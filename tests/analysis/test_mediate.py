@@ -211,7 +211,7 @@ def test_every_method_takes_the_route_of_the_fit(more):
     data = problem(np.random.default_rng(0), 60, 4, scale=0.0)
     x = data.mediators.copy()
     x[:, 3] = x[:, 0] + 2e-6 * np.random.default_rng(1).normal(size=60)
-    settings = {"key": 0, "permutations": 99, "folds": 2, "replicates": 100, "splits": 3}
+    settings = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
     result = mediate(dataclasses.replace(data, mediators=x), ("maxie", "maxcor", *more), **settings)
     assert result.fit.paths.route == "qr"
     composites = {c["label"]: c for c in result.record.document["composites"]}
