@@ -10,7 +10,7 @@ from jaxmed.cli import main
 
 pandas = pytest.importorskip("pandas", reason="the command line reads tables with pandas")
 pytest.importorskip("matplotlib", reason="the report needs matplotlib")
-FAST = ["--permutations", "19", "--folds", "2", "--replicates", "200", "--quiet"]
+FAST = ["--permutations", "19", "--folds", "0", "--replicates", "100", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,17 @@ def roles(table, *more):
     return [str(table), *columns, "--covariates", "c", *more]
 
 
-def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, capsys):
+def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("jaxmed.reports.figures.PNG_DPI", 20)  # the same drawing, faster
     out = tmp_path / "report"
-    more = ["--where", "site != 2", "--seed", "7", "--out", str(out), "--level", "0.9"]
+    more = ["--where", "site != 2", "--seed", "7", "--out", str(out), "--basis", "linear"]
     assert main(["mediate", *roles(table, *more), *FAST[:-1]]) == 0
     seen = capsys.readouterr()
     assert "dose" in seen.out
     assert "fitting 4 mediators" in seen.err and "fitting" not in seen.out
     document = json.loads((out / "result.json").read_text())
     assert document["settings"]["seed"] == 7
-    assert document["settings"]["level"] == 0.9
+    assert document["settings"]["basis"] == "linear"
     assert document["data"]["source"]["rows_where"] == 60
     mediators = pandas.read_csv(out / "mediators.csv")
     assert list(mediators["name"]) == ["m_a", "m_b", "m_c", "m,d"]
@@ -48,8 +49,8 @@ def test_mediate_writes_every_report_and_progress_to_stderr(table, tmp_path, cap
 
 
 def test_evaluate(table, tmp_path, capsys):
-    more = ["--methods", "maxie,reg_outcome", "--holdout", "0.4", "--out", str(tmp_path), "--quiet"]
-    assert main(["evaluate", *roles(table, *more)]) == 0
+    more = ["--methods", "maxie,maxcor", "--holdout", "0.5", "--basis", "linear", "--quiet"]
+    assert main(["evaluate", *roles(table, *more), "--out", str(tmp_path)]) == 0
     assert "test rows" in capsys.readouterr().out
     assert len(pandas.read_csv(tmp_path / "evaluation.csv")) == 4
 
@@ -77,19 +78,21 @@ def test_a_missing_file_is_named(capsys):
 
 
 def test_compare(table, tmp_path, capsys):
-    more = ["--methods", "reg_outcome,plsem", "--bootstrap", "4", "--seed", "7", "--quiet"]
+    more = ["--methods", "reg_outcome,ols", "--bootstrap", "4", "--seed", "7", "--quiet"]
+    more += ["--level", "0.9"]
     sets = ["--covariates-outcome", "c,site", "--out", str(tmp_path)]
     assert main(["compare", *roles(table, *more, *sets)]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: Reg Y~X: takes one set of covariates" in heard.err
     seen = heard.out
-    assert "PLSEM" in seen and "one set of covariates" in seen
+    assert "OLS, all mediators" in seen and "one set of covariates" in seen
     document = json.loads((tmp_path / "compare.json").read_text())
     assert document["settings"]["seed"] == 7
+    assert document["settings"]["level"] == 0.9
     assert document["settings"]["covariates_mediator"] == ["c"]
     assert document["settings"]["covariates_outcome"] == ["c", "site"]
     found = pandas.read_csv(tmp_path / "compare.csv").set_index("method")
-    assert found.loc["plsem", "resamples"] == 4 and found.loc["reg_outcome", "status"] == "STOPPED"
+    assert found.loc["ols", "resamples"] == 4 and found.loc["reg_outcome", "status"] == "STOPPED"
     assert len(pandas.read_csv(tmp_path / "compare_mediators.csv")) == 8
     assert (tmp_path / "compare.svg").exists() and (tmp_path / "report.html").exists()
 
@@ -114,8 +117,19 @@ def test_effects_of_the_command_line(table, monkeypatch, capsys):
         return Result()
 
     monkeypatch.setattr("jaxmed.cli.analyses.mediate", fake)
-    more = ["--method", "effects", "--assume", "sparse", "--out", "there", "--quiet"]
+    more = [
+        "--method",
+        "effects",
+        "--assume",
+        "sparse",
+        "--out",
+        "there",
+        "--quiet",
+        "--level",
+        "0.8",
+    ]
     assert main(["mediate", *roles(table, *more, "--no-figures")]) == 0
+    assert calls["level"] == 0.8
     assert calls["method"] == "effects" and calls["assume"] == "sparse" and not calls["figures"]
     assert "the summary" in capsys.readouterr().out
     assert main(["mediate", *roles(table, "--assume", "dense", "--quiet")]) == 2

@@ -148,6 +148,15 @@ def test_percentile_limits_are_those_of_copied_rows(result, method):
     assert row["resampling"].startswith("row copies" if method == "copied" else "case weights")
 
 
+def test_resamples_do_not_see_the_order_of_the_table(result):
+    order = np.random.default_rng(4).permutation(N)
+    shuffled = jax.tree.map(lambda v: v[order], rows())
+    again = compare(shuffled, ["plain"], key=SEED, bootstrap=B, basis="linear")["plain"]
+    for part in PARTS:
+        for field in (part, f"{part}_bootstrap_lower", f"{part}_bootstrap_upper"):
+            assert again[field] == pytest.approx(result["plain"][field], rel=1e-9)
+
+
 def test_failed_resamples_are_counted_by_status_and_left_out(result):
     draws, means = oracle_draws()
     bad = means > np.mean(rows().outcome) + 0.05

@@ -26,7 +26,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def result():
-    return mediate(case(), "maxie", **FAST)
+    return mediate(case(), **FAST)
 
 
 def crossed(found):
@@ -40,7 +40,7 @@ def crossed(found):
 
 def test_neither_row_order_nor_units_move_the_effect(result):
     data, order = case(), np.random.default_rng(0).permutation(60)
-    permuted = mediate(jax.tree.map(lambda v: v[order], data), "maxie", **FAST)
+    permuted = mediate(jax.tree.map(lambda v: v[order], data), **FAST)
     np.testing.assert_allclose(crossed(permuted), crossed(result), rtol=1e-9)
     units = dataclasses.replace(
         data,
@@ -48,7 +48,7 @@ def test_neither_row_order_nor_units_move_the_effect(result):
         mediators=data.mediators * np.asarray([3, 0.1, 1e5, 1.0]),
         outcome=data.outcome * 0.3 + 2,
     )
-    scaled = crossed(mediate(units, "maxie", **FAST))
+    scaled = crossed(mediate(units, **FAST))
     np.testing.assert_allclose(scaled * 7 / 0.3, crossed(result), rtol=1e-9)
 
 

@@ -59,7 +59,7 @@ def commands(data):
         many = jaxmed.mediate(data, ("maxie",), **FAST)
         effect = effects(data, key=1)
         several = jaxmed.compare(data, ["ols", "hima"], key=1, bootstrap=0)
-        judged = jaxmed.evaluate(data, ["maxie"], key=1)
+        judged = jaxmed.evaluate(data, ["maxie"], key=1, holdout=0.5)
     return many, effect, several, judged
 
 
@@ -82,15 +82,22 @@ def mixed():
     return data, commands(data)
 
 
+@pytest.fixture(scope="module")
+def plainly(mixed):
+    """The record of the same data with their linear covariates."""
+    return jaxmed.mediate(mixed[0], ("maxie",), **FAST, basis="linear").record
+
+
 def test_factors_alone_are_linear_in_every_command():
-    data = simulated(197, 25, 0, [4])
+    # As many columns as `mixed` has with its basis: the same programs.
+    data = simulated(300, 6, 0, [9, 9])
     found, documents = totals(*commands(data))
     expected = coefficient(data.outcome, data.exposure, data.covariates)
-    assert data.covariates.shape[1] == 4
+    assert data.covariates.shape[1] == 17
     for command, value in found.items():
         assert abs(value - expected) < 1e-10, command
     for document in documents:
-        assert document["design"]["rank"] == 5 and document["design"]["basis"] == "linear"
+        assert document["design"]["rank"] == 18 and document["design"]["basis"] == "linear"
         assert document["design"]["linear"] is None and document["settings"]["basis"] == "auto"
     assert documents[1]["choice"]["methods"] == ["ols"]
 
@@ -110,11 +117,11 @@ def test_numbers_and_factors_have_the_total_of_their_columns(mixed):
 
 
 def test_the_default_answers_where_splines_of_everything_had_no_room():
-    data = simulated(85, 11, 7, [])
+    data = simulated(85, 6, 5, [])  # so few mediators that least squares stands alone
     found = effects(data, key=1)
     design = found.document["design"]
-    assert (design["basis"], design["rank"]) == ("quadratic", 16)
-    assert found.document["data"]["basis_columns"] == 16
+    assert (design["basis"], design["rank"]) == ("quadratic", 12)
+    assert found.document["data"]["basis_columns"] == 12
     assert found.methods[0] == "ols" and found.rows[0]["status"] == "OK"
     assert np.isfinite(found.rows[0]["indirect_lower"])
     plain = effects(data, key=1, basis="linear").rows[0]
@@ -169,10 +176,10 @@ def test_linear_covariates_reproduce_the_published_analysis():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_least_squares_on_the_host_is_the_estimator(weighted):
-    data = confounded(np.random.default_rng(3), 150, "curved")
+def test_least_squares_on_the_host_is_the_estimator(mixed, weighted):
+    data = mixed[0]
     if weighted:
-        times = np.random.default_rng(4).integers(0, 4, 150).astype(float)
+        times = np.random.default_rng(4).integers(0, 4, 300).astype(float)
         data = dataclasses.replace(data, weights=times)
     design = covariate_basis(data)
     found = least_squares(data, design.columns)
@@ -188,12 +195,10 @@ def test_least_squares_on_the_host_is_the_estimator(weighted):
     np.testing.assert_allclose(found.df, peer.details.df)
 
 
-def test_the_linear_line_of_mediate_is_what_mediate_says_of_linear_covariates():
+def test_the_linear_line_of_mediate_is_what_mediate_says_of_linear_covariates(mixed, plainly):
     """Intervals included: equal error variances, as most software has them."""
-    data = confounded(np.random.default_rng(3), 150, "curved")
-    fast = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
-    line = jaxmed.mediate(data, **fast).record.document["design"]["linear"]
-    plain = jaxmed.mediate(data, basis="linear", **fast).record
+    line = mixed[1][0].record.document["design"]["linear"]
+    plain = plainly
     for part in ("total", "direct"):
         expected = plain.effect(f"{part}_effect")
         for key in ("estimate", "standard_error", "lower", "upper"):
@@ -239,14 +244,13 @@ def test_the_report_shows_the_covariates(mixed, tmp_path):
     assert stored["design"]["rank"] == 18
 
 
-def test_dependent_covariates_are_named_and_change_nothing():
-    data = simulated(197, 8, 1, [4])
-    more = np.c_[data.covariates, data.covariates[:, 2:5].sum(axis=1)]
+def test_dependent_covariates_are_named_and_change_nothing(mixed):
+    data, (_, alone, *_) = mixed
+    more = np.c_[data.covariates, data.covariates[:, 3:6].sum(axis=1)]
     names = dataclasses.replace(data.names, covariates=(*data.names.covariates, "f0[0]"))
     twice = jaxmed.mediation_data(data.exposure, data.mediators, data.outcome, more, names=names)
     with pytest.warns(UserWarning, match="is a function of the others: left out"):
         found = effects(twice, key=1)
-    alone = effects(data, key=1)
     assert found.document["design"]["dropped"] == {
         "f0[0]": "f0[0] is a function of the others: left out"
     }
@@ -299,14 +303,13 @@ def test_separate_covariates_get_their_own_columns():
     assert found.document["design"]["linear"] is None  # nothing is compared
 
 
-def test_moments_are_linear_and_say_so():
-    data = simulated(150, 5, 2, [3])
+def test_moments_are_linear_and_say_so(mixed, plainly):
+    data, rows = mixed[0], plainly
     named = jaxmed.cross_moments(data)
     options = {"key": 1, "replicates": 100}
-    found = mediate_moments(named, **options).record
-    rows = jaxmed.mediate(data, **FAST, basis="linear").record
+    found = mediate_moments(named, ("maxie",), **options).record
     design = found.document["design"]
-    assert (design["basis"], design["rank"], design["linear"]) == ("linear", 6, None)
+    assert (design["basis"], design["rank"], design["linear"]) == ("linear", 7, None)
     assert design["columns"] == list(data.names.covariates)
     for quantity in ("total_effect", "direct_effect", "total_indirect"):
         assert found.effect(quantity)["estimate"] == pytest.approx(
@@ -316,14 +319,15 @@ def test_moments_are_linear_and_say_so():
         mediate_moments(named, **options, basis="splines")
 
 
-def test_moments_leave_dependent_covariates_out_by_name():
-    data = simulated(150, 5, 2, [3])
-    extra = np.c_[data.covariates, data.covariates[:, 0] + data.covariates[:, 2], np.full(150, 7.0)]
+def test_moments_leave_dependent_covariates_out_by_name(mixed):
+    data = mixed[0]
+    extra = np.c_[data.covariates, data.covariates[:, 0] + data.covariates[:, 2], np.full(300, 7.0)]
     names = dataclasses.replace(data.names, covariates=(*data.names.covariates, "both", "batch"))
     more = jaxmed.mediation_data(data.exposure, data.mediators, data.outcome, extra, names=names)
+    options = {"key": 1, "replicates": 100}
     with pytest.warns(UserWarning, match="batch is constant"):
-        found = mediate_moments(jaxmed.cross_moments(more), key=1, replicates=100).record
-    plain = mediate_moments(jaxmed.cross_moments(data), key=1, replicates=100).record
+        found = mediate_moments(jaxmed.cross_moments(more), ("maxie",), **options).record
+    plain = mediate_moments(jaxmed.cross_moments(data), ("maxie",), **options).record
     assert found.document["design"]["dropped"] == covariate_basis(more).dropped
     assert set(found.document["design"]["dropped"]) == {"both", "batch"}
     assert set(found.document["design"]["dropped"].values()) <= set(found.document["warnings"])

@@ -17,6 +17,7 @@ from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 from jaxmed.statistics.score_ranks import area_under_curve
 
 METHODS = ("maxie", "maxcor", "reg_exposure", "lasso_outcome")
+HALF = {"key": 3, "holdout": 0.5, "basis": "linear"}  # parts of one size share their programs
 
 
 def rare(n=240, p=8):
@@ -28,7 +29,7 @@ def rare(n=240, p=8):
 
 @pytest.fixture(scope="module")
 def result():
-    return evaluate(rare(), METHODS, key=3)
+    return evaluate(rare(), METHODS, **HALF)
 
 
 def test_one_row_per_method_and_part(result):
@@ -48,11 +49,9 @@ def test_split_is_a_partition_by_strata():
 
 def test_test_columns_are_plain_regressions_on_the_test_rows():
     data = rare()
-    found = evaluate(
-        data, "maxie,maxcor".split(","), key=3, standardise_mediators=False, basis="linear"
-    )
+    found = evaluate(data, METHODS, standardise_mediators=False, **HALF)
     split = module.jax.random.split(module.jax.random.key(3))[0]
-    train, test = module._split(split, data, 0.3, data.covariates.shape[1])
+    train, test = module._split(split, data, 0.5, data.covariates.shape[1])
     from jaxmed.geometry.bisector import maxie
     from jaxmed.geometry.paths import paths
 

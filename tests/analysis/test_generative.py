@@ -31,7 +31,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def data():
-    drawn = sample(jax.random.key(4), partially_linear("A", P), 200)
+    drawn = jax.jit(lambda key: sample(key, partially_linear("A", P), 200))(jax.random.key(4))
     mediators = np.array(drawn.mediators)
     mediators[:, 5] = 3.0
     return mediation_data(
@@ -48,31 +48,38 @@ class Stopped(Exception):
 
 
 @pytest.fixture(scope="module")
-def results(data, tmp_path_factory):
-    """The same analysis in one piece, and interrupted in either block."""
-    folder = tmp_path_factory.mktemp("training")
-    sentences = []
+def sentences():
+    """What the analysis in one piece says of its progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def whole(data, sentences):
+    """The analysis in one piece."""
     with pytest.warns(UserWarning, match="cpg5"):
-        whole = generative(data, key=7, config=CONFIG, n_seeds=2, progress=sentences.append)
-    for word in ("mediators: step", "outcome: step"):
+        return generative(data, key=7, config=CONFIG, n_seeds=2, progress=sentences.append)
 
-        def stop(sentence, word=word):
-            if sentence.startswith(word):
-                raise Stopped
 
-        with pytest.warns(UserWarning), pytest.raises(Stopped):
-            generative(data, key=7, config=CONFIG, n_seeds=2, checkpoint=folder, progress=stop)
-    heard = []
-    with pytest.warns(UserWarning):
-        again = generative(
-            data, key=7, config=CONFIG, n_seeds=2, checkpoint=folder, progress=heard.append
-        )
-    return whole, again, sentences, heard, folder
+def interrupted(data, folder, word):
+    """The same analysis, stopped at a sentence with its training kept in a folder."""
+
+    def stop(sentence):
+        if sentence.startswith(word):
+            raise Stopped
+
+    with pytest.warns(UserWarning), pytest.raises(Stopped):
+        generative(data, key=7, config=CONFIG, n_seeds=2, checkpoint=folder, progress=stop)
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_ends_with_identical_weights(results):
-    whole, again, sentences, heard, _ = results
+def test_an_interrupted_training_ends_with_identical_weights(data, whole, sentences, tmp_path):
+    for word in ("mediators: step", "outcome: step"):
+        interrupted(data, tmp_path, word)
+    heard = []
+    with pytest.warns(UserWarning):
+        again = generative(
+            data, key=7, config=CONFIG, n_seeds=2, checkpoint=tmp_path, progress=heard.append
+        )
     pairs = zip(jax.tree.leaves(whole.details), jax.tree.leaves(again.details), strict=True)
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
     assert any("going on after step" in s for s in heard)
@@ -80,14 +87,20 @@ def test_an_interrupted_training_ends_with_identical_weights(results):
     assert whole.rows[0] == again.rows[0]
 
 
-def test_another_fit_does_not_go_on_there(results, data):
-    folder = results[-1]
+@pytest.fixture(scope="module")
+def folder(data, tmp_path_factory):
+    """What an interruption in the first block leaves."""
+    place = tmp_path_factory.mktemp("training")
+    interrupted(data, place, "mediators: step")
+    return place
+
+
+def test_another_fit_does_not_go_on_there(data, folder):
     with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="another seed"):
         generative(data, key=8, config=CONFIG, n_seeds=2, checkpoint=folder)
 
 
-def test_two_rows_and_named_mediators(results):
-    whole = results[0]
+def test_two_rows_and_named_mediators(whole):
     record, own = whole.rows
     assert record["method"] == "gahmn" and own["method"] == "gahmn_adversarial"
     assert record["direct_lower"] < record["direct"] < record["direct_upper"]
@@ -101,8 +114,7 @@ def test_two_rows_and_named_mediators(results):
     assert len(whole.document["seeds"]) == 2 and whole.document["settings"]["seed"] == 7
 
 
-def test_generated_rows(results, data):
-    whole = results[0]
+def test_generated_rows(whole, data):
     x = np.asarray(data.covariates)[:4]
     drawn = whole.generate(1, exposure=1.0, covariates=x, count=3)
     assert drawn["mediators"].shape == (3, 4, 5) and drawn["outcome"].shape == (3, 4)
@@ -128,8 +140,7 @@ def test_generated_rows(results, data):
         whole.predict(1.0, x, np.ones((4, 2)))
 
 
-def test_saved_page_and_generators(results, tmp_path):
-    whole = results[0]
+def test_saved_page_and_generators(whole, tmp_path):
     paths = whole.save(tmp_path)
     names = {path.name for path in paths}
     assert {"gahmn.csv", "generators.png", "learning_curves.svg", "generators.npz"} <= names
@@ -214,7 +225,7 @@ def test_command_line(data, tmp_path, capsys):
     write(data, file)
     out = tmp_path / "out"
     given = ["mediate", str(file), "--exposure", "smoker", *BASE, "--seed", "3"]
-    given += ["--steps", "100", "--trainings", "2"]  # the programs of `results`
+    given += ["--steps", "100", "--trainings", "2"]  # the programs of `whole`
     assert main([*given, "--out", str(out), "--no-figures"]) == 0
     shown = capsys.readouterr()
     assert "jaxmed: warning: 1 mediators were left out" in shown.err and "cpg5" in shown.err
@@ -256,8 +267,7 @@ def test_a_killed_process_goes_on(data, tmp_path):
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_the_total_effect_is_that_of_the_other_commands(data, results):
-    whole = results[0]
+def test_the_total_effect_is_that_of_the_other_commands(data, whole):
     design = whole.document["design"]
     peer = jaxmed.mediate(data, "effects", key=7)
     assert design["basis"] != "linear" and design == peer.document["design"]

@@ -20,7 +20,8 @@ N = 120
 @pytest.fixture(scope="module")
 def frame():
     rng = np.random.default_rng(0)
-    arm = rng.choice(["low", "placebo", "high"], N)
+    # As many rows at every level: all contrasts are of one shape.
+    arm = rng.permutation(np.repeat(["low", "placebo", "high"], N // 3))
     dose = np.select([arm == "low", arm == "high"], [0.5, 1.2], 0.0)
     age, w = rng.normal(50, 8, N), rng.integers(1, 4, N)
     m = rng.normal(size=(N, 3)) + np.outer(dose, [1, 0, 0.5])

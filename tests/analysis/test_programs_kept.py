@@ -66,7 +66,7 @@ class Shifted:
 
 
 CALLS = {
-    "compare": lambda data: jaxmed.compare(data, ["reg_exposure"], key=1, bootstrap=COUNT),
+    "compare": lambda data: jaxmed.compare(data, ["ols"], key=1, bootstrap=COUNT),
     "effects": lambda data: jaxmed.mediate(data, "effects", key=1),
     "bootstrap": lambda data: jaxmed.bootstrap(jax.random.key(1), data, reg_exposure(), COUNT),
     "jackknife": lambda data: jaxmed.jackknife(data, reg_exposure()),
@@ -194,7 +194,7 @@ def test_a_users_composite_is_compiled_in_every_call():
 
 
 def test_limits_are_one_program_and_quantiles_of_a_report_none():
-    table = jax.jit(reg_exposure())(None, data_of(1)).mediators
+    table = jax.jit(ols())(None, data_of(1)).mediators
     table = jax.tree.map(lambda leaf: jnp.asarray(np.repeat(leaf, 3)), table)  # a new shape
     with counted() as found:
         limits = table.interval

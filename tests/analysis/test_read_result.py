@@ -18,10 +18,14 @@ from jaxmed.reports.record import Record, read_result, result_json  # noqa: E402
 from jaxmed.reports.result_form import FORMS, VERSIONS  # noqa: E402
 
 FAST = ["--replicates", "100", "--permutations", "0", "--folds", "0"]
-ROLES = ["--outcome", "y", "--mediators", "m*", "--covariates", "c", "--quiet"]
+ROLES = ["--outcome", "y", "--mediators", "m0,m1,m2,m3", "--covariates", "c", "--quiet"]
 # kind -> (command, options, the file written)
 KINDS = {
-    "mediate": ("mediate", ["--exposure", "x", *FAST, "--no-figures"], "result.json"),
+    "mediate": (
+        "mediate",
+        ["--exposure", "x", *FAST, "--basis", "linear", "--no-figures"],  # as of a stream
+        "result.json",
+    ),
     "streamed": (
         "mediate",
         ["--exposure", "x", *FAST, "--no-figures", "--memory", "1K"],
@@ -29,7 +33,7 @@ KINDS = {
     ),
     "dual": (
         "mediate",
-        ["--exposure", "x", *FAST, "--no-figures", "--where", "row < 9"],
+        ["--exposure", "x", *FAST, "--no-figures", "--where", "row < 9", "--mediators", "m*"],
         "result.json",
     ),
     "effects": (
@@ -42,7 +46,11 @@ KINDS = {
         ["--exposure", "x", "--methods", "ols", "--bootstrap", "4", "--no-figures"],
         "compare.json",
     ),
-    "evaluate": ("evaluate", ["--exposure", "x", "--methods", "maxie"], "evaluation.json"),
+    "evaluate": (
+        "evaluate",
+        ["--exposure", "x", "--methods", "maxie,maxcor", "--holdout", "0.5", "--basis", "linear"],
+        "evaluation.json",
+    ),
     "levels": (
         "compare",
         ["--exposure", "arm", "--methods", "ols", "--bootstrap", "0", "--no-figures"],
@@ -184,7 +192,7 @@ def test_every_kind_says_its_version():
 
 
 def test_data_from_memory_have_no_digest_and_the_page_says_so(table, tmp_path):
-    roles = {"exposure": "x", "outcome": "y", "mediators": "m*"}
+    roles = {"exposure": "x", "outcome": "y", "mediators": "m0,m1,m2,m3", "covariates": ["c"]}
     frame = pandas.read_csv(table)
     for source, files in ((frame, None), (str(table), [digest_of(table)])):
         data, report = jaxmed.from_frame_with_report(source, **roles)

@@ -13,6 +13,7 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 ROLES = {"exposure": "a", "outcome": "y", "mediators": "m*", "covariates": ["site"]}
 METHODS = ("maxie", "maxcor", "reg_outcome", "reg_exposure")
+DRAWN = {"key": 3, "replicates": 100}
 
 
 def table(n, p):
@@ -58,7 +59,7 @@ def assert_same(found, whole, tolerance=1e-10):
 def primal():
     frame = table(300, 7)
     with pytest.warns(UserWarning, match="m4"):
-        whole = mediate(from_frame(frame, **ROLES), METHODS, key=3, permutations=0, folds=0)
+        whole = mediate(from_frame(frame, **ROLES), METHODS, permutations=0, folds=0, **DRAWN)
     return frame, whole
 
 
@@ -67,10 +68,10 @@ def test_moments_and_streams_give_the_analysis_of_the_rows(primal, tmp_path, mon
     monkeypatch.setattr("jaxmed.data.streams.row_stream.LEAST_ROWS", 64)
     frame.to_parquet(tmp_path / "d.parquet")
     with pytest.warns(UserWarning, match="m4"):
-        of_moments = mediate_moments(cross_moments(from_frame(frame, **ROLES)), METHODS, key=3)
+        of_moments = mediate_moments(cross_moments(from_frame(frame, **ROLES)), METHODS, **DRAWN)
     with pytest.warns(UserWarning, match="m4"):
         streamed = mediate_stream(
-            stream(tmp_path / "d.parquet", **ROLES, block_bytes=1), METHODS, key=3
+            stream(tmp_path / "d.parquet", **ROLES, block_bytes=1), METHODS, **DRAWN
         )
     assert_same(of_moments, whole)
     assert_same(streamed, whole)
@@ -90,9 +91,9 @@ def test_more_mediators_than_rows(tmp_path):
     frame = table(60, 90)
     frame.to_parquet(tmp_path / "d.parquet")
     with pytest.warns(UserWarning, match="m4"):
-        whole = mediate(from_frame(frame, **ROLES), METHODS, key=3, permutations=0, folds=0)
+        whole = mediate(from_frame(frame, **ROLES), METHODS, permutations=0, folds=0, **DRAWN)
     with pytest.warns(UserWarning, match="m4"):
-        found = mediate_stream(stream(tmp_path / "d.parquet", **ROLES), METHODS, key=3)
+        found = mediate_stream(stream(tmp_path / "d.parquet", **ROLES), METHODS, **DRAWN)
     assert_same(found, whole)
     with pytest.raises(ValueError, match="not computed from a stream of more mediators"):
         mediate_stream(stream(tmp_path / "d.parquet", **ROLES), "directions", key=3)
@@ -100,14 +101,15 @@ def test_more_mediators_than_rows(tmp_path):
         mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
 
 
-@pytest.mark.parametrize(("n", "p"), [(120, 5), pytest.param(60, 90, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "p"), [(300, 7), pytest.param(60, 90, marks=pytest.mark.slow)])
 def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     frame = table(n, p).drop(columns="m4")
+    frame["site"] = frame.site.replace("z", "x")  # as many columns as `primal` has
     frame["age"] = np.random.default_rng(n).gamma(3, 15, n)
     frame["birth"] = 2020 - frame.age
     frame.to_parquet(tmp_path / "d.parquet")
     roles = ROLES | {"covariates": ["site", "age", "birth"]}
-    options = {"key": 3, "replicates": 100}
+    options = {"method": METHODS, **DRAWN}
     with pytest.warns(UserWarning, match="birth is a function of the others: left out"):
         found = mediate_stream(stream(tmp_path / "d.parquet", **roles), **options)
     with pytest.warns(UserWarning, match="birth is a function"):
@@ -153,7 +155,9 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
         "1K",
         "--no-figures",
     ]
-    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    # The programs of `primal`.
+    methods = ["--method", ",".join(METHODS), "--replicates", "100"]
+    assert main([*command, *methods, "--out", str(tmp_path / "out")]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: 1 mediators were left out" in heard.err
     assert "in blocks" in heard.err and "300 rows read" in " ".join(heard.out.split())

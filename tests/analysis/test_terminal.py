@@ -111,13 +111,11 @@ def test_what_the_encoding_lacks_is_escaped_and_streams_are_put_back(monkeypatch
 def test_a_file_with_escape_sequences_in_its_heading(tmp_path):
     pytest.importorskip("pyarrow")
     values = np.random.default_rng(0).normal(size=(30, 4))
-    names = ["x", "y", "m\x1b[31m1", "m2"]
+    names = ["x\x1b[31m1", "y", "m1", "m2"]
     rows = "\n".join(",".join(map(repr, row)) for row in values.tolist())
     (tmp_path / "t.csv").write_text(",".join(names) + "\n" + rows + "\n")
-    arguments = [sys.executable, "-m", "jaxmed", "mediate", "t.csv", "--exposure", "x"]
-    arguments += ["--outcome", "y", "--mediators", "m*", "--replicates", "100", "--folds", "0"]
-    done = subprocess.run(
-        [*arguments, "--permutations", "0"], capture_output=True, cwd=tmp_path, timeout=300
-    )
+    arguments = [sys.executable, "-m", "jaxmed", "mediate", "t.csv", "--exposure", names[0]]
+    arguments += ["--outcome", "y", "--mediators", "m*", "--method", "effects"]
+    done = subprocess.run(arguments, capture_output=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert b"\\x1b[31m1" in done.stdout and b"\x1b" not in done.stdout + done.stderr

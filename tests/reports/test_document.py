@@ -94,7 +94,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-@pytest.mark.parametrize("kind, width", [("dual", 1100), ("tiny", 500)])
+@pytest.mark.parametrize(
+    "kind, width", [("dual", 1100), pytest.param("tiny", 500, marks=pytest.mark.slow)]
+)
 def test_report_opens_in_a_browser(every, kind, width, tmp_path):
     imread = pytest.importorskip("matplotlib.image").imread
     report = save(every[kind], tmp_path / "out")[-1]

@@ -13,11 +13,20 @@ from jaxmed.reports.style import MissingExtraError
 matplotlib = pytest.importorskip("matplotlib")
 
 KINDS = ["primal", "dual", "tiny", "binary", "singular"]
+FIGURES = ["path_plane", "decomposition", "alpha_beta", "top_weights", "scores"]
 
 
 @pytest.fixture(scope="module")
 def drawn(every):
-    return {kind: drawing.all_figures(every[kind]) for kind in KINDS}
+    """kind -> its figures; each kind is drawn once."""
+    made = {}
+
+    def figures_of(kind):
+        if kind not in made:
+            made[kind] = drawing.all_figures(every[kind])
+        return made[kind]
+
+    return figures_of
 
 
 def pixels(figure):
@@ -26,26 +35,27 @@ def pixels(figure):
     return imread(io.BytesIO(drawing.png(figure)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_figure_has_ink_and_a_sensible_size(drawn, kind):
-    assert list(drawn[kind]) == [
-        "path_plane",
-        "decomposition",
-        "alpha_beta",
-        "top_weights",
-        "scores",
-    ]
-    for name, figure in drawn[kind].items():
-        image = pixels(figure)
-        height, width = image.shape[:2]
-        assert 600 <= width <= 2200 and 250 <= height <= 1600, name
-        assert image[..., :3].std() > 0.01, name
+def cells():
+    """Kinds by figures; in the quick run every kind and every figure once."""
+    for i, kind in enumerate(KINDS):
+        for j, name in enumerate(FIGURES):
+            marks = () if i == j else pytest.mark.slow
+            yield pytest.param(kind, name, marks=marks, id=f"{kind}-{name}")
 
 
-@pytest.mark.parametrize("kind", ["primal", "dual"])
+@pytest.mark.parametrize(("kind", "name"), list(cells()))
+def test_every_figure_has_ink_and_a_sensible_size(drawn, kind, name):
+    assert list(drawn(kind)) == FIGURES
+    image = pixels(drawn(kind)[name])
+    height, width = image.shape[:2]
+    assert 600 <= width <= 2200 and 250 <= height <= 1600
+    assert image[..., :3].std() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["primal", pytest.param("dual", marks=pytest.mark.slow)])
 def test_svg_is_whole_without_outside_references_and_reproducible(drawn, every, kind):
     again = drawing.all_figures(every[kind])
-    for name, figure in drawn[kind].items():
+    for name, figure in drawn(kind).items():
         text = drawing.svg(figure)
         root = ET.fromstring(text)
         assert len(list(root.iter())) > 40, name

@@ -175,6 +175,21 @@ def save_studied(names, record, folder):
 
 
 DOORS = [save_mediate, save_methods, save_evaluated, save_levels_index, save_studied]
+# In the quick run: every kind of name once, every analysis at least once.
+QUICK = {
+    save_mediate: ("mathematics",),
+    save_methods: ("formula", "scripts"),
+    save_evaluated: ("markup", "long"),
+    save_levels_index: ("many words", "blanks"),
+    save_studied: ("no width", "lines", "controls"),
+}
+
+
+def analyses():
+    for door in DOORS:
+        for kind in NAMES:
+            marks = () if kind in QUICK[door] else pytest.mark.slow
+            yield pytest.param(kind, door, marks=marks, id=f"{door.__name__}-{kind}")
 
 
 class Tags(html.parser.HTMLParser):
@@ -192,8 +207,7 @@ class Tags(html.parser.HTMLParser):
         self.words += data.split()
 
 
-@pytest.mark.parametrize("kind", NAMES)
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+@pytest.mark.parametrize(("kind", "door"), list(analyses()))
 def test_every_file_of_every_analysis(kind, door, record, tmp_path, monkeypatch):
     monkeypatch.setattr(drawing, "PNG_DPI", 20)  # the same drawing, faster
     names = called(NAMES[kind])

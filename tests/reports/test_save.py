@@ -60,7 +60,8 @@ def test_mediators_csv_reads_back_to_the_same_numbers(every, kind, tmp_path):
             assert read == [str(value) for value in column]
 
 
-def test_all_files_are_written_and_nothing_else_is_left(every, tmp_path):
+def test_all_files_are_written_and_nothing_else_is_left(every, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxmed.reports.figures.PNG_DPI", 20)  # the same drawing, faster
     paths = save(every["tiny"], tmp_path / "new" / "folder")
     figures = ["alpha_beta", "decomposition", "path_plane", "scores", "top_weights"]
     expected = {"result.json", "mediators.csv", "report.html"} | {
