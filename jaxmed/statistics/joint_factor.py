@@ -21,6 +21,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD
+from jaxmed.door import at_the_door
 from jaxmed.linalg.dependent import column_factor, gram_factor
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.statistics.cross_moments import CrossMoments, is_host
@@ -119,26 +120,50 @@ def factor_rows(data: MediationData) -> JointFactor:
     rows = (rows - mean[None, :]) * xp.sqrt(w)[:, None]
     # The mean of the centred rows is rounding of the first mean; at cond 1e12 removing it matters.
     rows = rows - xp.sqrt(w)[:, None] * ((xp.sqrt(w) @ rows) / weight)[None, :]
-    length = jnp.asarray(xp.sqrt((rows * rows).sum(axis=0)))
-    count = jnp.asarray(xp.sum(w > 0), rows.dtype)
-    status = _column_status(jnp.asarray(weight), jnp.asarray(mean), length, q)
-    constant = _constant(jnp.asarray(weight), jnp.asarray(mean), length, q)
-    divisor = xp.asarray(jnp.where(constant, jnp.inf, length), rows.dtype)
-    scaled = rows / divisor[None, :]
-    upper = jnp.asarray(xp.linalg.qr(scaled, mode="r"))
+    sizes = _Sizes(weight, (w * w).sum(), (w > 0).sum(), mean, xp.sqrt((rows * rows).sum(axis=0)))
+    divisor, status = _divisor(sizes, q)
+    upper = xp.linalg.qr(rows / xp.asarray(divisor)[None, :], mode="r")
+    return _factor_of_triangle(upper, sizes, status, q)
+
+
+@pytree
+class _Sizes:
+    """What rows, weights and columns amount to; of the host or of a device."""
+
+    weight: Array  # []
+    weight_square: Array  # []
+    count: Array  # [] rows with non-zero weight
+    mean: Array  # [d]
+    length: Array  # [d] of the centred columns
+
+
+# The decomposition between the two is the host's own for host arrays.
+@at_the_door("q")
+def _divisor(sizes: _Sizes, q: int) -> tuple[Array, Array]:
+    """By what columns are divided, [d], infinite where they are constant; and their status."""
+    weight, mean, length = (jnp.asarray(x) for x in (sizes.weight, sizes.mean, sizes.length))
+    constant = _constant(weight, mean, length, q)
+    return jnp.where(constant, jnp.inf, length), _column_status(weight, mean, length, q)
+
+
+@at_the_door("q")
+def _factor_of_triangle(upper: Array, sizes: _Sizes, status: Array, q: int) -> JointFactor:
+    """The joint factor of R of a QR decomposition of the scaled rows."""
+    upper, length = jnp.asarray(upper), jnp.asarray(sizes.length)
+    weight = jnp.asarray(sizes.weight)
+    count = jnp.asarray(sizes.count, upper.dtype)
     # QR leaves the signs of the diagonal free; a positive one makes this R the Cholesky factor.
     sign = jnp.where(jnp.diagonal(upper) < 0, -1.0, 1.0).astype(upper.dtype)
-    upper = sign[:, None] * upper
-    limit = _rows_limit(jnp.asarray(weight), jnp.asarray(mean), length)
-    upper, kept = column_factor(upper, limit)
+    limit = _rows_limit(weight, jnp.asarray(sizes.mean), length)
+    upper, kept = column_factor(sign[:, None] * upper, limit)
     status = st.combine(
         status,
         _dependence_status(kept, q),
         _room_status(count, kept, q),
         st.when(_no_outcome(upper, q, jnp.max(limit) ** 2), st.CONSTANT_OUTCOME),
     )
-    total, square = jnp.asarray(weight), jnp.asarray((w * w).sum())
-    return JointFactor(upper, kept, length, count, total, square, status, q, "qr")
+    square = jnp.asarray(sizes.weight_square)
+    return JointFactor(upper, kept, length, count, weight, square, status, q, "qr")
 
 
 def _gram_limit(d: int, q: int, dtype: jnp.dtype) -> Array:
