@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 
 from jaxmed.data.basis_columns import weighted_quantiles
+from jaxmed.door import at_the_door
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array
@@ -21,6 +22,7 @@ def default_splines(covariates: Array, weights: Array) -> Array:
     return spline_basis(covariates, weights, kind="bspline")
 
 
+@at_the_door("knots", "tensor", "kind")
 def spline_basis(
     covariates: Array,
     weights: Array,
