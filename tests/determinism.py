@@ -48,7 +48,7 @@ def light():
     found = {
         "sample": simulate.sample(key, model, 500),
         "law": jaxmed.sample_quadratics(key, simulate.law_of(model, 60), 20_000),
-        "power": jaxmed.power(key, 80, 3, **settings, replicates=20_000),
+        "power": jaxmed.power(key, 80, 3, test="cosine", **settings, replicates=20_000),
     }
     for chunk in CHUNKS:
         options = {"chunk": chunk}
