@@ -41,7 +41,7 @@ FORMS = {
 DATA = problem(np.random.default_rng(0), 48, 6, 2, scale=0.0)
 PATHS = jax.jit(jaxmed.paths)(DATA)
 SEM = simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2], direct=0.1)
-LAW = simulate.law_of(SEM, 50)
+LAW = jax.jit(simulate.law_of)(SEM, 50)
 R2 = {"exposure_r2": 0.2, "outcome_r2": 0.3, "cosine": 0.5, "replicates": 100}
 MAXIE = estimators.maxie()
 PCMA = estimators.pcma(components=1, replicates=20)

@@ -45,7 +45,7 @@ N, P, Q = 60, 6, 1
 @pytest.fixture(scope="module")
 def batch():
     data = [problem(np.random.default_rng(i), N, P, Q, scale=0.0) for i in range(2)]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *data)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def floats(estimate):
 
 @pytest.mark.parametrize("name", FITTED)
 def test_single_precision_stays_single(batch, name):
-    single = jax.tree.map(lambda leaf: leaf[0].astype(jnp.float32), batch)
+    single = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), batch)
     found = jax.eval_shape(lambda d: ESTIMATORS[name](jax.random.key(0), d), single)
     assert floats((found.effects, found.intervals, found.mediators)) == {jnp.dtype("float32")}
 
@@ -143,7 +143,7 @@ def test_single_precision_stays_single(batch, name):
     ["maxie", *(pytest.param(n, marks=pytest.mark.slow) for n in ESTIMATORS if n != "maxie")],
 )
 def test_float32(batch, name):
-    single = jax.tree.map(lambda leaf: leaf[0].astype(jnp.float32), batch)
+    single = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), batch)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), single)
     assert estimate.effects.indirect.dtype == jnp.float32
     assert estimate.mediators.p_value.dtype == jnp.float32

@@ -1,5 +1,6 @@
 """Sweeps: the same numbers whatever the chunks, devices and companions; one compilation."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -21,8 +22,15 @@ from jaxmed.sweeps.levels import path_task
 KEY = jax.random.key(7)
 
 
-def model(p=4):
-    return linear_sem(jnp.full(p, 0.2), jnp.full(p, 0.3), direct=0.1, lower=ar1_factor(p, 0.5))
+@functools.partial(jax.jit, static_argnums=0)
+def model(p=4, alpha=0.2, beta=0.3, direct=0.1):
+    """One program, where each operation would be one."""
+    return linear_sem(
+        jnp.full(p, alpha), jnp.full(p, beta), direct=direct, lower=ar1_factor(p, 0.5)
+    )
+
+
+law = jax.jit(law_of)
 
 
 def small_study():
@@ -103,8 +111,8 @@ def test_block_tasks_and_the_tail_of_the_last_chunk():
 @pytest.mark.parametrize("level", ["data", "gram", "exact"])
 def test_null_size_at_every_level(level):
     n, p, count = 60, 5, 4000
-    sem = linear_sem(jnp.full(p, 0.3), jnp.zeros(p), lower=ar1_factor(p, 0.5))
-    parameters = sem if level == "data" else law_of(sem, n)
+    sem = model(p, 0.3, 0.0, 0.0)
+    parameters = sem if level == "data" else law(sem, n)
     critical = scipy.stats.t.isf(0.025, p - 1)
     task = path_task(
         level,
