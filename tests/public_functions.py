@@ -14,14 +14,18 @@ from jaxmed import simulate
 ROOT_R2 = {"exposure_r2": 0.1, "outcome_r2": 0.1}
 
 
+# Traced once for all functions of them.
+PATHS = jax.jit(jaxmed.paths)
+
+
 def of_paths(function):
     """A function of the paths of the data."""
-    return lambda key, data: function(jaxmed.paths(data))
+    return lambda key, data: function(PATHS(data))
 
 
 def with_key(function):
     """A random function of the paths of the data."""
-    return lambda key, data: function(key, jaxmed.paths(data))
+    return lambda key, data: function(key, PATHS(data))
 
 
 def p_values(data):
@@ -131,7 +135,7 @@ PUBLIC = {
     "corrected_cosine_test": of_paths(jaxmed.corrected_cosine_test),
     "joint_test": of_paths(jaxmed.joint_test),
     "joint_test, leave one out": lambda key, data: jaxmed.joint_test(
-        jaxmed.paths(data), data=data, variance="leave_one_out"
+        PATHS(data), data=data, variance="leave_one_out"
     ),
     "intersection_union_test": of_paths(jaxmed.intersection_union_test),
     "indirect_estimates": of_paths(jaxmed.indirect_estimates),

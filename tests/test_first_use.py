@@ -177,50 +177,69 @@ def test_public_functions_pickle_and_help_lists_them():
 
 # ---- compiled programs outlast the process
 
-# `prepare` of every command that compiles, and what JAX is then set to.
+# `prepare` of every command that compiles, and what JAX is then set to. For each call of it, by a
+# user with another cache perhaps, JAX is set as it starts.
 SETTINGS = """
-import json, sys
+import contextlib, io, json, os, sys
 import jax
 from jaxmed.cli.parsers import make_parser
 from jaxmed.cli import data_file
-data_file.prepare(make_parser().parse_args(json.loads(sys.argv[1])))
+from jaxmed.program_store import open_store
 names = ("jax_enable_compilation_cache", "jax_compilation_cache_dir",
          "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")
-print(json.dumps([getattr(jax.config, name) for name in names]))
+first = [getattr(jax.config, name) for name in names]
+found = []
+for cache, call in json.loads(sys.argv[1]):
+    open_store(None)
+    for name, value in zip(names, first):
+        jax.config.update(name, value)
+    os.environ["XDG_CACHE_HOME"] = cache
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        data_file.prepare(make_parser().parse_args(call))
+    found.append([[getattr(jax.config, name) for name in names], said.getvalue()])
+print(json.dumps(found))
 """
 CALL = ["mediate", "t.csv", *ROLES]
 
 
 def prepared(tmp_path, *more, **env):
     """(settings of JAX, what was said) after `prepare`, of a user whose cache is in tmp_path."""
+    return all_prepared([(tmp_path, *more)], **env)[0]
+
+
+def all_prepared(calls, **env):
+    """The same of several calls (folder of the cache, options), in one new process."""
+    calls = [[str(cache), [*CALL, *more]] for cache, *more in calls]
     clean = {k: v for k, v in os.environ.items() if "CACHE" not in k}
     done = subprocess.run(
-        [sys.executable, "-c", SETTINGS, json.dumps([*CALL, *more])],
+        [sys.executable, "-c", SETTINGS, json.dumps(calls)],
         capture_output=True,
         text=True,
         timeout=100,
         cwd=ROOT,
-        env={**clean, "XDG_CACHE_HOME": str(tmp_path), **env},
+        env={**clean, **env},
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_programs_are_kept_in_a_private_folder_that_is_told_of_once(tmp_path):
-    (used, folder, least, size), said = prepared(tmp_path)
+    first, again = all_prepared([(tmp_path,), (tmp_path,)])
+    (used, folder, least, size), said = first
     assert used and Path(folder).parent == tmp_path / "jaxmed" / "programs"
     assert (least, size) == (0.0, -1)
     assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
     assert said.count("\n") == 1 and folder in said
     assert "may be deleted" in said and "--no-cache" in said
-    again, said = prepared(tmp_path)
-    assert again == [used, folder, least, size] and said == ""
+    assert again == [[used, folder, least, size], ""]
 
 
 def test_no_cache_and_another_folder(tmp_path):
-    (used, _, _, _), said = prepared(tmp_path, "--no-cache")
-    assert not used and said == "" and not any(tmp_path.iterdir())
-    (used, folder, _, _), said = prepared(tmp_path, "--cache", str(tmp_path / "mine"))
+    none, other = tmp_path / "none", tmp_path / "other"
+    without, mine = all_prepared([(none, "--no-cache"), (other, "--cache", str(tmp_path / "mine"))])
+    (used, _, _, _), said = without
+    assert not used and said == ""
+    (used, folder, _, _), said = mine
     assert used and folder == str(tmp_path / "mine") and said == ""
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
@@ -239,12 +258,15 @@ def test_settings_of_jax_come_before_ours(tmp_path):
 def test_a_folder_that_others_may_write_to_is_said_and_left_alone(tmp_path):
     (tmp_path / "jaxmed").mkdir()
     (tmp_path / "jaxmed").chmod(0o777)
-    (_, folder, _, _), said = prepared(tmp_path)
-    assert folder is None and "others may write to" in said and said.count("\n") == 1
     (tmp_path / "file").write_text("")
-    (_, folder, _, _), said = prepared(tmp_path / "file")
+    open_to_all, no_folder, quiet = all_prepared(
+        [(tmp_path,), (tmp_path / "file",), (tmp_path / "file", "--quiet")]
+    )
+    (_, folder, _, _), said = open_to_all
+    assert folder is None and "others may write to" in said and said.count("\n") == 1
+    (_, folder, _, _), said = no_folder
     assert folder is None and said.startswith("jaxmed: compiled programs are not kept: ")
-    assert prepared(tmp_path / "file", "--quiet")[1] == ""
+    assert quiet[1] == ""
 
 
 def test_every_command_that_compiles_has_no_cache():

@@ -1,6 +1,7 @@
 """README and docs: the example runs, links lead somewhere, commands are understood."""
 
 import argparse
+import functools
 import importlib
 import os
 import re
@@ -125,6 +126,7 @@ def test_commands_and_options_named_in_the_text_exist(page):
             assert all(any(o in h for h in helps.values()) for o in options), text
 
 
+@functools.cache
 def _help(command: str) -> str:
     """Help of a command and of the commands below it."""
     return "\n".join(_helps(_choices(make_parser())[command]))

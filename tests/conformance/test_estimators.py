@@ -1,6 +1,7 @@
 """One list of estimators, one set of promises: shapes, statuses, jit, vmap, weights, dtypes."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +25,17 @@ ESTIMATORS = {
     "lasso_exposure": estimators.lasso_exposure(folds=3),
     "lasso_outcome": estimators.lasso_outcome(folds=3),
 }
-# Of those that share a program's text one is enough in every run.
+# Of those that share a program's text one is enough in every run; the others are there together.
+ALIKE = ("maxie_suppression", "maxcor", "reg_outcome", "directions_hdmed", "lasso_outcome")
 MOST = [
-    pytest.param(name, marks=pytest.mark.slow)
-    if name in ("maxie_suppression", "maxcor", "reg_outcome", "directions_hdmed", "lasso_outcome")
-    else name
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ESTIMATORS
+]
+FITTED = [name for name in ESTIMATORS if name not in ALIKE]
+# One of each kind: a composite of the paths, an optimum of the rows, a penalty.
+FEW = [
+    name
+    if name in ("maxie", "directions", "lasso_exposure")
+    else pytest.param(name, marks=pytest.mark.slow)
     for name in ESTIMATORS
 ]
 IN_PRIMAL_ONLY = {"directions", "directions_hdmed", "numerical"}
@@ -38,19 +45,34 @@ N, P, Q = 60, 6, 1
 @pytest.fixture(scope="module")
 def batch():
     data = [problem(np.random.default_rng(i), N, P, Q, scale=0.0) for i in range(2)]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *data)
 
 
 @pytest.fixture(scope="module")
 def fitted(batch):
-    """Each estimator once, jitted and vmapped over two data sets."""
+    """Each estimator at most once, jitted and vmapped over two data sets."""
     keys = jax.random.split(jax.random.key(0), 2)
-    return {name: jax.jit(jax.vmap(e))(keys, batch) for name, e in ESTIMATORS.items()}
+    return functools.cache(lambda name: jax.jit(jax.vmap(ESTIMATORS[name]))(keys, batch))
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.fixture(scope="module")
+def together(batch):
+    """What those that are not fitted in every run say of the first data set, in one program."""
+
+    def each(key, data):
+        found = {name: ESTIMATORS[name](key, data) for name in ALIKE}
+        return {
+            name: (e.status, e.effects, e.selected, e.mediators.alpha, e.intervals.total)
+            for name, e in found.items()
+        }
+
+    key, data = jax.random.split(jax.random.key(0), 2)[0], jax.tree.map(lambda x: x[0], batch)
+    return jax.tree.map(np.asarray, jax.jit(each)(key, data))
+
+
+@pytest.mark.parametrize("name", MOST)
 def test_schema_and_additivity(fitted, name):
-    estimate = fitted[name]
+    estimate = fitted(name)
     assert estimate.selected.shape == (2, P) and estimate.selected.dtype == bool
     assert estimate.status.shape == (2,) and estimate.status.dtype == jnp.int32
     for leaf in jax.tree.leaves(estimate.mediators):
@@ -64,47 +86,77 @@ def test_schema_and_additivity(fitted, name):
     assert np.all(np.isnan(estimate.standard_errors.indirect))
 
 
-@pytest.mark.programs(300, reason="one estimator is called op by op")
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", ALIKE)
+def test_effects_of_the_others(together, name):
+    status, effects, selected, _, interval = together[name]
+    assert selected.shape == (P,) and selected.dtype == bool and status.dtype == np.int32
+    assert status < st.FIRST_FATAL and interval.lower < effects.total < interval.upper
+    np.testing.assert_allclose(effects.direct + effects.indirect, effects.total, rtol=1e-9)
+
+
+@pytest.mark.programs(250, reason="one estimator is called op by op")
+@pytest.mark.parametrize("name", FEW)
 def test_batched_equals_alone(fitted, batch, name):
     key = jax.random.split(jax.random.key(0), 2)[1]
     # Op by op, without jit, is one of them: such a call compiles for longer than the program.
     one = ESTIMATORS[name] if name == "maxie" else jax.jit(ESTIMATORS[name])
     alone = one(key, jax.tree.map(lambda leaf: leaf[1], batch))
-    np.testing.assert_allclose(fitted[name].effects.indirect[1], alone.effects.indirect, rtol=1e-6)
-    np.testing.assert_allclose(fitted[name].mediators.beta[1], alone.mediators.beta, rtol=1e-9)
+    batched = fitted(name)
+    np.testing.assert_allclose(batched.effects.indirect[1], alone.effects.indirect, rtol=1e-6)
+    np.testing.assert_allclose(batched.mediators.beta[1], alone.mediators.beta, rtol=1e-9)
 
 
-def test_total_effect_and_mediators_are_the_same_for_all(fitted):
-    reference = fitted["maxie"]
-    for estimate in fitted.values():
-        np.testing.assert_allclose(estimate.effects.total, reference.effects.total, rtol=1e-10)
-        np.testing.assert_allclose(estimate.mediators.alpha, reference.mediators.alpha, rtol=1e-9)
+def test_total_effect_and_mediators_are_the_same_for_all(fitted, together):
+    reference = fitted("maxie")
+    total, alpha = reference.effects.total, reference.mediators.alpha
+    for estimate in map(fitted, FITTED):
+        np.testing.assert_allclose(estimate.effects.total, total, rtol=1e-10)
+        np.testing.assert_allclose(estimate.mediators.alpha, alpha, rtol=1e-9)
+    for _, effects, _, paths, _ in together.values():
+        np.testing.assert_allclose(effects.total, total[0], rtol=1e-10)
+        np.testing.assert_allclose(paths, alpha[0], rtol=1e-9)
 
 
-def test_closed_forms_are_the_optima(fitted):
+def test_closed_forms_are_the_optima(fitted, together):
     """Nothing beats MaxIE; the optimiser reaches it to 1e-10."""
-    largest = np.asarray(fitted["maxie"].effects.indirect)
-    for estimate in fitted.values():
+    largest = np.asarray(fitted("maxie").effects.indirect)
+    for estimate in map(fitted, FITTED):
         assert np.all(estimate.effects.indirect <= largest * (1 + 1e-10))
-    np.testing.assert_allclose(fitted["numerical"].effects.indirect, largest, rtol=1e-10)
+    for _, effects, *_ in together.values():
+        assert effects.indirect <= largest[0] * (1 + 1e-10)
+    np.testing.assert_allclose(fitted("numerical").effects.indirect, largest, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", MOST)
+def floats(estimate):
+    return {leaf.dtype for leaf in jax.tree.leaves(estimate) if leaf.dtype.kind == "f"}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_single_precision_stays_single(batch, name):
+    single = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), batch)
+    found = jax.eval_shape(lambda d: ESTIMATORS[name](jax.random.key(0), d), single)
+    assert floats((found.effects, found.intervals, found.mediators)) == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["maxie", *(pytest.param(n, marks=pytest.mark.slow) for n in ESTIMATORS if n != "maxie")],
+)
 def test_float32(batch, name):
-    single = jax.tree.map(lambda leaf: leaf[0].astype(jnp.float32), batch)
+    single = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), batch)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), single)
     assert estimate.effects.indirect.dtype == jnp.float32
     assert estimate.mediators.p_value.dtype == jnp.float32
     assert np.isfinite(float(estimate.effects.indirect))
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", FEW)
 def test_collinear_mediators_count_by_their_span(batch, name):
     """Directions have weights of norm 1, which a span does not determine."""
-    data = jax.tree.map(lambda leaf: leaf[0], batch)
+    data = jax.tree.map(lambda leaf: np.array(leaf[0]), batch)
     x = data.mediators
-    twice = dataclasses.replace(data, mediators=x.at[:, 3].set(2 * x[:, 1] - x[:, 0]))
+    x[:, 3] = 2 * x[:, 1] - x[:, 0]
+    twice = dataclasses.replace(data, mediators=x)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), twice)
     assert int(estimate.notes) & st.Note.SPAN_ONLY
     base = np.column_stack([np.ones(N), data.exposure, data.covariates])
@@ -117,12 +169,12 @@ def test_collinear_mediators_count_by_their_span(batch, name):
     assert int(estimate.status) == st.OK
     if name in ("maxie", "maxcor", "reg_exposure"):  # whichever of the three is left out
         for left in ([0, 1, 2, 4, 5], [0, 2, 3, 4, 5]):
-            less = dataclasses.replace(twice, mediators=twice.mediators[:, jnp.asarray(left)])
+            less = dataclasses.replace(twice, mediators=twice.mediators[:, left])
             other = jax.jit(ESTIMATORS[name])(jax.random.key(0), less)
             np.testing.assert_allclose(estimate.effects.indirect, other.effects.indirect, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", FEW)
 def test_more_mediators_than_rows(name):
     data = problem(np.random.default_rng(3), 30, 45, 1)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), data)

@@ -30,8 +30,9 @@ METHODS = {
     "meddic": estimators.meddic(folds=3, num_penalties=10),
 }
 N, P, Q = 48, 6, 2
-# The same kernels as others of the list.
-ALIKE = {"hima2", "spcma", "post_selection"}
+# The same kernels as others of the list, or dear to compile and in every run elsewhere: hilma in
+# test_edges.py, the others against releases in tests/estimators.
+ALIKE = {"hima2", "spcma", "post_selection", "ehima", "hdma", "hilma", "medfix", "plsem"}
 CHOSEN = [pytest.param(n, marks=pytest.mark.slow) if n in ALIKE else n for n in METHODS]
 # Not a choice among mediators: all of them, or one component of all.
 NO_SELECTION = {"ols", "pcma", "spcma"}
@@ -188,7 +189,7 @@ def test_batched_is_alone(fit, name):
     )
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_single_precision_stays_single(name):
     data = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), strong(0))
     shapes = jax.eval_shape(lambda d: METHODS[name](jax.random.key(3), d), data)

@@ -21,7 +21,7 @@ from jaxmed.statistics.cross_moments import CrossMoments
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PEERS = REFERENCE / "peers"
-FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
+FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 200}
 
 
 def peer(name):
@@ -62,7 +62,7 @@ def close(found, expected, digits=9):
 def record_of(found, door):
     """Of a peer's data by moments, or by rows that have them."""
     if door == "moments":
-        return mediate_moments(moments_of(found), key=1, replicates=100).record
+        return mediate_moments(moments_of(found), key=1, replicates=200).record
     return jaxmed.mediate(rows_of(found), basis="linear", **FAST).record
 
 
@@ -129,7 +129,7 @@ def test_pingouin_on_its_mediation_data(door):
     order = [2, 1, 0]
     swapped["sums"] = np.asarray(found["sums"])[order]
     swapped["products"] = np.asarray(found["products"])[np.ix_(order, order)]
-    alone = mediate_moments(moments_of(swapped), key=1, replicates=100).record
+    alone = mediate_moments(moments_of(swapped), key=1, replicates=200).record
     close(effect(alone, "total_effect"), printed(found, "Y ~ M"))
 
 
@@ -201,12 +201,17 @@ def test_sas_on_the_liver_trial(q):
         to_print(row[part] * CONTRAST, listing[name][0], 3)
 
 
-def weighted(seed=0, n=120, p=3, q=2):
+def weighted(seed=0, n=120, p=6, q=2):
     rng = np.random.default_rng(seed)
     covariates = rng.normal(size=(n, q))
     exposure = covariates[:, 0] + rng.normal(size=n)
-    mediators = exposure[:, None] * [0.5, 0.2, 0.0] + covariates[:, 1:] + rng.normal(size=(n, p))
-    outcome = mediators @ [0.4, 0.0, 0.3] + 0.5 * exposure + covariates[:, 1] + rng.normal(size=n)
+    mediators = (
+        exposure[:, None] * [0.5, 0.2, 0.0, 0.0, 0.0, 0.0]
+        + covariates[:, 1:]
+        + rng.normal(size=(n, p))
+    )
+    slopes = [0.4, 0.0, 0.3, 0.0, 0.0, 0.0]
+    outcome = mediators @ slopes + 0.5 * exposure + covariates[:, 1] + rng.normal(size=n)
     weights = rng.choice([0.0, 1.0, 2.0, 5.0], n)
     return mediation_data(exposure, mediators, outcome, covariates, weights)
 
@@ -224,8 +229,8 @@ def test_case_weights_are_weighted_least_squares():
     a, y, m, c = data.exposure, data.outcome, data.mediators, data.covariates
     total = solved(raw, y, a, c)[0]
     fitted = solved(raw, y, a, m, c)
-    direct, beta = fitted[0], fitted[1:4]
-    alpha = np.array([solved(raw, m[:, j], a, c)[0] for j in range(3)])
+    direct, beta = fitted[0], fitted[1:7]
+    alpha = np.array([solved(raw, m[:, j], a, c)[0] for j in range(6)])
     unnamed = dataclasses.replace(data, names=Names())
     peer = quick_jit(lambda d: jaxmed.estimators.ols(basis="linear")(None, d))(unnamed)
     close(float(peer.effects.total), total)
@@ -238,7 +243,7 @@ def test_case_weights_are_weighted_least_squares():
     close(record.effect("direct_effect")["estimate"], direct)
     np.testing.assert_allclose(record.mediators["alpha"], alpha, rtol=1e-9)
     # One mediator at a time, as `mediate` tabulates them.
-    single = [solved(raw, y, a, m[:, j], c)[1] for j in range(3)]
+    single = [solved(raw, y, a, m[:, j], c)[1] for j in range(6)]
     np.testing.assert_allclose(record.mediators["beta"], single, rtol=1e-9)
     row = effects(data, key=1, basis="linear").rows[0]
     for part, expected in (("total", total), ("direct", direct), ("indirect", total - direct)):

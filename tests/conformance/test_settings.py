@@ -56,7 +56,9 @@ def test_mediate_under_strict_promotion():
     columns = map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates))
     data = jaxmed.mediation_data(*columns)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        found = jaxmed.mediate(data, key=1, basis="linear", permutations=99, replicates=200)
+        found = jaxmed.mediate(
+            data, key=1, basis="linear", permutations=99, folds=2, splits=1, replicates=200
+        )
     total = np.linalg.lstsq(
         np.column_stack([np.ones(48), data.exposure, data.covariates]), data.outcome, rcond=None
     )[0][1]
@@ -70,8 +72,8 @@ import jax.numpy as jnp
 jax.config.update("jax_enable_x64", True)
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 import jaxmed
-from jaxmed.estimators import maxie
 from jaxmed.testing import check_estimator, example_data
+from light_estimators import light_maxie
 from public_functions import PUBLIC
 
 data, last = example_data(), jax.devices()[-1]
@@ -88,8 +90,8 @@ assert devices(mixed) == {last}, devices(mixed)
 alone = jaxmed.mediation_data(host[0], jax.device_put(host[1], last), host[2])
 assert devices(alone) == {last}, devices(alone)
 key = jax.device_put(jax.random.key(0), last)
-for name in NAMES:
-    found = jax.jit(PUBLIC[name])(key, there)
+each = jax.jit(lambda key, data: {name: PUBLIC[name](key, data) for name in NAMES})
+for name, found in each(key, there).items():
     assert devices(found) == {last}, (name, devices(found))
 
 mesh = jax.make_mesh((4,), ("rows",), axis_types=(AxisType.Auto,))
@@ -106,7 +108,7 @@ np.testing.assert_allclose(many.comoment, one.comoment, rtol=1e-9, atol=1e-9)
 def joined(exposure, mediators, outcome=None):
     # Data of columns from several places, with which a program runs.
     made = jaxmed.mediation_data(exposure, mediators, host[2] if outcome is None else outcome)
-    jaxmed.paths(made)
+    jaxmed.cross_moments(made)
     return made
 
 first, second, third, _ = jax.devices()
@@ -138,7 +140,7 @@ except ValueError as error:
 else:
     raise AssertionError("arrays with explicit axes were taken")
 several = ("placement", "shard_map")
-assert check_estimator(maxie(), only=several) == several
+assert check_estimator(light_maxie, only=several) == several
 assert not {"flax", "optax"} & set(sys.modules)  # for closed forms nobody needs them
 print("placed")
 """

@@ -58,7 +58,7 @@ def pooled(folder):
     return cross_moments(from_frame(frame, exposure="a", outcome="y", mediators="m*"))
 
 
-@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("kill", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_processes_give_the_pooled_moments(tmp_path, kill):
     exact = pooled(tmp_path)
     said = []

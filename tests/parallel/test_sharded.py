@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import json
 import jax
@@ -15,6 +17,7 @@ from jaxmed.geometry.paths import dual_paths
 from jaxmed.parallel.sharded import sharded_dual, sharded_moments, sharded_weights
 from jaxmed.sweeps.reducers import stack
 
+of_dual = jax.jit(dual_paths)
 rng = np.random.default_rng(0)
 
 def data(n, p, weighted):
@@ -27,16 +30,16 @@ def task(key, parameters):
     return {"mean": x.mean(), "square": (x * x).sum() * parameters}
 
 found = []
-for weighted in (False, True):
+for weighted, counts in COUNTS.items():
     tall, wide = data(203, 9, weighted), data(41, 133, weighted)
     exact, primal = cross_moments(tall), paths(wide)
     scale = np.sqrt(np.diagonal(exact.comoment))
     first = None
-    for count in (1, 2, 4, 8):
+    for count in counts:
         devices = jax.devices()[:count]
         moments = sharded_moments(tall, devices)
         stats = sharded_dual(wide, devices)
-        dual = dual_paths(stats)
+        dual = of_dual(stats)
         weights = sharded_weights(wide, devices, dual.exposure_weights[:, None])[:, 0]
         draws = sweep(jax.random.key(1), task, 100, parameters=2.0, reducer=stack(), chunk=16,
                       mesh=devices)
@@ -56,10 +59,21 @@ print(json.dumps(found))
 """
 
 
-def test_statistics_and_sweeps_on_several_devices():
+EVERY = (1, 2, 4, 8)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {False: (1, 8), True: (2, 4)},
+        pytest.param({False: EVERY, True: EVERY}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_statistics_and_sweeps_on_several_devices(counts):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", f"COUNTS = {counts!r}\n{PROGRAM}"],
         env=os.environ | {"XLA_FLAGS": flags},
         capture_output=True,
         text=True,
@@ -67,7 +81,7 @@ def test_statistics_and_sweeps_on_several_devices():
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert [entry["devices"] for entry in found] == 2 * [1, 2, 4, 8]
+    assert [entry["devices"] for entry in found] == [*counts[False], *counts[True]]
     for entry in found:
         assert entry["moments"] < 1e-12 and entry["mean"] < 1e-12
         assert entry["count"][0] == entry["count"][1]

@@ -1,6 +1,7 @@
 """Bootstrap and split samples: against loops in NumPy, repeated rows, and their own promises."""
 
 import dataclasses
+import functools
 import math
 from statistics import NormalDist
 
@@ -8,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from light_estimators import light_maxie, light_reg, product
 from problems import problem, with_rows_without_weight
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import mediation_data
-from jaxmed.estimators import Effects, Estimate, lasso_exposure, maxie, reg_exposure
-from jaxmed.geometry import bisector, single_path
+from jaxmed.estimators import lasso_exposure, maxie, reg_exposure
 from jaxmed.geometry.composite import evaluate_weights
 from jaxmed.geometry.paths import paths
 from jaxmed.sweeps.bootstrap import _exponential, _multinomial, bootstrap
@@ -24,22 +25,15 @@ from jaxmed.sweeps.split_sample import held_out_effects, split_sample
 KEY = jax.random.key(7)
 
 
-def light(composite):
-    """The composite's estimator without single-mediator effects, which dominate its tracing."""
-
-    def estimate(key, data):
-        del key
-        found = composite(paths(data, route="gram"))
-        effects = Effects(found.direct, found.indirect, found.total)
-        return Estimate(effects, None, None, None, None, found.status, found)
-
-    return estimate
-
-
-light_maxie, light_reg = light(bisector.maxie), light(single_path.regress_exposure)
 # Called outside of a sweep they would compile one program per operation.
-compiled_maxie, compiled_reg = jax.jit(light_maxie), jax.jit(light_reg)
-compiled_paths = jax.jit(paths)
+compiled_maxie = jax.jit(light_maxie)
+compiled_weights = jax.jit(reweighted)
+
+
+@jax.jit
+def compiled(data):
+    """Paths, and two composites of them."""
+    return paths(data), light_maxie(None, data), light_reg(None, data)
 
 
 def ols_effects(data, weights):
@@ -53,25 +47,37 @@ def ols_effects(data, weights):
     return {"direct": direct, "indirect": total - direct, "total": total}
 
 
-def replicate_weights(key, index, n, kind):
-    """Weights of one replicate, as `bootstrap` promises them: fold_in, then a split."""
+@functools.partial(jax.jit, static_argnames=("n", "kind"))
+def drawn_weights(key, index, n, kind):
     draw_key = jax.random.split(key)[1]
     weight_key = jax.random.split(jax.random.fold_in(draw_key, index))[0]
     draw = {"exponential": _exponential, "multinomial": _multinomial}[kind]
-    return np.asarray(draw(weight_key, n, jnp.float64))
+    return draw(weight_key, n, jnp.float64)
 
 
-@pytest.mark.parametrize("kind", ["exponential", "multinomial"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_draws_equal_a_loop_of_least_squares(kind, weighted):
+def replicate_weights(key, index, n, kind):
+    """Weights of one replicate, as `bootstrap` promises them: fold_in, then a split."""
+    return np.asarray(drawn_weights(key, index, n, kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "weighted", "estimator"),
+    [
+        ("exponential", False, light_reg),
+        ("multinomial", True, light_reg),
+        pytest.param("exponential", True, light_reg, marks=pytest.mark.slow),
+        pytest.param("multinomial", False, light_reg, marks=pytest.mark.slow),
+        # The whole estimator; the others share all but its tables of mediators.
+        pytest.param("exponential", False, reg_exposure(), marks=pytest.mark.slow),
+    ],
+)
+def test_draws_equal_a_loop_of_least_squares(kind, weighted, estimator):
     rng = np.random.default_rng(0)
     data = problem(rng, 40, 3, 2)
     case = np.ones(40)
     if weighted:
         case = rng.uniform(0.5, 1.5, 40)
         data = dataclasses.replace(data, weights=case / case.mean())
-    # The whole estimator once; the others share all but its tables of mediators.
-    estimator = light_reg if weighted or kind == "multinomial" else reg_exposure()
     found = bootstrap(KEY, data, estimator, 20, weights=kind, chunk=8)
     expected = [ols_effects(data, case * replicate_weights(KEY, i, 40, kind)) for i in range(20)]
     observed = ols_effects(data, case)
@@ -100,10 +106,10 @@ def test_multinomial_weights_equal_repeated_rows():
     counts = rng.multinomial(60, np.full(60, 1 / 60))
     rows = np.repeat(np.arange(60), counts)
     repeated = jax.tree.map(lambda x: x[rows], data)
-    weighted = jax.jit(reweighted)(data, counts.astype(float))
+    weighted = compiled_weights(data, counts.astype(float))
     distinct = int((counts > 0).sum())
     np.testing.assert_allclose(np.sum(weighted.weights), distinct)
-    a, b = compiled_paths(weighted), compiled_paths(repeated)
+    (a, *first_two), (b, *second_two) = compiled(weighted), compiled(repeated)
     # Weights count distinct rows where repeated rows count 60: sums of squares differ by that
     # factor, and degrees of freedom by the difference; angles and effects by nothing.
     share = distinct / 60
@@ -116,8 +122,7 @@ def test_multinomial_weights_equal_repeated_rows():
     )
     assert int(a.quadratics.residual_df) == distinct - 3
     assert int(b.quadratics.residual_df) == 60 - 3
-    for estimator in (compiled_maxie, compiled_reg):
-        first, second = estimator(None, weighted), estimator(None, repeated)
+    for first, second in zip(first_two, second_two, strict=True):
         for x, y in zip(
             jax.tree.leaves(first.effects), jax.tree.leaves(second.effects), strict=True
         ):
@@ -129,7 +134,7 @@ def test_multinomial_weights_equal_repeated_rows():
 @pytest.fixture(scope="module")
 def in_one_chunk():
     data = problem(np.random.default_rng(2), 30, 4, 1)
-    return data, bootstrap(KEY, data, light_maxie, 50, chunk=64)
+    return data, functools.cache(lambda estimator: bootstrap(KEY, data, estimator, 50, chunk=64))
 
 
 @pytest.mark.parametrize(
@@ -137,13 +142,20 @@ def in_one_chunk():
     [dict(chunk=50), dict(chunk=8), dict(chunk=16, batch=4), dict(chunk=25, batch=None)],
     ids=str,
 )
-def test_same_draws_whatever_chunk_batch_and_mesh(in_one_chunk, options):
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(product, id="product"),
+        pytest.param(light_maxie, id="maxie", marks=pytest.mark.slow),
+    ],
+)
+def test_same_draws_whatever_chunk_batch_and_mesh(in_one_chunk, options, estimator):
     data, expected = in_one_chunk
     seen = []
     found = bootstrap(
-        KEY, data, light_maxie, 50, mesh=jax.devices()[:1], progress=seen.append, **options
+        KEY, data, estimator, 50, mesh=jax.devices()[:1], progress=seen.append, **options
     )
-    for name, draws in expected.draws.items():
+    for name, draws in expected(estimator).draws.items():
         np.testing.assert_allclose(found.draws[name], draws, rtol=1e-9)
     assert sum(seen) == 50
 
@@ -153,7 +165,7 @@ def test_rows_without_weight_take_no_part():
     data = problem(rng, 30, 20, 0, scale=0)
     wild = with_rows_without_weight(rng, data, 12)
     for kind in ("exponential", "multinomial"):
-        a, b = (bootstrap(KEY, d, light_reg, 10, weights=kind, chunk=10) for d in (data, wild))
+        a, b = (bootstrap(KEY, d, product, 10, weights=kind, chunk=10) for d in (data, wild))
         np.testing.assert_allclose(a.draws["indirect"], b.draws["indirect"], rtol=1e-9)
 
 
@@ -166,10 +178,10 @@ def test_one_compilation_whatever_the_values_and_the_count():
 
     rng = np.random.default_rng(4)
     for count in (5, 40):
-        data = problem(rng, 30, 3, 1)
+        data = problem(rng, 40, 3, 1)
         found = bootstrap(KEY, data, estimator, count, chunk=16)
         # The second data set is not answered by the first one's constants.
-        expected = ols_effects(data, replicate_weights(KEY, 4, 30, "exponential"))
+        expected = ols_effects(data, replicate_weights(KEY, 4, 40, "exponential"))
         np.testing.assert_allclose(found.draws["indirect"][4], expected["indirect"], rtol=1e-8)
     assert traced == [True, True]  # the estimate and the resamples, once each
 
@@ -197,9 +209,22 @@ def test_too_few_distinct_rows_are_counted():
     assert np.array_equal(np.isnan(found.draws["indirect"]), np.array(distinct) < p + 2)
 
 
-def test_all_resamples_failed():
+def failed(key, data):
+    found = product(key, data)
+    nothing = jax.tree.map(lambda effect: jnp.nan * effect, found.effects)
+    return dataclasses.replace(found, effects=nothing, status=jnp.int32(st.TOO_FEW_ROWS))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(failed, id="failed"),
+        pytest.param(light_reg, id="reg_exposure", marks=pytest.mark.slow),
+    ],
+)
+def test_all_resamples_failed(estimator):
     data = problem(np.random.default_rng(6), 20, 17, 1, scale=0)
-    found = bootstrap(KEY, data, light_reg, 6, weights="multinomial", chunk=6)
+    found = bootstrap(KEY, data, estimator, 6, weights="multinomial", chunk=6)
     assert found.statuses == {"TOO_FEW_ROWS": 6}
     assert math.isnan(found["total"].mean) and math.isnan(found["total"].standard_error)
     assert math.isnan(found["total"].intervals["bc"].lower)
@@ -207,7 +232,7 @@ def test_all_resamples_failed():
 
 def random_reg(key, data):
     """Keeps mediators at random."""
-    found = light_reg(key, data)
+    found = product(key, data)
     kept = jax.random.uniform(key, (data.mediators.shape[1],)) < 0.5
     return dataclasses.replace(found, selected=kept)
 
@@ -229,12 +254,12 @@ def test_own_statistic_and_random_estimator(estimator):
 
 def test_float32_stays_float32():
     data = jax.tree.map(
-        lambda x: np.asarray(x, np.float32), problem(np.random.default_rng(9), 50, 4)
+        lambda x: np.asarray(x, np.float32), problem(np.random.default_rng(9), 40, 4)
     )
-    found = bootstrap(KEY, data, light_reg, 10, weights="multinomial", chunk=10)
+    found = bootstrap(KEY, data, product, 10, weights="multinomial", chunk=10)
     assert found.settings["dtype"] == "float32"
     for i in range(10):
-        weights = replicate_weights(KEY, i, 50, "multinomial")
+        weights = replicate_weights(KEY, i, 40, "multinomial")
         expected = ols_effects(jax.tree.map(lambda x: np.asarray(x, float), data), weights)
         np.testing.assert_allclose(found.draws["total"][i], expected["total"], rtol=2e-4)
 
@@ -383,7 +408,7 @@ def test_unknown_statuses_are_refused():
 
 
 def test_refit_once_is_the_estimate():
-    data = problem(np.random.default_rng(17), 30, 3)
+    data = problem(np.random.default_rng(17), 40, 3, 1)
     once = Refit(light_maxie, effects_of).once(KEY, data)
     np.testing.assert_allclose(
         once["indirect"], compiled_maxie(None, data).effects.indirect, rtol=1e-9

@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from light_estimators import light_maxie, product
 from problems import problem, with_rows_without_weight
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators import reg_exposure
 from jaxmed.estimators.estimate import Effects, Estimate
-from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.paths import paths
 from jaxmed.sweeps.bootstrap import bootstrap
 from jaxmed.sweeps.bootstrap_intervals import bootstrap_interval
 from jaxmed.sweeps.jackknife import jackknife
@@ -48,26 +47,32 @@ def test_mean_and_variance_have_their_closed_forms():
     assert found.groups == 25 and found.statuses == {"OK": 25}
 
 
-def light_maxie(key, data):
-    """MaxIE without single-mediator effects, which dominate the tracing."""
-    del key
-    found = maxie(paths(data, route="gram"))
-    effects = Effects(found.direct, found.indirect, found.total)
-    return Estimate(effects, None, None, None, None, found.status, found)
-
-
-# Outside of the sweep, one program for all tests.
-indirect = jax.jit(lambda data: light_maxie(None, data).effects.indirect)
-REGRESSION = reg_exposure()
+# Outside of the sweep, one program each.
+indirect_of = {
+    estimator: jax.jit(lambda data, estimator=estimator: estimator(None, data).effects.indirect)
+    for estimator in (light_maxie, product)
+}
 
 
 @pytest.mark.parametrize(
-    "options", [dict(chunk=64), dict(chunk=8, batch=3), dict(chunk=5, batch=None)]
+    ("estimator", "options"),
+    [
+        (light_maxie, dict(chunk=64)),
+        (product, dict(chunk=8, batch=3)),
+        (product, dict(chunk=5, batch=None)),
+        pytest.param(light_maxie, dict(chunk=8, batch=3), marks=pytest.mark.slow),
+        pytest.param(light_maxie, dict(chunk=5, batch=None), marks=pytest.mark.slow),
+    ],
+    ids=[
+        f"{e}-{i}"
+        for e, i in (("maxie", 0), ("product", 1), ("product", 2), ("maxie", 1), ("maxie", 2))
+    ],
 )
-def test_leave_one_out_equals_a_loop(options):
+def test_leave_one_out_equals_a_loop(estimator, options):
+    indirect = indirect_of[estimator]
     data = problem(np.random.default_rng(1), 24, 4, 1)
     seen = []
-    found = jackknife(data, light_maxie, mesh=jax.devices()[:1], progress=seen.append, **options)
+    found = jackknife(data, estimator, mesh=jax.devices()[:1], progress=seen.append, **options)
     left = np.array(
         [float(indirect(jax.tree.map(lambda x, i=i: np.delete(x, i, 0), data))) for i in range(24)]
     )
@@ -98,8 +103,8 @@ def test_groups_of_unequal_size():
 def test_case_weights_stay_and_rows_without_weight_are_no_units():
     rng = np.random.default_rng(3)
     data = problem(rng, 20, 3)
-    a = jackknife(data, REGRESSION, chunk=32)
-    b = jackknife(with_rows_without_weight(rng, data, 9), REGRESSION, chunk=32)
+    a = jackknife(data, product, chunk=32)
+    b = jackknife(with_rows_without_weight(rng, data, 9), product, chunk=32)
     assert b.groups == 20
     np.testing.assert_allclose(b.draws["indirect"], a.draws["indirect"], rtol=1e-8)
     w = rng.uniform(0.5, 2, 20)
@@ -115,7 +120,7 @@ def test_case_weights_stay_and_rows_without_weight_are_no_units():
 
 def test_a_failed_fit_is_counted_and_leaves_no_number():
     data = problem(np.random.default_rng(4), 12, 10, scale=0)  # p = n - 2: no row to spare
-    found = jackknife(data, REGRESSION, chunk=16)
+    found = jackknife(data, reg_exposure(), chunk=16)
     assert found.statuses == {"TOO_FEW_ROWS": 12}
     measure = found["indirect"]
     assert measure.missing == 12 and math.isnan(measure.standard_error)
@@ -139,8 +144,8 @@ def test_one_program_for_all_blocks():
 def test_bca_takes_the_acceleration_of_the_jackknife():
     data = problem(np.random.default_rng(7), 30, 3)
     key = jax.random.key(1)
-    found = bootstrap(key, data, REGRESSION, 200, intervals=("bc", "bca"), chunk=50)
-    left = jackknife(data, REGRESSION, chunk=50)
+    found = bootstrap(key, data, product, 200, intervals=("bc", "bca"), chunk=50)
+    left = jackknife(data, product, chunk=50)
     for name, measure in found.measures.items():
         expected = bootstrap_interval(
             found.draws[name],
@@ -154,7 +159,7 @@ def test_bca_takes_the_acceleration_of_the_jackknife():
         assert measure.intervals["bca"].method == expected.method
     given = {name: 0.0 for name in found.measures}
     plain = bootstrap(
-        key, data, REGRESSION, 200, intervals=("bc", "bca"), acceleration=given, chunk=50
+        key, data, product, 200, intervals=("bc", "bca"), acceleration=given, chunk=50
     )["total"].intervals
     assert plain["bca"].lower == plain["bc"].lower
 
@@ -173,15 +178,15 @@ DEVICES = """
 import sys
 sys.path.insert(0, "tests")
 import jax, numpy as np
+from light_estimators import product
 from problems import problem
-from sweeps.test_resampling_jackknife import light_maxie
 from jaxmed.sweeps.bootstrap import bootstrap
 from jaxmed.sweeps.jackknife import jackknife
 assert len(jax.devices()) == 4
 data = problem(np.random.default_rng(0), 30, 4, 1)
 for devices in (jax.devices()[:1], jax.devices(), jax.make_mesh((4,), ("devices",))):
-    left = jackknife(data, light_maxie, chunk=6, mesh=devices).draws
-    drawn = bootstrap(jax.random.key(0), data, light_maxie, 30, chunk=6, mesh=devices).draws
+    left = jackknife(data, product, chunk=6, mesh=devices).draws
+    drawn = bootstrap(jax.random.key(0), data, product, 30, chunk=6, mesh=devices).draws
     print(*(values.tobytes().hex() for values in (*left.values(), *drawn.values())))
 """
 

@@ -145,13 +145,20 @@ def test_failures_raise_the_p_value():
     assert math.isnan(never.p_value) and never.failed == 10
 
 
-def test_same_draws_whatever_the_chunk_and_rows_without_weight():
+def product_of_covariances(d):
+    return covariance(d) * first_mediator(d)
+
+
+def index_of_maxie(d):
+    return maxie(paths(d)).index
+
+
+@pytest.mark.parametrize(
+    "index", [product_of_covariances, pytest.param(index_of_maxie, marks=pytest.mark.slow)]
+)
+def test_same_draws_whatever_the_chunk_and_rows_without_weight(index):
     rng = np.random.default_rng(7)
     data = problem(rng, 30, 4, 1)
-
-    def index(d):
-        return maxie(paths(d)).index
-
     seen = []
     a = permutation_test(KEY, data, index, 40, chunk=40)
     b = permutation_test(
@@ -164,7 +171,7 @@ def test_same_draws_whatever_the_chunk_and_rows_without_weight():
     np.testing.assert_allclose(a.draws, c.draws, rtol=1e-8)
 
 
-@pytest.mark.parametrize("q", [0, 2])
+@pytest.mark.parametrize("q", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_p_values_are_uniform_under_the_null(q):
     """Mean, and share below three levels, within 5 Monte Carlo errors of uniform p-values."""
     rng, count, repeats = np.random.default_rng(8), 19, 1500

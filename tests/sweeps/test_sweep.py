@@ -1,19 +1,19 @@
 """Sweeps: the same numbers whatever the chunks, devices and companions; one compilation."""
 
+import functools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from light_estimators import light_maxie
 
 from jaxmed import estimators, status
-from jaxmed.estimators import Effects, Estimate
-from jaxmed.geometry.bisector import maxie
-from jaxmed.geometry.paths import paths
 from jaxmed.inference.cosine_test import cosine_test
 from jaxmed.simulate import ar1_factor, law_of, linear_sem, sample
 from jaxmed.sweeps import BlockTask, stack, study_task, sweep
@@ -22,16 +22,15 @@ from jaxmed.sweeps.levels import path_task
 KEY = jax.random.key(7)
 
 
-def model(p=4):
-    return linear_sem(jnp.full(p, 0.2), jnp.full(p, 0.3), direct=0.1, lower=ar1_factor(p, 0.5))
+@functools.partial(jax.jit, static_argnums=0)
+def model(p=4, alpha=0.2, beta=0.3, direct=0.1):
+    """One program, where each operation would be one."""
+    return linear_sem(
+        jnp.full(p, alpha), jnp.full(p, beta), direct=direct, lower=ar1_factor(p, 0.5)
+    )
 
 
-def light_maxie(key, data):
-    """Without the table of mediators, which is most of the program and of no account here."""
-    del key
-    found = maxie(paths(data, route="gram"))
-    effects = Effects(found.direct, found.indirect, found.total)
-    return Estimate(effects, None, None, None, None, found.status, found)
+law = jax.jit(law_of)
 
 
 def small_study():
@@ -112,8 +111,8 @@ def test_block_tasks_and_the_tail_of_the_last_chunk():
 @pytest.mark.parametrize("level", ["data", "gram", "exact"])
 def test_null_size_at_every_level(level):
     n, p, count = 60, 5, 4000
-    sem = linear_sem(jnp.full(p, 0.3), jnp.zeros(p), lower=ar1_factor(p, 0.5))
-    parameters = sem if level == "data" else law_of(sem, n)
+    sem = model(p, 0.3, 0.0, 0.0)
+    parameters = sem if level == "data" else law(sem, n)
     critical = scipy.stats.t.isf(0.025, p - 1)
     task = path_task(
         level,
@@ -141,12 +140,13 @@ def test_a_task_returns_scalars():
 
 PROGRAM = """
 import sys, jax, numpy as np, jax.numpy as jnp
-from jaxmed import estimators
+sys.path.insert(0, "tests")
+from light_estimators import light_maxie
 from jaxmed.simulate import ar1_factor, linear_sem, sample, law_of
 from jaxmed.sweeps import stack, study_task, sweep
 from jaxmed.sweeps.levels import path_task
 from jaxmed.inference.cosine_test import cosine_test
-assert len(jax.devices()) == 4
+assert len(jax.devices()) == COUNT
 used, module = set(), sys.modules["jaxmed.sweeps.sweep"]
 dispatch = module.dispatch
 def watched(*arguments):
@@ -161,10 +161,10 @@ def swept(*arguments, mesh, **options):
     return found
 key = jax.random.key(0)
 sem = linear_sem(jnp.full(40, .1, jnp.float32), jnp.full(40, .2, jnp.float32), direct=.1)
-task = study_task(lambda key, sem: sample(key, sem, 300), {"maxie": estimators.maxie()})
+task = study_task(lambda key, sem: sample(key, sem, 300), {"maxie": light_maxie})
 exact = path_task("exact", lambda q: {"statistic": cosine_test(q).statistic})
 law = law_of(sem, 300)
-for devices in (1, 4):
+for devices in (1, COUNT):
     mesh = jax.devices()[:devices]
     found = swept(task, 40, parameters=sem, chunk=8, mesh=mesh)
     found |= swept(exact, 5000, parameters=law, chunk=1000, mesh=mesh)
@@ -174,10 +174,13 @@ for devices in (1, 4):
 
 
 @pytest.mark.device
-def test_devices_give_the_same_bytes():
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_devices_give_the_same_bytes(count):
+    flags = os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={count}"
     environment = {**os.environ, "XLA_FLAGS": flags, "NPROC": "4", "JAX_ENABLE_X64": "0"}
-    command = [sys.executable, "-c", PROGRAM]
-    both = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", f"COUNT = {count}\n{PROGRAM}"]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, check=True)
+    both = done.stdout
     half = len(both) // 2
     assert half > 20_000 and both[:half] == both[half:]
