@@ -141,7 +141,7 @@ def logistic_oracle(x, y, c, penalty):
     return b[k:] / scale
 
 
-@pytest.mark.parametrize("shape", [(150, 12), (40, 60)])
+@pytest.mark.parametrize("shape", [(150, 12), pytest.param((40, 60), marks=pytest.mark.slow)])
 def test_logistic(shape):
     x, y, c, folds = problem(*shape, seed=1)
     y = (y > 0).astype(float)

@@ -68,19 +68,19 @@ def test_oracles_are_unbiased_and_cover(results):
 
 
 def test_traced_oracle_is_the_oracle():
-    model = partially_linear("B", 9)
-    data = jax.jit(lambda k: sample(k, model, 150))(jax.random.key(2))
-    name = methods.ORACLE
-    traced = jax.jit(methods.METHODS[name])(None, methods.Problem(data, model))
-    told = jax.jit(
-        lambda d: oracle((2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline"))(
-            None, d
-        )
-    )(data)
+    @jax.jit
+    def both(key):
+        model = partially_linear("B", 9)
+        data = sample(key, model, 150)
+        traced = methods.METHODS[methods.ORACLE](None, methods.Problem(data, model))
+        told = oracle(
+            (2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline")
+        )(None, data)
+        return traced.effects, told.effects
+
+    traced, told = both(jax.random.key(2))
     for part in ("direct", "indirect"):
-        np.testing.assert_allclose(
-            getattr(traced.effects, part), getattr(told.effects, part), rtol=1e-10
-        )
+        np.testing.assert_allclose(getattr(traced, part), getattr(told, part), rtol=1e-10)
 
 
 def test_page_shows_every_method_beside_the_printed_numbers(results):

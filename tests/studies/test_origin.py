@@ -197,7 +197,7 @@ def test_workers_get_the_study_and_import_nothing_from_the_directory(attack, mon
     "name",
     [
         pytest.param("jinja2", marks=pytest.mark.slow),
-        "matplotlib",
+        pytest.param("matplotlib", marks=pytest.mark.slow),
         pytest.param("tqdm", marks=pytest.mark.slow),
         "sitecustomize",
         "jax_plugins",

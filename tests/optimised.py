@@ -1,0 +1,10 @@
+"""Programs of many numbers: with the optimisations that the rest of the suite goes without."""
+
+import functools
+
+import jax
+
+# Programs that run for a moment are compiled the quick way (see conftest.py). Where a program draws
+# or sums for seconds, optimising it costs less than it saves.
+OPTIMISED = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": False}
+jit_for_many = functools.partial(jax.jit, compiler_options=OPTIMISED)
