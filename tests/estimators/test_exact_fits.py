@@ -137,6 +137,7 @@ def test_nothing_but_the_exposure():
         assert np.isnan(found.intervals.indirect.lower) and np.isnan(found.p_values.indirect)
 
 
+@pytest.mark.slow
 def test_batched_neighbours_do_not_notice():
     both = [data_of(lambda a, m, x: m[:, 0] + a), data_of(lambda a, m, x: m[:, 0] + x[:, 0] ** 2)]
     stacked = jax.tree.map(lambda *v: np.stack(v), *both)

@@ -165,6 +165,7 @@ def test_logistic(shape):
     assert float(jnp.mean((fit.predict(x, c) > 0) == (y > 0.5))) > 0.8
 
 
+@pytest.mark.slow
 def test_float32_follows_float64():
     x, y, c, folds = problem(153, 20)
     single = gaussian(*(v.astype(np.float32) for v in (x, y, c)), folds)

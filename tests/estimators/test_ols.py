@@ -181,9 +181,7 @@ def test_separate_covariates():
     on_path = x @ np.linalg.solve(x.T @ x, first.alpha)
     variance = np.sum(on_path**2 * r**2 / (1 - h))
     path = (first.t / first.ss) ** 2 * (first.noise @ b[1:]) ** 2 / (1 - first.h0) ** 2
-    np.testing.assert_allclose(
-        np.square(errors.indirect), variance + path.sum(), rtol=CLOSE
-    )
+    np.testing.assert_allclose(np.square(errors.indirect), variance + path.sum(), rtol=CLOSE)
     with pytest.raises(ValueError, match="path_sum"):
         jax.eval_shape(lambda d: ols(basis="linear", covariates_mediator=[0])(None, d), data)
 

@@ -245,7 +245,9 @@ def test_cross_validation_and_ebic_choose_on_the_same_path(fit):
 
 def test_oracle_variances_are_robust_and_support_is_checked():
     data = small_data(10)
-    found, nothing = compiled(lambda key, d: (oracle((0, 1))(key, d), oracle(())(key, d)))(None, data)
+    found, nothing = compiled(lambda key, d: (oracle((0, 1))(key, d), oracle(())(key, d)))(
+        None, data
+    )
     z = np.column_stack([np.ones(N), data.covariates, data.mediators[:, :2], data.exposure])
     inverse = np.linalg.inv(z.T @ z)
     rest = data.outcome - z @ (inverse @ z.T @ data.outcome)

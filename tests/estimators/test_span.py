@@ -67,11 +67,15 @@ def joint(found):
 @pytest.mark.parametrize(
     ("dtype", "variance", "names"),
     [
-        pytest.param(np.float64, "difference", variants(), id="float64-difference"),
+        pytest.param(np.float64, "difference", FEW, id="float64-difference"),
         pytest.param(np.float32, "path_sum", FEW, id="float32-path_sum"),
         *(
             pytest.param(d, v, variants(), id=f"{d.__name__}-{v}-all", marks=pytest.mark.slow)
-            for d, v in ((np.float32, "difference"), (np.float64, "path_sum"))
+            for d, v in (
+                (np.float64, "difference"),
+                (np.float32, "difference"),
+                (np.float64, "path_sum"),
+            )
         ),
     ],
 )
@@ -120,6 +124,7 @@ def test_a_dependency_that_needs_the_exposure_has_no_direct_effect():
     )
 
 
+@pytest.mark.slow
 def test_neighbours_in_a_batch_keep_every_bit():
     a, shares, y, x = composition()
     rng = np.random.default_rng(7)
@@ -138,7 +143,9 @@ def test_neighbours_in_a_batch_keep_every_bit():
     assert int(mixed.notes[1]) & st.Note.SPAN_ONLY and np.isfinite(mixed.effects.direct[1])
 
 
-@pytest.mark.parametrize("name", list(variants()))
+@pytest.mark.parametrize(
+    "name", [*FEW, *(pytest.param(v, marks=pytest.mark.slow) for v in variants() if v not in FEW)]
+)
 def test_host_twin(name):
     found, data = fitted(name)
     twin = least_squares(data, composition()[3])

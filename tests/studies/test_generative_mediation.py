@@ -39,8 +39,10 @@ def test_study_is_registered_and_lazy():
     assert "optimal-composite/table-1" in registered()
     code = (
         "import sys; from jaxmed.studies.registry import registered; "
+        "import jaxmed.studies.optimal_composite as o; assert len(o.STUDIES) == 9; "
         "assert len(registered()) >= 10; "
-        "assert not [m for m in sys.modules if 'generative_mediation.' in m]"
+        "families = ('generative_mediation.', 'optimal_composite.'); "
+        "assert not [m for m in sys.modules if any(f in m for f in families)]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -67,15 +69,16 @@ def test_oracles_are_unbiased_and_cover(results):
                 assert square.mean == pytest.approx(error.mean**2 + error.sd**2 * 59 / 60)
 
 
+@pytest.mark.slow
 def test_traced_oracle_is_the_oracle():
     @jax.jit
     def both(key):
         model = partially_linear("B", 9)
         data = sample(key, model, 150)
         traced = methods.METHODS[methods.ORACLE](None, methods.Problem(data, model))
-        told = oracle(
-            (2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline")
-        )(None, data)
+        told = oracle((2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline"))(
+            None, data
+        )
         return traced.effects, told.effects
 
     traced, told = both(jax.random.key(2))

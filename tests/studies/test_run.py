@@ -233,10 +233,10 @@ def test_command_line_survives_a_dead_worker_and_an_interruption(
     assert (tmp_path / "report.html").exists()
 
 
-def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path, cold):
+def test_a_dead_worker_is_named_with_its_exit_status(name, tmp_path, cold, capsys, restored):
     said = []
-    process = jaxmed("work", tmp_path / "none")
-    assert process.communicate()[1].startswith("jaxmed: ") and process.returncode == 2
+    assert main(["study", "work", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.startswith("jaxmed: ")
 
     def kill_all(done, total):
         for pid in lease_holders(tmp_path):

@@ -67,6 +67,7 @@ def test_studies_are_named_after_what_they_reproduce():
         STUDIES["table-1"]
 
 
+@pytest.mark.slow  # in every run test_study_is_registered_and_lazy asks for this too
 def test_registry_imports_no_study():
     code = (
         "import sys, jaxmed.studies.optimal_composite as o; assert len(o.STUDIES) == 9; "
@@ -147,7 +148,11 @@ def test_cells_of_one_shape_share_a_program():
 @pytest.mark.parametrize(
     ("study", "wanted"),
     [
-        (table_1.STUDY, {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"}),
+        pytest.param(  # test_small_size_of_table_1_agrees_with_printed asks for them too
+            table_1.STUDY,
+            {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"},
+            marks=pytest.mark.slow,
+        ),
         (table_2.STUDY, {"MaxIE by L-BFGS, exact gradient/excess", "MaxIE/value"}),
         (table_3.STUDY, {"cosine/p_value", "IUT as printed/p_value"}),
     ],
