@@ -197,8 +197,9 @@ def test_interval_of_the_proportion_mediated():
     errors = (0.3, 0.2, 0.4)
     covariance = 0.2**2 + (0.4**2 - 0.3**2 - 0.2**2) / 2  # of indirect and total
 
+    @jax.jit
     def interval(direct, indirect):
-        effects = Effects(*map(jnp.asarray, (direct, indirect, direct + indirect)))
+        effects = Effects(direct, indirect, direct + indirect)
         return Estimate(
             effects, Effects(*map(jnp.asarray, errors)), None, None, None, None, None
         ).proportion_interval(0.9)

@@ -71,11 +71,8 @@ def joint(found):
         pytest.param(np.float32, "path_sum", FEW, id="float32-path_sum"),
         *(
             pytest.param(d, v, variants(), id=f"{d.__name__}-{v}-all", marks=pytest.mark.slow)
-            for d, v in (
-                (np.float64, "difference"),
-                (np.float32, "difference"),
-                (np.float64, "path_sum"),
-            )
+            for d in (np.float64, np.float32)
+            for v in PROGRAMS
         ),
     ],
 )
