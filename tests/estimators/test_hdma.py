@@ -271,7 +271,7 @@ def test_binomial_pipeline_on_a_logistic_truth():
 def test_misuse_is_explained():
     data, _ = simulated(1, n=30, p=3)
     with pytest.raises(ValueError, match="pass a key, fold_ids"):
-        hdma()(None, data)
+        jax.eval_shape(lambda d: hdma()(None, d), data)
     with pytest.raises(ValueError, match="family must be"):
         hdma(family="poisson")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="adjust must be"):

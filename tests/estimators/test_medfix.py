@@ -127,4 +127,4 @@ def test_nothing_to_select():
     assert int(estimate.status) == st.EMPTY_SELECTION and not estimate.selected.any()
     assert float(estimate.effects.indirect) == 0
     with pytest.raises(ValueError, match="pass a key"):
-        medfix()(None, MediationData(t, m, t, x))
+        jax.eval_shape(lambda d: medfix()(None, d), MediationData(t, m, t, x))

@@ -145,6 +145,6 @@ def test_nothing_selected_and_constant_mediators():
     assert float(estimate.effects.indirect) == 0
     assert int(estimate.mediators.reason[0]) == st.CONSTANT_MEDIATOR
     with pytest.raises(ValueError, match="pass a key"):
-        pathway_lasso()(None, MediationData(t, m, y, x))
+        jax.eval_shape(lambda d: pathway_lasso()(None, d), MediationData(t, m, y, x))
     with pytest.raises(ValueError, match="phi"):
         pathway_lasso(phi=0.4)
