@@ -20,10 +20,30 @@ pytestmark = pytest.mark.float32
 X64 = jax.config.jax_enable_x64
 CLOSE = 1e-8 if X64 else 3e-3
 SMALL = {"basis": "linear", "num_penalties": GRID, "patience": GRID}
-CV = jax.jit(double_selection(folds=4, fold_ids=FOLDS, **SMALL))
-ZZ = jax.jit(double_selection(folds=4, fold_ids=FOLDS, penalty="zz", nodewise=False, **SMALL))
-REFIT = jax.jit(post_selection(**SMALL))
+METHODS = {
+    "cv": double_selection(folds=4, fold_ids=FOLDS, **SMALL),
+    "zz": double_selection(folds=4, fold_ids=FOLDS, penalty="zz", nodewise=False, **SMALL),
+    "refit": post_selection(**SMALL),
+}
 float64 = pytest.mark.skipif(not X64, reason="compared in float64")
+
+
+@jax.jit
+def fits(data):
+    """All in one program, which shares their paths."""
+    return {name: method(None, data) for name, method in METHODS.items()}
+
+
+def cv(data):
+    return jax.tree.map(np.asarray, fits(data)["cv"])
+
+
+def zz(data):
+    return jax.tree.map(np.asarray, fits(data)["zz"])
+
+
+def refit(data):
+    return jax.tree.map(np.asarray, fits(data)["refit"])
 
 
 def problem(n=N, p=P, seed=0):
@@ -61,7 +81,7 @@ def same_effects(found, peer, chosen):
 @pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_against_explicit_matrices(seed):
     data = problem(seed=seed)
-    peer, found = oracle(data), CV(None, data)
+    peer, found = oracle(data), cv(data)
     outcome = peer.outcome_support(GRID, RATIO)
     exposure = peer.exposure_support(FOLDS, GRID, RATIO)
     near = peer.nodewise_supports(FOLDS, GRID, RATIO)
@@ -75,18 +95,18 @@ def test_against_explicit_matrices(seed):
     assert float(found.details.exposure.violation) < 1e-8
     assert float(found.details.outcome.violation) < 1e-8
     assert np.asarray(found.details.nodewise.violation).max() < 1e-8
-    wide = ZZ(None, data)
+    wide = zz(data)
     exposure = peer.exposure_support(FOLDS, GRID, RATIO, zz=1.25)
     np.testing.assert_array_equal(wide.details.exposure.selected, exposure)
     same_effects(wide, peer, outcome | exposure)
     unused = ~np.asarray(wide.selected)
     assert (np.asarray(wide.mediators.reason)[unused] == status.NOT_SELECTED).all()
-    same_effects(REFIT(None, data), peer, outcome)
+    same_effects(refit(data), peer, outcome)
 
 
 def test_parts_add_up():
     for seed in range(3):
-        found = CV(None, problem(seed=seed))
+        found = cv(problem(seed=seed))
         whole = oracle(problem(seed=seed)).total
         np.testing.assert_allclose(
             found.effects.direct + found.effects.indirect, whole, atol=1e-10 if X64 else 1e-4
@@ -126,7 +146,7 @@ def test_weights_are_copies():
     data = problem()
     times = np.random.default_rng(1).integers(1, 4, N)
     columns = (data.exposure, data.mediators, data.outcome, data.covariates)
-    one = CV(None, rows(*columns, times))
+    one = cv(rows(*columns, times))
     copies = jax.jit(double_selection(folds=4, fold_ids=np.repeat(FOLDS, times), **SMALL))
     two = copies(None, rows(*(np.repeat(v, times, axis=0) for v in columns)))
     for part in ("effects", "standard_errors", "mediators", "selected", "details"):
@@ -196,8 +216,8 @@ def test_more_mediators_than_rows():
 def test_nothing_to_find():
     data = problem()
     flat = rows(data.exposure, np.ones((N, P)), data.outcome, data.covariates)
-    for fit in (CV, REFIT):
-        found = fit(None, flat)
+    for fit in (cv, refit):
+        found = fit(flat)
         assert int(found.status) == status.EMPTY_SELECTION
         assert float(found.effects.indirect) == 0
         np.testing.assert_allclose(found.effects.direct, oracle(flat).total, rtol=CLOSE)
@@ -208,10 +228,10 @@ def test_nothing_to_find():
     null = rows(
         data.exposure, rng.normal(size=(N, P)), data.exposure + rng.normal(size=N), data.covariates
     )
-    found = REFIT(None, null)
+    found = refit(null)
     assert int(found.status) == status.EMPTY_SELECTION
     assert float(found.effects.indirect) == 0 and np.isnan(float(found.standard_errors.indirect))
-    assert np.isfinite(float(CV(None, null).standard_errors.indirect))
+    assert np.isfinite(float(cv(null).standard_errors.indirect))
     one = jax.jit(double_selection(folds=4, fold_ids=FOLDS, **SMALL))(None, problem(p=1))
     np.testing.assert_allclose(
         one.mediators.beta[0], oracle(problem(p=1)).fit([0])[0][1], rtol=CLOSE
@@ -222,7 +242,7 @@ def test_nonfinite_data_are_told():
     data = problem()
     broken = np.array(data.mediators)
     broken[3, 2] = np.nan
-    found = CV(None, rows(data.exposure, broken, data.outcome, data.covariates))
+    found = cv(rows(data.exposure, broken, data.outcome, data.covariates))
     assert int(found.status) == status.NONFINITE
     assert np.isnan(found.effects.direct)
 

@@ -36,7 +36,7 @@ def program(**options):
 @pytest.mark.parametrize(
     "alias, direct, indirect",
     [
-        ("lin", 0.419702, -0.304043),
+        pytest.param("lin", 0.419702, -0.304043, marks=pytest.mark.slow),
         pytest.param("mx20", 0.481135, 0.365040, marks=pytest.mark.slow),
     ],
 )
@@ -102,6 +102,7 @@ def test_certificate_and_truth():
     )
 
 
+@pytest.mark.slow
 def test_weights_are_copies_of_rows():
     data = rd.data("lin")
     counts = np.random.default_rng(0).multinomial(150, np.full(150, 1 / 150)).astype(float)

@@ -66,7 +66,7 @@ def fitted(alias, name):
         cut = float("inf") if args["FDRcut"] == "Inf" else args["FDRcut"]
         top = args["topN"] and int(args["topN"])
         method = hima2(n_include=top, alpha=cut, compat="r", **tuning)
-    return record, jax.jit(method)(None, data)
+    return record, jax.tree.map(np.asarray, jax.jit(method)(None, data))
 
 
 def check_debiased(record, fit, p):
@@ -242,7 +242,7 @@ def test_binomial_without_penalty_is_logistic_regression():
     """One step from the maximum stays there; errors are those of the information matrix."""
     data, _ = simulated(8, n=300, p=4, binary=True, effect=0.4)
     run = jax.jit(hdma(family="binomial", n_include=4, lam_node=1e-6, lam_initial=1e-7))
-    fit = run(None, data)
+    fit = jax.tree.map(np.asarray, run(None, data))
     design = np.c_[np.ones(300), data.covariates, data.exposure, data.mediators]
     b, y = np.zeros(design.shape[1]), np.asarray(data.outcome)
     for _ in range(50):
@@ -271,7 +271,7 @@ def test_binomial_pipeline_on_a_logistic_truth():
 def test_misuse_is_explained():
     data, _ = simulated(1, n=30, p=3)
     with pytest.raises(ValueError, match="pass a key, fold_ids"):
-        hdma()(None, data)
+        jax.eval_shape(lambda d: hdma()(None, d), data)
     with pytest.raises(ValueError, match="family must be"):
         hdma(family="poisson")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="adjust must be"):

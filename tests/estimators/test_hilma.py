@@ -105,9 +105,13 @@ def test_aic_chooses_the_releases_penalty(alias):
 
 
 @pytest.mark.slow
+@pytest.mark.programs(200, reason="it can raise outside of programs only")
 def test_release_stops_where_its_solver_diverges():
+    data = rd.data("gA500", covariates=False)
+    *_, status, _ = program(compat="r", lam=0.0262776)(data)
+    assert int(status) == st.REFERENCE_STOPS
     with pytest.raises(ReferenceWouldStop, match="diverges"):
-        hilma(compat="r", lam=0.0262776)(None, rd.data("gA500", covariates=False))
+        hilma(compat="r", lam=0.0262776)(None, data)
 
 
 def with_weights(data, weights):

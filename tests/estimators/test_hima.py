@@ -52,7 +52,9 @@ def compare_with_release(alias, name, **options):
     np.testing.assert_allclose(table.p_value[where], result["pmax"], rtol=1e-8)
 
 
-@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8, "lin"))
+# In every run test_release_hima_with_options has the same scale and cut, and test_release_hdmed the
+# same penalty.
+@pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8))
 def test_release_hima_without_cut(alias):
     compare_with_release(alias, "HIMA_classic_all", alpha=float("inf"))
 
@@ -153,6 +155,7 @@ def test_ending_the_path_early_changes_no_choice(alias, compat):
     np.testing.assert_allclose(early.penalised_beta, whole.penalised_beta, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_other_covariates_for_the_mediator_model():
     data = rd.data("lin")
     found = fitted("lin", covariates_mediator=("x1",))

@@ -49,7 +49,8 @@ def oracle(data, basis):
 )
 def test_against_explicit_matrices(basis, variance):
     data = problem()
-    peer, found = oracle(data, basis), FITTED[basis, variance](None, data)
+    peer = oracle(data, basis)
+    found = jax.tree.map(np.asarray, FITTED[basis, variance](None, data))
     direct, indirect, direct_var, indirect_var = peer.effects(np.ones(P, bool), variance)
     np.testing.assert_allclose(found.effects.direct, direct, rtol=1e-9)
     np.testing.assert_allclose(found.effects.indirect, indirect, rtol=1e-9)
@@ -113,7 +114,7 @@ def test_units_and_order_of_mediators():
         data.exposure, (data.mediators * scale)[:, order], data.outcome, data.covariates
     )
     fit = FITTED["splines_all_products", "difference"]
-    one, two = fit(None, data), fit(None, moved)
+    one, two = (jax.tree.map(np.asarray, fit(None, d)) for d in (data, moved))
     np.testing.assert_allclose(one.effects.indirect, two.effects.indirect, rtol=CLOSE)
     np.testing.assert_allclose(
         one.standard_errors.indirect, two.standard_errors.indirect, rtol=CLOSE
@@ -140,10 +141,16 @@ def test_constant_mediators_and_too_few_rows():
     assert int(found.mediators.reason[2]) == status.CONSTANT_MEDIATOR
     assert np.isnan(found.mediators.beta[2])
     assert not found.selected[2]
-    many = jax.jit(ols(basis="linear"))(None, problem(n=20, p=17))
-    assert int(many.status) == status.TOO_FEW_ROWS
-    assert np.isnan(many.effects.direct)
-    assert np.isnan(many.mediators.beta).all()
+
+    @jax.jit
+    def of_few(data):
+        found = ols(basis="linear")(None, data)
+        return found.status, found.effects.direct, found.mediators.beta
+
+    code, direct, beta = of_few(problem(n=20, p=17))
+    assert int(code) == status.TOO_FEW_ROWS
+    assert np.isnan(direct)
+    assert np.isnan(beta).all()
     twins = MediationData(
         data.exposure,
         np.c_[data.mediators[:, :6], data.mediators[:, 0]],
@@ -158,23 +165,25 @@ def test_constant_mediators_and_too_few_rows():
 
 def test_separate_covariates():
     data = problem()
-    fit = jax.jit(ols(basis="linear", variance="path_sum", covariates_mediator=[0]))
-    found = fit(None, data)
+    fit = ols(basis="linear", variance="path_sum", covariates_mediator=[0])
+    effects, errors = jax.jit(lambda d: (lambda e: (e.effects, e.standard_errors))(fit(None, d)))(
+        data
+    )
     ones = np.ones((N, 1))
     first = Problem(
         data.exposure, data.mediators, data.outcome, np.c_[ones, data.covariates[:, :1]]
     )
     second = oracle(data, "linear")
     b, r, h = second.fit(np.arange(P))
-    np.testing.assert_allclose(found.effects.direct, b[0], rtol=CLOSE)
-    np.testing.assert_allclose(found.effects.indirect, first.alpha @ b[1:], rtol=CLOSE)
+    np.testing.assert_allclose(effects.direct, b[0], rtol=CLOSE)
+    np.testing.assert_allclose(effects.indirect, first.alpha @ b[1:], rtol=CLOSE)
     x = second.noise
     on_path = x @ np.linalg.solve(x.T @ x, first.alpha)
     variance = np.sum(on_path**2 * r**2 / (1 - h))
     path = (first.t / first.ss) ** 2 * (first.noise @ b[1:]) ** 2 / (1 - first.h0) ** 2
-    np.testing.assert_allclose(found.standard_errors.indirect**2, variance + path.sum(), rtol=CLOSE)
+    np.testing.assert_allclose(np.square(errors.indirect), variance + path.sum(), rtol=CLOSE)
     with pytest.raises(ValueError, match="path_sum"):
-        jax.jit(ols(basis="linear", covariates_mediator=[0]))(None, data)
+        jax.eval_shape(lambda d: ols(basis="linear", covariates_mediator=[0])(None, d), data)
 
 
 def test_options_are_checked():
@@ -188,8 +197,9 @@ def test_interval_of_the_proportion_mediated():
     errors = (0.3, 0.2, 0.4)
     covariance = 0.2**2 + (0.4**2 - 0.3**2 - 0.2**2) / 2  # of indirect and total
 
+    @jax.jit
     def interval(direct, indirect):
-        effects = Effects(*map(jnp.asarray, (direct, indirect, direct + indirect)))
+        effects = Effects(direct, indirect, direct + indirect)
         return Estimate(
             effects, Effects(*map(jnp.asarray, errors)), None, None, None, None, None
         ).proportion_interval(0.9)

@@ -8,6 +8,7 @@ import pytest
 
 from jaxmed import status
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.oracle import oracle, oracle_estimate
 from jaxmed.estimators.parts.adaptive_lasso import initial_coefficients, problem_of
 from jaxmed.estimators.parts.legs import legs_of
@@ -35,8 +36,11 @@ def compiled(method):
     """The estimator without its table of mediators, of which the quantiles compile slowly."""
 
     def slim(key, data):
-        found = method(key, data)
-        return dataclasses.replace(found, mediators=None)
+        return jax.tree.map(
+            lambda found: dataclasses.replace(found, mediators=None),
+            method(key, data),
+            is_leaf=lambda found: isinstance(found, Estimate),
+        )
 
     return jax.jit(slim)
 
@@ -44,7 +48,8 @@ def compiled(method):
 @pytest.fixture(scope="module")
 def fit():
     """One program for all data of the small shape."""
-    return jax.jit(lambda data: SMALL(None, data))
+    program = jax.jit(lambda data: SMALL(None, data))
+    return lambda data: jax.tree.map(np.asarray, program(data))
 
 
 def block_a(data, support):
@@ -73,16 +78,17 @@ def triple(effects):
 def test_linear_basis_equals_block_a(fit):
     data = small_data()
     classical = plsem(basis="linear", max_selected=P, num_penalties=30, variance="classical")
-    found = compiled(classical)(None, data)
-    support = np.flatnonzero(found.selected)
+    robust = jax.tree.map(np.asarray, fit(data))
+    support = np.flatnonzero(robust.selected)
     assert {0, 1} <= set(support)
+    told = oracle(support, variance="classical")
+    found, known = compiled(lambda key, d: (classical(key, d), told(key, d)))(None, data)
+    np.testing.assert_array_equal(np.flatnonzero(found.selected), support)
     estimate, errors = block_a(data, support)
     np.testing.assert_allclose(triple(found.effects), estimate, rtol=1e-10)
     np.testing.assert_allclose(triple(found.standard_errors), errors, rtol=1e-10)
-    known = compiled(oracle(support, variance="classical"))(None, data)
     np.testing.assert_allclose(triple(known.effects), estimate, rtol=1e-10)
     np.testing.assert_allclose(triple(known.standard_errors), errors, rtol=1e-10)
-    robust = fit(data)
     np.testing.assert_allclose(triple(robust.effects), estimate, rtol=1e-10)
     assert not np.allclose(triple(robust.standard_errors), errors, rtol=1e-3)
 
@@ -240,14 +246,15 @@ def test_cross_validation_and_ebic_choose_on_the_same_path(fit):
 
 def test_oracle_variances_are_robust_and_support_is_checked():
     data = small_data(10)
-    found = compiled(oracle((0, 1)))(None, data)
+    found, nothing = compiled(lambda key, d: (oracle((0, 1))(key, d), oracle(())(key, d)))(
+        None, data
+    )
     z = np.column_stack([np.ones(N), data.covariates, data.mediators[:, :2], data.exposure])
     inverse = np.linalg.inv(z.T @ z)
     rest = data.outcome - z @ (inverse @ z.T @ data.outcome)
     leverage = np.sum(z @ inverse * z, axis=1)
     hc2 = inverse @ (z.T * (rest**2 / (1 - leverage))) @ z @ inverse
     assert float(found.standard_errors.direct) == pytest.approx(hc2[-1, -1] ** 0.5, rel=1e-10)
-    nothing = compiled(oracle(()))(None, data)
     assert int(nothing.status) == status.EMPTY_SELECTION and float(nothing.effects.indirect) == 0
     assert not np.any(nothing.selected)
     with pytest.raises(ValueError, match="positions from 0 to 5"):

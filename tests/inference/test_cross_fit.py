@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
+from optimised import OPTIMISED
 from problems import problem, with_rows_without_weight
 
 from jaxmed import status as st
@@ -37,7 +38,12 @@ REGIMES = pytest.mark.parametrize("shape", SHAPES, ids=["primal", "dual"])
 
 def drawn(data, split):
     """The rows in the order that the fit takes them, and the order of one split."""
-    data = jax.tree.map(np.asarray, take(data, jax.jit(canonical_order)(data)))
+    return jax.tree.map(np.asarray, ordered(data, split))
+
+
+@jax.jit
+def ordered(data, split):
+    data = take(data, canonical_order(data))
     order = jax.random.permutation(jax.random.fold_in(KEY, split), len(data.exposure))
     return data, weighted_first(order, data.weights)
 
@@ -45,16 +51,17 @@ def drawn(data, split):
 @REGIMES
 def test_fold_estimates_are_plain_regressions(shape):
     given = problem(np.random.default_rng(0), *shape)
-    result = cross_fitted(KEY, given)
-    found = np.asarray(result.fold_exposure_effect * result.fold_outcome_effect)
+    result = jax.tree.map(np.asarray, cross_fitted(KEY, given))
+    found = result.fold_exposure_effect * result.fold_outcome_effect
     for split in range(3):
         data, order = drawn(given, split)
-        rows = folds_of(order, N, FOLDS)
+        rows = jax.tree.map(np.asarray, folds_of(order, N, FOLDS))
         effects = []
         for k in range(FOLDS):
-            train = np.asarray(rows.train[k])[np.asarray(rows.learned[k])]
-            learned = composite_of(jax.tree.map(lambda v, r=train: v[r], data))
-            test = np.asarray(rows.test[k])[np.asarray(rows.present[k])]
+            train = rows.train[k][rows.learned[k]]
+            others = np.isin(np.arange(N), train).astype(float)  # weights: one shape for all folds
+            learned = composite_of(dataclasses.replace(data, weights=others))
+            test = rows.test[k][rows.present[k]]
             held = jax.tree.map(lambda v, r=test: v[r], data)
             effects.append(oracle.effects(held, np.asarray(learned.weights))[2])
         np.testing.assert_allclose(found[split], effects, rtol=1e-8)
@@ -74,8 +81,15 @@ def numbers(result):
     return jax.tree.map(np.asarray, jax.tree.leaves(result))
 
 
-@pytest.mark.parametrize("route", ["gram", "qr"])
-@REGIMES
+@pytest.mark.parametrize(
+    ("shape", "route"),
+    [
+        pytest.param(SHAPES[0], "gram", id="primal-gram"),
+        pytest.param(SHAPES[0], "qr", id="primal-qr", marks=pytest.mark.slow),
+        pytest.param(SHAPES[1], "gram", id="dual-gram"),
+        pytest.param(SHAPES[1], "qr", id="dual-qr", marks=pytest.mark.slow),
+    ],
+)
 def test_the_order_of_the_rows_changes_no_bit(shape, route):
     rng = np.random.default_rng(1)
     data = problem(rng, *shape, binary=True)  # tied exposures
@@ -113,8 +127,14 @@ def test_units_change_nothing_and_signs_no_more_than_the_split(shape):
     assert abs(flipped - first.indirect) < first.spread
 
 
-@pytest.mark.programs(120, reason="eager, operation by operation, is one of the three compared")
-def test_eager_compiled_and_batched_agree():
+EAGER = "eager, operation by operation, is what is compared"
+
+
+@pytest.mark.parametrize(
+    "eager",
+    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.programs(120, reason=EAGER)])],
+)
+def test_eager_compiled_and_batched_agree(eager):
     rng = np.random.default_rng(3)
     sets = [problem(rng, *SHAPES[0], binary=True) for _ in range(3)]
     sets = [dataclasses.replace(d, outcome=np.round(d.outcome)) for d in sets]  # ties to break
@@ -123,10 +143,11 @@ def test_eager_compiled_and_batched_agree():
     batched = jax.jit(jax.vmap(run, (None, 0)))(KEY, sets)
     for i in range(3):
         one = jax.tree.map(lambda v, i=i: v[i], sets)
-        for call in (cross_fitted, run) if i == 0 else (cross_fitted,):
-            alone = call(KEY, one)
-            for got, expected in zip(numbers(alone), numbers(batched), strict=True):
-                np.testing.assert_allclose(got, expected[i], rtol=1e-10)
+        if eager and i:
+            break
+        alone = (run if eager else cross_fitted)(KEY, one)
+        for got, expected in zip(numbers(alone), numbers(batched), strict=True):
+            np.testing.assert_allclose(got, expected[i], rtol=1e-10)
 
 
 def not_of_the_plane(found):
@@ -134,19 +155,27 @@ def not_of_the_plane(found):
     return maxie(found)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_kernel_and_moments_are_shortcuts_of_the_rows(weighted):
+@pytest.mark.parametrize(
+    ("shape", "weighted"),
+    [
+        pytest.param(SHAPES[0], True, id="primal-True"),
+        pytest.param(SHAPES[1], False, id="dual-False", marks=pytest.mark.slow),
+        pytest.param(SHAPES[0], False, id="primal-False", marks=pytest.mark.slow),
+        pytest.param(SHAPES[1], True, id="dual-True", marks=pytest.mark.slow),
+    ],
+)
+def test_kernel_and_moments_are_shortcuts_of_the_rows(shape, weighted):
     rng = np.random.default_rng(5)
-    for shape in SHAPES:
-        data = problem(rng, *shape)
-        if weighted:
-            data = dataclasses.replace(data, weights=rng.exponential(size=N))
-        quick = cross_fitted(KEY, data)
-        slow = cross_fitted(KEY, data, route="qr", composite=not_of_the_plane)
-        for got, expected in zip(numbers(quick), numbers(slow), strict=True):
-            np.testing.assert_allclose(got, expected, rtol=1e-8)
+    data = problem(rng, *shape)
+    if weighted:
+        data = dataclasses.replace(data, weights=rng.exponential(size=N))
+    quick = cross_fitted(KEY, data)
+    slow = cross_fitted(KEY, data, route="qr", composite=not_of_the_plane)
+    for got, expected in zip(numbers(quick), numbers(slow), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_float32_draws_the_same_folds():
     data = problem(np.random.default_rng(6), *SHAPES[0], scale=0.0)
     single = jax.tree.map(lambda v: v.astype(np.float32), data)
@@ -165,7 +194,13 @@ def test_every_row_is_tested_once_and_never_by_its_own_weights():
         assert sorted([*learn, *held]) == list(range(23))
 
 
-@REGIMES
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(SHAPES[0], id="primal"),
+        pytest.param(SHAPES[1], id="dual", marks=pytest.mark.slow),
+    ],
+)
 def test_rows_without_weight_are_in_no_fold(shape):
     """Folds are balanced over the other rows, and hold the estimates of these alone."""
     rng = np.random.default_rng(2)
@@ -203,14 +238,15 @@ def test_too_small_folds_are_refused():
         cross_fitted_effect(jax.random.key(0), data, folds=2, splits=0)
 
 
-def rare(treated):
-    data = problem(np.random.default_rng(0), 60, 3, 0)
-    return dataclasses.replace(data, exposure=(np.arange(60) % (60 // treated) == 0).astype(float))
+def rare(every):
+    """One row of so many is treated."""
+    data = problem(np.random.default_rng(0), *SHAPES[0])
+    return dataclasses.replace(data, exposure=(np.arange(N) % every == 0).astype(float))
 
 
 def test_a_lost_fold_takes_its_split_with_it():
     """A held-out part without treated rows has no exposure effect."""
-    result = cross_fitted(KEY, rare(12), folds=5)
+    result = cross_fitted(KEY, rare(5))
     known = np.isfinite(result.split_estimates)
     assert 5 < known.sum() < 10
     assert int(result.splits_used) == known.sum()
@@ -218,7 +254,7 @@ def test_a_lost_fold_takes_its_split_with_it():
         result.indirect, np.median(np.asarray(result.split_estimates)[known]), rtol=1e-12
     )
     assert int(result.status) == st.OK
-    gone = cross_fitted(KEY, rare(6), folds=5)
+    gone = cross_fitted(jax.random.key(2), rare(9))
     assert 0 < int(gone.splits_used) <= 5
     assert int(gone.status) == st.TOO_FEW_ROWS
     for value in (gone.indirect, gone.standard_error, gone.spread, gone.lowest, gone.highest):
@@ -226,7 +262,9 @@ def test_a_lost_fold_takes_its_split_with_it():
     assert np.isnan(gone.interval.lower) and np.isnan(gone.interval.upper)
 
 
-@functools.partial(jax.jit, static_argnames=("n", "p", "sets", "folds", "splits"))
+@functools.partial(
+    jax.jit, static_argnames=("n", "p", "sets", "folds", "splits"), compiler_options=OPTIMISED
+)
 def simulated(signal, *, n, p, sets, folds, splits):
     """Error, whether covered, and reported standard error of `sets` data sets: both signals."""
     a_true = jnp.zeros(p).at[:4].set(signal)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from optimised import jit_for_many
 
 from jaxmed import inference, status
 from jaxmed.distributions.exact_law import law, sample_quadratics
@@ -16,9 +17,17 @@ pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(11)
 REPLICATES = 400
 # Few programs: each compilation of the law costs a second or two.
-sample = jax.jit(lambda key, law: sample_quadratics(key, law, 20_000))
+sample = jit_for_many(lambda key, law: sample_quadratics(key, law, 20_000))
 law_of = jax.jit(law)
 all_parts = jax.jit(lambda key, q: inference.indirect_intervals(key, q, replicates=REPLICATES))
+
+
+@jax.jit
+def estimated(draws):
+    return (
+        inference.indirect_estimates(draws),
+        inference.intervals.naive_indirect(draws, "concordant"),
+    )
 
 
 def one(draws, index=0):
@@ -29,14 +38,13 @@ def one(draws, index=0):
 def test_estimates_are_unbiased_where_the_paper_is_not(n, p):
     population = law_of(1.0, 1.0, 0.5, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
     draws = sample(KEY, population)
-    estimates = jax.jit(inference.indirect_estimates)(draws)
+    estimates, naive = estimated(draws)
     truth = {"concordant": 0.75, "suppression": -0.25, "total": 0.5}
     for part, value in truth.items():
         assert abs(np.mean(estimates.part(part)) - value) < 0.012, part
     total = np.asarray(estimates.total)
     assert abs(total.mean() - 0.5) < 5 * total.std() / np.sqrt(total.size)
     np.testing.assert_allclose(estimates.concordant + estimates.suppression, total, atol=1e-12)
-    naive = jax.jit(lambda draws: inference.intervals.naive_indirect(draws, "concordant"))(draws)
     assert np.mean(naive) > 0.75 + 2 * p / n / 4
 
 
@@ -69,11 +77,12 @@ def test_one_interval():
     np.testing.assert_allclose(parts.total, q.total_indirect)
 
 
+@pytest.mark.slow
 def test_interval_of_the_total_covers_where_both_paths_are_null():
     # Half of these samples have |ab| > kA kY = 0, which no law allows.
     population = law_of(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
-    draws = jax.tree.map(lambda leaf: leaf[:500], sample(KEY, population))
-    interval = jax.jit(
+    draws = jax.tree.map(lambda leaf: np.asarray(leaf)[:500], sample(KEY, population))
+    interval = jit_for_many(
         lambda keys, q: jax.lax.map(lambda args: all_parts(*args)["total"].interval, (keys, q))
     )(jax.random.split(KEY, 500), draws)
     covered = float(np.mean((interval.lower <= 0) & (interval.upper >= 0)))
@@ -127,16 +136,14 @@ def test_misuse():
             inference.indirect_interval(KEY, q, **wrong)
 
 
+def single_precision(leaf):
+    leaf = np.asarray(leaf)[:3]
+    return leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf
+
+
 def test_float32_and_vmap():
-    population = law_of(
-        jnp.float32(1),
-        jnp.float32(1),
-        jnp.float32(0.5),
-        exposure_ss=jnp.float32(200),
-        residual_df=198,
-        num_mediators=20,
-    )
-    draws = jax.tree.map(lambda leaf: leaf[:3], sample(KEY, population))
+    population = law_of(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
+    draws = jax.tree.map(single_precision, sample(KEY, population))
     keys = jax.random.split(KEY, 3)
     batch = jax.jit(jax.vmap(lambda k, q: inference.indirect_interval(k, q, replicates=200)))(
         keys, draws

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from optimised import jit_for_many
 from problems import problem
 
 from jaxmed import status as st
@@ -11,6 +12,15 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.paths import paths
 from jaxmed.inference.joint_test import joint_test
 from jaxmed.inference.leave_one_out import leave_one_out_variance
+
+
+@jax.jit
+def both(data):
+    """Of one shape: the variance, the test that lacks its rows, and the status by rotations."""
+    result = paths(data)
+    rotated = leave_one_out_variance(paths(data, route="qr"), data)[1]
+    without = joint_test(result, variance="leave_one_out")
+    return result, leave_one_out_variance(result, data), without, rotated
 
 
 def test_equals_refitting_without_each_row():
@@ -30,9 +40,7 @@ def test_equals_refitting_without_each_row():
     x = data.mediators - c @ np.linalg.lstsq(c, data.mediators, rcond=None)[0]
     a = data.exposure - c @ np.linalg.lstsq(c, data.exposure, rcond=None)[0]
     g = z @ np.linalg.solve(z.T @ z, x.T @ a)
-    result, (variance, status) = jax.jit(
-        lambda data: (paths(data), leave_one_out_variance(paths(data), data))
-    )(data)
+    result, (variance, status), *_ = both(data)
     np.testing.assert_allclose(variance, np.sum(g**2 * y * left), rtol=1e-9)
     assert int(status) == st.OK
     numerator = result.quadratics.exposure_outcome * np.sqrt(result.exposure_ss)
@@ -40,16 +48,13 @@ def test_equals_refitting_without_each_row():
 
 
 def test_needs_rows_and_falls_back():
-    data = problem(np.random.default_rng(1), 40, 6, 1)
-    without = jax.jit(lambda data: joint_test(paths(data), variance="leave_one_out"))
-    missing = without(data)
+    data = problem(np.random.default_rng(1), 40, 6, 2)
+    missing = both(data)[2]
     assert int(missing.status) == st.NEEDS_ROWS
     assert np.isnan(float(missing.p_value))
     spiked = MediationData(data.exposure, data.mediators.copy(), data.outcome, data.covariates)
     spiked.mediators[0, 0] += 1e9  # a row of leverage one
-    rotated = jax.jit(lambda data: leave_one_out_variance(paths(data, route="qr"), data))
-    _, status = rotated(spiked)
-    assert int(status) == st.VARIANCE_FALLBACK
+    assert int(both(spiked)[3]) == st.VARIANCE_FALLBACK
 
 
 def test_in_the_dual_there_is_none():
@@ -61,7 +66,7 @@ def test_in_the_dual_there_is_none():
 SETS = 800
 
 
-@jax.jit
+@jit_for_many
 def p_values(keys, heteroscedastic):
     """Classical and leave-one-out, of data sets whose outcome path is null."""
     n, p = 200, 20

@@ -140,7 +140,10 @@ def test_leave_one_out_needs_rows():
 
 
 @pytest.mark.programs(130, reason="eager, operation by operation, is one of the three compared")
-@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("cosine", "joint") else pytest.param(n, marks=pytest.mark.slow) for n in TESTS],
+)
 def test_jit_vmap_float32_units(name):
     test, compiled, q = TESTS[name], COMPILED[name], quadratics()
     eager = test(q)

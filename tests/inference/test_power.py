@@ -1,18 +1,16 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from optimised import jit_for_many
 
 from jaxmed import inference, status
 from jaxmed.inference.power import detection_threshold, printed_cosine_power, rejection_rate
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(7)
-rate_of = jax.jit(rejection_rate, static_argnames=("test", "side", "replicates"))
-sample_size_of = jax.jit(inference.sample_size, static_argnames=("test", "replicates"))
-size_of = jax.jit(inference.size, static_argnames=("null", "test", "replicates"))
+sample_size_of = jit_for_many(inference.sample_size, static_argnames=("test", "replicates"))
 
 
 @jax.jit
@@ -34,25 +32,24 @@ def powers(n, p, q, exposure_r2, outcome_r2, cosine):
 def test_rates_agree_with_the_tests_own_p_values():
     from jaxmed.distributions.exact_law import law, sample_quadratics
 
-    population = law(0.3, 0.3, 0.7, exposure_ss=60.0, residual_df=58, num_mediators=10)
-    key = jax.random.key(1)
-    draw = jax.jit(sample_quadratics, static_argnums=2)
-    draws = draw(jax.random.split(key, 1)[0], population, 4000)
-    cases = [
-        ("cosine", "two", jax.jit(inference.cosine_test)(draws).p_value),
-        ("joint", "concordant", jax.jit(inference.joint_test)(draws).p_concordant),
-    ]
-    for test, side, p_value in cases:
-        rate = rate_of(key, population, test=test, side=side, replicates=4000)
+    @jax.jit
+    def both(key):
+        population = law(0.3, 0.3, 0.7, exposure_ss=60.0, residual_df=58, num_mediators=10)
+        draws = sample_quadratics(jax.random.split(key, 1)[0], population, 4000)
+        rate = functools.partial(rejection_rate, key, population, replicates=4000)
+        return [
+            (rate(test="cosine"), inference.cosine_test(draws).p_value),
+            (rate(test="joint", side="concordant"), inference.joint_test(draws).p_concordant),
+            (rate(test="intersection_union"), inference.intersection_union_test(draws).p_value),
+        ]
+
+    for rate, p_value in both(jax.random.key(1)):
         np.testing.assert_allclose(rate.power, np.mean(np.asarray(p_value) <= 0.05), atol=1e-12)
-    result = jax.jit(inference.intersection_union_test)(draws)
-    rate = rate_of(key, population, test="intersection_union", replicates=4000)
-    np.testing.assert_allclose(rate.power, np.mean(np.asarray(result.p_value) <= 0.05), atol=1e-12)
 
 
 def test_curve_in_n_sides_and_covariates():
-    rows, covariates = jnp.array([14, 50, 100, 200, 400, 103]), jnp.array([0, 0, 0, 0, 0, 3])
-    curve = powers(rows, 10, covariates, 0.15, 0.1, 0.8)
+    rows, covariates = np.array([14, 50, 100, 200, 400, 103]), np.array([0, 0, 0, 0, 0, 3])
+    curve = jax.tree.map(np.asarray, powers(rows, 10, covariates, 0.15, 0.1, 0.8))
     assert (np.diff(curve.power[:5]) > 0).all() and curve.power[4] > 0.98
     assert (curve.standard_error <= 0.5 / np.sqrt(20_000)).all()
     assert abs(curve.power[5] - curve.power[2]) < 1e-6  # three covariates cost three rows
@@ -79,17 +76,25 @@ def test_sample_size_is_the_smallest():
     settings = dict(exposure_r2=0.1, outcome_r2=0.1, cosine=0.9)
     found = sample_size_of(KEY, 20, power=0.8, replicates=20_000, **settings)
     assert found.status == status.OK and 0.8 <= found.power < 0.82
-    rows = int(found.num_rows) - 1 + jnp.arange(6)
-    around = powers(rows, 20, jnp.zeros(6, int), *settings.values())
+    rows = int(found.num_rows) - 1 + np.arange(6)
+    around = powers(rows, 20, np.zeros(6, int), *settings.values())
     assert around.power[0] < 0.8 <= around.power[1]
+    never = sample_size_of(
+        KEY, 20, power=0.8, replicates=20_000, exposure_r2=1e-13, outcome_r2=1e-13, cosine=0.9
+    )
+    assert never.status == status.NOT_CONVERGED and never.power < 0.8
 
 
-def test_cosine_test_beyond_its_threshold_never_gets_there():
+def test_threshold_of_the_cosine_test():
     np.testing.assert_allclose(
         np.degrees(jax.jit(detection_threshold)(np.array([20, 40, 80, 100, 500, 2916]))),
         [64.4, 72.1, 77.4, 78.7, 85.0, 87.9],
         atol=0.06,
     )
+
+
+@pytest.mark.slow
+def test_cosine_test_beyond_its_threshold_never_gets_there():
     answer = sample_size_of(
         KEY, 20, exposure_r2=0.3, outcome_r2=0.3, cosine=0.3, test="cosine", replicates=2000
     )
@@ -104,20 +109,24 @@ def test_printed_formula_reproduces_the_paper_and_is_wrong():
     assert np.isnan(printed(1, np.array([0.5, 0.5]))).all()
 
 
-def test_size_by_name():
-    for null, test, low, high in (
-        ("outcome", "joint", 0.05, 0.05),
+@pytest.mark.parametrize(
+    ("null", "test", "low", "high"),
+    [
+        pytest.param("outcome", "joint", 0.05, 0.05, marks=pytest.mark.slow),
         ("exposure", "corrected", 0.049, 0.052),
-    ):
-        result = size_of(KEY, 60, 20, null=null, test=test, replicates=20_000)
-        assert low - 0.008 < result.power < high + 0.008, null
+    ],
+)
+def test_size_by_name(null, test, low, high):
+    size = functools.partial(inference.size, null=null, test=test, replicates=20_000)
+    result = jax.jit(lambda key: size(key, 60, 20))(KEY)
+    assert low - 0.008 < result.power < high + 0.008
     with pytest.raises(ValueError, match="both"):
         inference.size(KEY, 60, 20, null="alpha")
 
 
 def test_where_there_is_no_power():
     common = dict(exposure_r2=0.1, outcome_r2=0.1, cosine=0.5, replicates=100)
-    beyond = powers(jnp.full(6, 22, int), 20, jnp.zeros(6, int), 0.1, 0.1, 0.5)
+    beyond = powers(np.full(6, 22), 20, np.zeros(6, int), 0.1, 0.1, 0.5)
     assert (beyond.status == status.NOT_IN_DUAL).all() and np.isnan(beyond.power).all()
     for wrong in ({"test": "t"}, {"side": "left"}, {"level": 1.0}, {"replicates": 0}):
         with pytest.raises(ValueError, match="."):

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(
 )
 KEY = jax.random.key(3)
 joint_of = jax.jit(inference.joint_test)
-single_of = jax.jit(single_interval, static_argnames="part")
+singles_of = jax.jit(lambda q: {part: single_interval(q, part=part) for part in PARTS})
+interval_at_90 = jax.jit(lambda paths: single_interval(paths, level=0.9))
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -34,7 +35,7 @@ def fitted(request):
 
 def test_interval_and_error_of_the_total_are_the_mediators(fitted):
     one = jax.tree.map(lambda leaf: leaf[0], fitted.mediators)
-    total = jax.jit(lambda paths: single_interval(paths, level=0.9))(fitted.paths)
+    total = interval_at_90(fitted.paths)
     np.testing.assert_allclose(total.estimate, one.indirect, rtol=1e-10)
     np.testing.assert_allclose(total.standard_error, one.indirect_se, rtol=1e-9)
     limits = (total.interval.lower, total.interval.upper)
@@ -61,11 +62,14 @@ def test_joint_and_union_test_are_the_mediators_joint_significance(fitted):
 
 def test_leave_one_out_variance_keeps_the_exact_statistic_of_alpha():
     data = problem(np.random.default_rng(4), 50, 1, 2)
-    paths = jax.jit(jaxmed.paths)(data)
-    robust = jax.jit(
-        lambda paths, data: inference.joint_test(paths, data=data, variance="leave_one_out")
-    )(paths, data)
-    plain = joint_of(paths)
+
+    @jax.jit
+    def both(data):
+        paths = jaxmed.paths(data)
+        robust = inference.joint_test(paths, data=data, variance="leave_one_out")
+        return robust, inference.joint_test(paths)
+
+    robust, plain = both(data)
     np.testing.assert_allclose(robust.statistic_exposure, plain.statistic_exposure, rtol=1e-12)
     assert robust.statistic_outcome != plain.statistic_outcome
 
@@ -93,8 +97,9 @@ def test_a_batch_may_mix_one_dimension_with_several():
         for pair in ((one, several), (several, several))
     )
     single = jax.tree.map(lambda leaf: leaf[0], one)
+    parts = singles_of(single)
     for part in PARTS:
-        found, alone = mixed[part], single_of(single, part=part)
+        found, alone = mixed[part], parts[part]
         assert_row(found, 0, alone, 0)
         assert_row(found, 1, alike[part], 1)
         assert [int(v) for v in found.notes] == [0 if part == "total" else Note.NO_PARTS, 0]

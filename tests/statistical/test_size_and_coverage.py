@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from optimised import jit_for_many
 
 from jaxmed import inference
 from jaxmed.distributions import tails
@@ -46,7 +47,7 @@ REFERENCE = {
 }
 
 
-@jax.jit
+@jit_for_many
 def rejections(key, population):
     m, p = population.residual_df, population.num_mediators
     cosine_limit, outcome_limit, exposure_limit = (
@@ -116,9 +117,16 @@ def test_bounds(cell):
 
 
 SHARES = {0.05: ".045", 0.1: ".039", 0.25: ".023", 0.4: ".011", 0.5: ".0058", 0.75: ".0001"}
+QUICK_SHARES = (0.1, 0.5)
 
 
-@pytest.mark.parametrize(("share", "printed"), SHARES.items())
+@pytest.mark.parametrize(
+    ("share", "printed"),
+    [
+        pytest.param(*case, marks=[] if case[0] in QUICK_SHARES else pytest.mark.slow)
+        for case in SHARES.items()
+    ],
+)
 def test_cosine_under_a_null_exposure_path(share, printed):
     population = law(0.0, 1e3, 0.0, exposure_ss=1e3, residual_df=998, num_mediators=1000 * share)
     rate = float(rejections(jax.random.key(50), population)["cosine"])
@@ -127,7 +135,9 @@ def test_cosine_under_a_null_exposure_path(share, printed):
     assert abs(rate - float(printed)) < slack
 
 
-@pytest.mark.parametrize(("n", "p"), [(200, 20), (200, 80), (1000, 500)])
+@pytest.mark.parametrize(
+    ("n", "p"), [(200, 20), pytest.param(200, 80, marks=pytest.mark.slow), (1000, 500)]
+)
 def test_coverage_of_the_percentile_interval(n, p):
     count, truth = 2000, 0.75
     population = law(1.0, 1.0, 0.5, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
@@ -138,12 +148,13 @@ def test_coverage_of_the_percentile_interval(n, p):
 
 
 def coverage(key_data, key_boot, population, truth, count):
-    draws = jax.jit(sample_quadratics, static_argnums=2)(key_data, population, count)
+    draws = SAMPLE(key_data, population, count)
     intervals = BOOTSTRAP(jax.random.split(key_boot, count), draws).interval
     return float(jnp.mean((intervals.lower <= truth) & (truth <= intervals.upper)))
 
 
-BOOTSTRAP = jax.jit(
+SAMPLE = jax.jit(sample_quadratics, static_argnums=2)
+BOOTSTRAP = jit_for_many(
     lambda keys, draws: jax.lax.map(
         lambda args: inference.indirect_interval(args[0], args[1], replicates=400), (keys, draws)
     )
@@ -152,7 +163,12 @@ BOOTSTRAP = jax.jit(
 
 @pytest.mark.parametrize(
     ("n", "p", "size"),
-    [(200, 20, 0.131), (200, 80, 0.097), (1000, 100, 0.141), (10_000, 40, 0.160)],
+    [
+        (200, 20, 0.131),
+        pytest.param(200, 80, 0.097, marks=pytest.mark.slow),
+        pytest.param(1000, 100, 0.141, marks=pytest.mark.slow),
+        (10_000, 40, 0.160),
+    ],
 )
 def test_joint_test_is_too_large_where_active_paths_are_orthogonal(n, p, size):
     """The figures of its docstring; an improved test has to change both."""

@@ -51,6 +51,13 @@ def second():
 
 
 @pytest.fixture(scope="module")
+def one_angle():
+    """The cells of figure 2 at the angle whose powers and statistics are both known."""
+    wanted = {f"angle=55/n={n}" for n in (*POWER[55], *MEAN_SD)}
+    return run(lambda: figure_2.cells(0.01), lambda name: 5_000, wanted)
+
+
+@pytest.fixture(scope="module")
 def third():
     def count_of(name):
         angle, _, setting = name.removeprefix("angle=").partition("/")
@@ -105,17 +112,23 @@ POWER = {
 MEAN_SD = {50: (0.63, 0.77), 100: (1.56, 0.73), 200: (2.19, 0.63), 800: (2.83, 0.39)}
 
 
-def test_power_of_figure_2(second):
-    for angle, row in POWER.items():
-        for n, power in row.items():
-            rate = figure_2.power_at(second, angle, n)
+@pytest.mark.parametrize(
+    ("angles", "cells"),
+    [((55,), "one_angle"), pytest.param(tuple(POWER), "second", marks=pytest.mark.slow)],
+    ids=["one", "all"],
+)
+def test_power_of_figure_2(angles, cells, request):
+    results = request.getfixturevalue(cells)
+    for angle in angles:
+        for n, power in POWER[angle].items():
+            rate = figure_2.power_at(results, angle, n)
             # The checks are rounded to two digits, of some thousand replicates.
             near((rate.rate, rate.standard_error), power, 0.006)
 
 
-def test_statistic_of_figure_2_tends_to_a_point(second):
+def test_statistic_of_figure_2_tends_to_a_point(one_angle):
     for n, (mean, sd) in MEAN_SD.items():
-        found = second[f"angle=55/n={n}"]["moments"]["cosine/statistic"]
+        found = one_angle[f"angle=55/n={n}"]["moments"]["cosine/statistic"]
         near((found.mean, found.standard_error), mean, 0.01)
         assert found.sd == pytest.approx(sd, abs=0.02)
 
@@ -193,10 +206,8 @@ def drawn(module, results):
 
 
 @many
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "second" else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw(name, request):
     drawn(FIGURES[name], request.getfixturevalue(name))
 

@@ -39,8 +39,10 @@ def test_study_is_registered_and_lazy():
     assert "optimal-composite/table-1" in registered()
     code = (
         "import sys; from jaxmed.studies.registry import registered; "
+        "import jaxmed.studies.optimal_composite as o; assert len(o.STUDIES) == 9; "
         "assert len(registered()) >= 10; "
-        "assert not [m for m in sys.modules if 'generative_mediation.' in m]"
+        "families = ('generative_mediation.', 'optimal_composite.'); "
+        "assert not [m for m in sys.modules if any(f in m for f in families)]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -67,20 +69,21 @@ def test_oracles_are_unbiased_and_cover(results):
                 assert square.mean == pytest.approx(error.mean**2 + error.sd**2 * 59 / 60)
 
 
+@pytest.mark.slow
 def test_traced_oracle_is_the_oracle():
-    model = partially_linear("B", 9)
-    data = jax.jit(lambda k: sample(k, model, 150))(jax.random.key(2))
-    name = methods.ORACLE
-    traced = jax.jit(methods.METHODS[name])(None, methods.Problem(data, model))
-    told = jax.jit(
-        lambda d: oracle((2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline"))(
-            None, d
+    @jax.jit
+    def both(key):
+        model = partially_linear("B", 9)
+        data = sample(key, model, 150)
+        traced = methods.METHODS[methods.ORACLE](None, methods.Problem(data, model))
+        told = oracle((2, 3, 4, 5, 6), lambda x, w: spline_basis(x, w, knots=4, kind="bspline"))(
+            None, data
         )
-    )(data)
+        return traced.effects, told.effects
+
+    traced, told = both(jax.random.key(2))
     for part in ("direct", "indirect"):
-        np.testing.assert_allclose(
-            getattr(traced.effects, part), getattr(told.effects, part), rtol=1e-10
-        )
+        np.testing.assert_allclose(getattr(traced, part), getattr(told, part), rtol=1e-10)
 
 
 def test_page_shows_every_method_beside_the_printed_numbers(results):

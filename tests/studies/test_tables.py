@@ -67,6 +67,7 @@ def test_studies_are_named_after_what_they_reproduce():
         STUDIES["table-1"]
 
 
+@pytest.mark.slow  # in every run test_study_is_registered_and_lazy asks for this too
 def test_registry_imports_no_study():
     code = (
         "import sys, jaxmed.studies.optimal_composite as o; assert len(o.STUDIES) == 9; "
@@ -147,7 +148,11 @@ def test_cells_of_one_shape_share_a_program():
 @pytest.mark.parametrize(
     ("study", "wanted"),
     [
-        (table_1.STUDY, {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"}),
+        pytest.param(  # test_small_size_of_table_1_agrees_with_printed asks for them too
+            table_1.STUDY,
+            {"MaxIE/indirect", "MaxCor/index", "DM (software)/indirect"},
+            marks=pytest.mark.slow,
+        ),
         (table_2.STUDY, {"MaxIE by L-BFGS, exact gradient/excess", "MaxIE/value"}),
         (table_3.STUDY, {"cosine/p_value", "IUT as printed/p_value"}),
     ],
@@ -159,8 +164,16 @@ def test_the_first_cell_has_the_columns_of_its_table(study, wanted):
     assert wanted <= set(made_up.names(first))
 
 
-def test_exact_law_of_the_top_panel_agrees_with_the_check():
-    names = {row: f"top/exact/p=20/{row}" for row in designs.TOP_ROWS}
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("beta-null", "signal-0.2"),
+        pytest.param(tuple(designs.TOP_ROWS), marks=pytest.mark.slow),
+    ],
+    ids=["two", "all"],
+)
+def test_exact_law_of_the_top_panel_agrees_with_the_check(rows):
+    names = {row: f"top/exact/p=20/{row}" for row in rows}
     found = finished(table_3.STUDY, names.values(), 32_768)
     for row, name in names.items():
         check = printed.CHECK_TOP[20, row]
@@ -194,8 +207,16 @@ def test_top_panel_data_exact_and_check_agree():
     assert columns.rate_z(correct, printed.TABLE_3_TOP_UNION[20, "beta-null"], 1000) > BOUND
 
 
-def test_bottom_panel_agrees_with_printed_and_check():
-    names = {row: f"bottom/data/n=40/{row}" for row in designs.BOTTOM_ROWS}
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("alpha-null", "signal-0.3"),
+        pytest.param(tuple(designs.BOTTOM_ROWS), marks=pytest.mark.slow),
+    ],
+    ids=["two", "all"],
+)
+def test_bottom_panel_agrees_with_printed_and_check(rows):
+    names = {row: f"bottom/data/n=40/{row}" for row in rows}
     found = finished(table_3.STUDY, names.values(), 300)
     for row, name in names.items():
         rate = found[name]["cosine, printed df/p_value"]
