@@ -65,6 +65,7 @@ def test_the_parts_add_up_to_the_disparity():
     assert sum(values[:3]) == pytest.approx(values[3], abs=1e-10)
 
 
+@pytest.mark.slow  # quick is that of the chain, which has the same regressions
 def test_float32_stays_float32_and_agrees():
     found, fine = decomposed(dtype="float32"), decomposed()
     assert found.terms.estimate.dtype == found.terms.covariance.dtype == np.float32
