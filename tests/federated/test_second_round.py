@@ -39,7 +39,7 @@ def of_rows(data):
     return joint_test(paths(data), data=data, variance="leave_one_out")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_equals_the_pooled_rows(weighted):
     parts = sites(weighted=weighted)
     merged = merged_of(summaries(parts))
