@@ -11,7 +11,14 @@ from jaxmed.distributions import exact_law
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 REPLICATES = 4000
-draw = jax.jit(exact_law.sample_quadratics, static_argnums=2)
+sample = jax.jit(exact_law.sample_quadratics, static_argnums=2)
+
+
+def draw(key, law, count):
+    """One program for all laws: their numbers have one type however they were made."""
+    return sample(key, jax.tree.map(np.asarray, law), count)
+
+
 STATIC = ("num_rows", "num_covariates")
 law_from_sem = jax.jit(exact_law.law_from_sem, static_argnames=STATIC)
 law_from_causal = jax.jit(exact_law.law_from_causal, static_argnames=STATIC)

@@ -164,16 +164,16 @@ def test_gram_level_does_not_exist_in_the_dual():
     assert np.isnan(quadratics.cosine) and int(quadratics.status) == 32
 
 
-@pytest.mark.parametrize("wrong", [4, pytest.param(6, marks=pytest.mark.slow)])
-def test_gram_level_needs_the_laws_number_of_mediators(wrong):
+def test_gram_level_needs_the_laws_number_of_mediators():
     key, law = jax.random.key(0), law_in(model(p=5, q=0), 30)
     with pytest.raises(ValueError, match="num_mediators=4 and a law of 5"):
         sample_gram_quadratics(key, law, 4)
     with pytest.raises(ValueError, match="at least 1"):
         sample_gram_quadratics(key, law, 0)
-    found = draw(key, law, wrong)
-    assert int(found.status) == status.NOT_APPLICABLE
-    assert all(np.isnan(getattr(found, field)) for field in (*FIELDS, "cosine", "sine"))
+    for wrong in (4, 6):
+        found = draw(key, law_in(model(p=wrong, q=0), 30), 5)
+        assert int(found.status) == status.NOT_APPLICABLE
+        assert all(np.isnan(getattr(found, field)) for field in (*FIELDS, "cosine", "sine"))
     assert int(draw(key, law, 5).status) == status.OK
 
 
