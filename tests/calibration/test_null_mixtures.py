@@ -153,12 +153,15 @@ def test_kolmogorov_smirnov_and_smoothed_q_values():
     p_value = jax.jit(uniform_p_value)
     for size in (12, 60, 99, 150):
         p = rng.uniform(size=size) ** 1.15
-        present = np.ones(size, bool)
+        present = np.zeros(150, bool)
+        present[rng.permutation(150)[:size]] = True
+        padded = np.full(150, np.nan)
+        padded[present] = p
         how = "exact" if size < 100 else "asymp"
         wanted = stats.kstest(p, "uniform", alternative="greater", method=how)
         d = wanted.statistic
         target = wanted.pvalue if how == "exact" else np.exp(-2 * size * d * d)
-        assert float(p_value(p, present)) == pytest.approx(target, rel=1e-8)
+        assert float(p_value(padded, present)) == pytest.approx(target, rel=1e-8)
     # With null shares on a straight line the spline is that line.
     p = (np.arange(2000) + 0.5) / 2000
     adjusted, plain = jax.jit(lambda p: (q_values(p, p > 0), benjamini_hochberg(p)))(p)
