@@ -109,7 +109,7 @@ def test_under_vmap_and_derivative():
 
 
 @pytest.mark.slow
-@pytest.mark.programs(120, reason="eager, operation by operation, is one of the two compared")
+@pytest.mark.programs(80, reason="eager, operation by operation, is one of the two compared")
 def test_eager_is_the_program():
     t, df = jnp.linspace(-4, 4, 9), jnp.float64(7.0)
     eager = plain.t_upper(t, df)

@@ -173,7 +173,6 @@ def test_invariances(shape):
 of_moments = jax.jit(lambda moments: maxie(module.paths(moments)))
 
 
-@pytest.mark.programs(220, reason="eager, operation by operation, is one of the two compared")
 @pytest.mark.parametrize(
     "shape", [SHAPES[0], pytest.param(SHAPES[1], marks=pytest.mark.slow)], ids=str
 )
