@@ -54,31 +54,36 @@ def single(given):
 @functools.cache
 def generators():
     """Untrained generators whose linear parts are not zero: effects are identities in them."""
-    config = improved()
-    left = jax.jit(stacked_generators, static_argnums=1)(jax.random.key(7), config)
-    return Fitted(jax.jit(scale_of)(data()), left, config)
-
-
-def stacked_generators(key, config):
-    dtype = jnp.dtype("float32")
-    keys = jax.random.split(key, 3)
+    config, dtype = improved(), np.dtype("float32")
     mediators = mediator_generator(config, len(NAMES), 2, dtype)
     outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
-    first, second = mediators.init(keys[0]), outcome.init(keys[1])
-    first["exposure"] = jnp.asarray([0.5, 0.3, 0, 0.4, 0, -0.2], dtype)
-    second["mediators"] = jnp.asarray([0.4, 0, 0.3, 0.3, 0, 0.2], dtype)
-    second["exposure"] = jnp.asarray(0.25, dtype)
+    first, second, noise = map(drawn, (mediators.init, outcome.init, mediators.mean_noise))
+    first["exposure"] = np.asarray([0.5, 0.3, 0, 0.4, 0, -0.2], dtype)
+    second["mediators"] = np.asarray([0.4, 0, 0.3, 0.3, 0, 0.2], dtype)
+    second["exposure"] = np.asarray(0.25, dtype)
     left = Generators(
         first,
         second,
-        mediators.mean_noise(keys[2]),
-        jnp.linspace(0.5, 1.5, len(NAMES)),
+        noise,
+        np.linspace(0.5, 1.5, len(NAMES)),
         None,
         None,
         first["exposure"] != 0,
         second["mediators"] != 0,
     )
-    return jax.tree.map(lambda leaf: leaf[None], left)
+    left = jax.tree.map(lambda leaf: jnp.asarray(leaf[None]), left)
+    return Fitted(jax.jit(scale_of)(data()), left, config)
+
+
+def drawn(init):
+    """Arrays of the shapes that an initialisation makes, drawn without compiling it."""
+    rng = np.random.default_rng(7)
+
+    def one(leaf):
+        scale = leaf.shape[0] ** -0.5 if leaf.ndim > 1 else 1.0
+        return (scale * rng.normal(size=leaf.shape)).astype(leaf.dtype)
+
+    return jax.tree.map(one, jax.eval_shape(init, jax.random.key(0)))
 
 
 def regression(columns, target):

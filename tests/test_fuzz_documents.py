@@ -41,7 +41,7 @@ from jaxmed.sweeps.leases import Leases, is_stale
 from jaxmed.sweeps.store import progress_of
 from jaxmed.sweeps.task import Cell
 
-TOTAL = 5_000
+QUICK, TOTAL = 1_600, 5_000
 LIMIT = 10.0  # seconds that a read may take on a busy machine
 HASH = "a" * 64
 
@@ -285,8 +285,9 @@ def resealed(document, text, rng):
     return None
 
 
+@pytest.mark.parametrize("total", [QUICK, pytest.param(TOTAL, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", DOCUMENTS, ids=lambda make: make.__name__)
-def test_damage_is_seen(make, tmp_path):
+def test_damage_is_seen(make, total, tmp_path):
     document, rng = make(tmp_path), mutations.generator(make.__name__)
     whole, good = document.path.read_bytes(), document.read()
     text, seen, slowest = document.text(whole), Counter(), 0.0
@@ -305,7 +306,7 @@ def test_damage_is_seen(make, tmp_path):
     def check_bytes(raw, protected, shown):
         check(lambda: document.path.write_bytes(raw), protected, shown)
 
-    number = -(-TOTAL // len(DOCUMENTS))
+    number = -(-total // len(DOCUMENTS))
     for put in odd_files(document.path):
         check(put, True, put)
     for raw in mutations.other_files(rng):

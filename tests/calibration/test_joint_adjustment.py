@@ -1,6 +1,7 @@
 """Adjustments by name, and what they do where nothing can be calibrated."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,8 +11,15 @@ from jaxmed.calibration.dact import dact
 from jaxmed.calibration.hdmt import hdmt
 from jaxmed.calibration.joint_adjustment import adjusted, check_adjust
 
-program = jax.jit(adjusted, static_argnums=0)
-dact_of, hdmt_of, bh_of = map(jax.jit, (dact, hdmt, benjamini_hochberg))
+NAMES = ("none", "bonferroni", "bh", "hdmt", "dact")
+
+
+@jax.jit
+def program(a, b):
+    """Every adjustment by its name, and the functions they are."""
+    joint = jnp.maximum(a, b)
+    found = {name: adjusted(name, a, b, joint) for name in NAMES}
+    return found, benjamini_hochberg(joint), hdmt(a, b), dact(a, b)
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +34,15 @@ def pair():
 def test_each_is_its_function(pair):
     a, b = pair
     joint = np.maximum(a, b)
+    found, bh, mixture, composite = program(a, b)
     for name, wanted in {
         "none": joint,
         "bonferroni": np.minimum(59 * joint, 1),
-        "bh": bh_of(joint),
-        "hdmt": hdmt_of(a, b).fdr,
-        "dact": dact_of(a, b).p_adjusted,
+        "bh": bh,
+        "hdmt": mixture.fdr,
+        "dact": composite.p_adjusted,
     }.items():
-        values, status = program(name, a, b, joint)
+        values, status = found[name]
         np.testing.assert_allclose(values, wanted, rtol=1e-5, err_msg=name)
         assert int(status) == (st.SMALL_SAMPLE if name in ("hdmt", "dact") else st.OK)
         assert np.isnan(values[7])
@@ -41,9 +50,10 @@ def test_each_is_its_function(pair):
 
 def test_without_a_null_share_dact_is_benjamini_hochberg():
     a, b = np.random.default_rng(1).uniform(size=(2, 60)) * 1e-9
-    assert st.is_fatal(dact_of(a, b).status)
-    values, status = program("dact", a, b, np.maximum(a, b))
-    np.testing.assert_allclose(values, bh_of(np.maximum(a, b)), rtol=1e-6)
+    found, bh, _, composite = program(a, b)
+    assert st.is_fatal(composite.status)
+    values, status = found["dact"]
+    np.testing.assert_allclose(values, bh, rtol=1e-6)
     assert int(status) == st.NOT_CONVERGED
 
 

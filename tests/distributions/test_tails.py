@@ -8,7 +8,7 @@ import scipy.stats as st
 
 from jaxmed.distributions import tails as plain
 
-# Op by op these compile for longer than as programs; test_under_jit_and_vmap compares the two.
+# Op by op these compile for longer than as programs; test_eager_is_the_program compares the two.
 NAMES = (
     "t_two_sided",
     "t_upper",
@@ -92,15 +92,28 @@ def test_bad_degrees_of_freedom_give_nan_and_nothing_else():
     assert tails.t_two_sided(np.inf, 3.0) == 0.0
 
 
-@pytest.mark.programs(120, reason="an eager derivative")
-def test_under_jit_and_vmap():
+def test_under_vmap_and_derivative():
+    t, df = np.linspace(-4, 4, 9), np.float64(7.0)
+
+    @jax.jit
+    def run(t, df):
+        many = jax.vmap(plain.t_upper, (0, None))(t, df)
+        back = jax.vmap(plain.t_quantile, (0, None))(many, df)
+        return plain.t_upper(t, df), many, back, jax.grad(plain.t_upper)(t[6] + 0.3 - 1, df)
+
+    whole, many, back, slope = run(t, df)
+    np.testing.assert_allclose(many, whole, rtol=1e-14)
+    np.testing.assert_allclose(whole, st.t.sf(t, df), rtol=1e-9)
+    np.testing.assert_allclose(back, -t, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(slope, -st.t.pdf(1.3, 7), rtol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.programs(80, reason="eager, operation by operation, is one of the two compared")
+def test_eager_is_the_program():
     t, df = jnp.linspace(-4, 4, 9), jnp.float64(7.0)
     eager = plain.t_upper(t, df)
-    np.testing.assert_allclose(
-        jax.jit(jax.vmap(tails.t_upper, (0, None)))(t, df), eager, rtol=1e-14
-    )
-    np.testing.assert_allclose(
-        jax.jit(jax.vmap(tails.t_quantile, (0, None)))(eager, df), -t, rtol=1e-9, atol=1e-9
-    )
+    many = jax.jit(jax.vmap(tails.t_upper, (0, None)))(t, df)
+    np.testing.assert_allclose(many, eager, rtol=1e-14)
     slope = jax.grad(tails.t_upper)(1.3, 7.0)
     np.testing.assert_allclose(slope, -st.t.pdf(1.3, 7), rtol=1e-8)

@@ -12,7 +12,8 @@ from jaxmed.federated.second_round import round_sums
 from jaxmed.federated.summary import summarise
 from jaxmed.statistics.cross_moments import cross_moments
 
-TABLES = 500
+# Ten tables for each way to plant a person are quick.
+many = pytest.mark.parametrize("tables", [170, pytest.param(500, marks=pytest.mark.slow)])
 
 
 def refusal(data, persons=None):
@@ -214,9 +215,10 @@ def test_the_second_round_is_not_about_one_person():
         round_sums(data, merged, site="a")
 
 
-def test_no_planted_person_is_released():
+@many
+def test_no_planted_person_is_released(tables):
     random, released = np.random.default_rng(1), Counter()
-    for number in range(TABLES):
+    for number in range(tables):
         plant = PLANTED[number % len(PLANTED)]
         columns = normal(random, int(random.integers(200, 1000)), int(random.integers(6, 20)))
         reason = refusal(*plant(random, columns))
@@ -224,12 +226,13 @@ def test_no_planted_person_is_released():
     assert not +released
 
 
-def test_harmless_tables_are_released():
+@many
+def test_harmless_tables_are_released(tables):
     random = np.random.default_rng(2)
-    reasons = [refusal(*harmless(random, cells=True)) for _ in range(TABLES)]
+    reasons = [refusal(*harmless(random, cells=True)) for _ in range(tables)]
     refused = [reason for reason in reasons if reason is not None]
-    print(f"harmless: {len(refused)} of {TABLES} refused", *refused, sep="\n")
-    assert len(refused) <= 0.02 * TABLES
+    print(f"harmless: {len(refused)} of {tables} refused", *refused, sep="\n")
+    assert len(refused) <= 0.02 * tables
 
 
 def test_cells_are_the_only_other_reason():
@@ -242,7 +245,16 @@ def test_cells_are_the_only_other_reason():
     assert len(refused) - cells <= 0.02 * 200
 
 
-@pytest.mark.parametrize("tail", LONG_TAILS)
+QUICK_TAILS = ("lognormal, sd 1", "Cauchy", "t3")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        tail if tail in QUICK_TAILS else pytest.param(tail, marks=pytest.mark.slow)
+        for tail in LONG_TAILS
+    ],
+)
 def test_long_tails_are_refused_with_what_to_do(tail):
     random, refused, number = np.random.default_rng(4), [], 100
     for _ in range(number):

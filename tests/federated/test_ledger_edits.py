@@ -10,7 +10,6 @@ from site_releases import people, put, summary
 from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.rules import ReleaseRefused
 
-EDITS = 1_000
 COHORTS = 4
 
 
@@ -115,11 +114,12 @@ def attempt(folder, rng):
     return "released"
 
 
-def test_a_thousand_edits_of_a_ledger_let_nothing_out(site):
+@pytest.mark.parametrize("edits", [330, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_edits_of_a_ledger_let_nothing_out(site, edits):
     folder, ledger, history, other = site
     rng = np.random.default_rng(20)
     counts = collections.Counter()
-    for number in range(EDITS):
+    for number in range(edits):
         edit = ALL[number % len(ALL)]
         changed = history[-1]
         while changed == history[-1]:
@@ -133,7 +133,7 @@ def test_a_thousand_edits_of_a_ledger_let_nothing_out(site):
         assert changed is None or ledger.read_bytes() == changed
         counts[edit.__name__, found] += 1
         ledger.write_bytes(history[-1])
-    assert sum(counts.values()) == EDITS
+    assert sum(counts.values()) == edits
     print(counts)
     # Every edit is seen as such: none went as far as the rows.
     assert {found for _, found in counts} == {"SiteFileError"}

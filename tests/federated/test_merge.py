@@ -5,6 +5,7 @@ import functools
 
 import jax
 import numpy as np
+import oracle
 import pytest
 from site_problems import SITES, indicators, pooled, sites
 
@@ -15,6 +16,7 @@ from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.merge import MergeError, merge_sites
 from jaxmed.federated.merged import merged_of
 from jaxmed.federated.summary import summarise
+from jaxmed.geometry.paths import paths
 from jaxmed.statistics.cross_moments import cross_moments
 from jaxmed.vocabulary import MOMENT_METHODS as METHODS
 
@@ -91,13 +93,31 @@ def test_site_effects_equal_explicit_site_columns(weighted):
     assert merged.names.covariates == names
 
 
-def test_slopes_by_site_equal_explicit_products():
+def by_site():
+    """Merged moments with slopes by site, and the rows with explicit products."""
     parts = sites()
     merged = merge_sites(summaries(parts), covariates="by_site")
     site = indicators(parts)
     own = [site[:, [k]] * pooled(parts).covariates for k in range(3)]
     whole = pooled(parts, np.concatenate([site[:, 1:], *own], axis=1), merged.names.covariates)
     assert merged.names.covariates[2] == "site[north]:age" and merged.num_covariates == 8
+    return merged, whole
+
+
+def test_slopes_by_site_are_those_of_the_definition():
+    merged, whole = by_site()
+    found, wanted = jax.jit(paths)(merged), oracle.solve(whole)
+    for name, part in (("q_aa", "exposure_exposure"), ("q_ay", "exposure_outcome")):
+        close(getattr(found.quadratics, part), getattr(wanted, name), 1e-9)
+    for name, part in (("q_yy", "outcome_outcome"), ("rss", "residual_ss")):
+        close(getattr(found.quadratics, part), getattr(wanted, name), 1e-9)
+    close(found.cosine, wanted.cosine, 1e-9)
+    close(found.total_effect, wanted.total, 1e-9)
+
+
+@pytest.mark.slow
+def test_slopes_by_site_equal_explicit_products():
+    merged, whole = by_site()
     rows, moments = fit(whole, methods=("maxie",)), fit_moments(merged, methods=("maxie",))
     for name in ("total", "direct", "joint", "mediators"):
         jax.tree.map(close, getattr(moments, name), getattr(rows, name))

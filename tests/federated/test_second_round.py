@@ -39,7 +39,7 @@ def of_rows(data):
     return joint_test(paths(data), data=data, variance="leave_one_out")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_equals_the_pooled_rows(weighted):
     parts = sites(weighted=weighted)
     merged = merged_of(summaries(parts))
@@ -51,7 +51,10 @@ def test_equals_the_pooled_rows(weighted):
         np.testing.assert_allclose(one, two, rtol=1e-8)
 
 
-@pytest.mark.parametrize("options", [{"site_effects": True}, {"covariates": "by_site"}])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param({"site_effects": True}, marks=pytest.mark.slow), {"covariates": "by_site"}],
+)
 def test_equals_the_pooled_rows_with_site_columns(options):
     parts = sites()
     merged = merged_of(summaries(parts), **options)

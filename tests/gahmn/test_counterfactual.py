@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from beyond_mediation import drawn
 
 from jaxmed.data.documents import sealed
 from jaxmed.gahmn import (
@@ -34,70 +35,69 @@ def generators(data, **changes):
 
 @functools.cache
 def untrained(config):
-    # The key is an argument: what a program draws from a constant, the compiler works out slowly.
-    return jax.jit(parts, static_argnums=1)(jax.random.key(2), config)
-
-
-def parts(key, config):
-    keys = jax.random.split(key, 4)
-    dtype = jnp.dtype("float64")
+    dtype = np.dtype("float64")
     mediators = mediator_generator(config, P, 2, dtype)
     outcome = OutcomeGenerator(config, P, 2, dtype)
-    first, second = mediators.init(keys[0]), outcome.init(keys[1])
-    first["exposure"] = jnp.arange(P) / 5.0
-    second["mediators"] = jnp.where(jnp.arange(P) % 3 == 0, 0.5, 0.0)
-    second["exposure"] = jnp.asarray(0.7)
-    rows = jax.random.normal(keys[3], (40, P))
+    first, second, noise = map(drawn, (mediators.init, outcome.init, mediators.mean_noise))
+    first["exposure"] = np.arange(P) / 5.0
+    if "spread_map" in first:  # starts at zero: the spread does not know the exposure
+        first["spread_map"] = np.zeros_like(first["spread_map"])
+    second["mediators"] = np.where(np.arange(P) % 3 == 0, 0.5, 0.0)
+    second["exposure"] = np.asarray(0.7)
+    rows = np.random.default_rng(3).normal(size=(40, P))
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) * 40**0.5)
     empirical = config.noise == "location_scale" and config.correlation == "empirical"
-    near = jnp.full(P, 0.6).at[0].set(0.0) if config.correlation == "neighbour" else None
-    return Generators(
+    near = np.where(np.arange(P) == 0, 0.0, 0.6) if config.correlation == "neighbour" else None
+    made = Generators(
         first,
         second,
-        mediators.mean_noise(keys[2]),
-        jnp.linspace(0.5, 1.5, P),
+        noise,
+        np.linspace(0.5, 1.5, P),
         rows if empirical else None,
         near,
         first["exposure"] != 0,
         second["mediators"] != 0,
     )
+    return jax.tree.map(jnp.asarray, made)
 
 
 @pytest.mark.parametrize("noise", ["printed", "location_scale"])
 def test_partially_linear_generators_have_constant_effects(data, noise):
     fitted = generators(data, noise=noise)
-    linear = linear_part(fitted)
-    run = jax.jit(lambda k, x: counterfactuals(k, fitted, x, control=0.0, treated=2.0, draws=5))
-    found = run(jax.random.key(0), np.asarray(data.covariates)[:7])
+
+    @jax.jit
+    def run(k, x):
+        found = counterfactuals(k, fitted, x, control=0.0, treated=2.0, draws=5)
+        return found, linear_part(fitted), simulation_interval(found).direct
+
+    found, linear, width = run(jax.random.key(0), np.asarray(data.covariates)[:7])
+    found, linear = jax.tree.map(np.asarray, (found, linear))
     np.testing.assert_allclose(found.direct, 2 * linear.direct, rtol=1e-6)
     np.testing.assert_allclose(found.indirect, 2 * linear.indirect.sum(), rtol=1e-6)
     np.testing.assert_allclose(found.mediator_effects, 2 * linear.indirect, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.effects.total, found.effects.direct + found.effects.indirect)
-    width = simulation_interval(found).direct
     assert width.upper - width.lower < 1e-9  # as the printed equations have it
 
 
 def test_noise_of_its_own_in_either_arm_is_all_that_the_simulation_interval_shows(data):
     fitted = generators(data)
-    run = jax.jit(
-        lambda k: counterfactuals(
-            k, fitted, data.covariates, draws=200, shared_noise=False, mediators=False
-        )
-    )
-    found = run(jax.random.key(0))
-    interval = simulation_interval(found).direct
-    noise = jax.jit(
-        lambda k: fitted.outcomes(
-            fitted.outcome_noise(k, 4000),
+
+    @jax.jit
+    def run(k, again, x):
+        found = counterfactuals(k, fitted, x, draws=200, shared_noise=False, mediators=False)
+        noise = fitted.outcomes(
+            fitted.outcome_noise(again, 4000),
             jnp.zeros(4000),
             jnp.zeros((4000, P)),
-            jnp.tile(data.covariates[:1], (4000, 1)),
+            jnp.tile(x[:1], (4000, 1)),
         )
-    )(jax.random.key(1))
+        return found.mediators, simulation_interval(found).direct, noise
+
     n = data.covariates.shape[0]
+    left, interval, noise = run(jax.random.key(0), jax.random.key(1), data.covariates)
     expected = 2 * 1.96 * (2 * np.var(noise) / n) ** 0.5
-    assert 0.3 * expected < interval.upper - interval.lower < 3 * expected
-    assert found.mediators.shape == (n, 0)
+    assert 0.3 * expected < float(interval.upper) - float(interval.lower) < 3 * expected
+    assert left.shape == (n, 0)
 
 
 def test_outcomes_see_residualised_mediators(data):
@@ -105,14 +105,14 @@ def test_outcomes_see_residualised_mediators(data):
     x, t = np.asarray(data.covariates)[:6], np.asarray([0.0, 1, 0, 1, 0, 1])
 
     @jax.jit
-    def drawn(fitted):
+    def run(fitted):
         mean = fitted.mediator_mean(jnp.zeros(6), x)
         noise = fitted.outcome_noise(jax.random.key(0), 6)
         y = fitted.outcomes(noise, t, mean, x)
         step = fitted.outcomes(noise, t, mean.at[:, 3].add(1.0), x) - y
         return fitted.seen_mediators(mean, x), step, linear_part(fitted).beta[3]
 
-    seen, step, beta = drawn(fitted)
+    seen, step, beta = run(fitted)
     np.testing.assert_allclose(seen, 0, atol=1e-9)
     np.testing.assert_allclose(step, np.full(6, beta), rtol=1e-6)
 
@@ -120,9 +120,9 @@ def test_outcomes_see_residualised_mediators(data):
 @pytest.mark.parametrize("correlation", ["empirical", "neighbour", "none"])
 def test_correlated_noise(data, correlation):
     fitted = generators(data, noise="location_scale", correlation=correlation)
-    drawn = np.asarray(jax.jit(lambda k: fitted.mediator_noise(k, 40_000))(jax.random.key(0)))
+    noise = np.asarray(jax.jit(lambda k: fitted.mediator_noise(k, 40_000))(jax.random.key(0)))
     error = 5 / 40_000**0.5
-    found = np.corrcoef(drawn.T)
+    found = np.corrcoef(noise.T)
     rows = fitted.generators.noise_rows
     if correlation == "empirical":
         expected = np.asarray(rows).T @ np.asarray(rows)
@@ -130,13 +130,13 @@ def test_correlated_noise(data, correlation):
         distance = np.abs(np.subtract.outer(np.arange(P), np.arange(P)))
         expected = (0.6 if correlation == "neighbour" else 0.0) ** distance
     assert np.abs(found - expected).max() < 2 * error
-    np.testing.assert_allclose(drawn.std(axis=0), 1, atol=2 * error)
+    np.testing.assert_allclose(noise.std(axis=0), 1, atol=2 * error)
 
 
 def test_storage_gives_the_same_generators_back(data, tmp_path):
     fitted = generators(data, noise="location_scale")
     stacked = Fitted(
-        fitted.scale, jax.tree.map(lambda leaf: leaf[None], fitted.generators), fitted.config
+        fitted.scale, jax.tree.map(lambda v: np.asarray(v)[None], fitted.generators), fitted.config
     )
     save_fitted(tmp_path, stacked, {"mediators": ["a"]})
     again = load_fitted(tmp_path)
@@ -144,8 +144,8 @@ def test_storage_gives_the_same_generators_back(data, tmp_path):
     for a, b in zip(jax.tree.leaves(stacked), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
     x, key = np.asarray(data.covariates)[:3], jax.random.key(0)
-    drawn = jax.jit(lambda f: f.mediators(f.mediator_noise(key, 3), jnp.ones(3), x))
-    first, second = (drawn(one_seed(f, 0)) for f in (stacked, again))
+    run = jax.jit(lambda f: f.mediators(f.mediator_noise(key, 3), jnp.ones(3), x))
+    first, second = (run(one_seed(f, 0)) for f in (stacked, again))
     np.testing.assert_array_equal(first, second)
     with np.load(tmp_path / "generators.npz", allow_pickle=False) as file:
         assert all(file[name].dtype != object for name in file.files)

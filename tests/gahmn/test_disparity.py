@@ -65,6 +65,7 @@ def test_the_parts_add_up_to_the_disparity():
     assert sum(values[:3]) == pytest.approx(values[3], abs=1e-10)
 
 
+@pytest.mark.slow  # quick is that of the chain, which has the same regressions
 def test_float32_stays_float32_and_agrees():
     found, fine = decomposed(dtype="float32"), decomposed()
     assert found.terms.estimate.dtype == found.terms.covariance.dtype == np.float32
@@ -90,22 +91,25 @@ def test_gap_is_that_of_a_product_of_two_sets():
     assert abs(float(gap.estimate) - truth) < 0.5 * abs(truth)
 
 
-def test_generated_parts_have_no_gap_and_are_the_products_of_the_generators():
-    given, fitted = data(), generators()
+@pytest.fixture(scope="module")
+def generated():
+    """With generators, and of selected mediators."""
     sets = {**SETS, "all others": ["bmi", "hba1c", "egfr"]}
-    call = functools.partial(gahmn.disparity, generator=fitted, basis="linear", draws=3)
-    found = jax.jit(lambda d: call(KEY, d, sets))(given)
-    indirect = np.asarray(gahmn.linear_part(gahmn.one_seed(fitted, 0)).indirect)
+    options = {"generator": generators(), "basis": "linear", "draws": 3, "adjust": "selected"}
+    return jax.jit(lambda d: gahmn.disparity(KEY, d, sets, **options))(data())
+
+
+def test_generated_parts_have_no_gap_and_are_the_products_of_the_generators(generated):
+    found = generated
+    indirect = np.asarray(gahmn.linear_part(gahmn.one_seed(generators(), 0)).indirect)
     parts = [indirect[where].sum() for where in ([0], [1, 2], [3, 4, 5])]
     np.testing.assert_allclose(found.generated.parts, parts, atol=1e-4)
     assert abs(float(found.generated.gap)) < 1e-4
     np.testing.assert_allclose(found.generated.union, indirect.sum(), atol=1e-4)
 
 
-def test_selected_mediators_hold_those_that_act():
-    call = functools.partial(gahmn.disparity, generator=None, basis="linear", adjust="selected")
-    found = jax.jit(lambda d: call(KEY, d, SETS))(data())
-    assert np.all(np.asarray(found.selected)[[0, 2, 3, 5]]) and int(found.status) == 0
+def test_selected_mediators_hold_those_that_act(generated):
+    assert np.all(np.asarray(generated.selected)[[0, 2, 3, 5]]) and int(generated.status) == 0
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_the_same_key_gives_the_same_weights(fit):
     data, found = fit
     again = RUN(KEY, data)
     first, second = (jax.tree.leaves(f.details.fitted.generators) for f in (found, again))
-    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_a_small_arm_is_a_status_under_tracing(data):

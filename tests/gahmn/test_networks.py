@@ -4,15 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from beyond_mediation import drawn
 
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig, faithful, improved
 from jaxmed.gahmn.critics import mediator_critic, outcome_critic
 from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
 
 KEY = jax.random.key(0)
-T = jnp.asarray([0.0, 1.0, 1.0, 0.0])
+T = np.asarray([0.0, 1.0, 1.0, 0.0])
 ONES = np.ones(4)
-X = jax.random.normal(jax.random.key(1), (4, 2))
+X = np.random.default_rng(1).normal(size=(4, 2))
 CONFIGS = {
     "improved": improved(),
     "faithful": faithful(),
@@ -43,40 +44,43 @@ def test_parameters_grow_linearly_with_the_mediators(name):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_effects_start_at_zero_and_enter_linearly(name):
     block = mediator_generator(CONFIGS[name], 5, 2, jnp.float64)
-    params = jax.jit(block.init)(KEY)
-    assert not params["exposure"].any()
-    params["exposure"] = jnp.arange(5.0)
-    noise = block.noise(jax.random.key(2), 4)
-    mean = jax.jit(lambda p, t: block.mean(p, block.mean_noise(KEY), t, X))
-    treated, control = (np.asarray(mean(params, t)) for t in (ONES, 0 * ONES))
-    np.testing.assert_allclose(treated - control, np.tile(np.arange(5.0), (4, 1)), atol=1e-12)
-    assert jax.eval_shape(block.apply, params, noise, T, X).shape == (4, 5)
     outcome = OutcomeGenerator(CONFIGS[name], 5, 2, jnp.float64)
-    start = jax.jit(outcome.init)(KEY)
-    assert not start["mediators"].any() and not start["exposure"].any()
+
+    @jax.jit
+    def effects(key):
+        own, direct = block.init(key), outcome.init(key)
+        return own["exposure"], direct["mediators"], direct["exposure"]
+
+    assert not any(np.any(part) for part in effects(KEY))
+    params = drawn(block.init) | {"exposure": np.arange(5.0)}
+    mean = jax.jit(lambda p, k, t: block.mean(p, block.mean_noise(k), t, X))
+    treated, control = (np.asarray(mean(params, KEY, t)) for t in (ONES, 0 * ONES))
+    np.testing.assert_allclose(treated - control, np.tile(np.arange(5.0), (4, 1)), atol=1e-12)
+    noise = jax.eval_shape(lambda k: block.noise(k, 4), KEY)
+    assert jax.eval_shape(block.apply, params, noise, T, X).shape == (4, 5)
 
 
 def test_printed_noise_does_not_know_the_exposure_and_location_scale_does():
     for name, moves in (("improved", False), ("location_scale", True)):
         block = mediator_generator(CONFIGS[name], 3, 2, jnp.float64)
-        params = jax.jit(block.init)(KEY)
+        params = drawn(block.init)
         if moves:
-            params["spread_map"] = jnp.ones_like(params["spread_map"])
-        noise = block.noise(jax.random.key(2), 4)
-        drawn = jax.jit(lambda p, z, t, block=block: block.apply(p, z, t, X))
+            params["spread_map"] = np.ones_like(params["spread_map"])
+        noise = drawn(lambda k, block=block: block.noise(k, 4))
+        run = jax.jit(lambda p, z, t, block=block: block.apply(p, z, t, X))
         spread = [
-            np.asarray(drawn(params, noise, t)) - np.asarray(drawn(params, -noise, t))
+            np.asarray(run(params, noise, t)) - np.asarray(run(params, -noise, t))
             for t in (0 * ONES, ONES)
         ]
         assert (np.abs(spread[1] - spread[0]).max() > 1e-3) == moves
 
 
 def test_a_mediator_moves_only_its_own_logit():
-    m = jax.random.normal(jax.random.key(3), (4, 5))
-    moved = m.at[:, 2].add(1.0)
+    m = np.random.default_rng(3).normal(size=(4, 5))
+    moved = m + (np.arange(5) == 2)
     for name, alone in (("improved", True), ("faithful", False)):
         critic = mediator_critic(CONFIGS[name], 5, 2, jnp.float64)
-        params = jax.jit(critic.init)(KEY)
+        params = drawn(critic.init)
         judged = jax.jit(lambda p, *both, c=critic: c.logits(p, both, T, X))
         first, second = map(np.asarray, judged(params, m, moved))
         changed = np.abs(second - first).max(axis=0) > 1e-9
@@ -84,12 +88,12 @@ def test_a_mediator_moves_only_its_own_logit():
 
 
 def test_outcome_critics_see_what_they_should():
-    m = jax.random.normal(jax.random.key(3), (4, 5))
-    y = jnp.arange(4.0)
+    m = np.random.default_rng(3).normal(size=(4, 5))
+    y = np.arange(4.0)
     residual = outcome_critic(CONFIGS["improved"], 5, 2, jnp.float64)
-    params = jax.jit(residual.init)(KEY)
+    params = drawn(residual.init)
     logits = jax.jit(lambda y, s: residual.logits(params, (y,), s, T, m, X)[0])
-    here, shifted = (logits(y + s, jnp.full(4, s)) for s in (0.0, 7.0))
+    here, shifted = (logits(y + s, np.full(4, s)) for s in (0.0, 7.0))
     np.testing.assert_allclose(here, shifted, atol=1e-12)  # outcome minus linear part
     dense = outcome_critic(CONFIGS["faithful"], 5, 2, jnp.float64)
     seen = jax.eval_shape(lambda: dense.logits(dense.init(KEY), (y, y), 0 * y, T, m, X))

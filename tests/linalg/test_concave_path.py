@@ -13,7 +13,6 @@ from jaxmed.linalg.concave_logistic import logistic_concave_path
 from jaxmed.linalg.concave_path import REFERENCE, PathSolver, concave_path, penalty_path
 from jaxmed.linalg.concave_penalty import concave_penalty
 
-KINDS = ("lasso", "mcp", "scad")
 most_kinds = pytest.mark.parametrize(
     "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]
 )
@@ -49,7 +48,7 @@ def numbers(*values):
 
 
 @needs_double
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param("lasso", marks=pytest.mark.slow), "mcp", "scad"])
 def test_the_package_step_by_step(kind):
     x, y, factors, scale = design()
     stored = reference.call("lin", "ncvreg_path")["result"][{"lasso": kind}.get(kind, kind.upper())]
@@ -110,7 +109,9 @@ def test_ending_early_keeps_the_choice():
     assert np.isinf(np.asarray(ended.bic)[~np.asarray(ended.solved)]).all()
 
 
-@most_kinds
+@pytest.mark.parametrize(
+    "kind", ["mcp", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lasso", "scad"))]
+)
 def test_logistic_fixed_point(kind):
     """v b = T(score + v b; lambda) at every penalty, in plain numpy."""
     rng = np.random.default_rng(1)

@@ -45,7 +45,12 @@ def path(x, y, form, ratio=1e-2, tolerance=1e-11, max_rounds=1000):
 
 
 @pytest.mark.parametrize(
-    "shape, form", [((120, 30), "gram"), ((120, 30), "rows"), ((40, 90), "rows")]
+    "shape, form",
+    [
+        ((120, 30), "gram"),
+        pytest.param((120, 30), "rows", marks=pytest.mark.slow),
+        ((40, 90), "rows"),
+    ],
 )
 def test_gaussian_path_is_sklearns(shape, form):
     x, y = problem(*shape)
@@ -137,7 +142,7 @@ def logistic(data, factors, tolerance=1e-10, ratio=1e-2, count=12):
     return grid, ld.logistic_path(data, state, grid, factors, tolerance=tolerance)
 
 
-@pytest.mark.parametrize("shape", [(200, 15), (40, 60)])
+@pytest.mark.parametrize("shape", [pytest.param((200, 15), marks=pytest.mark.slow), (40, 60)])
 def test_logistic_path_certificate_and_sklearn(shape):
     x, y, data, factors = logistic_problem(*shape)
     grid, fit = logistic(data, factors)

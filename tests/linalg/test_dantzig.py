@@ -70,7 +70,7 @@ def test_infeasible_keeps_the_smallest_feasible_penalty():
     x, _ = correlated(10, 20, 4)
     gram = x.T @ x / 10
     target = np.eye(20)[0]
-    fit = FIT(jnp.asarray(gram), jnp.asarray([target]), jnp.asarray(PENALTIES))
+    fit = FIT(jnp.asarray(gram), jnp.asarray([target, target]), jnp.asarray(PENALTIES))
     smallest = PENALTIES[-1] + float(fit.excess[0, -1])
     # Smallest reachable max|d - G w|, its own linear program.
     best = optimize.linprog(

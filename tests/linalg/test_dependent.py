@@ -88,6 +88,9 @@ def test_what_is_no_gram_matrix_says_so():
     assert grams(noisy, LIMIT)[2] == pytest.approx(1 - 1.2**2)
 
 
+of_columns = jax.jit(jax.grad(lambda r: jnp.sum(jnp.sin(column_factor(r, LIMIT)[0]))))
+
+
 @pytest.mark.parametrize("dependent", [False, True])
 def test_gradient_along_columns_that_stay_dependent(dependent):
     rng = np.random.default_rng(4)
@@ -105,6 +108,5 @@ def test_gradient_along_columns_that_stay_dependent(dependent):
     slope = np.vdot(gradient, step)
     numeric = (at(x + 1e-6 * step) - at(x - 1e-6 * step)) / 2e-6
     assert float(slope) == pytest.approx(float(numeric), rel=1e-6)
-    of_columns = jax.jit(jax.grad(lambda r: jnp.sum(jnp.sin(column_factor(r, LIMIT)[0]))))
     upper = of_columns(triangle(x))
     np.testing.assert_allclose(upper, np.cos(triangle(x)), rtol=1e-12)

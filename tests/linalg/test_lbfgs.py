@@ -28,7 +28,7 @@ def index_problem(p, seed, dtype=np.float64):
     return (jnp.asarray(starts), jnp.asarray(a), jnp.asarray(y), tau), best
 
 
-@pytest.mark.parametrize("p", [20, 500])
+@pytest.mark.parametrize("p", [20, pytest.param(500, marks=pytest.mark.slow)])
 def test_reaches_the_closed_form_of_the_index(p):
     arguments, best = index_problem(p, p)
     result = search(*arguments)

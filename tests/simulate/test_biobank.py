@@ -13,7 +13,7 @@ from jaxmed.simulate.biobank import (
     sample_biobank,
 )
 
-P, N = 60, 150_000
+P, N = 60, 60_000
 PREVALENCE = 0.1
 
 
