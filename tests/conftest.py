@@ -63,8 +63,8 @@ if not {"JAX_COMPILATION_CACHE_DIR", "PYTEST_XDIST_WORKER"} & set(os.environ):
         # are no features of a processor; what fails still raises.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     else:
-        # Keeping programs costs a run a tenth of its time and gives it nothing back: a checkout that
-        # is tested once keeps none, the second run fills the folder, the third is faster.
+        # Keeping programs costs a run a tenth of its time and gives it nothing back: a checkout
+        # that is tested once keeps none, the second run fills the folder, the third is faster.
         folder.mkdir(mode=0o700, parents=True)
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -227,8 +227,14 @@ def decorated():
 def test_only_public_functions_and_their_parts_are_compiled_at_the_door():
     public = {name for name in jaxmed.__all__ if callable(getattr(jaxmed, name))}
     homes = {getattr(jaxmed, name).__module__ for name in public}
-    # What NumPy leaves to do for `paths`, and the estimates behind `indirect_estimates`.
-    parts = {"jaxmed.statistics.dual_stats", "jaxmed.inference.debiased"}
+    # What NumPy leaves to do for `paths`, the estimates behind `indirect_estimates`, and the
+    # columns of `covariate_basis`.
+    parts = {
+        "jaxmed.statistics.dual_stats",
+        "jaxmed.statistics.joint_factor",
+        "jaxmed.inference.debiased",
+        "jaxmed.data.spline_columns",
+    }
     found = list(decorated())
     assert len(found) > 20
     for module, name in found:

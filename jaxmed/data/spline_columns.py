@@ -22,7 +22,6 @@ def default_splines(covariates: Array, weights: Array) -> Array:
     return spline_basis(covariates, weights, kind="bspline")
 
 
-@at_the_door("knots", "tensor", "kind")
 def spline_basis(
     covariates: Array,
     weights: Array,
@@ -61,6 +60,15 @@ def spline_basis(
     n, q = covariates.shape
     if q == 0:
         return jnp.zeros((n, 0), covariates.dtype)
+    return _spline_columns(covariates, weights, knots, tensor, kind)
+
+
+@at_the_door("knots", "tensor", "kind")
+def _spline_columns(
+    covariates: Array, weights: Array, knots: int, tensor: bool | Literal["full"], kind: Kind
+) -> Array:
+    """What `spline_basis` returns for at least one covariate."""
+    n, q = covariates.shape
     x = _standardised(covariates, weights)
     present = (weights > 0)[:, None]
     low = jnp.min(jnp.where(present, x, jnp.inf), axis=0)
