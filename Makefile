@@ -60,11 +60,11 @@ SCALE ?= 0.05
 study: $(RUN_READY)
 	$(PYTHON) -m jaxmed study all --out $(OUT)/studies --scale $(SCALE) $(ARGS)
 
-# A file stays on one worker, so that its fixtures are compiled once.
+# A folder stays on one worker (tests/conftest.py), so that its programs are compiled once.
 # Two workers at most (each is a whole JAX), and a hard timeout: a hang in compiled code hears no
 # exception, so the thread method ends the process. Where the plugins are missing, one process.
 PLUGINS := import sys, importlib.util as u; have = lambda name: u.find_spec(name) is not None; \
-	print("-n 2 --dist loadfile --no-loadscope-reorder" if have("xdist") else "", \
+	print("-n 2 --dist loadscope --no-loadscope-reorder" if have("xdist") else "", \
 	f"--timeout={sys.argv[1]} --timeout-method=thread" if have("pytest_timeout") else "")
 
 test: $(TEST_READY)

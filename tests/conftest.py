@@ -100,6 +100,24 @@ else:
     hypothesis.settings.load_profile("jaxmed")
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """A folder of tests is one piece of work, and so is a file that lies in none.
+
+    Its files compile the same programs, which a second worker would compile again. The folders go
+    out in their order, the files last: the small pieces level out what the large ones leave.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.split("::")[0]
+            folder = path.removeprefix("tests/").rpartition("/")[0]
+            return folder or path
+
+    return ByFolder(config, log)
+
+
 @pytest.fixture
 def strict_promotion():
     """No implicit mixing of dtypes inside the test."""

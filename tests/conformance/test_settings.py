@@ -50,15 +50,21 @@ def test_no_nan_is_made_on_the_way(name):
         jax.block_until_ready(jax.jit(PUBLIC[name])(jax.random.key(0), example_data()))
 
 
-def test_mediate_under_strict_promotion():
+RESAMPLED = {"permutations": 99, "folds": 2, "splits": 1}
+
+
+@pytest.mark.parametrize(
+    "resampled",
+    [{"permutations": 0, "folds": 0}, pytest.param(RESAMPLED, marks=pytest.mark.slow)],
+    ids=["once", "resampled"],
+)
+def test_mediate_under_strict_promotion(resampled):
     """The analysis as a whole, whose programs are compiled inside it."""
     data = example_data()
     columns = map(np.asarray, (data.exposure, data.mediators, data.outcome, data.covariates))
     data = jaxmed.mediation_data(*columns)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        found = jaxmed.mediate(
-            data, key=1, basis="linear", permutations=99, folds=2, splits=1, replicates=200
-        )
+        found = jaxmed.mediate(data, key=1, basis="linear", replicates=200, **resampled)
     total = np.linalg.lstsq(
         np.column_stack([np.ones(48), data.exposure, data.covariates]), data.outcome, rcond=None
     )[0][1]
