@@ -162,9 +162,8 @@ class _Matrix:
         if layer is not None and obsm is not None:
             raise validation.InvalidDataError("features come from a layer or from obsm, not both")
         if layer is not None and layer not in data.layers:
-            raise validation.InvalidDataError(
-                f"there is no layer {layer!r}; there are {list(data.layers.keys())}"
-            )
+            there = [name for name in data.layers.keys() if name is not None]  # None is X
+            raise validation.InvalidDataError(f"there is no layer {layer!r}; there are {there}")
         self._names = feature_names(data, obsm, var_names)
         self.names = [f"{prefix}{name}" for name in self._names]
         self._values = feature_values(data, layer, obsm)

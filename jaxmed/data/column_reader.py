@@ -121,7 +121,7 @@ def _objects(name: str, array: np.ndarray, cells: Cells) -> Raw:
     if not kinds:
         return Raw(np.full(array.size, np.nan))
     if kinds == {"date"}:
-        days = np.full(array.size, np.datetime64("NaT"), "datetime64[us]")
+        days = np.full(array.size, np.datetime64("NaT", "us"), "datetime64[us]")
         days[~gone] = [_moment(value) for value in present.tolist()]
         return _declared(name, Raw(days, "dates"), cells)
     if kinds <= {"number", "logical"}:

@@ -204,7 +204,7 @@ def _date(found: _Texts) -> Raw | None:
         days = [iso_date(text) for text in found.texts]
     except ValueError:
         return None
-    values = np.array([*days, np.datetime64("NaT")], "datetime64[us]")[found.codes]
+    values = np.array([*days, np.datetime64("NaT", "us")], "datetime64[us]")[found.codes]
     return Raw(values, "dates")
 
 
