@@ -115,6 +115,11 @@ def _made(path: Path, lower: Callable[[], Any]) -> Callable[..., Any]:
             program, *trees = serialize_executable.serialize(compiled)
         except NotImplementedError:  # it closes over arrays
             return compiled
+        except jax.errors.JaxRuntimeError as error:
+            # XLA cannot write a sort of a program that this process compiled before.
+            if not str(error).startswith("UNIMPLEMENTED"):
+                raise
+            return compiled
         packed = zlib.compress(pickle.dumps((program, trees, bool(calls))), level=1)
         _write(path, _digest(path, packed) + packed)
     return compiled

@@ -55,17 +55,17 @@ if not {"JAX_COMPILATION_CACHE_DIR", "PYTEST_XDIST_WORKER"} & set(os.environ):
     if bytes_in(folder) > LARGEST_CACHE:
         with contextlib.suppress(FileNotFoundError):  # another run is deleting it
             shutil.rmtree(folder)
-    if folder.exists():
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-        # XLA calls every program it reads back one for another machine, for tuning preferences that
-        # are no features of a processor; what fails still raises.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    else:
-        # Keeping programs costs a run a tenth of its time and gives it nothing back: a checkout
-        # that is tested once keeps none, the second run fills the folder, the third is faster.
-        folder.mkdir(mode=0o700, parents=True)
+    # Keeping programs costs a run a tenth of its time and gives it nothing back: a checkout that is
+    # tested once keeps none (least time: for ever), the second run fills the folder, the third is
+    # faster.
+    least = "0" if folder.exists() else "1000000"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = least
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    # XLA calls every program it reads back one for another machine, for tuning preferences that
+    # are no features of a processor; what fails still raises.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Small factorisations are slower, and their time erratic, on several BLAS threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

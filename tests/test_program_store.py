@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from problems import problem
 
 import jaxmed
 from jaxmed import program_key as keys
 from jaxmed.analysis.fit import fit_moments
+from jaxmed.analysis.law_inference import law_inference
 from jaxmed.cli.programs import keep_programs, prune
 from jaxmed.compile import quick_jit
 from jaxmed.estimators import double_selection, maxcor, maxie, ols
@@ -262,6 +264,20 @@ def test_what_cannot_be_written_is_said_and_computed(folder):
         found = power()
     open_store(None)
     assert power() == found
+
+
+def test_what_this_process_compiled_before_is_answered(tmp_path):
+    """XLA cannot write a program with a sort that it compiled for a call without the store."""
+    data = jax.tree.map(jnp.asarray, problem(np.random.default_rng(0), 48, 6, 2))
+    arguments = jax.random.key(0), jaxmed.paths(data)
+    expected = law_inference(*arguments, level=0.95, replicates=100)
+    open_store(tmp_path)
+    try:
+        found = law_inference(*arguments, level=0.95, replicates=100)
+    finally:
+        open_store(None)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_callbacks_are_not_kept(folder, monkeypatch):

@@ -21,7 +21,7 @@ TABLE = {
     1e10: (2e-8, 4e-13, np.nan, 6e-4),
     1e12: (3e-7, 8e-12, np.nan, 7e-3),
 }
-# Some 50 units in the last place: each release of XLA adds up in an order of its own (0.12: 4.9e-6).
+# Some 50 units in the last place: each XLA adds up in an order of its own (JAX 0.12: 4.9e-6).
 FLOOR = {"float64": 2e-14, "float32": 6e-6}
 
 
