@@ -15,6 +15,8 @@ R is the Cholesky factor of the moments ("gram"), or the R of a QR decomposition
 ("qr"), whose relative error grows with cond(Z) where the other's grows with cond(Z)^2.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -108,7 +110,7 @@ def factor_rows(data: MediationData) -> JointFactor:
     Returns:
       JointFactor as from `factor_moments`, its relative error growing with sqrt(cond(S)).
     """
-    xp = np if is_host(data) else jnp
+    xp: Any = np if is_host(data) else jnp
     q = data.covariates.shape[1]
     rows = xp.concatenate(
         [data.covariates, data.exposure[:, None], data.mediators, data.outcome[:, None]], axis=1

@@ -191,7 +191,7 @@ def base_span(base: Array, weights: Array) -> BaseSpan:
     bound = 10 * base.shape[1] * jnp.finfo(base.dtype).eps * jnp.max(values)
     return BaseSpan(
         scaled,
-        jnp.where(values > bound, values, 0),
+        values * (values > bound).astype(values.dtype),
         vectors,
         jnp.concatenate([jnp.zeros(1, mean.dtype), mean]),
         jnp.concatenate([sqrt(length)[None], size]),
