@@ -26,8 +26,8 @@ if metadata.version("jaxlib").startswith("0.9."):  # an unknown flag would end t
     os.environ["XLA_FLAGS"] = " ".join(flags).strip()
 # Stack traces written into every program are read by profilers only.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
-# Later runs find what earlier ones compiled. The folder is safe to delete, and deleted when it has
-# grown to this many bytes: a run fills about a twentieth of it.
+# Workers and child processes share what they compile, and so does the next run. The folder is safe
+# to delete, and deleted when it has grown to this many bytes: a run fills about a twentieth of it.
 LARGEST_CACHE = 2 * 1024**3
 
 
@@ -55,13 +55,9 @@ if not {"JAX_COMPILATION_CACHE_DIR", "PYTEST_XDIST_WORKER"} & set(os.environ):
     if bytes_in(folder) > LARGEST_CACHE:
         with contextlib.suppress(FileNotFoundError):  # another run is deleting it
             shutil.rmtree(folder)
-    # Keeping programs costs a run a tenth of its time and gives it nothing back: a checkout that is
-    # tested once keeps none (least time: for ever), the second run fills the folder, the third is
-    # faster.
-    least = "0" if folder.exists() else "1000000"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = least
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     # XLA calls every program it reads back one for another machine, for tuning preferences that
     # are no features of a processor; what fails still raises.
