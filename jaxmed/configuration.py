@@ -61,8 +61,9 @@ def key_of(value: Any) -> tuple[Any, ...] | None:
 
 
 def is_ours(named: Any) -> bool:
-    """Whether a class or function is one of a module of the library."""
-    return getattr(named, "__module__", "").partition(".")[0] == __name__.partition(".")[0]
+    """Whether a class or function is one of a module of the library that is imported."""
+    module = getattr(named, "__module__", None) or ""
+    return module in sys.modules and module.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _is_named(function: types.FunctionType) -> bool:

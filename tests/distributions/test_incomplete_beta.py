@@ -39,7 +39,8 @@ def test_float32_keeps_its_digits_for_many_degrees_of_freedom():
     error = np.abs(value / expected - 1)
     theirs = np.asarray(jax.scipy.special.betainc(a, half, x))
     assert error.max() < 4e-4
-    assert error.max() < 0.1 * np.abs(theirs / expected - 1).max()
+    share = 0.05 if jax.__version_info__ < (0, 10) else 0.1  # theirs is better with 0.12
+    assert error.max() < share * np.abs(theirs / expected - 1).max()
 
 
 def test_edges_and_derivative():
