@@ -1,0 +1,1 @@
+"""Penalised regressions: one descent, penalties and likelihoods as objects, paths, selection."""
