@@ -24,6 +24,7 @@ LAYERS = [
     ("calibration",),
     ("data", "datasets"),
     ("statistics",),
+    ("sparse",),
     ("simulate",),
     ("geometry",),
     ("parallel",),

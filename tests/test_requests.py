@@ -12,7 +12,7 @@ import jaxmed
 from jaxmed import budget, estimators, gahmn, simulate
 from jaxmed.cli import main
 from jaxmed.distributions.gram_law import sample_gram_paths
-from jaxmed.estimators.lasso_kernel import assign_folds
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.gahmn import BlockConfig, GahmnConfig
 from jaxmed.inference.cross_fit import cross_fitted_effect
 from jaxmed.inference.debiased import bootstrap_estimates

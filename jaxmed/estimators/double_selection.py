@@ -6,20 +6,20 @@ from jaxmed import status as st
 from jaxmed.budget import check_at_least, check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import answer, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
-from jaxmed.estimators.parts.nodewise_supports import (
+from jaxmed.estimators.parts.neighbours import (
     NodewiseSupports,
-    nodewise_supports,
+    neighbour_supports,
     own_coefficients,
 )
 from jaxmed.estimators.parts.partially_linear import Variance, check_variance, outcome_fit
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
 
@@ -116,7 +116,7 @@ def double_selection(
         unit = sqrt(jnp.diagonal(whole.noise))
         inverse = divide(1.0, unit)
         both = inverse[:, None] * inverse[None, :]
-        near = nodewise_supports(whole.noise * both, parts.noise * both[None], parts.share, **grid)
+        near = neighbour_supports(whole.noise * both, parts.noise * both[None], parts.share, **grid)
         scale = unit * data.scale
         beta, error, code = own_coefficients(
             legs, whole.noise * both, scale, near.selected | chosen[None, :]

@@ -14,19 +14,20 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.refit import Refit, refit
-from jaxmed.estimators.parts.rows import Columns, Rows, mean_and_sd, rows_of
+from jaxmed.estimators.parts.rows import Columns, Rows, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.estimators.parts.standardised import centred_gram
 from jaxmed.estimators.parts.units import in_safe_units
-from jaxmed.linalg.concave_path import (
+from jaxmed.linalg.safe import divide
+from jaxmed.sparse.bic_path import (
     REFERENCE,
-    ConcavePath,
+    BicPath,
     PathSolver,
-    concave_path,
+    bic_path,
     penalty_path,
 )
-from jaxmed.linalg.concave_penalty import ConcavePenalty, Kind, concave_penalty
-from jaxmed.linalg.safe import divide
+from jaxmed.sparse.shapes import Kind, Shape, shape_of
+from jaxmed.statistics.base_span import mean_and_sd
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 PATIENCE = 20  # penalties without a smaller BIC that end the path
@@ -40,7 +41,7 @@ class EhimaDetails:
 
     candidates: Array  # [d] positions of the screened mediators, increasing
     active: Array  # [p] bool: in the penalised outcome model
-    path: ConcavePath  # columns: candidates, covariates, exposure
+    path: BicPath  # columns: candidates, covariates, exposure
     calibration: DactResult  # of all p mediators
     calibrated: Array  # [] bool: False where too few mediators, p-values are joint significance
     share: Array  # [p] |indirect| as a share of the reported mediators' sum
@@ -89,7 +90,7 @@ def ehima(
     Source: Bai et al. (2024); HIMA 2.3.3 `hima_efficient`; many mediators with few at work.
     """
     check_compat(compat)
-    form = concave_penalty(penalty, gamma)
+    form = shape_of(penalty, gamma)
     if n_include is not None and n_include < 1:
         raise ValueError(f"n_include must be at least 1, not {n_include}")
     if not 0 < alpha < 1 or not 0 < level < 1:
@@ -180,11 +181,11 @@ def _path(
     rows: Rows,
     index: Array,
     legs: Legs,
-    form: ConcavePenalty,
+    form: Shape,
     solver: PathSolver,
     num_penalties: int,
     released: bool,
-) -> ConcavePath:
+) -> BicPath:
     """Path of outcome on candidates, covariates and exposure, columns of mean 0 and size n."""
     kept = jnp.where(legs.constant[index], 0, rows.mediators[:, index])
     other = jnp.concatenate([rows.outcome_base[:, 1:], rows.exposure[:, None]], axis=1)
@@ -197,7 +198,7 @@ def _path(
     penalties = penalty_path(
         inner, score, factors, count=num_penalties, ratio=short, nudge=solver.kind == "reference"
     )
-    return concave_path(
+    return bic_path(
         inner, score, moments.outcome_ss, moments.count, factors, penalties, form, solver
     )
 

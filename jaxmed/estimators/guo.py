@@ -17,11 +17,14 @@ from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.screening import smallest
 from jaxmed.estimators.parts.standardised import StandardisedGram, partial_gram
 from jaxmed.estimators.parts.units import in_safe_units
-from jaxmed.linalg import coordinate_descent as cd
-from jaxmed.linalg.concave_path import score_at_null
-from jaxmed.linalg.concave_penalty import concave_penalty
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
+from jaxmed.sparse.bic_path import score_at_null
+from jaxmed.sparse.descent import Descent, descend
+from jaxmed.sparse.path import largest_penalty, penalty_grid
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import GramQuadratic
+from jaxmed.sparse.shapes import shape_of
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 PATIENCE = 20
@@ -95,7 +98,7 @@ def guo(
     """
     check_compat(compat)
     check_adjust(adjust)
-    concave_penalty("scad", gamma)
+    shape_of("scad", gamma)
     if prescreen < 1 or num_penalties < 2 or not 0 < ratio < 1:
         raise ValueError(
             f"prescreen must be positive, num_penalties at least 2 and ratio in (0, 1), not "
@@ -179,15 +182,15 @@ def _candidates(legs: Legs, free: Array, prescreen: int) -> Array:
 
 def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning) -> _Selection:
     """Both lassos along the grid and the choice by HBIC."""
-    quadratic = cd.GramQuadratic(moments.gram)
+    quadratic = GramQuadratic(moments.gram)
     d, length, signed = free.shape[0], tuning.num_penalties, tuning.signed
     dtype, n = moments.score.dtype, moments.count
     unpenalised = legs.rows.outcome_base.shape[1] + 1
     columns = d + unpenalised - 1  # as the release counts them
     ones = jnp.where(free, 0, 1).astype(dtype)
-    scad = concave_penalty("scad", tuning.gamma)
-    grid = cd.penalty_grid(
-        cd.largest_penalty(score_at_null(moments.gram, moments.score, free), ones),
+    scad = shape_of("scad", tuning.gamma)
+    grid = penalty_grid(
+        largest_penalty(score_at_null(moments.gram, moments.score, free), ones),
         length,
         tuning.ratio,
     )
@@ -198,8 +201,8 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
         total = jnp.sum(factors)
         return jnp.where(total > 0, factors * columns / total, factors) if signed else factors
 
-    def lasso(b: Array, residual: Array, penalties: Array) -> cd.LassoState:
-        return cd.descend(quadratic, b, residual, penalties, tolerance=limit, max_rounds=1000)
+    def lasso(b: Array, residual: Array, levels: Array) -> Descent:
+        return descend(quadratic, L1(levels), b, residual, tolerance=limit, max_rounds=1000)
 
     def criterion(b: Array, residual: Array) -> Array:
         # |y - Xb|^2 / n = y'y/n - b'(X'y/n + X'(y - Xb)/n)
@@ -211,7 +214,7 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
         at, penalty = walk.position, grid[walk.position]
         first = lasso(walk.start, walk.residual, penalty * rescaled(ones))
         b = first.coefficients
-        slope = scad.slope(b, jnp.broadcast_to(penalty, b.shape)) / penalty
+        slope = scad.at(penalty).slope(jnp.abs(b)) / penalty
         weights = ones * (jnp.where(b < 0, 1, slope) if signed else slope)
         second = lasso(b, first.residual, penalty * rescaled(weights))
         value = criterion(second.coefficients, second.residual)

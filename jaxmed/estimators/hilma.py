@@ -16,9 +16,9 @@ from jaxmed.estimators.parts.reference import Compat, check_compat, stops
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
-from jaxmed.linalg.dantzig import Dantzig, dantzig
 from jaxmed.linalg.products import gram, matmul
-from jaxmed.linalg.scaled_lasso import (
+from jaxmed.sparse.dantzig import Dantzig, dantzig
+from jaxmed.sparse.scaled_lasso import (
     RELEASE_ROUNDS,
     RELEASE_START,
     RELEASE_TOLERANCE,

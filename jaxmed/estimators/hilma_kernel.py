@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 
 from jaxmed.estimators.parts.legs import Legs
-from jaxmed.estimators.parts.rows import project_out
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.base_span import project_out
 from jaxmed.typing import Array, pytree
 
 

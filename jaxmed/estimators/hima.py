@@ -10,8 +10,8 @@ from jaxmed.estimators.parts.legs import legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
-from jaxmed.linalg.concave_path import PathSolver
-from jaxmed.linalg.concave_penalty import Kind, concave_penalty
+from jaxmed.sparse.bic_path import PathSolver
+from jaxmed.sparse.shapes import Kind, shape_of
 from jaxmed.typing import Estimator, Key
 
 FAMILIES = ("gaussian", "binomial")
@@ -96,7 +96,7 @@ def hima(
     )
     settings = HimaSettings(
         n_include,
-        concave_penalty(penalty, gamma),
+        shape_of(penalty, gamma),
         num_penalties,
         solver,
         alpha,

@@ -25,10 +25,11 @@ from jaxmed.estimators.parts.debiased_lasso import (
 )
 from jaxmed.estimators.parts.legs import Legs, legs_of
 from jaxmed.estimators.parts.reference import Compat, check_compat
-from jaxmed.estimators.parts.rows import Columns, Rows, mean_and_sd, rows_of
+from jaxmed.estimators.parts.rows import Columns, Rows, rows_of
 from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.safe import divide
+from jaxmed.statistics.base_span import mean_and_sd
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
 

@@ -10,11 +10,15 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member,
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.logistic_refit import logistic_refit
 from jaxmed.estimators.parts.refit import EffectVariances
-from jaxmed.estimators.parts.rows import is_constant, mean_and_sd
 from jaxmed.estimators.parts.screening import screen_size, smallest
-from jaxmed.linalg.concave_logistic import logistic_concave_path
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.likelihood_bic_path import likelihood_bic_path
+from jaxmed.sparse.likelihoods import Binomial
+from jaxmed.sparse.proximal_newton import Problem
+from jaxmed.statistics.base_span import is_constant, mean_and_sd
+
+CERTAIN = 1e-4  # least pi (1 - pi): rows beyond are certain and must not divide by zero
 
 
 def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
@@ -33,10 +37,10 @@ def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
     scaled = divide(columns - jnp.where(ones, 0, mean), jnp.where(ones, 1, sd))
     scaled = jnp.where(flat, 0, scaled)
     factors = (jnp.arange(columns.shape[1]) < d).astype(columns.dtype)
-    path = logistic_concave_path(
-        scaled.T,
-        rows.outcome,
-        rows.weights,
+    share = rows.weights / rows.count
+    path = likelihood_bic_path(
+        Problem(scaled.T, Binomial(rows.outcome, share, CERTAIN)),
+        rows.count,
         factors,
         settings.penalty,
         count=settings.num_penalties,

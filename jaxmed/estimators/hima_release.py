@@ -16,9 +16,9 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects, member,
 from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.reference import stops
 from jaxmed.estimators.parts.refit import refit
-from jaxmed.estimators.parts.rows import mean_and_sd
 from jaxmed.estimators.parts.standardised import centred_gram
 from jaxmed.linalg.safe import divide
+from jaxmed.statistics.base_span import mean_and_sd
 from jaxmed.typing import Array
 
 

@@ -11,9 +11,9 @@ from jaxmed.estimators.parts.legs import Leg, Legs
 from jaxmed.estimators.parts.refit import Refit, refit
 from jaxmed.estimators.parts.screening import screen_size, smallest
 from jaxmed.estimators.parts.standardised import StandardisedGram, partial_gram
-from jaxmed.linalg.concave_logistic import LogisticPath
-from jaxmed.linalg.concave_path import ConcavePath, PathSolver, concave_path, penalty_path
-from jaxmed.linalg.concave_penalty import ConcavePenalty
+from jaxmed.sparse.bic_path import BicPath, PathSolver, bic_path, penalty_path
+from jaxmed.sparse.likelihood_bic_path import LikelihoodPath
+from jaxmed.sparse.shapes import Shape
 from jaxmed.typing import Array, pytree
 
 
@@ -38,7 +38,7 @@ class HimaDetails:
 
     candidates: Array  # [d] positions of the screened mediators
     screening_p: Array  # [p]
-    path: ConcavePath | LogisticPath  # of the candidates (compat "r": then exposure, covariates)
+    path: BicPath | LikelihoodPath  # of the candidates (compat "r": then exposure, covariates)
     penalised_beta: Array  # [p] coefficient of the penalised model, outcome per mediator unit
     refit_beta: Array  # [p] of the unpenalised refit; NaN where not selected
     chosen: Array  # [p] bool: non-zero in the penalised model
@@ -50,7 +50,7 @@ class HimaDetails:
 class Penalised:
     """The penalised stage of one data set."""
 
-    path: ConcavePath
+    path: BicPath
     beta: Array  # [d] outcome per mediator unit
     chosen: Array  # [d] bool
 
@@ -60,7 +60,7 @@ class HimaSettings:
     """Configuration of the estimator; see `hima`."""
 
     n_include: int | None
-    penalty: ConcavePenalty
+    penalty: Shape
     num_penalties: int
     solver: PathSolver
     alpha: float
@@ -80,7 +80,7 @@ def candidates_of(legs: Legs, settings: HimaSettings) -> tuple[Array, Array]:
 
 def walk_path(
     moments: StandardisedGram, factors: Array, extra: int, settings: HimaSettings, n: int
-) -> ConcavePath:
+) -> BicPath:
     """The penalised path of the candidates; `extra` columns are counted without being in it."""
     ratio = 1e-3 if n > factors.shape[0] + extra else 0.05
     grid = penalty_path(
@@ -91,7 +91,7 @@ def walk_path(
         ratio=ratio,
         nudge=settings.compat == "r",
     )
-    return concave_path(
+    return bic_path(
         moments.gram,
         moments.score,
         moments.outcome_ss,

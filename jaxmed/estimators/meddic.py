@@ -7,17 +7,18 @@ from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_lasso import check_tuning
 from jaxmed.estimators.parts.legs import Leg, Legs, legs_of
-from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, node_scores, own_paths
+from jaxmed.estimators.parts.node_scores import choose_penalty, node_design, node_scores, own_paths
 from jaxmed.estimators.parts.refit import EffectVariances, refit
-from jaxmed.estimators.parts.rows import Columns, project_out, rows_of
+from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.linalg.scaled_lasso import scaled_lasso
+from jaxmed.sparse.folds import assign_folds
+from jaxmed.sparse.scaled_lasso import scaled_lasso
+from jaxmed.statistics.base_span import project_out
 from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 
 

@@ -12,7 +12,6 @@ from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.lasso_kernel import assign_folds, fold_moments, given_folds
 from jaxmed.estimators.medfix_kernel import (
     NetFit,
     NetSettings,
@@ -22,11 +21,13 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.reference import check_compat, stops
 from jaxmed.estimators.parts.refit import refit
-from jaxmed.estimators.parts.rows import Columns, is_constant, mean_and_sd, rows_of
+from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
+from jaxmed.sparse.folds import assign_folds, fold_moments, given_folds
+from jaxmed.statistics.base_span import is_constant, mean_and_sd
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 # Largest nu = log(selected) / log n with compat="correct": the exponent ceil(2 nu / (1 - nu)) + 1

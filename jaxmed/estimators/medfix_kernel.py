@@ -6,11 +6,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.estimators.parts.gram_lasso import gram_path, search
-from jaxmed.linalg.coordinate_descent import GramQuadratic, descend, largest_penalty
-from jaxmed.linalg.elastic_net_path import elastic_net_path
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.descent import descend
+from jaxmed.sparse.homotopy import gram_path, search
+from jaxmed.sparse.path import largest_penalty
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import GramQuadratic
+from jaxmed.sparse.release.gcdnet import gcdnet_path
 from jaxmed.typing import Array, pytree, static
 
 GCDNET_TOLERANCE = 1e-8  # of squared changes
@@ -99,9 +102,9 @@ def cross_validated_net(
     tight = jnp.maximum(1e-12, eps).astype(b.dtype) * jnp.minimum(tight, jnp.max(jnp.abs(score)))
     state = descend(
         quadratic,
+        L1(limits),
         b,
         quadratic.residual_at(score, b),
-        limits,
         tolerance=jnp.where(settings.release, jnp.inf, tight),
         max_rounds=200,
     )
@@ -142,13 +145,12 @@ def _released(
     """Whole paths by the release's descents: loss [L], coefficients, status."""
 
     def path(scaled: _Scaled) -> tuple[Array, Array]:
-        fit = elastic_net_path(
+        fit = gcdnet_path(
             scaled.gram,
             scaled.score,
             penalties,
             factors,
             ridge,
-            half_steps=True,
             tolerance=GCDNET_TOLERANCE,
         )
         return fit.coefficients, jnp.max(fit.status)

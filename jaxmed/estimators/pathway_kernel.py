@@ -8,12 +8,12 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.estimators.parts.legs import Legs
-from jaxmed.estimators.parts.rows import Rows, mean_and_sd, project_out
-from jaxmed.linalg.pathway_admm import PathwaySolution
-from jaxmed.linalg.pathway_descent import descend
-from jaxmed.linalg.pathway_prox import PathwayMoments, PathwayPenalty
+from jaxmed.estimators.parts.rows import Rows
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide
+from jaxmed.sparse.pathway import PathwayMoments, PathwayPenalty, PathwaySolution
+from jaxmed.sparse.pathway_path import descend
+from jaxmed.statistics.base_span import mean_and_sd, project_out
 from jaxmed.typing import Array, Key, pytree
 
 

@@ -29,9 +29,9 @@ from jaxmed.estimators.pathway_kernel import (
     pathway_grid,
     standardise,
 )
-from jaxmed.linalg.pathway_admm import PathwaySolution, admm_path
-from jaxmed.linalg.pathway_descent import exact_path
-from jaxmed.linalg.pathway_prox import PathwayMoments, PathwayPenalty, pathway_objective
+from jaxmed.sparse.pathway import PathwayMoments, PathwayPenalty, PathwaySolution, pathway_objective
+from jaxmed.sparse.pathway_path import exact_path
+from jaxmed.sparse.release.pathway_admm import admm_path
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 Selection = Literal["vss", "none"]

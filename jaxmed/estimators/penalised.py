@@ -8,15 +8,15 @@ import numpy as np
 from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.from_weights import from_weights
-from jaxmed.estimators.lasso_kernel import (
+from jaxmed.estimators.parts.kept import kept
+from jaxmed.geometry.paths import Paths
+from jaxmed.sparse.cross_validated import (
     LassoFit,
     LassoPath,
-    assign_folds,
     gaussian_lasso_cv,
     logistic_lasso_cv,
 )
-from jaxmed.estimators.parts.kept import kept
-from jaxmed.geometry.paths import Paths
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.typing import Array, ArrayLike, Estimator, Key
 
 Family = Literal["gaussian", "binomial"]

@@ -12,7 +12,6 @@ from jaxmed.budget import check_count
 from jaxmed.calibration.joint_adjustment import check_adjust
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.estimate import Estimate
-from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts.adaptive_lasso import (
     AdaptivePath,
     Initial,
@@ -35,6 +34,7 @@ from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 Tuning = Literal["bic", "ebic", "cv"]

@@ -21,9 +21,9 @@ from jaxmed.estimators.parts.resampled import BootstrapInterval, check_interval
 from jaxmed.estimators.parts.rows import Columns, rows_of
 from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.estimators.pcma import check_components
-from jaxmed.linalg.lasso_knots import lasso_knots
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.homotopy import kinks
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 RIDGE = 1e-4  # of the release, where the mediators are linearly dependent
@@ -140,7 +140,7 @@ def sparse_loadings(
     cumulate = jnp.tril(jnp.ones((p, p), inner.dtype)) if fused else None
     if cumulate is not None:
         working = matmul(cumulate.T, matmul(working, cumulate))
-    max_knots = 6 * p + 20
+    max_kinks = 6 * p + 20
 
     def one(j: Array, state: SparseLoadings) -> SparseLoadings:
         before = state.values  # zero from j on
@@ -151,7 +151,7 @@ def sparse_loadings(
         score = matmul(inner, response)
         if cumulate is not None:
             score = matmul(score, cumulate)
-        path = lasso_knots(working, score, max_knots=max_knots, free=0 if fused else None)
+        path = kinks(working, score, most=max_kinks, free=0 if fused else None)
         b = path.coefficients
         if cumulate is not None:
             b = matmul(b, cumulate.T)

@@ -12,7 +12,6 @@ from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.basis import Basis
-from jaxmed.estimators.parts.rows import project_out
 from jaxmed.gahmn.config import improved
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.gahmn.generated import Generator, Trained, generated_mean, over_seeds, trained
@@ -31,6 +30,7 @@ from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.base_span import project_out
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = ["Disparity", "GeneratedDisparity", "disparity"]

@@ -9,7 +9,6 @@ from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data import validation
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts.basis import Basis, with_basis
 from jaxmed.estimators.parts.logistic_refit import logistic_refit
 from jaxmed.estimators.parts.rows import Rows, rows_of
@@ -23,6 +22,7 @@ from jaxmed.gahmn.terms import Terms, terms_of
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.typing import Array, ArrayLike, Key, pytree
 
 __all__ = ["PolicyValue", "policy_value"]

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.lasso_kernel import assign_folds
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW, check_level
@@ -34,6 +33,7 @@ from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = [

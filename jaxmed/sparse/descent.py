@@ -28,6 +28,12 @@ class Descent:
     coefficients: Array  # [p]
     residual: Array  # [p] or [n], see the quadratic
     violation: Array  # [] largest breach of the optimality conditions, units of the penalty
+    rounds: Array  # [] int32, of SWEEPS sweeps each
+
+    @property
+    def sweeps(self) -> Array:
+        """Passes over the active columns, [] int32."""
+        return SWEEPS * self.rounds
 
 
 @pytree
@@ -37,10 +43,11 @@ class _Rounds:
     active: Array  # [p] bool
     order: Array  # [p] active columns first
     count: Array  # [] number of active columns
-    round: Array  # []
 
 
-def violation(score: Array, coefficients: Array, penalty: Penalty, curvature: Array) -> Array:
+def optimality_violation(
+    score: Array, coefficients: Array, penalty: Penalty, curvature: Array
+) -> Array:
     """Largest breach of the optimality conditions over the last axis.
 
     Zero where score_j = P_j'(|b_j|) sign(b_j) for b_j != 0 and |score_j| <= P_j'(0) elsewhere: at
@@ -144,7 +151,7 @@ def _widen(rounds: _Rounds, wanted: Array) -> _Rounds:
         lambda: jnp.nonzero(active, size=active.size, fill_value=0)[0],
         lambda: rounds.order,
     )
-    return _Rounds(rounds.state, rounds.score, active, order, count, rounds.round)
+    return _Rounds(rounds.state, rounds.score, active, order, count)
 
 
 def descend(
@@ -171,9 +178,9 @@ def descend(
     curvature = quadratic.curvature
     entry = penalty.slope(jnp.zeros_like(coefficients))
 
-    def measured(b: Array, r: Array) -> tuple[Descent, Array]:
+    def measured(b: Array, r: Array, rounds: Array) -> tuple[Descent, Array]:
         score = quadratic.score(r)
-        return Descent(b, r, violation(score, b, penalty, curvature)), score
+        return Descent(b, r, optimality_violation(score, b, penalty, curvature), rounds), score
 
     def newton(rounds: _Rounds, b: Array, r: Array) -> tuple[Array, Array]:
         def step(size: int) -> tuple[Array, Array]:
@@ -196,19 +203,20 @@ def descend(
             lambda _, pair: _sweep(quadratic, penalty, rounds, *pair),
             (rounds.state.coefficients, rounds.state.residual),
         )
-        swept = measured(b, r)
+        count = rounds.state.rounds + 1
+        swept = measured(b, r, count)
         # Sweeps alone often do; LAPACK is not called for nothing.
         state, score = jax.lax.cond(
             swept[0].violation > tolerance,
-            lambda: measured(*newton(rounds, b, r)),
+            lambda: measured(*newton(rounds, b, r), count),
             lambda: swept,
         )
-        return _Rounds(state, score, rounds.active, rounds.order, rounds.count, rounds.round + 1)
+        return _Rounds(state, score, rounds.active, rounds.order, rounds.count)
 
-    state, score = measured(coefficients, residual)
+    state, score = measured(coefficients, residual, jnp.zeros((), jnp.int32))
     none = jnp.zeros(score.shape, bool)
     order = jnp.zeros(score.shape, int)
-    start = _Rounds(state, score, none, order, jnp.sum(none), jnp.zeros((), jnp.int32))
+    start = _Rounds(state, score, none, order, jnp.sum(none))
     return jax.lax.while_loop(
-        lambda r: (r.state.violation > tolerance) & (r.round < max_rounds), one_round, start
+        lambda r: (r.state.violation > tolerance) & (r.state.rounds < max_rounds), one_round, start
     ).state

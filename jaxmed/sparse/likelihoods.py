@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array, pytree
+from jaxmed.typing import Array, pytree, static
 
 # pi (1 - pi) below this is a point that no longer informs the fit, but must not divide by zero.
 LEAST_WEIGHT = 1e-5
@@ -53,10 +53,11 @@ class Binomial:
 
     outcome: Array  # [n] in {0, 1}
     weights: Array  # [n] v, sums to 1; 0 leaves a row out
+    least: float = static(default=LEAST_WEIGHT)  # of pi (1 - pi)
 
     @property
     def renew_every(self) -> int:
-        """Weights shrink along the path: an older curvature is an upper bound more often than not."""
+        """An older curvature is an upper bound more often than not: weights shrink along a path."""
         return 4
 
     @property
@@ -75,7 +76,7 @@ class Binomial:
     def curvature(self, eta: Array) -> Array:
         """See `Likelihood`."""
         pi = jax.nn.sigmoid(eta)
-        return self.weights * jnp.maximum(pi * (1 - pi), LEAST_WEIGHT)
+        return self.weights * jnp.maximum(pi * (1 - pi), self.least)
 
     def images(self, eta: Array, columns: Array) -> Array:
         """See `Likelihood`."""
@@ -148,10 +149,11 @@ class Cox:
 
     def _risk(self, values: Array) -> tuple[Array, Array]:
         """Of values [..., n]: sums over every row's risk set less share of those of its events."""
-        sums = jnp.cumsum(values, axis=-1)[..., self.last]
+        sums: Array = jnp.cumsum(values, axis=-1)[..., self.last]
         died = jnp.cumsum(jnp.where(self.event, values, 0), axis=-1)
-        before = jnp.where(self.first > 0, died[..., self.first - 1], 0)
-        return sums - self.share * (died[..., self.last] - before)
+        before: Array = jnp.where(self.first > 0, died[..., self.first - 1], 0)
+        own: Array = died[..., self.last] - before
+        return sums - self.share * own
 
     def _back(self, terms: Array) -> Array:
         """The transpose: of terms [..., n] of the events, what every row has of them."""
@@ -164,7 +166,7 @@ class Cox:
         return total - earlier - own
 
     def _hazards(self, eta: Array) -> tuple[Array, Array, Array]:
-        """v exp(eta - top) [n], the denominators [n] of the events' terms, and top []."""
+        """V exp(eta - top) [n], the denominators [n] of the events' terms, and top []."""
         top = jnp.max(jnp.where(self.weights > 0, eta, -jnp.inf))
         risk = self.weights * jnp.exp(jnp.where(self.weights > 0, eta - top, 0))
         return risk, jnp.where(self.event, self._risk(risk), 1), top
@@ -194,14 +196,13 @@ class Cox:
         return risk * (columns * self._back(rates) - self._back(rates * means))
 
 
-def cox(
-    time: Array, event: Array, weights: Array, ties: Ties = "efron"
-) -> tuple[Cox, Array]:
+def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tuple[Cox, Array]:
     """Cox's partial likelihood and the order [n] in which it wants the rows.
 
     Args:
       time: [n] of event or censoring.
-      event: [n] 1 for an event, 0 for censoring; a row censored at the time of an event was at risk.
+      event: [n] 1 for an event, 0 for censoring; who is censored at the time of an event was at
+        risk.
       weights: case weights [n], summing to 1.
       ties: "efron" or "breslow".
     Raises:
@@ -234,5 +235,3 @@ def cox(
     share = jnp.where(died, divide(rank, count), 0)
     mean = divide(of_group(jnp.where(died, weights, 0)), count)
     return Cox(weights, died, share, jnp.where(died, mean, 0), first, last), order
-
-

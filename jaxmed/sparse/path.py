@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxmed import status
 from jaxmed.linalg.safe import divide
-from jaxmed.sparse.descent import descend, violation
+from jaxmed.sparse.descent import descend, optimality_violation
 from jaxmed.sparse.penalties import Penalty
 from jaxmed.sparse.quadratic import Quadratic
 from jaxmed.typing import Array, pytree
@@ -70,6 +70,6 @@ def path(
 
     def certificate(b: Array, level: Array) -> Array:
         score = quadratic.score(quadratic.residual_at(residual, b))
-        return violation(score, b, penalty_at(level), quadratic.curvature)
+        return optimality_violation(score, b, penalty_at(level), quadratic.curvature)
 
     return PathFit(found, jax.vmap(certificate)(found, penalties), codes)

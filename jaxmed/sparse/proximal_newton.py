@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxmed import status
 from jaxmed.linalg.products import matmul
-from jaxmed.sparse.descent import descend, violation
+from jaxmed.sparse.descent import descend, optimality_violation
 from jaxmed.sparse.likelihoods import Likelihood
 from jaxmed.sparse.path import PathFit
 from jaxmed.sparse.penalties import L1, Penalty, Rescaled
@@ -141,7 +141,7 @@ def proximal_newton(
         if rescale:
             curvature = problem.curvature_at(predictor)
         own = penalty_with(problem.quadratic(curvature))
-        breach = violation(problem.score(predictor), b, own, present)
+        breach = optimality_violation(problem.score(predictor), b, own, present)
         return Point(b, predictor, curvature, breach)
 
     def newton(carry: tuple[Point, Array]) -> tuple[Point, Array]:

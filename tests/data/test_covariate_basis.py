@@ -13,7 +13,8 @@ import jaxmed.status
 from jaxmed import InvalidDataError, Names, covariate_basis
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.estimators.parts.basis import with_basis
-from jaxmed.estimators.parts.rows import base_span, project_out, rows_of
+from jaxmed.estimators.parts.rows import rows_of
+from jaxmed.statistics.base_span import base_span, project_out
 from jaxmed.vocabulary import LADDER, RUNGS
 
 pytestmark = pytest.mark.float32

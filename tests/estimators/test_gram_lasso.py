@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import lasso_path
 
 from jaxmed import status
-from jaxmed.estimators.parts.gram_lasso import (
+from jaxmed.sparse.homotopy import (
     WAIT_FROM,
     default_grid,
     gram_path,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_data as reference
 
-from jaxmed.estimators.parts.nodewise import choose_penalty, node_design, own_paths
+from jaxmed.estimators.parts.node_scores import choose_penalty, node_design, own_paths
 
 
 def mx20():

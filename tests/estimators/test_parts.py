@@ -16,7 +16,7 @@ from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import rows_of
-from jaxmed.linalg.concave_path import penalty_path
+from jaxmed.sparse.bic_path import penalty_path
 
 
 def test_an_exact_fit_is_significant():

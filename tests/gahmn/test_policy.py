@@ -18,7 +18,7 @@ from beyond_mediation import (
 )
 
 from jaxmed import gahmn
-from jaxmed.estimators.lasso_kernel import assign_folds
+from jaxmed.sparse.folds import assign_folds
 
 KEY = jax.random.key(1)
 SHIFT = {"ldl": -0.5, "bmi": 0.25}

@@ -9,9 +9,11 @@ import pytest
 import reference_data as reference
 
 from jaxmed import status as st
-from jaxmed.linalg.concave_logistic import logistic_concave_path
-from jaxmed.linalg.concave_path import REFERENCE, PathSolver, concave_path, penalty_path
-from jaxmed.linalg.concave_penalty import concave_penalty
+from jaxmed.sparse.likelihood_bic_path import likelihood_bic_path
+from jaxmed.sparse.likelihoods import Binomial
+from jaxmed.sparse.proximal_newton import Problem
+from jaxmed.sparse.bic_path import REFERENCE, PathSolver, concave_path, penalty_path
+from jaxmed.sparse.shapes import concave_penalty
 
 most_kinds = pytest.mark.parametrize(
     "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]

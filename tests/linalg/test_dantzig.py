@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxmed import status as st
-from jaxmed.linalg.dantzig import dantzig
+from jaxmed.sparse.dantzig import dantzig
 
 optimize = pytest.importorskip("scipy.optimize")
 FIT = jax.jit(dantzig)

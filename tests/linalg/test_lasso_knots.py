@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import lars_path
 
 from jaxmed import status as st
-from jaxmed.linalg.lasso_knots import lasso_knots
+from jaxmed.sparse.homotopy import kinks
 
 KNOTS = jax.jit(lambda gram, score: lasso_knots(gram, score, max_knots=90))
 

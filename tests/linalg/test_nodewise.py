@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed.linalg import coordinate_descent as cd
-from jaxmed.linalg.nodewise import (
+from jaxmed.sparse.many_targets import (
     follow,
     shared_descend,
     shared_design,

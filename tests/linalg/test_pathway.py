@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxmed.linalg.pathway_admm import admm_path, ridge_solver
-from jaxmed.linalg.pathway_descent import exact_path
-from jaxmed.linalg.pathway_prox import (
+from jaxmed.sparse.pathway_path import exact_path
+from jaxmed.sparse.pathway import (
     PathwayMoments,
     PathwayPenalty,
     pathway_objective,

@@ -5,7 +5,7 @@ import pytest
 import reference_data as reference
 
 from jaxmed import status as st
-from jaxmed.linalg import scaled_lasso as sl
+from jaxmed.sparse import scaled_lasso as sl
 
 TIGHT = jax.jit(sl.scaled_lasso)
 RELEASE = jax.jit(

@@ -11,9 +11,12 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.estimators.parts.legs import Legs
-from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.descent import descend, optimality_violation
+from jaxmed.sparse.path import largest_penalty, penalty_grid
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import least_squares
 from jaxmed.typing import Array, pytree
 
 Initial = Literal["ols", "ridge", "lasso"]
@@ -119,7 +122,7 @@ def _ridge(problem: Problem) -> Array:
     # Coordinates of y along the directions that the columns span.
     along = matmul(vectors.T, matmul(z, y)) if p <= n else matmul(vectors.T, y)
     along = jnp.where(kept, divide(along, sqrt(values)) if p <= n else along, 0)
-    penalties = cd.penalty_grid(jnp.maximum(values[-1], floor), RIDGE_PENALTIES, RIDGE_RATIO)
+    penalties = penalty_grid(jnp.maximum(values[-1], floor), RIDGE_PENALTIES, RIDGE_RATIO)
     column = penalties[:, None]
     shrink = jnp.where(kept[None, :], divide(column, values[None, :] + column), 1)
     rest = jnp.maximum(jnp.sum(y * y) - jnp.sum(along**2), 0)
@@ -154,14 +157,10 @@ def adaptive_path(
     columns = jnp.where(allowed[:, None], problem.columns, 0)
     factors = jnp.where(allowed, factors, 1)
     v = problem.weights
-    p, n = columns.shape
-    score = matmul(columns, v * problem.outcome)
+    quadratic, residual = least_squares(columns, v, problem.outcome)
+    score = quadratic.score(residual)
     if penalties is None:
-        penalties = cd.penalty_grid(cd.largest_penalty(score, factors), num_penalties, ratio)
-    if p <= n:
-        quadratic, residual = cd.GramQuadratic(gram((columns * jnp.sqrt(v)[None, :]).T)), score
-    else:
-        quadratic, residual = cd.row_quadratic(columns, v), v * problem.outcome
+        penalties = penalty_grid(largest_penalty(score, factors), num_penalties, ratio)
     relative = max(TOLERANCE, 40 * float(jnp.finfo(score.dtype).eps))
     tolerance = relative * jnp.max(jnp.abs(score))
     start = (jnp.zeros_like(score), residual, jnp.asarray(False))
@@ -170,7 +169,7 @@ def adaptive_path(
         b, r, ended = carry
         # Without a tolerance to reach, the descent returns at once: this holds under vmap too.
         goal = jnp.where(ended, jnp.inf, tolerance)
-        state = cd.descend(quadratic, b, r, penalty * factors, tolerance=goal, max_rounds=1000)
+        state = descend(quadratic, L1(penalty * factors), b, r, tolerance=goal, max_rounds=1000)
         ended = ended | (jnp.sum(state.coefficients != 0) > limit)
         return (state.coefficients, state.residual, ended), (state.coefficients, ~ended)
 
@@ -178,7 +177,7 @@ def adaptive_path(
 
     def measure(b: Array, penalty: Array) -> tuple[Array, Array]:
         rest = quadratic.score(quadratic.residual_at(residual, b))
-        breach = cd.optimality_violation(rest, b, penalty * factors, quadratic.curvature)
+        breach = optimality_violation(rest, b, L1(penalty * factors), quadratic.curvature)
         error = problem.outcome - matmul(b, columns)
         return breach, jnp.sum(v * error * error)
 

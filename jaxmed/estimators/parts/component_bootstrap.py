@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed.estimators.parts.resampled import resample_counts
-from jaxmed.estimators.parts.rows import Rows, project_out
+from jaxmed.estimators.parts.rows import Rows
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.base_span import project_out
 from jaxmed.typing import Array, Key, pytree, static
 
 CHUNK = 125  # resamples at a time

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.budget import check_count
-from jaxmed.estimators import lasso_kernel as lk
-from jaxmed.estimators.parts.nodewise import (
+from jaxmed.estimators.parts.node_scores import (
     NodeScores,
     choose_penalty,
     interpolated_scores,
@@ -20,9 +19,11 @@ from jaxmed.estimators.parts.nodewise import (
     node_scores,
     own_paths,
 )
-from jaxmed.linalg.logistic_descent import LEAST_WEIGHT
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.cross_validated import gaussian_lasso_cv, lasso_at, logistic_lasso_cv
+from jaxmed.sparse.folds import assign_folds, given_folds
+from jaxmed.sparse.likelihoods import LEAST_WEIGHT
 from jaxmed.typing import Array, ArrayLike, Key, pytree, static
 
 Family = Literal["gaussian", "binomial"]
@@ -68,7 +69,7 @@ def draw_folds(
     """
     if fold_ids is not None:
         first, second = fold_ids
-        return lk.given_folds(first, folds), lk.given_folds(second, folds)
+        return given_folds(first, folds), given_folds(second, folds)
     if lam_node is not None and lam_initial is not None:
         return None, None
     if key is None:
@@ -77,7 +78,7 @@ def draw_folds(
             "lam_node and lam_initial"
         )
     first, second = jax.random.split(key)
-    return lk.assign_folds(first, rows, folds), lk.assign_folds(second, rows, folds)
+    return assign_folds(first, rows, folds), assign_folds(second, rows, folds)
 
 
 @pytree
@@ -105,7 +106,7 @@ def initial_fit(
     gaussian = tuning.family == "gaussian"
     if tuning.lam_initial is None:
         assert tuning.initial_folds is not None
-        fit = lk.gaussian_lasso_cv if gaussian else lk.logistic_lasso_cv
+        fit = gaussian_lasso_cv if gaussian else logistic_lasso_cv
         path = fit(
             columns,
             outcome,
@@ -120,11 +121,9 @@ def initial_fit(
         return InitialFit(
             path.coefficients[index], path.unpenalised[index], path.penalties[index], code
         )
-    problem, share = lk.lasso_problem(columns, outcome, free[:, 1:], weights, tuning.num_penalties)
-    penalty = jnp.asarray(tuning.lam_initial, share.dtype)
-    solve = lk._gaussian_rows if gaussian else lk._logistic_fit
-    _, b, intercepts, fit = solve(problem, share, penalty[None], lk.FIT_TOLERANCE)
-    return InitialFit(b[0], intercepts[0], penalty, fit.status[0])
+    penalty = jnp.asarray(tuning.lam_initial, weights.dtype)
+    found = lasso_at(columns, outcome, free[:, 1:], weights, penalty, tuning.family)
+    return InitialFit(found.coefficients, found.unpenalised, penalty, found.status)
 
 
 @pytree

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.distributions.tails import normal_two_sided, t_two_sided
 from jaxmed.estimators.parts.exact import no_residual
-from jaxmed.estimators.parts.rows import BaseSpan, Rows, base_span, is_constant
+from jaxmed.estimators.parts.rows import Rows
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.base_span import BaseSpan, base_span, is_constant
 from jaxmed.typing import Array, pytree
 
 

@@ -5,12 +5,12 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.estimators.lasso_kernel import fold_moments
-from jaxmed.estimators.parts.gram_lasso import default_grid, gram_path, held_out_loss, search
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import exposure_given_outcome_base
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.folds import fold_moments
+from jaxmed.sparse.homotopy import default_grid, gram_path, held_out_loss, search
 from jaxmed.typing import Array, pytree
 
 Penalty = Literal["cv", "zz"]

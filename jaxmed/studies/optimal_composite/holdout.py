@@ -12,13 +12,14 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.train_test import part_strata
-from jaxmed.estimators.lasso_kernel import assign_folds, gaussian_lasso_cv
 from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.single_score import judge_score, predict_score
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.index import maxcor
 from jaxmed.geometry.paths import paths
 from jaxmed.linalg.products import matmul
+from jaxmed.sparse.cross_validated import gaussian_lasso_cv
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.statistics.score_ranks import GROUPS
 from jaxmed.typing import Array, Key
 

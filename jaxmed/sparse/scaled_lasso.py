@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.linalg.coordinate_descent import GramQuadratic, descend, optimality_violation
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
+from jaxmed.sparse.descent import descend, optimality_violation
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import GramQuadratic
 from jaxmed.typing import Array, ArrayLike, pytree
 
 # Of the release (scalreg): start, stop and budget of the noise iteration.
@@ -103,7 +105,7 @@ def scaled_lasso(
         b, residual, sigma, _, rounds, _ = carry
         penalty = lambda_0 * sigma
         state = descend(
-            quadratic, b, residual, penalty * ones, tolerance=allowed, max_rounds=lasso_rounds
+            quadratic, L1(penalty * ones), b, residual, tolerance=allowed, max_rounds=lasso_rounds
         )
         left = outcome_ss - jnp.sum(state.coefficients * (score + state.residual))
         new = sqrt(left)
@@ -115,10 +117,10 @@ def scaled_lasso(
     b, _, sigma, penalty, rounds, change = jax.lax.while_loop(
         lambda carry: (carry[5] > stop) & (carry[4] < max_rounds), one_round, begin
     )
-    violation = optimality_violation(
-        score - matmul(gram, b), b, penalty * ones, quadratic.curvature
+    breach = optimality_violation(
+        score - matmul(gram, b), b, L1(penalty * ones), quadratic.curvature
     )
     # Rounding of the score at b is not the solver's failure.
-    missed = ~(violation <= 10 * allowed + 100 * eps * jnp.max(jnp.abs(score)))
+    missed = ~(breach <= 10 * allowed + 100 * eps * jnp.max(jnp.abs(score)))
     code = st.when(missed | ~(change <= stop), st.NOT_CONVERGED)
-    return ScaledLasso(b, sigma, penalty, rounds, violation, change, code)
+    return ScaledLasso(b, sigma, penalty, rounds, breach, change, code)

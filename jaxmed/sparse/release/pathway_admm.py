@@ -6,21 +6,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.linalg.pathway_prox import PathwayMoments, PathwayPenalty, pathway_prox
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.prox import soft_threshold
 from jaxmed.linalg.triangular import solve_lower
+from jaxmed.sparse.pathway import (
+    PathwayMoments,
+    PathwayPenalty,
+    PathwaySolution,
+    pathway_prox,
+)
 from jaxmed.typing import Array, pytree
-
-
-@pytree
-class PathwaySolution:
-    """One minimiser; standardised units."""
-
-    a: Array  # [p] exposure -> mediator
-    d: Array  # [1+p] exposure, mediators -> outcome
-    iterations: Array  # [] int32
-    status: Array  # [] NOT_CONVERGED where the budget ran out
 
 
 @pytree

@@ -36,6 +36,16 @@ class PathwayPenalty:
     direct: Array  # of |c|
 
 
+@pytree
+class PathwaySolution:
+    """One minimiser; standardised units."""
+
+    a: Array  # [p] exposure -> mediator
+    d: Array  # [1+p] exposure, mediators -> outcome
+    iterations: Array  # [] int32
+    status: Array  # [] NOT_CONVERGED where the budget ran out
+
+
 def pathway_prox(
     m1: Array, m2: Array, p1: Array, p2: Array, product: Array, absolute: Array
 ) -> tuple[Array, Array]:

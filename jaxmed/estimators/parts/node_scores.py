@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.estimators.lasso_kernel import fold_moments
-from jaxmed.estimators.parts.rows import BaseSpan, base_span, is_constant
-from jaxmed.linalg.nodewise import (
+from jaxmed.linalg.products import gram, matmul
+from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.sparse.folds import fold_moments
+from jaxmed.sparse.many_targets import (
     SharedDesign,
     SharedState,
     follow,
@@ -18,8 +19,7 @@ from jaxmed.linalg.nodewise import (
     shared_violation,
     start_at_zero,
 )
-from jaxmed.linalg.products import gram, matmul
-from jaxmed.linalg.safe import divide, sqrt
+from jaxmed.statistics.base_span import BaseSpan, base_span, is_constant
 from jaxmed.typing import Array, pytree
 
 # Largest step of a last sweep on columns of unit variance: of paths (glmnet's threshold 1e-7 is a

@@ -9,23 +9,23 @@ it (1e-2 if p >= n), the same in all folds; glmnet may end its path early, this 
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmed import status
-from jaxmed.budget import said
-from jaxmed.data.validation import is_traced
-from jaxmed.estimators.parts.rows import base_span
-from jaxmed.linalg import coordinate_descent as cd
-from jaxmed.linalg import logistic_descent as ld
-from jaxmed.linalg.products import cross, gram, matmul
+from jaxmed.linalg.products import cross, matmul
 from jaxmed.linalg.safe import divide, sqrt
-from jaxmed.typing import Array, ArrayLike, Key, pytree, static
+from jaxmed.sparse.folds import fold_moments
+from jaxmed.sparse.likelihoods import Binomial
+from jaxmed.sparse.path import PathFit, largest_penalty, path, penalty_grid
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.proximal_newton import Problem, free_fit, likelihood_path
+from jaxmed.sparse.quadratic import GramQuadratic, least_squares
+from jaxmed.statistics.base_span import BaseSpan, base_span
+from jaxmed.typing import Array, pytree, static
 
 # Optimality, relative to the largest penalty: of the reported path and of the paths in folds.
 FIT_TOLERANCE = 1e-9
 FOLD_TOLERANCE = 1e-5
 LOGISTIC_FOLD_TOLERANCE = 1e-4
-BLOCKS_PER_FOLD = 4
 
 
 @pytree
@@ -90,8 +90,17 @@ class _Design:
     columns: Array  # [p, n]
     scale: Array  # [p]
     loadings: Array  # [1+q, p] of the mediators on the free directions
-    free: Array  # [n, 1+q] orthonormal directions of [1, covariates] under the weights
-    to_free: Array  # [1+q, 1+q] [1, covariates] @ to_free = free
+    span: BaseSpan  # of [1, covariates]; its orthonormal directions are the free ones
+
+    @property
+    def free(self) -> Array:
+        """Free directions, [n, 1+q]."""
+        return self.span.orthonormal()[0]
+
+    @property
+    def to_free(self) -> Array:
+        """[1+q, 1+q]: [1, covariates] @ to_free = free."""
+        return self.span.orthonormal()[1]
 
 
 @pytree
@@ -109,17 +118,6 @@ class _Problem:
         return 1e-4 if n > p else 1e-2
 
 
-def assign_folds(key: Key, num_rows: int, num_folds: int) -> Array:
-    """Balanced random fold of every row, int32 [n]; `key` is consumed.
-
-    Raises:
-      ValueError: more folds than rows.
-    """
-    if num_folds > num_rows:
-        raise ValueError(f"folds must be at most the {num_rows} rows, not {said(num_folds)}")
-    return jax.random.permutation(key, jnp.arange(num_rows, dtype=jnp.int32) % num_folds)
-
-
 def _tolerance(relative: float, largest: Array) -> Array:
     """Absolute tolerance that the dtype can reach."""
     reachable = 40 * jnp.finfo(largest.dtype).eps
@@ -131,28 +129,19 @@ def _design(problem: _Problem, weights: Array) -> _Design:
     ones = jnp.ones((problem.mediators.shape[0], 1), problem.mediators.dtype)
     base = jnp.concatenate([ones, problem.covariates], axis=1)
     # Directions without weight leave collinear covariates harmless (a level absent from a fold).
-    free, to_free = base_span(base, weights).orthonormal()
-    loadings, residual = _onto(free, weights, problem.mediators)
+    span = base_span(base, weights)
+    loadings, residual = span.onto(problem.mediators)
     variance = jnp.sum(weights[:, None] * residual**2, axis=0)
     raw = jnp.sum(weights[:, None] * problem.mediators**2, axis=0)
     # A column that the base explains up to rounding has no residual to select.
     eps = jnp.finfo(raw.dtype).eps
     scale = jnp.where(variance > (32 * eps) ** 2 * raw, sqrt(variance), 0)
-    return _Design(divide(residual, scale).T, scale, loadings, free, to_free)
-
-
-def _onto(free: Array, weights: Array, columns: Array) -> tuple[Array, Array]:
-    """Loadings of columns [n, k] on orthonormal directions, and what these leave of them."""
-    loadings, residual = jnp.zeros((), columns.dtype), columns
-    for _ in range(2):  # the second takes what rounding left of the first
-        more = matmul((weights[:, None] * free).T, residual)
-        loadings, residual = loadings + more, residual - matmul(free, more)
-    return loadings, residual
+    return _Design(divide(residual, scale).T, scale, loadings, span)
 
 
 def _response(problem: _Problem, design: _Design, weights: Array) -> tuple[Array, Array]:
     """Coefficients [1+q] of the outcome on the free directions, and its residual [n]."""
-    loadings, left_over = _onto(design.free, weights, problem.outcome[:, None])
+    loadings, left_over = design.span.onto(problem.outcome[:, None])
     residual = left_over[:, 0]
     raw, left = (jnp.sum(weights * y**2) for y in (problem.outcome, residual))
     # What the base explains up to rounding must not be fitted as if it were signal.
@@ -168,92 +157,42 @@ def _aggregate(losses: Array, sizes: Array) -> tuple[Array, Array]:
     return mean[0], jnp.sqrt(spread / (losses.shape[0] - 1))
 
 
-def _checked(path: LassoPath, problem: _Problem, fold_status: Array) -> LassoPath:
+def _checked(found: LassoPath, problem: _Problem, fold_status: Array) -> LassoPath:
     """Add the folds' status and turn non-finite input into NaN."""
     total = sum(jnp.sum(x) for x in (problem.mediators, problem.outcome, problem.covariates))
     finite = jnp.isfinite(total + jnp.sum(problem.weights))
-    nan = jnp.where(finite, 0, jnp.nan).astype(path.loss.dtype)
+    nan = jnp.where(finite, 0, jnp.nan).astype(found.loss.dtype)
     code = status.combine(
-        path.path_status, jnp.max(fold_status), status.when(~finite, status.NONFINITE)
+        found.path_status, jnp.max(fold_status), status.when(~finite, status.NONFINITE)
     )
     return LassoPath(
-        path.penalties + nan,
-        path.coefficients + nan,
-        path.unpenalised + nan,
-        path.violation + nan,
+        found.penalties + nan,
+        found.coefficients + nan,
+        found.unpenalised + nan,
+        found.violation + nan,
         code,
-        path.loss + nan,
-        path.loss_error + nan,
+        found.loss + nan,
+        found.loss_error + nan,
     )
 
 
 def _gaussian_rows(
     problem: _Problem, weights: Array, penalties: Array | None, tolerance: float
-) -> tuple[Array, Array, Array, cd.PathFit]:
+) -> tuple[Array, Array, Array, PathFit]:
     """Path under case weights: penalties, coefficients, unpenalised, fit; rows or Gram form."""
     weights = weights / jnp.sum(weights)
     design = _design(problem, weights)
     intercepts, response = _response(problem, design, weights)
-    p, n = design.columns.shape
-    factors = jnp.ones(p, response.dtype)
-    score = matmul(design.columns, weights * response)
-    largest = cd.largest_penalty(score, factors)
+    ones = jnp.ones_like(design.scale)
+    quadratic, residual = least_squares(design.columns, weights, response)
     if penalties is None:
-        penalties = cd.penalty_grid(largest, problem.count, problem.ratio)
-    if p < n:
-        quadratic = cd.GramQuadratic(gram((design.columns * jnp.sqrt(weights)[None, :]).T))
-        residual = score
-    else:
-        quadratic = cd.row_quadratic(design.columns, weights)
-        residual = weights * response
+        largest = largest_penalty(quadratic.score(residual), ones)
+        penalties = penalty_grid(largest, problem.count, problem.ratio)
     limit = _tolerance(tolerance, penalties[0])
-    fit = cd.gaussian_path(quadratic, residual, penalties, factors, tolerance=limit)
+    fit = path(quadratic, residual, penalties, lambda v: L1(v * ones), tolerance=limit)
     b = divide(fit.coefficients, design.scale)
     free = intercepts[None, :] - matmul(b, design.loadings.T)
     return penalties, b, matmul(free, design.to_free.T), fit
-
-
-def given_folds(ids: ArrayLike, num_folds: int) -> Array:
-    """Fold ids as an array; rows of another fold would silently be left out.
-
-    Raises:
-      ValueError: concrete ids outside 0..num_folds-1.
-    """
-    if not is_traced(ids):
-        values = np.asarray(ids)
-        if values.size and (values.min() < 0 or values.max() >= num_folds):
-            raise ValueError(
-                f"fold_ids must be in 0..{num_folds - 1} (folds - 1), not "
-                f"{values.min()}..{values.max()}"
-            )
-    return jnp.asarray(ids)
-
-
-def fold_moments(rows: Array, folds: Array, num_folds: int) -> Array:
-    """Second moments rows'rows of every fold, [K, d, d], in one pass over the rows.
-
-    Rows are sorted by fold and each fold is padded to whole blocks, so that a block belongs to
-    one fold: the work is that of one Gram matrix, not of one per fold.
-    """
-    n, d = rows.shape
-    block = max(1, -(-n // (BLOCKS_PER_FOLD * num_folds)))
-    num_blocks = -(-n // block) + num_folds
-    sizes = jnp.zeros(num_folds, int).at[folds].add(1)
-    blocks_before = jnp.cumsum(-(-sizes // block)) - (-(-sizes // block))
-    order = jnp.argsort(folds, stable=True)
-    owner = folds[order]
-    position = jnp.arange(n) - (jnp.cumsum(sizes) - sizes)[owner]
-    slot = blocks_before[owner] * block + position
-    table = jnp.full(num_blocks * block, n).at[slot].set(order).reshape(num_blocks, block)
-    fold_of = jnp.zeros(num_blocks, owner.dtype).at[slot // block].set(owner)
-
-    def add(total: Array, item: tuple[Array, Array]) -> tuple[Array, None]:
-        index, fold = item
-        chunk = jnp.where((index < n)[:, None], rows[jnp.minimum(index, n - 1)], 0)
-        return total.at[fold].add(gram(chunk)), None
-
-    start = jnp.zeros((num_folds, d, d), rows.dtype)
-    return jax.lax.scan(add, start, (table, fold_of))[0]
 
 
 def _moment_fold(
@@ -271,13 +210,13 @@ def _moment_fold(
     eps = jnp.finfo(rest.dtype).eps
     scale = jnp.where(variance > 1e3 * eps, sqrt(variance), 0)
     inverse = divide(1.0, scale)
-    quadratic = cd.GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse[None, :])
+    quadratic = GramQuadratic(rest[:-1, :-1] / total * inverse[:, None] * inverse[None, :])
     score = rest[:-1, -1] / total * inverse
-    fit = cd.gaussian_path(
+    fit = path(
         quadratic,
         score,
         penalties,
-        jnp.ones_like(score),
+        lambda v: L1(v * jnp.ones_like(score)),
         tolerance=_tolerance(FOLD_TOLERANCE, penalties[0]),
     )
     b = fit.coefficients * inverse[None, :]
@@ -319,10 +258,10 @@ def _gaussian_folds_by_rows(
     return jax.lax.map(one, jnp.arange(num_folds, dtype=folds.dtype))
 
 
-def lasso_problem(
-    mediators: Array, outcome: Array, covariates: Array, weights: Array | None, count: int
+def _problem(
+    mediators: Array, outcome: Array, covariates: Array, weights: Array | None, count: int = 1
 ) -> tuple[_Problem, Array]:
-    """The lasso of `outcome` with a path of `count` penalties, and each row's share of the rows."""
+    """The lasso with a path of `count` penalties, and each row's share of the rows."""
     weights = jnp.ones(outcome.shape, outcome.dtype) if weights is None else weights
     problem = _Problem(mediators, outcome, covariates, weights, count)
     return problem, weights / jnp.sum(weights)
@@ -354,20 +293,20 @@ def gaussian_lasso_cv(
       Path in original units; `at(index_minimum)` and `at(index_one_se)` are the usual choices.
     Source: Tibshirani (1996); grid, folds and rules as glmnet (Friedman et al., 2010).
     """
-    problem, share = lasso_problem(mediators, outcome, covariates, weights, num_penalties)
+    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
     penalties, b, free, fit = _gaussian_rows(problem, share, None, FIT_TOLERANCE)
     n, p = mediators.shape
     by = _gaussian_folds_by_moments if n > p else _gaussian_folds_by_rows
     losses, sizes, codes = by(problem, share, folds, num_folds, penalties)
     mean, error = _aggregate(losses, sizes)
     violation = divide(fit.violation, penalties[0])
-    path = LassoPath(penalties, b, free, violation, fit.status, mean, error)
-    return _checked(path, problem, codes)
+    found = LassoPath(penalties, b, free, violation, fit.status, mean, error)
+    return _checked(found, problem, codes)
 
 
 def _logistic_fit(
     problem: _Problem, weights: Array, penalties: Array | None, tolerance: float
-) -> tuple[Array, Array, Array, cd.PathFit]:
+) -> tuple[Array, Array, Array, PathFit]:
     """Path under case weights: penalties, coefficients, unpenalised, fit."""
     weights = weights / jnp.sum(weights)
     design = _design(problem, weights)
@@ -375,14 +314,17 @@ def _logistic_fit(
     columns = jnp.concatenate([design.free.T, design.columns])
     k = design.free.shape[1]
     factors = (jnp.arange(columns.shape[0]) >= k).astype(columns.dtype)
-    data = ld.LogisticProblem(columns, problem.outcome, weights)
+    data = Problem(columns, Binomial(problem.outcome, weights))
     limit = max(tolerance, 40 * float(jnp.finfo(columns.dtype).eps))
-    state, score = ld.logistic_null(data, factors, tolerance=limit)
+    state, score = free_fit(data, factors, tolerance=limit)
     if penalties is None:
-        largest = cd.largest_penalty(score, factors)
-        penalties = cd.penalty_grid(largest, problem.count, problem.ratio)
-    fit = ld.logistic_path(
-        data, state, penalties, factors, tolerance=_tolerance(tolerance, penalties[0])
+        penalties = penalty_grid(largest_penalty(score, factors), problem.count, problem.ratio)
+    fit = likelihood_path(
+        data,
+        state,
+        penalties,
+        lambda v: L1(v * factors),
+        tolerance=_tolerance(tolerance, penalties[0]),
     )
     b = divide(fit.coefficients[:, k:], design.scale)
     free = fit.coefficients[:, :k] - matmul(b, design.loadings.T)
@@ -416,7 +358,7 @@ def logistic_lasso_cv(
       NOT_CONVERGED where covariates alone separate the outcome.
     Source: as `gaussian_lasso_cv`.
     """
-    problem, share = lasso_problem(mediators, outcome, covariates, weights, num_penalties)
+    problem, share = _problem(mediators, outcome, covariates, weights, num_penalties)
     penalties, b, free, fit = _logistic_fit(problem, share, None, FIT_TOLERANCE)
 
     def one(fold: Array) -> tuple[Array, Array, Array]:
@@ -430,5 +372,30 @@ def logistic_lasso_cv(
     losses, sizes, codes = jax.lax.map(one, jnp.arange(num_folds))
     mean, error = _aggregate(losses, sizes)
     violation = divide(fit.violation, penalties[0])
-    path = LassoPath(penalties, b, free, violation, fit.status, mean, error)
-    return _checked(path, problem, codes)
+    found = LassoPath(penalties, b, free, violation, fit.status, mean, error)
+    return _checked(found, problem, codes)
+
+
+def lasso_at(
+    mediators: Array,
+    outcome: Array,
+    covariates: Array,
+    weights: Array,
+    penalty: Array,
+    family: str,
+) -> LassoFit:
+    """The lasso at a given penalty.
+
+    Args:
+      mediators: [n, p].
+      outcome: [n].
+      covariates: [n, q]; q may be 0.
+      weights: case weights [n].
+      penalty: lambda, on mediators of unit residual variance, scalar.
+      family: "gaussian" or "binomial".
+    """
+    problem, share = _problem(mediators, outcome, covariates, weights)
+    solve = _gaussian_rows if family == "gaussian" else _logistic_fit
+    _, b, free, fit = solve(problem, share, penalty[None], FIT_TOLERANCE)
+    size = jnp.sum(b[0] != 0).astype(jnp.int32)
+    return LassoFit(b[0], free[0], penalty, size, fit.violation[0] / penalty, fit.status[0])

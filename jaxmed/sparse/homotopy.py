@@ -1,4 +1,4 @@
-"""Lasso paths from second moments alone, exact to rounding, with cross-validation by differences.
+"""Lasso paths from second moments alone, exact to rounding: at given penalties, or all kinks.
 
 Minimised over b: 1/2 b'Gb - s'b + penalty |b|_1, where G [p, p] and s [p] are weighted means of
 products. The path is followed from kink to kink: with A the support and z its signs, b_A and the
@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.linalg.coordinate_descent import largest_penalty, optimality_violation, penalty_grid
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array, pytree
+from jaxmed.sparse.descent import optimality_violation
+from jaxmed.sparse.path import largest_penalty, penalty_grid
+from jaxmed.sparse.penalties import L1
+from jaxmed.typing import Array, ArrayLike, pytree
 
 # Allowed breach of the optimality conditions, relative to the largest penalty.
 TOLERANCE = 1e-8
@@ -163,6 +165,81 @@ def search(
     return Search(end[2], end[3], end[4], _code(end[4]))
 
 
+@pytree
+class Kinks:
+    """The path at its kinks, the first all zero; places beyond `count` repeat the last."""
+
+    penalties: Array  # [L] decreasing
+    coefficients: Array  # [L, p]
+    count: Array  # [] int32
+    status: Array  # [] NOT_CONVERGED where L kinks did not reach the end
+
+
+def kinks(
+    gram: Array, score: Array, *, most: int, free: int | None = None, end: ArrayLike = 1e-10
+) -> Kinks:
+    """Kinks of the path as the penalty falls to `end` of its largest.
+
+    Args:
+      gram: G [p, p], positive semidefinite.
+      score: s [p].
+      most: L.
+      free: position of one coefficient that is not penalised.
+      end: smallest penalty, relative to the first kink's.
+    Source: as `gram_path`. A column that depends on active ones never enters.
+    """
+    p, dtype = score.shape[0], gram.dtype
+    # What rounding leaves of scores that the free column takes away is no signal.
+    small = 1e2 * jnp.finfo(dtype).eps * jnp.max(jnp.abs(score))
+    own = jnp.zeros(p, dtype)
+    inner, rest = gram, score
+    if free is not None:
+        # The others see what it leaves of them, and it follows from theirs.
+        own = gram[free] / gram[free, free]
+        inner = gram - own[:, None] * gram[free][None, :]
+        inner = inner.at[free].set(0).at[:, free].set(0)
+        rest = (score - own * score[free]).at[free].set(0)
+
+    def with_free(b: Array) -> Array:
+        if free is None:
+            return b
+        return b.at[free].set(score[free] / gram[free, free] - jnp.sum(own * b))
+
+    begin = _start(inner, rest, 1)
+    start = begin.at
+    floor = jnp.maximum(end * start, small)
+    curvature, resolution = jnp.diagonal(inner), float(jnp.finfo(dtype).eps ** 0.75)
+    first = Kinks(
+        jnp.full(most, start, dtype),
+        jnp.broadcast_to(with_free(jnp.zeros(p, dtype)), (most, p)),
+        jnp.int32(1),
+        jnp.int32(st.OK),
+    )
+
+    def advance(carry: tuple[_Tableau, Kinks]) -> tuple[_Tableau, Kinks]:
+        state, found = carry
+        penalty = state.at
+        b = jnp.where(state.signs != 0, state.constant - penalty * state.slope, 0)
+        moved = _pass_kink(state, jnp.asarray(0), curvature, resolution)
+        matrix = moved.matrix - matmul(moved.left, moved.right)
+        moved = replace(moved, matrix=matrix, left=0 * moved.left, right=0 * moved.right)
+        # A column that depends on the support is passed over, and the first kink is there already.
+        is_kink = jnp.any(moved.signs != state.signs) & (penalty < start)
+        later = (jnp.arange(most, dtype=found.count.dtype) >= found.count) & is_kink
+        return moved, Kinks(
+            jnp.where(later, penalty, found.penalties),
+            jnp.where(later[:, None], with_free(b), found.coefficients),
+            found.count + is_kink.astype(jnp.int32),
+            found.status,
+        )
+
+    state, found = jax.lax.while_loop(
+        lambda carry: (carry[0].at > floor) & (carry[1].count < most), advance, (begin, first)
+    )
+    code = st.when(state.at > floor, st.NOT_CONVERGED)
+    return Kinks(found.penalties, found.coefficients, found.count, code)
+
+
 def held_out_loss(coefficients: Array, gram: Array, score: Array, square: Array) -> Array:
     """Sum of squared errors of b [..., p] on held-out rows, from their sums of products."""
     half = matmul(coefficients, gram)
@@ -174,9 +251,11 @@ def _code(violation: Array) -> Array:
     return st.when(~(violation <= limit), st.NOT_CONVERGED)
 
 
-def _start(gram: Array, score: Array) -> _Tableau:
+def _start(gram: Array, score: Array, waiting: int | None = None) -> _Tableau:
     zero = jnp.zeros_like(score)
-    wait = jnp.zeros((score.shape[0], WAITING if score.shape[0] >= WAIT_FROM else 1), score.dtype)
+    if waiting is None:
+        waiting = WAITING if score.shape[0] >= WAIT_FROM else 1
+    wait = jnp.zeros((score.shape[0], waiting), score.dtype)
     # With no support a score is constant: the first kink is at the largest.
     when = jnp.where(jnp.diagonal(gram) > 0, jnp.abs(score), 0)
     column = jnp.argmax(when)
@@ -224,7 +303,7 @@ def _follow(
         return b, residual(b)
 
     def breach(pair: tuple[Array, Array]) -> Array:
-        return optimality_violation(pair[1], pair[0], penalty, curvature) / largest
+        return optimality_violation(pair[1], pair[0], L1(penalty), curvature) / largest
 
     pair = (b, residual(b))
     pair = jax.lax.cond(breach(pair) > 1e-3 * TOLERANCE, polished, lambda pair: pair, pair)

@@ -1,4 +1,4 @@
-"""Elastic net paths from moments, with gcdnet's half steps or full ones.
+"""Elastic net paths from moments by gcdnet's half steps.
 
 Minimised over b: b'Gb / 2 - s'b + lambda1 sum_j factor_j |b_j| + lambda2 / 2 sum_j b_j^2, with
 G = X'VX and s = X'Vy of centred columns.
@@ -8,9 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.linalg.coordinate_descent import PathFit, optimality_violation
 from jaxmed.linalg.products import matmul
+from jaxmed.linalg.prox import soft_threshold
+from jaxmed.sparse.descent import optimality_violation
+from jaxmed.sparse.path import PathFit
+from jaxmed.sparse.penalties import ElasticNet
 from jaxmed.typing import Array, pytree
+
+CURVATURE = 2.0  # of every coordinate, as the release has it
+CALM = 3  # it goes over the list and over all columns once more before it leaves
 
 
 @pytree
@@ -24,18 +30,20 @@ class _State:
     sweeps: Array  # [] int32
 
 
-def elastic_net_path(
+def gcdnet_path(
     gram: Array,
     score: Array,
     penalties: Array,
     factors: Array,
     ridge: Array,
     *,
-    half_steps: bool,
     tolerance: float,
     max_sweeps: int = 10_000,
 ) -> PathFit:
     """Warm-started cyclic descent over the columns that ever broke their condition.
+
+    A coordinate becomes S(2b + score, lambda1 factor) / (2 + lambda2), made for columns of unit
+    variance.
 
     Args:
       gram: G [p, p]; a column with a zero diagonal keeps coefficient 0.
@@ -43,8 +51,6 @@ def elastic_net_path(
       penalties: lambda1, decreasing, [L].
       factors: penalty factors [p]; infinite leaves a column out, 0 leaves it free.
       ridge: lambda2, scalar.
-      half_steps: gcdnet's update S(2b + score, lambda1 factor) / (2 + lambda2), made for columns
-        of unit variance, instead of the coordinate's minimum.
       tolerance: stop when no squared change of a sweep reaches this and no other column breaks
         its condition. The release's 1e-8 leaves errors of 1e-4.
       max_sweeps: budget per penalty.
@@ -53,11 +59,7 @@ def elastic_net_path(
       out.
     Source: Yang and Zou (2013), gcdnet 1.0.6 for least squares.
     """
-    # The release goes over the list and over all columns once more before it leaves.
-    enough = 3 if half_steps else 1
     diagonal = jnp.diagonal(gram)
-    curvature = jnp.where(diagonal > 0, 2.0, 1.0) if half_steps else diagonal
-    curvature = curvature.astype(gram.dtype)
     able = (diagonal > 0) & jnp.isfinite(factors)
     factors = jnp.where(able, factors, 0)
 
@@ -75,9 +77,7 @@ def elastic_net_path(
             def update(i: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
                 b, score, change = carry
                 j = s.order[i]
-                u = curvature[j] * b[j] + score[j]
-                shrunk = jnp.sign(u) * jnp.maximum(jnp.abs(u) - limits[j], 0)
-                new = shrunk / (curvature[j] + ridge)
+                new = soft_threshold(CURVATURE * b[j] + score[j], limits[j]) / (CURVATURE + ridge)
                 step = new - b[j]
                 return b.at[j].set(new), score - step * gram[j], jnp.maximum(change, step * step)
 
@@ -85,10 +85,10 @@ def elastic_net_path(
             b, score, change = jax.lax.fori_loop(0, s.count, update, (s.b, s.score, zero))
             calm = jnp.where(change < tolerance, s.calm + 1, 0)
             swept = _State(b, score, s.listed, s.order, s.count, calm, s.sweeps + 1)
-            return jax.lax.cond(calm >= enough, lambda: widened(swept, limits), lambda: swept)
+            return jax.lax.cond(calm >= CALM, lambda: widened(swept, limits), lambda: swept)
 
         # A start that is calm in its first sweep is left at once.
-        rested = jnp.full_like(start.calm, enough - 1)
+        rested = jnp.full_like(start.calm, CALM - 1)
         first = _State(
             start.b,
             start.score,
@@ -99,17 +99,16 @@ def elastic_net_path(
             jnp.zeros_like(start.sweeps),
         )
         return jax.lax.while_loop(
-            lambda s: (s.calm < enough) & (s.sweeps < max_sweeps) & (s.count > 0),
+            lambda s: (s.calm < CALM) & (s.sweeps < max_sweeps) & (s.count > 0),
             sweep,
             widened(first, limits),
         )
 
     def step(start: _State, penalty: Array) -> tuple[_State, tuple[Array, Array, Array]]:
         s = solve(start, penalty)
-        missed = (s.count > 0) & (s.calm < enough)
-        breach = optimality_violation(
-            score - matmul(gram, s.b) - ridge * s.b, s.b, penalty * factors, able
-        )
+        missed = (s.count > 0) & (s.calm < CALM)
+        own = ElasticNet(penalty * factors, jnp.broadcast_to(ridge, factors.shape))
+        breach = optimality_violation(score - matmul(gram, s.b), s.b, own, able)
         # Rounding of a long path is not carried along.
         fresh = _State(s.b, score - matmul(gram, s.b), s.listed, s.order, s.count, s.calm, s.sweeps)
         return fresh, (s.b, breach, st.when(missed, st.NOT_CONVERGED))

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.estimators.parts.exact import no_residual, unless_rounding
-from jaxmed.estimators.parts.gram_lasso import TOLERANCE, GramPath, gram_path, held_out_loss
 from jaxmed.estimators.parts.legs import Legs
 from jaxmed.estimators.parts.partially_linear import (
     exposure_given_outcome_base,
@@ -13,10 +12,13 @@ from jaxmed.estimators.parts.partially_linear import (
     over_slack,
 )
 from jaxmed.estimators.parts.span import factor, singular
-from jaxmed.linalg.coordinate_descent import optimality_violation, penalty_grid
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
+from jaxmed.sparse.descent import optimality_violation
+from jaxmed.sparse.homotopy import TOLERANCE, GramPath, gram_path, held_out_loss
+from jaxmed.sparse.path import penalty_grid
+from jaxmed.sparse.penalties import L1
 from jaxmed.typing import Array, pytree
 
 # Columns that one nodewise path works on at a time; optimality is checked on all of them.
@@ -39,7 +41,7 @@ class NodewiseSupports:
     status: Array  # [p] NOT_CONVERGED where more than PLACES columns would be needed
 
 
-def nodewise_supports(
+def neighbour_supports(
     gram: Array, held: Array, share: Array, *, num_penalties: int, ratio: float
 ) -> NodewiseSupports:
     """Lassos of every column on all others at the common minimum of their cross-validated loss.
@@ -132,7 +134,7 @@ def _column_path(
         left = jnp.where(others[None, :], score[None, :] - matmul(path.coefficients, columns), 0)
         b = jnp.zeros((penalties.shape[0], p), gram.dtype).at[:, places].set(path.coefficients)
         reached = jnp.arange(penalties.shape[0]) <= last
-        breach = optimality_violation(left, b, penalties[:, None], jnp.diagonal(gram))
+        breach = optimality_violation(left, b, L1(penalties[:, None]), jnp.diagonal(gram))
         violation = jnp.max(jnp.where(reached, breach, 0)) / penalties[0]
         excess = jnp.where(reached[:, None], divide(jnp.abs(left), penalties[:, None]), 0)
         wanted = jnp.where(jnp.any(b != 0, axis=0), jnp.inf, jnp.max(excess, axis=0))

@@ -1,0 +1,1 @@
+"""Solvers that imitate released software step by step: the order of updates is the point."""
