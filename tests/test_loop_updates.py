@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import pytest
 
 from jaxmed.compile import PLAIN_CODE
-from jaxmed.linalg import coordinate_descent as cd
+from jaxmed.sparse.descent import descend
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import row_quadratic
 
 STEPS = 50_000
 # XLA's defaults, which the suite turns off.
@@ -43,11 +45,11 @@ def test_sweeps_copy_no_coefficients(optimised):
     """In the compiled program, for one run or for many, no loop copies all coefficients."""
     p, n = 3_001, 40
     columns = jnp.ones((p, n))
-    quadratic = cd.row_quadratic(columns, jnp.ones(n))
+    quadratic = row_quadratic(columns, jnp.ones(n))
 
     def solve(start, residual, penalties):
-        return cd.descend(
-            quadratic, start, residual, penalties, tolerance=jnp.asarray(1e-9), max_rounds=5
+        return descend(
+            quadratic, L1(penalties), start, residual, tolerance=jnp.asarray(1e-9), max_rounds=5
         )
 
     given = (jnp.zeros(p), jnp.ones(n), jnp.ones(p))

@@ -12,13 +12,13 @@ import jaxmed
 from jaxmed import budget, estimators, gahmn, simulate
 from jaxmed.cli import main
 from jaxmed.distributions.gram_law import sample_gram_paths
-from jaxmed.sparse.folds import assign_folds
 from jaxmed.gahmn import BlockConfig, GahmnConfig
 from jaxmed.inference.cross_fit import cross_fitted_effect
 from jaxmed.inference.debiased import bootstrap_estimates
 from jaxmed.simulate.biobank import biobank
 from jaxmed.simulate.partially_linear import partially_linear
 from jaxmed.simulate.sparse_paths import sparse_paths
+from jaxmed.sparse.folds import assign_folds
 from jaxmed.statistics.moment_sums import MomentSums
 from jaxmed.sweeps.shared_resamples import shared_resamples
 from jaxmed.sweeps.split_sample import held_out_effects

@@ -147,7 +147,7 @@ class Cox:
         """False."""
         return False
 
-    def _risk(self, values: Array) -> tuple[Array, Array]:
+    def _risk(self, values: Array) -> Array:
         """Of values [..., n]: sums over every row's risk set less share of those of its events."""
         sums: Array = jnp.cumsum(values, axis=-1)[..., self.last]
         died = jnp.cumsum(jnp.where(self.event, values, 0), axis=-1)

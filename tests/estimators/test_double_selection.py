@@ -11,7 +11,7 @@ from jaxmed import status
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.double_selection import double_selection
 from jaxmed.estimators.ols import ols
-from jaxmed.estimators.parts import nodewise_supports as nodewise
+from jaxmed.estimators.parts import neighbours
 from jaxmed.estimators.post_selection import post_selection
 
 N, P, GRID, RATIO = 80, 10, 12, 0.02
@@ -170,8 +170,8 @@ def test_working_sets_find_the_same_supports(monkeypatch):
     share = np.array([len(x[k::parts]) / n for k in range(parts)])
 
     def found(places):
-        monkeypatch.setattr(nodewise, "PLACES", places)
-        return jax.jit(partial(nodewise.nodewise_supports, num_penalties=10, ratio=0.05))(
+        monkeypatch.setattr(neighbours, "PLACES", places)
+        return jax.jit(partial(neighbours.neighbour_supports, num_penalties=10, ratio=0.05))(
             held.sum(0), held, share
         )
 

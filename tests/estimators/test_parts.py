@@ -11,12 +11,12 @@ from reference_data import data
 
 from jaxmed import status as st
 from jaxmed.estimators.guo import guo
-from jaxmed.estimators.lasso_kernel import given_folds
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects
 from jaxmed.estimators.parts.legs import Leg, legs_of
 from jaxmed.estimators.parts.refit import EffectVariances
 from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.sparse.bic_path import penalty_path
+from jaxmed.sparse.folds import given_folds
 
 
 def test_an_exact_fit_is_significant():

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed.linalg import coordinate_descent as cd
 from jaxmed.sparse.many_targets import (
     follow,
     shared_descend,
@@ -12,6 +11,9 @@ from jaxmed.sparse.many_targets import (
     shared_violation,
     start_at_zero,
 )
+from jaxmed.sparse.path import path as descent_path
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.quadratic import GramQuadratic
 
 
 def problem(d=19, seed=0):
@@ -51,11 +53,11 @@ def test_agrees_with_single_descents_and_is_optimal():
     def single(item):
         score, penalty, j = item
         factors = jnp.where(jnp.arange(19) == j, 1e6, 1.0)
-        path = cd.gaussian_path(
-            cd.GramQuadratic(jnp.asarray(gram)),
+        path = descent_path(
+            GramQuadratic(jnp.asarray(gram)),
             score,
             penalty * jnp.array([1.0, 0.7]),
-            factors,
+            lambda v: L1(v * factors),
             tolerance=1e-11,
         )
         return path.coefficients

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmed.linalg.pathway_admm import admm_path, ridge_solver
-from jaxmed.sparse.pathway_path import exact_path
 from jaxmed.sparse.pathway import (
     PathwayMoments,
     PathwayPenalty,
     pathway_objective,
     pathway_prox,
 )
+from jaxmed.sparse.pathway_path import exact_path
+from jaxmed.sparse.release.pathway_admm import admm_path, ridge_solver
 
 EXACT = jax.jit(exact_path)
 objective = jax.jit(pathway_objective)

@@ -9,11 +9,11 @@ import pytest
 import reference_data as reference
 
 from jaxmed import status as st
+from jaxmed.sparse.bic_path import REFERENCE, PathSolver, bic_path, penalty_path
 from jaxmed.sparse.likelihood_bic_path import likelihood_bic_path
 from jaxmed.sparse.likelihoods import Binomial
 from jaxmed.sparse.proximal_newton import Problem
-from jaxmed.sparse.bic_path import REFERENCE, PathSolver, concave_path, penalty_path
-from jaxmed.sparse.shapes import concave_penalty
+from jaxmed.sparse.shapes import shape_of
 
 most_kinds = pytest.mark.parametrize(
     "kind", ["lasso", "mcp", pytest.param("scad", marks=pytest.mark.slow)]
@@ -41,8 +41,8 @@ def path(x, y, factors, kind, solver):
     n = y.shape[0]
     gram, score = x.T @ x / n, x.T @ y / n
     penalties = penalty_path(gram, score, factors, count=100, ratio=0.001, nudge=True)
-    penalty = concave_penalty(kind)
-    return concave_path(gram, score, y @ y / n, 1.0 * n, factors, penalties, penalty, solver)
+    penalty = shape_of(kind)
+    return bic_path(gram, score, y @ y / n, 1.0 * n, factors, penalties, penalty, solver)
 
 
 def numbers(*values):
@@ -121,10 +121,18 @@ def test_logistic_fixed_point(kind):
     x = np.column_stack([np.ones(n), rng.normal(size=(n, d))])
     y = (rng.uniform(size=n) < 1 / (1 + np.exp(-1.5 * x[:, 1] + x[:, 2]))).astype(float)
     factors = np.r_[0.0, np.ones(d)]
-    penalty = concave_penalty(kind)
-    threshold = jax.jit(penalty.threshold)
-    run = jax.jit(lambda *a: logistic_concave_path(*a, penalty, count=12, ratio=0.05))
-    found = run(*numbers(x.T, y, np.ones(n), factors))
+    penalty = shape_of(kind)
+    ones = jnp.ones(d + 1)
+    threshold = jax.jit(lambda z, level: penalty.at(level).minimiser(z, ones))
+
+    def solve(columns, outcome, factors):
+        weights = jnp.full(n, 1 / n, columns.dtype)
+        problem = Problem(columns, Binomial(outcome, weights, 1e-4))
+        rows = jnp.asarray(n, columns.dtype)
+        return likelihood_bic_path(problem, rows, factors, penalty, count=12, ratio=0.05)
+
+    run = jax.jit(solve)
+    found = run(*numbers(x.T, y, factors))
     assert int(found.status) == st.OK and np.asarray(found.chosen)[[1, 2]].all()
     for b, level in zip(np.asarray(found.coefficients, float), found.penalties, strict=True):
         pi = 1 / (1 + np.exp(-x @ b))

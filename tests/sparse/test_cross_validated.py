@@ -8,11 +8,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression, lasso_path
 
 from jaxmed import status
-from jaxmed.estimators.lasso_kernel import (
-    assign_folds,
-    gaussian_lasso_cv,
-    logistic_lasso_cv,
-)
+from jaxmed.sparse.cross_validated import gaussian_lasso_cv, logistic_lasso_cv
+from jaxmed.sparse.folds import assign_folds
 
 FOLDS = 5
 FITTED = jax.jit(partial(gaussian_lasso_cv, num_folds=FOLDS, num_penalties=25))

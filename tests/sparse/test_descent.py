@@ -7,8 +7,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression, lasso_path
 
 from jaxmed import status
-from jaxmed.linalg import coordinate_descent as cd
-from jaxmed.linalg import logistic_descent as ld
+from jaxmed.sparse.descent import descend
+from jaxmed.sparse.likelihoods import Binomial
+from jaxmed.sparse.path import largest_penalty, penalty_grid
+from jaxmed.sparse.path import path as descent_path
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.proximal_newton import Problem, free_fit, likelihood_path
+from jaxmed.sparse.quadratic import GramQuadratic, row_quadratic
 
 
 def problem(n, p, seed=0, correlation=0.5):
@@ -24,17 +29,22 @@ def setup(x, y, form):
     """Quadratic, residual at zero and score in one of the two forms."""
     n = x.shape[0]
     if form == "gram":
-        return cd.GramQuadratic(x.T @ x / n), x.T @ y / n
-    return cd.row_quadratic(x.T, np.full(n, 1 / n, x.dtype)), y / n
+        return GramQuadratic(x.T @ x / n), x.T @ y / n
+    return row_quadratic(x.T, np.full(n, 1 / n, x.dtype)), y / n
 
 
 @partial(jax.jit, static_argnames=("form", "count"))
 def solve(x, y, ratio, tolerance, max_rounds, form, count=30):
     quadratic, residual = setup(x, y, form)
     factors = jnp.ones(x.shape[1], residual.dtype)
-    grid = cd.penalty_grid(cd.largest_penalty(quadratic.score(residual), factors), count, ratio)
-    fit = cd.gaussian_path(
-        quadratic, residual, grid, factors, tolerance=tolerance, max_rounds=max_rounds
+    grid = penalty_grid(largest_penalty(quadratic.score(residual), factors), count, ratio)
+    fit = descent_path(
+        quadratic,
+        residual,
+        grid,
+        lambda v: L1(v * factors),
+        tolerance=tolerance,
+        max_rounds=max_rounds,
     )
     return grid, fit
 
@@ -90,8 +100,8 @@ def test_free_columns_and_constant_columns():
     def descended(x, y):
         quadratic, residual = setup(x, y, "gram")
         penalties = 1e3 * jnp.ones(10).at[jnp.array([5, 6])].set(0.0)
-        return cd.descend(
-            quadratic, jnp.zeros(10), residual, penalties, tolerance=1e-13, max_rounds=50
+        return descend(
+            quadratic, L1(penalties), jnp.zeros(10), residual, tolerance=1e-13, max_rounds=50
         )
 
     state = descended(x, y)
@@ -131,15 +141,15 @@ def logistic_problem(n, p, dtype=np.float64):
     eta = 1 + x[:, :3] @ [2.0, -1.0, 1.0]
     y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(dtype)
     columns = np.concatenate([np.ones((1, n)), x.T]).astype(dtype)
-    data = ld.LogisticProblem(columns, y, np.full(n, 1 / n, dtype))
+    data = Problem(columns, Binomial(y, np.full(n, 1 / n, dtype)))
     return x, y, data, np.r_[0, np.ones(p)].astype(dtype)
 
 
 @partial(jax.jit, static_argnames=("tolerance", "count"))
 def logistic(data, factors, tolerance=1e-10, ratio=1e-2, count=12):
-    state, score = ld.logistic_null(data, factors, tolerance=tolerance)
-    grid = cd.penalty_grid(cd.largest_penalty(score, factors), count, ratio)
-    return grid, ld.logistic_path(data, state, grid, factors, tolerance=tolerance)
+    state, score = free_fit(data, factors, tolerance=tolerance)
+    grid = penalty_grid(largest_penalty(score, factors), count, ratio)
+    return grid, likelihood_path(data, state, grid, lambda v: L1(v * factors), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("shape", [pytest.param((200, 15), marks=pytest.mark.slow), (40, 60)])
@@ -172,6 +182,6 @@ def test_logistic_float32():
 def test_logistic_of_separated_free_column_ends_with_a_status():
     n = 30
     x = np.linspace(-1, 1, n)
-    data = ld.LogisticProblem(np.stack([np.ones(n), x]), (x > 0).astype(float), np.full(n, 1 / n))
-    state, _ = jax.jit(lambda d: ld.logistic_null(d, jnp.zeros(2), tolerance=1e-12))(data)
+    data = Problem(np.stack([np.ones(n), x]), Binomial((x > 0).astype(float), np.full(n, 1 / n)))
+    state, _ = jax.jit(lambda d: free_fit(d, jnp.zeros(2), tolerance=1e-12))(data)
     assert np.isfinite(np.asarray(state.coefficients)).all()

@@ -7,7 +7,7 @@ from sklearn.linear_model import lars_path
 from jaxmed import status as st
 from jaxmed.sparse.homotopy import kinks
 
-KNOTS = jax.jit(lambda gram, score: lasso_knots(gram, score, max_knots=90))
+KINKS = jax.jit(lambda gram, score: kinks(gram, score, most=90))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def problem():
 
 def test_is_the_lars_path(problem):
     x, y = problem
-    fit = KNOTS(x.T @ x, x.T @ y)
+    fit = KINKS(x.T @ x, x.T @ y)
     penalties, _, coefficients = lars_path(x, y, method="lasso")
     count = int(fit.count)
     assert int(fit.status) == st.OK and count == len(penalties) - 1  # its last is at 0
@@ -34,7 +34,7 @@ def test_free_column_and_fused_objective(problem):
     x, y = problem
     steps = np.tril(np.ones((12, 12)))
     z = x @ steps
-    fit = jax.jit(lambda g, s: lasso_knots(g, s, max_knots=90, free=0))(z.T @ z, z.T @ y)
+    fit = jax.jit(lambda g, s: kinks(g, s, most=90, free=0))(z.T @ z, z.T @ y)
     assert int(fit.status) == st.OK
     for i in range(0, int(fit.count), 3):
         b, penalty = np.asarray(fit.coefficients[i]), float(fit.penalties[i])
@@ -48,13 +48,13 @@ def test_duplicates_constants_nothing_and_budget(problem):
     x, y = problem
     x = np.column_stack([x[:, :9], x[:, 0], x[:, 1], np.zeros(50)])
     gram, score = x.T @ x, x.T @ y
-    fit = KNOTS(gram, score)
+    fit = KINKS(gram, score)
     b, penalty = np.asarray(fit.coefficients[:20]), np.asarray(fit.penalties[:20])
     assert int(fit.status) == st.OK and (b[:, 11] == 0).all()
     pull = score - b @ gram
     assert (np.abs(pull) <= penalty[:, None] + 1e-8).all()
     assert np.abs(np.sum(pull * b, 1) - penalty * np.abs(b).sum(1)).max() < 1e-7
-    none = KNOTS(gram, jnp.zeros(12))
+    none = KINKS(gram, jnp.zeros(12))
     assert int(none.count) == 1 and (np.asarray(none.coefficients) == 0).all()
-    short = jax.jit(lambda g, s: lasso_knots(g, s, max_knots=4))(gram, score)
+    short = jax.jit(lambda g, s: kinks(g, s, most=4))(gram, score)
     assert int(short.status) == st.NOT_CONVERGED and int(short.count) == 4
