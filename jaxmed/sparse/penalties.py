@@ -51,7 +51,7 @@ P = TypeVar("P", bound=Penalty)
 
 def at(penalty: P, places: Array) -> P:
     """The penalty of one coefficient, or of some."""
-    return jax.tree.map(lambda leaf: leaf[places], penalty)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[places], penalty)
 
 
 @pytree

@@ -1,0 +1,150 @@
+"""Binomial, Poisson and Cox: derivatives, certificates in NumPy, peers, batches."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from optimised import jit_for_many
+
+from jaxmed import status
+from jaxmed.sparse.likelihoods import Binomial, Poisson, cox
+from jaxmed.sparse.path import largest_penalty, penalty_grid
+from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.proximal_newton import Problem, free_fit, likelihood_path
+
+FAMILIES = ("binomial", "poisson", "breslow", "efron")
+ROWS = 80
+
+
+def table(p, seed=0):
+    """Columns [p, n], eta, and an outcome of every family; ties and rows without weight."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(ROWS, p)) + 0.5 * rng.normal(size=(ROWS, 1))
+    x = (x - x.mean(0)) / x.std(0)
+    eta = x[:, :3] @ [0.8, -0.5, 0.4]
+    weights = rng.uniform(0.5, 1.5, ROWS)
+    weights[[3, 40]] = 0
+    return {
+        "columns": x.T,
+        "weights": weights / weights.sum(),
+        "binomial": (rng.uniform(size=ROWS) < 1 / (1 + np.exp(-eta))).astype(float),
+        "poisson": rng.poisson(np.exp(0.5 * eta)).astype(float),
+        "offset": rng.normal(size=ROWS) / 4,
+        "time": np.round(rng.exponential(np.exp(-eta)), 1),
+        "event": (rng.uniform(size=ROWS) < 0.7).astype(float),
+    }
+
+
+def problem(family, t):
+    columns, weights = jnp.asarray(t["columns"]), jnp.asarray(t["weights"])
+    if family == "binomial":
+        return Problem(columns, Binomial(jnp.asarray(t["binomial"]), weights))
+    if family == "poisson":
+        likelihood = Poisson(jnp.asarray(t["poisson"]), weights, jnp.asarray(t["offset"]))
+        return Problem(columns, likelihood)
+    likelihood, order = cox(jnp.asarray(t["time"]), jnp.asarray(t["event"]), weights, family)
+    return Problem(columns[:, order], likelihood)
+
+
+@partial(jax.jit, static_argnums=0)
+def derivatives(family, t, eta):
+    """Residual, images and diagonal, beside those of automatic differentiation."""
+    own = problem(family, t)
+    loss, x = own.likelihood.loss, own.columns
+    hessian = jax.hessian(loss)(eta)
+    bound = own.likelihood.curvature(eta)
+    return (
+        (own.likelihood.residual(eta), -jax.grad(loss)(eta)),
+        (own.likelihood.images(eta, x), x @ hessian),
+        jnp.linalg.eigvalsh(jnp.diag(bound) - hessian),
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_derivatives_are_those_of_the_loss(family):
+    eta = np.random.default_rng(2).normal(size=ROWS)
+    *pairs, slack = derivatives(family, table(5), eta)
+    for ours, automatic in pairs:
+        np.testing.assert_allclose(ours, automatic, atol=1e-14)
+    assert np.min(slack) > -1e-14  # exact, or above: Cox's diagonal
+
+
+def partial_likelihood(t, eta, ties):
+    """-log partial likelihood over the weights' sum, term by term in NumPy."""
+    w, risk, total = t["weights"], t["weights"] * np.exp(eta), 0.0
+    for time in np.unique(t["time"]):
+        died = (t["time"] == time) & (t["event"] > 0) & (w > 0)
+        at_risk, tied = risk[t["time"] >= time].sum(), risk[died].sum()
+        total -= np.sum(w[died] * eta[died])
+        for k in range(died.sum()):
+            part = k / died.sum() if ties == "efron" else 0
+            total += w[died].mean() * np.log(at_risk - part * tied)
+    return total
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_partial_likelihood_of_ties_and_weights(ties):
+    t, eta = table(5), np.random.default_rng(3).normal(size=ROWS)
+
+    def loss(t, eta):
+        likelihood, order = cox(*(jnp.asarray(t[k]) for k in ("time", "event", "weights")), ties)
+        return likelihood.loss(eta[order]), likelihood.loss(eta[order] + 3)
+
+    found, moved = jax.jit(loss)(t, eta)
+    assert found == pytest.approx(partial_likelihood(t, eta, ties), rel=1e-12)
+    assert moved == pytest.approx(float(found), rel=1e-12)  # no intercept in it
+
+
+def test_unknown_ties_are_refused():
+    one = jnp.ones(3)
+    with pytest.raises(ValueError, match="efron"):
+        cox(one, one, one, "exact")
+
+
+@partial(jax.jit, static_argnums=0)
+def solved(family, t):
+    own = problem(family, t)
+    p, n = own.columns.shape
+    factors = jnp.ones(p)
+    if family in ("binomial", "poisson"):
+        own = Problem(jnp.concatenate([jnp.ones((1, n)), own.columns]), own.likelihood)
+        factors = jnp.concatenate([jnp.zeros(1), factors])
+    start, score = free_fit(own, factors, tolerance=1e-9)
+    grid = penalty_grid(largest_penalty(score, factors), 5, 0.1)
+    fit = likelihood_path(own, start, grid, lambda v: L1(v * factors), tolerance=1e-9 * grid[0])
+    eta = fit.coefficients @ own.columns
+    scores = jax.vmap(own.score)(eta)
+    return grid, fit, factors, scores
+
+
+@pytest.mark.parametrize("p", [12, 100])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_certificate_from_the_score(family, p):
+    grid, fit, factors, scores = solved(family, table(p))
+    assert (np.asarray(fit.status) == status.OK).all()
+    b, bound = np.asarray(fit.coefficients), np.asarray(grid)[:, None] * np.asarray(factors)
+    size = np.abs(np.asarray(scores))
+    nonzero = np.abs(np.asarray(scores) - bound * np.sign(b))
+    breach = np.where(b != 0, nonzero, np.maximum(size - bound, 0))
+    assert breach.max() < 1e-8 * float(grid[0])
+    kept = (b != 0).sum(axis=1)
+    assert kept[0] == np.sum(np.asarray(factors) == 0) and kept[-1] > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_is_each_alone(family):
+    tables = [table(12, seed) for seed in range(3)]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *tables)
+    batch = jit_for_many(jax.vmap(lambda t: solved(family, t)[1].coefficients))(stacked)
+    for one, t in zip(batch, tables, strict=True):
+        np.testing.assert_allclose(one, solved(family, t)[1].coefficients, atol=1e-8)
+
+
+def test_separated_outcomes_end_with_a_status():
+    x = np.linspace(-1, 1, 30)
+    data = Problem(np.stack([np.ones(30), x]), Binomial((x > 0) * 1.0, np.full(30, 1 / 30)))
+    state, _ = jax.jit(lambda d: free_fit(d, jnp.zeros(2), tolerance=1e-12))(data)
+    assert np.isfinite(np.asarray(state.coefficients)).all()
