@@ -205,12 +205,16 @@ def kinks(
             return b
         return b.at[free].set(score[free] / gram[free, free] - jnp.sum(own * b))
 
+    # Exchanges are exact to rounding where pivots are at most 1.
+    unit = jnp.max(jnp.diagonal(inner))
+    unit = jnp.where(unit > 0, unit, 1)
+    inner, rest, small = inner / unit, rest / unit, small / unit
     begin = _start(inner, rest, 1)
     start = begin.at
     floor = jnp.maximum(end * start, small)
     curvature, resolution = jnp.diagonal(inner), float(jnp.finfo(dtype).eps ** 0.75)
     first = Kinks(
-        jnp.full(most, start, dtype),
+        jnp.full(most, start * unit, dtype),
         jnp.broadcast_to(with_free(jnp.zeros(p, dtype)), (most, p)),
         jnp.int32(1),
         jnp.int32(st.OK),
@@ -227,7 +231,7 @@ def kinks(
         is_kink = jnp.any(moved.signs != state.signs) & (penalty < start)
         later = (jnp.arange(most, dtype=found.count.dtype) >= found.count) & is_kink
         return moved, Kinks(
-            jnp.where(later, penalty, found.penalties),
+            jnp.where(later, penalty * unit, found.penalties),
             jnp.where(later[:, None], with_free(b), found.coefficients),
             found.count + is_kink.astype(jnp.int32),
             found.status,

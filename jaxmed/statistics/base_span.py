@@ -56,19 +56,18 @@ class BaseSpan:
 
     def residual(self, columns: Array) -> Array:
         """What weighted least squares on the base leaves of columns, [n] or [n, k]."""
+        onto = matmul(self.inverse, (self.columns * self.weights[:, None]).T)
         flat = columns if columns.ndim == 2 else columns[:, None]
-        rest = self.onto(flat)[1]
-        return rest if columns.ndim == 2 else rest[:, 0]
+        # Twice: what the first pass leaves by rounding of the normal equations goes in the second.
+        for _ in range(2):
+            flat = flat - matmul(self.columns, matmul(onto, flat))
+        return flat if columns.ndim == 2 else flat[:, 0]
 
     def onto(self, columns: Array) -> tuple[Array, Array]:
         """Loadings [r, k] of columns [n, k] on the orthonormal directions, and the residual."""
+        rest = self.residual(columns)
         free, _ = self.orthonormal()
-        weighted = (self.weights[:, None] * free).T
-        loadings, rest = jnp.zeros((), columns.dtype), columns
-        for _ in range(2):  # the second takes what rounding left of the first
-            more = matmul(weighted, rest)
-            loadings, rest = loadings + more, rest - matmul(free, more)
-        return loadings, rest
+        return matmul((self.weights[:, None] * free).T, columns - rest), rest
 
 
 def project_out(base: Array, weights: Array, columns: Array) -> Array:
