@@ -5,7 +5,7 @@ updated in a loop (jax-ml/jax #40101). The time of `.at[j].set` must not grow wi
 
 On every line an element that is read in the same step before another use of it costs a copy of the
 vector ("beside"); read at the end of the step before, it costs none ("ahead"): this is how
-`coordinate_descent` sweeps. Both forms are timed as lasso steps on ROWS rows.
+`sparse.descent` sweeps. Both forms are timed as lasso steps on ROWS rows.
 """
 
 from pathlib import Path
