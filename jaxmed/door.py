@@ -35,8 +35,8 @@ def at_the_door(
 
     Returns:
       The decorator. `__wrapped__` of what it makes is the plain function, which is called where an
-      argument is traced, and where configuration is none: where the function says so, or where a
-      user's callable may not be the one that a program was compiled for.
+      argument is traced. Where configuration is none that stays what it is (a user's callable may
+      not be the one that a program was compiled for), the program is compiled in each call.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -45,10 +45,14 @@ def at_the_door(
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            settings = signature.bind(*args, **kwargs).arguments
-            if _is_traced((args, kwargs)) or not all(key_of(settings.get(name)) for name in static):
+            if _is_traced((args, kwargs)):
                 return function(*args, **kwargs)
-            return program(*args, **kwargs)
+            given = signature.bind(*args, **kwargs).arguments
+            settings = {name: given.pop(name) for name in static if name in given}
+            if all(key_of(value) for value in settings.values()):
+                return program(*args, **kwargs)
+            own = functools.partial(function, **settings)
+            return quick_jit(own, optimised=optimised)(**given)
 
         return call
 

@@ -61,8 +61,9 @@ def fieller(
     kind = jnp.where(square > 0, BOUNDED, outside).astype(jnp.int32)
     half = sqrt(discriminant)
     lower, upper = (divide(cross + side * half, square, jnp.nan) for side in (-1, 1))
-    # Both exact up to rounding: a ratio without error has no interval.
-    rounding = 1e3 * jnp.finfo(square.dtype).eps ** 0.5
+    # Both exact up to rounding: a ratio without error has no interval. The discriminant is lost to
+    # some eps of its parts, half its root.
+    rounding = 32 * jnp.finfo(square.dtype).eps ** 0.5
     bounded = (square > 0) & (upper - lower > rounding * (1 + jnp.abs(upper + lower)))
     return RatioInterval(
         jnp.where(bounded, lower, jnp.nan), jnp.where(bounded, upper, jnp.nan), kind, level

@@ -198,7 +198,7 @@ def test_single_mediator_is_the_baron_kenny_product():
 @pytest.mark.parametrize(
     "more",
     [
-        ("numerical",),
+        pytest.param(("numerical",), marks=pytest.mark.slow),
         pytest.param(
             ("lasso_exposure", "lasso_outcome", "directions", "numerical"), marks=pytest.mark.slow
         ),
@@ -233,6 +233,7 @@ def test_every_method_that_is_a_program_of_its_own_is_given_the_route():
             assert make(data, route) is expected, name
 
 
+@pytest.mark.slow
 def test_float32_agrees_where_float32_can(primal):
     data, _ = proteome(list(primal.record.mediators["name"]))
     single = jax.tree.map(lambda v: v.astype(np.float32), data)

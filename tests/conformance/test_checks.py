@@ -81,7 +81,7 @@ CHEAP = {
 }
 
 
-@pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.parametrize("name", ["ols", pytest.param("maxie", marks=pytest.mark.slow)])
 def test_checks_of_a_cheap_estimator(name):
     only = [check for check in CHEAP[name] if check not in TRACED + DEVICES]
     assert check(name, only) == tuple(only)

@@ -31,12 +31,13 @@ MOST = [
     pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ESTIMATORS
 ]
 FITTED = [name for name in ESTIMATORS if name not in ALIKE]
-# One of each kind: a composite of the paths, an optimum of the rows, a penalty.
+# One of each kind: a composite of the paths, an optimum of the rows.
 FEW = [
-    name
-    if name in ("maxie", "directions", "lasso_exposure")
-    else pytest.param(name, marks=pytest.mark.slow)
+    name if name in ("maxie", "directions") else pytest.param(name, marks=pytest.mark.slow)
     for name in ESTIMATORS
+]
+CHEAPEST = [
+    name if name == "maxie" else pytest.param(name, marks=pytest.mark.slow) for name in ESTIMATORS
 ]
 IN_PRIMAL_ONLY = {"directions", "directions_hdmed", "numerical"}
 N, P, Q = 60, 6, 1
@@ -95,7 +96,7 @@ def test_effects_of_the_others(together, name):
 
 
 @pytest.mark.programs(250, reason="one estimator is called op by op")
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", CHEAPEST)
 def test_batched_equals_alone(fitted, batch, name):
     key = jax.random.split(jax.random.key(0), 2)[1]
     # Op by op, without jit, is one of them: such a call compiles for longer than the program.
@@ -138,10 +139,7 @@ def test_single_precision_stays_single(batch, name):
     assert floats((found.effects, found.intervals, found.mediators)) == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["maxie", *(pytest.param(n, marks=pytest.mark.slow) for n in ESTIMATORS if n != "maxie")],
-)
+@pytest.mark.parametrize("name", CHEAPEST)
 def test_float32(batch, name):
     single = jax.tree.map(lambda leaf: leaf[0].astype(np.float32), batch)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), single)

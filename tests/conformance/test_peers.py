@@ -177,7 +177,7 @@ def to_print(found, expected, decimals):
     np.testing.assert_allclose(found, expected, atol=0.51 * 10.0**-decimals, rtol=0)
 
 
-@pytest.mark.parametrize("q", [0, 3])
+@pytest.mark.parametrize("q", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_sas_on_the_liver_trial(q):
     listing = SAS[q]
     record = jaxmed.mediate(pbc(q), basis="linear", **FAST).record

@@ -73,6 +73,7 @@ def initial_of(estimate):
     return dataclasses.replace(estimate.details, adaptive=None)
 
 
+@pytest.mark.slow
 def test_ridges_are_those_asked_for():
     """The elastic net meets its optimality conditions with a ridge of the range."""
     t, m, y, x = simulated()

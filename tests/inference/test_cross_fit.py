@@ -299,6 +299,7 @@ def simulated(signal, *, n, p, sets, folds, splits):
     return jax.lax.map(one, jax.random.split(jax.random.key(8), sets))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", [0.0, 0.4], ids=["null", "signal"])
 def test_unbiased_for_its_target_and_covers_it(signal):
     """The target is the population effect of the fold's learned weights, known in a simulation."""

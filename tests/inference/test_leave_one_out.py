@@ -87,6 +87,7 @@ def p_values(keys, heteroscedastic):
     return jax.lax.map(one, keys, batch_size=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("errors", ["gauss", "heteroscedastic"])
 def test_size_with_a_null_outcome_path(errors):
     """Errors with sd |X1| break the classical variance and not this one."""

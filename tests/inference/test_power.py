@@ -47,6 +47,7 @@ def test_rates_agree_with_the_tests_own_p_values():
         np.testing.assert_allclose(rate.power, np.mean(np.asarray(p_value) <= 0.05), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_curve_in_n_sides_and_covariates():
     rows, covariates = np.array([14, 50, 100, 200, 400, 103]), np.array([0, 0, 0, 0, 0, 3])
     curve = jax.tree.map(np.asarray, powers(rows, 10, covariates, 0.15, 0.1, 0.8))
