@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, weights_of
 from jaxmed.data.validation import ROUNDING_SPREAD
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -65,8 +65,7 @@ def rows_of(
     Raises:
       ValueError: a covariate that the data do not have.
     """
-    exposure = jnp.asarray(data.exposure)
-    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+    exposure, weights = jnp.asarray(data.exposure), weights_of(data)
     first, second = (
         covariate_positions(data, wanted) for wanted in (covariates_mediator, covariates_outcome)
     )

@@ -13,6 +13,7 @@ mediator equations, as in `estimators.parts.partially_linear`; selection of what
 after Belloni, Chernozhukov and Hansen (2014).
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import jax
@@ -25,15 +26,13 @@ from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
-from jaxmed.estimators.parts.partially_linear import (
-    half_squares,
-    over_slack,
-)
+from jaxmed.estimators.parts.partially_linear import half_squares, over_slack
 from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
+from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = [
@@ -45,6 +44,7 @@ __all__ = [
     "mean_of",
     "on_mediators",
     "select",
+    "settled",
     "structural",
     "uses_all",
 ]
@@ -60,6 +60,18 @@ def check_options(adjust: str, basis: Basis, level: float) -> None:
         raise ValueError(f"adjust must be one of {get_args(Adjust)}, not {adjust!r}")
     check_basis(basis)
     check_level(level)
+
+
+def settled(data: MediationData, basis: Basis) -> tuple[MediationData, Basis]:
+    """Data and basis for a program: without names, and with the columns that "auto" chooses.
+
+    New names are no new program; the choice needs concrete numbers, which a program has not.
+    """
+    data = replace(data, names=UNNAMED)
+    if basis != "auto":
+        return data, basis
+    chosen = with_basis(rows_of(data), basis).outcome_base[:, 1:]
+    return replace(data, covariates=chosen), "given"
 
 
 def mean_of(weights: Array, values: Array) -> tuple[Array, Array]:
