@@ -19,13 +19,17 @@ class LinearSimulator(NamedTuple):
     r: Array  # []
 
     def mediator_noise(self, key: Key, size: int) -> Array:
+        """[n, p]."""
         return self.s * jax.random.normal(key, (size, *self.s.shape))
 
     def mediators(self, noise: Array, exposure: Array, covariates: Array) -> Array:
+        """[n, p]."""
         return exposure[:, None] * self.a + covariates @ self.g + noise
 
     def outcome_noise(self, key: Key, size: int) -> Array:
+        """[n]."""
         return self.r * jax.random.normal(key, (size,))
 
     def outcomes(self, noise: Array, exposure: Array, mediators: Array, covariates: Array) -> Array:
+        """[n]."""
         return self.c * exposure + mediators @ self.b + covariates @ self.h + noise

@@ -129,7 +129,7 @@ class _OldModule(types.ModuleType):
         self.__spec__ = importlib.machinery.ModuleSpec(entry.old, None)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python asks every module for
+        if name.startswith("__") and name != "__all__":  # what Python asks every module for
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         entry = warn("module", self.__name__, stacklevel=2)
         return getattr(importlib.import_module(entry.new), name)
