@@ -135,8 +135,8 @@ def _estimates(
     legs = legs_with(data, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
     p = alpha.shape[0]
-    in_first = jnp.arange(p) < size
-    directions = jnp.stack([alpha * in_first, alpha * ~in_first])
+    in_first = (jnp.arange(p) < size).astype(alpha.dtype)
+    directions = jnp.stack([alpha * in_first, alpha * (1 - in_first)])
     selected, code = select(key, legs, adjust, directions, jnp.zeros(p, bool))
     fit = structural(legs, selected)
     link, through, codes = _link(fit, size, "all" if uses_all(adjust, legs) else adjust)
@@ -148,7 +148,7 @@ def _estimates(
     a1, b2 = fit.alpha[:size], fit.beta[size:]
     return Chain(
         terms_of(found, level, "normal, influence functions, HC2"),
-        arms.width * a1[:, None] * link.T * b2,
+        arms.width * a1[:, None] * link.T * b2[None],
         link,
         fit.alpha[size:] - matmul(link, a1),
         None,
@@ -185,7 +185,7 @@ def _link(fit: Structural, size: int, adjust: str) -> tuple[Array, Array, Array]
     legs = fit.legs
     p = legs.mediators.shape[1]
     in_first = (jnp.arange(p) < size) & ~legs.constant
-    a1 = fit.alpha * in_first
+    a1 = fit.alpha * in_first.astype(fit.alpha.dtype)
     ready = sp.standardised(legs)
     root = jnp.sqrt(legs.rows.weights)
 

@@ -139,7 +139,7 @@ def _estimates(
     key: Key,
     data: MediationData,
     basis: Basis,
-    members: Array,
+    members: Array | np.ndarray,
     names: tuple[str, ...],
     adjust: str,
     level: float,
@@ -148,7 +148,8 @@ def _estimates(
     legs = legs_with(data, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
     nothing = jnp.zeros(alpha.shape[0], bool)
-    selected, code = select(key, legs, adjust, alpha * members, nothing)
+    inside = jnp.asarray(members).astype(alpha.dtype)
+    selected, code = select(key, legs, adjust, alpha[None] * inside, nothing)
     fit = structural(legs, selected)
     arms = arms_of(legs.rows.exposure, legs.rows.weights)
     # The coefficients are per unit of the exposure; the groups differ by the arms' width.
@@ -157,7 +158,7 @@ def _estimates(
     return (
         terms_of(found, level, method),
         terms_of(
-            {"gap": _gap(fit, members, arms.width)},
+            {"gap": _gap(fit, inside, arms.width)},
             level,
             f"{method}, one product a pair of sets",
         ),
@@ -206,7 +207,7 @@ def _parts(
 ) -> dict[str, tuple[Array, Array]]:
     """Every term with its influence."""
     w, y = fit.legs.rows.weights, fit.legs.rows.outcome
-    first, second = mean_of(w * group, y), mean_of(w * ~group, y)
+    first, second = (mean_of(w * side.astype(w.dtype), y) for side in (group, ~group))
     whole, whole_influence = first[0] - second[0], first[1] - second[1]
 
     def scaled(value: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -228,8 +229,8 @@ def _parts(
     }  # pyright: ignore[reportReturnType]
 
 
-def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
-    """Part of the union less the sum of the parts, where sets act on each other.
+def _gap(fit: Structural, inside: Array, width: Array) -> tuple[Array, Array]:
+    """Part of the union less the sum of the parts, where sets (1 inside) act on each other.
 
     With u_j = M_Sj b_Sj and the further terms gamma_jk u_j u_k of the outcome, the part of two
     sets together is that of either plus
@@ -238,10 +239,10 @@ def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
     """
     legs = fit.legs
     w = legs.rows.weights
-    parts = width * matmul(members * fit.alpha, fit.beta)
-    scores = matmul(legs.rows.mediators, (members * fit.beta).T)
-    scores = scores - matmul(w, scores) / legs.rows.count
-    pairs = list(combinations(range(members.shape[0]), 2))
+    parts = width * matmul(inside * fit.alpha[None], fit.beta)
+    scores = matmul(legs.rows.mediators, (inside * fit.beta[None]).T)
+    scores = scores - (matmul(w, scores) / legs.rows.count)[None]
+    pairs = list(combinations(range(inside.shape[0]), 2))
     if not pairs:
         zero = jnp.zeros((), scores.dtype)
         return zero, jnp.zeros_like(w)
@@ -264,7 +265,12 @@ def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
 
 
 def _generated(
-    key: Key, own: Trained, data: MediationData, arms: Arms, members: Array, draws: int
+    key: Key,
+    own: Trained,
+    data: MediationData,
+    arms: Arms,
+    members: Array | np.ndarray,
+    draws: int,
 ) -> GeneratedDisparity:
     covariates, weights = jnp.asarray(data.covariates), weights_of(data)
     exposure = jnp.asarray(data.exposure)

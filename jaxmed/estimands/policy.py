@@ -176,7 +176,7 @@ def _nuisances(
     fold = assign_folds(key, n, folds)
 
     def fit(number: Array) -> tuple[Array, Array, Array, Array]:
-        seen = w * ((fold != number) | (folds == 1))
+        seen = w * ((fold != number) | (folds == 1)).astype(w.dtype)
         found = _coefficients(design, seen, y)
         none = matmul(base, found[:r])
         every = none + matmul(moved, found[r:])

@@ -132,7 +132,7 @@ def on_mediators(legs: Legs, column: Array, selected: Array) -> LeastSquares:
     back = divide(back, size[:, None])
     found = matmul(back, w * column)
     count = jnp.sum(selected)
-    df = legs.rows.count - 1 - legs.outcome_rank - count
+    df = legs.rows.count - 1 - legs.outcome_rank - count.astype(w.dtype)
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT))
     lost = jnp.where(st.is_fatal(code), jnp.nan, 0).astype(column.dtype)
@@ -179,7 +179,8 @@ class Structural:
 
     def path(self, members: Array) -> tuple[Array, Array]:
         """The sum of a_k b_k over members [p] (bool), and its influence [n]."""
-        a, b = self.alpha * members, self.beta * members
+        inside = members.astype(self.alpha.dtype)
+        a, b = self.alpha * inside, self.beta * inside
         return jnp.sum(a * b), self.of_beta(a) + self.of_alpha(b)
 
 
