@@ -111,14 +111,10 @@ def test_generated_paths_are_those_of_the_generators_coefficients():
         return estimands.LinearPart(own.a, own.b, own.c)
 
     knowing = type("Knowing", (type(own),), {"linear_part": linear_part})(*own)
-    given = data(weighted=True)
-
-    @jax.jit
-    def both(d):
-        call = functools.partial(estimands.chain, KEY, d, FIRST, basis="linear", adjust="all")
-        return call(generator=own, draws=2), call(generator=knowing)
-
-    drawn, exact = both(given)
+    call = functools.partial(
+        estimands.chain, KEY, data(weighted=True), FIRST, basis="linear", adjust="all"
+    )
+    drawn, exact = call(generator=own, draws=2), call(generator=knowing)
     alpha, beta, direct = map(np.asarray, own[:3])
     carried = np.asarray(drawn.link) @ alpha[:3]
     expected = [

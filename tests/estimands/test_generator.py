@@ -1,5 +1,6 @@
 """What may stand in `generator=`: four methods or one that trains; what may not is said."""
 
+import functools
 import inspect
 import subprocess
 import sys
@@ -45,15 +46,10 @@ class Sequel:
 
 def test_columns_are_means_over_what_was_trained():
     assert not isinstance(Sequel(), estimands.Generator)
-    options = {"basis": "linear", "adjust": "all", "draws": 2}
-
-    @jax.jit
-    def both(d):
-        many = estimands.chain(KEY, d, [0, 1, 2], generator=Sequel(), seeds=2, **options)
-        alone = estimands.chain(KEY, d, [0, 1, 2], generator=simulator(), **options)
-        return many, alone
-
-    many, alone = both(data())
+    call = functools.partial(
+        estimands.chain, KEY, data(weighted=True), [0, 1, 2], basis="linear", adjust="all", draws=2
+    )
+    many, alone = call(generator=Sequel(), seeds=2), call(generator=simulator())
     more = 0.5 * float(simulator().c)
     np.testing.assert_allclose(many.generated - alone.generated, [more, 0, 0, 0, more], atol=1e-10)
     assert int(many.generator_status) == 7 and int(many.status) == 0

@@ -16,7 +16,7 @@ KEY = jax.random.key(2)
 TREATED = data().covariates[:, 1] > 0
 CALLS = {
     "disparity": lambda d: estimands.disparity(KEY, d, {"lipids": ["ldl"]}, basis="linear"),
-    "chain": lambda d: estimands.chain(KEY, d, ["ldl"], ["crp", "il6"], basis="linear"),
+    "chain": lambda d: estimands.chain(KEY, d, ["ldl"], ["crp"], basis="linear", adjust="all"),
     "policy_value": lambda d: estimands.policy_value(KEY, d, TREATED, folds=2, basis="linear"),
     "shift_value": lambda d: estimands.shift_value(KEY, d, {"ldl": 1.0}, basis="linear"),
 }

@@ -19,7 +19,8 @@ KEEP = {"basis": "linear", "draws": 3}
 
 @pytest.fixture(scope="module")
 def linear():
-    return jax.tree.map(np.asarray, gahmn.linear_part(gahmn.one_seed(generators(), 0)))
+    first = jax.jit(lambda fit: gahmn.linear_part(gahmn.one_seed(fit, 0)))(generators())
+    return jax.tree.map(np.asarray, first)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,17 @@ def test_values_come_from_the_generators(found, linear):
 
 
 def test_a_fit_is_asked_for_its_seeds():
-    fit = generators()
+    fit = jax.tree.map(np.asarray, generators())
     two = dataclasses.replace(
-        fit, generators=jax.tree.map(lambda leaf: jnp.concatenate([leaf, 2 * leaf]), fit.generators)
+        fit, generators=jax.tree.map(lambda leaf: np.concatenate([leaf, 2 * leaf]), fit.generators)
     )
-    for given, count in ((fit, 1), (two, 2), (gahmn.one_seed(fit, 0), 1)):
+    one = gahmn.one_seed(fit, 0)
+    alone = one.trained(KEY, data())
+    np.testing.assert_array_equal(
+        alone.one(0).generators.residual_scale, one.generators.residual_scale
+    )
+    assert alone.count == 1
+    for given, count in ((fit, 1), (two, 2)):
         made = given.trained(KEY, data(), 5)
         assert made.count == count and int(made.status) == 0
         assert isinstance(made.one(0), estimands.Generator)
@@ -94,17 +101,17 @@ def test_a_configuration_is_trained_once_for_each_seed(monkeypatch):
     calls = []
 
     def fit_seeds(key, ready, config, penalty, seeds):
-        calls.append((config, seeds, ready.mediators.shape))
-        several = jax.tree.map(
-            lambda leaf: jnp.repeat(leaf, seeds, axis=0), generators().generators
-        )
+        calls.append((config, seeds, ready))
+        several = jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), generators().generators)
         return type("Fits", (), {"generators": several}), jnp.arange(seeds) * 2
 
     monkeypatch.setattr(module, "fit_seeds", fit_seeds)
+    monkeypatch.setattr(module, "training_rows", lambda d, kind: (generators().scale, (d, kind)))
     config = gahmn.improved()
     assert isinstance(config, estimands.Trainable)
-    made = config.trained(KEY, data(), 3)
-    assert calls == [(config, 3, (240, 6))]
+    given = data()
+    made = config.trained(KEY, given, 3)
+    assert calls == [(config, 3, (given, "float32"))]
     assert made.count == 3 and int(made.status) == 4
 
 
