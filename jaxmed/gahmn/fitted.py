@@ -15,7 +15,7 @@ from jaxmed.gahmn.scaling import Scale
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Key, pytree, static
 
-__all__ = ["Fitted", "LinearPart", "linear_part", "one_seed"]
+__all__ = ["Fitted", "linear_part", "one_seed"]
 
 
 @pytree
