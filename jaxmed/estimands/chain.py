@@ -127,6 +127,7 @@ def chain(
     return replace(found, generated=drawn, generator_status=own.status)
 
 
+# Optimised: a lasso for every mediator of M2 is most of the time where there are many.
 @at_the_door("basis", "size", "adjust", "level", optimised=True)
 def _estimates(
     key: Key, data: MediationData, basis: Basis, size: int, adjust: str, level: float

@@ -134,7 +134,7 @@ def disparity(
     )
 
 
-@at_the_door("basis", "names", "adjust", "level", optimised=True)
+@at_the_door("basis", "names", "adjust", "level")
 def _estimates(
     key: Key,
     data: MediationData,

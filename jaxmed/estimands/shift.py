@@ -110,7 +110,7 @@ def shift_value(
     return ShiftValue(values, drawn, selected, status, None if own is None else own.status)
 
 
-@at_the_door("basis", "positions", "adjust", "level", optimised=True)
+@at_the_door("basis", "positions", "adjust", "level")
 def _estimates(
     key: Key,
     data: MediationData,
