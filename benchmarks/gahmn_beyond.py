@@ -90,9 +90,9 @@ def parallel(generators: bool):
     import jax
     import jax.numpy as jnp
 
-    from jaxmed import gahmn
-    from jaxmed.gahmn.generated import trained
-    from jaxmed.gahmn.structural import legs_with, structural
+    from jaxmed import estimands, gahmn
+    from jaxmed.estimands.structural import legs_with, structural
+    from jaxmed.gahmn.seeds import train_seeds
 
     facts = {name: jnp.asarray(values) for name, values in moments().items()}
     delta = jnp.zeros(MEDIATORS).at[jnp.asarray(list(SHIFT))].set(jnp.asarray([*SHIFT.values()]))
@@ -165,12 +165,12 @@ def parallel(generators: bool):
         data, curves, known = draw(drawing, model, confounded)
         generator = None
         if generators:
-            generator = trained(training, data, gahmn.improved()).fitted
+            generator, _ = train_seeds(training, data, gahmn.improved())
         keep: dict[str, Any] = {"generator": generator, "draws": 10}
-        part = gahmn.disparity(fitting, data, SETS, **keep)
-        first = gahmn.policy_value(fitting, data, rule, probability=known, **keep)
-        second = gahmn.policy_value(fitting, data, rule, generator=None)
-        moved = gahmn.shift_value(fitting, data, SHIFT, **keep)
+        part = estimands.disparity(fitting, data, SETS, **keep)
+        first = estimands.policy_value(fitting, data, rule, probability=known, **keep)
+        second = estimands.policy_value(fitting, data, rule)
+        moved = estimands.shift_value(fitting, data, SHIFT, **keep)
         terms = {
             "disparity": [part.terms, part.gap],
             "policy, known": [first.values],
@@ -193,8 +193,8 @@ def chained(generators: bool):
     import jax
     import jax.numpy as jnp
 
-    from jaxmed import gahmn
-    from jaxmed.gahmn.structural import legs_with, on_mediators, structural
+    from jaxmed import estimands, gahmn
+    from jaxmed.estimands.structural import legs_with, on_mediators, structural
     from jaxmed.simulate.chain import sample_chain
 
     p1 = chain_model().first_alpha.shape[0]
@@ -231,8 +231,8 @@ def chained(generators: bool):
         drawing, fitting = jax.random.split(key)
         data = sample_chain(drawing, model, ROWS)
         generator = gahmn.improved() if generators else None
-        found = gahmn.chain(fitting, data, range(p1), generator=generator)
-        every = gahmn.chain(fitting, data, range(p1), generator=None, adjust="all")
+        found = estimands.chain(fitting, data, range(p1), generator=generator)
+        every = estimands.chain(fitting, data, range(p1), adjust="all")
         made: dict[str, dict] = {"chain": {}, "chain, all": {}}
         if generators:
             made["chain"] = dict(zip(found.effects.names, found.generated, strict=True))

@@ -81,7 +81,7 @@ _PLACES = {
 }
 
 if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
-    from jaxmed import estimators, parallel, simulate, studies, sweeps
+    from jaxmed import estimands, estimators, parallel, simulate, studies, sweeps
     from jaxmed.analysis.compare import compare
     from jaxmed.analysis.comparison import Comparison
     from jaxmed.analysis.effects import EffectsResult, choose_effects
@@ -201,6 +201,7 @@ __all__ = [
     "datasets",
     "detection_threshold",
     "drop_degenerate",
+    "estimands",
     "estimators",
     "evaluate",
     "evaluate_weights",

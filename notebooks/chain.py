@@ -12,12 +12,10 @@
 
 # %% [markdown]
 # # A chain: exposure, first block, second block, outcome
-# A treatment changes gene expression, which changes proteins, which change the outcome; it may also reach the proteins, or the outcome, directly. `gahmn.chain` tells the four paths apart.
+# A treatment changes gene expression, which changes proteins, which change the outcome; it may also reach the proteins, or the outcome, directly. `estimands.chain` tells the four paths apart.
 # The order of the blocks is assumed: no data set knows it.
 
 # %%
-import os
-
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -25,17 +23,13 @@ import numpy as np
 import pandas as pd
 
 import jaxmed
-from jaxmed import gahmn
+from jaxmed import estimands
 from jaxmed.simulate.chain import ChainModel, sample_chain
 
 jax.config.update("jax_enable_x64", True)
 # %config InlineBackend.print_figure_kwargs = {"dpi": 110}
 # %matplotlib inline
 pd.set_option("display.precision", 3)
-
-# JAXMED_NOTEBOOK_SMALL=1 runs the same cells with few training steps, to test that they work.
-SMALL = os.environ.get("JAXMED_NOTEBOOK_SMALL") == "1"
-config = gahmn.improved().with_steps(100 if SMALL else 3000)
 
 
 def table(terms, truth=None):
@@ -44,15 +38,13 @@ def table(terms, truth=None):
     return frame if truth is None else frame.assign(truth=pd.Series(truth))
 
 
-def forest(terms, title, generated=None):
-    """Intervals, and what the generators say as crosses."""
+def forest(terms, title):
+    """Estimates with their intervals."""
     frame = pd.DataFrame(terms.rows()).set_index("name")[::-1]
     figure, axes = plt.subplots(figsize=(6, 0.45 * len(frame) + 1))
     at = np.arange(len(frame))
     bars = np.abs(frame[["lower", "upper"]].to_numpy().T - frame["estimate"].to_numpy())
     axes.errorbar(frame["estimate"], at, xerr=bars, fmt="o", capsize=3, color="#0072B2", label="estimate, 95 % interval")
-    for name, value in (generated or {}).items():
-        axes.plot(value, list(frame.index).index(name), "x", color="#D55E00", ms=9, label="generated" if name == next(iter(generated)) else None)
     axes.axvline(0, color="0.7", lw=1)
     axes.set(yticks=at, yticklabels=frame.index, xlabel="outcome units", title=title)
     axes.legend(frameon=False, fontsize=8)
@@ -80,15 +72,13 @@ data = jaxmed.mediation_data(
 # The total is that of least squares of the outcome on the treatment, to rounding.
 
 # %%
-found = jax.jit(lambda d: gahmn.chain(jax.random.key(2), d, genes, proteins, generator=config))(data)
+found = estimands.chain(jax.random.key(2), data, genes, proteins)
 table(found.effects, {name: float(value) for name, value in model.effects.items()})
 
 # %%
-forest(found.effects, "Effects along the paths", dict(zip(found.effects.names, map(float, found.generated))))
+forest(found.effects, "Effects along the paths")
 
 # %% [markdown]
-# The crosses are the coefficients of trained generators with the links of least squares. They draw both blocks at once and know nothing of the order.
-#
 # ## 3. From which gene through which protein
 # `pairs` splits the path through both blocks; `link` is protein per unit of gene.
 
@@ -108,5 +98,5 @@ plt.show()
 # The default finds the support of every equation by lasso and BIC, and its intervals do not know of links that were missed. `adjust="all"` misses none, and is wider.
 
 # %%
-every = jax.jit(lambda d: gahmn.chain(jax.random.key(2), d, genes, proteins, generator=None, adjust="all"))(data)
+every = estimands.chain(jax.random.key(2), data, genes, proteins, adjust="all")
 pd.DataFrame({"sparse": np.asarray(found.effects.standard_error), "all": np.asarray(every.effects.standard_error)}, index=found.effects.names)

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 import jaxmed
-from jaxmed import gahmn
+from jaxmed import estimands, gahmn
 from jaxmed.simulate.partially_linear import PartiallyLinear, sample
 
 jax.config.update("jax_enable_x64", True)
@@ -44,15 +44,13 @@ def table(terms, truth=None):
     return frame if truth is None else frame.assign(truth=pd.Series(truth))
 
 
-def forest(terms, title, generated=None):
-    """Intervals, and what the generators say as crosses."""
+def forest(terms, title):
+    """Estimates with their intervals."""
     frame = pd.DataFrame(terms.rows()).set_index("name")[::-1]
     figure, axes = plt.subplots(figsize=(6, 0.45 * len(frame) + 1))
     at = np.arange(len(frame))
     bars = np.abs(frame[["lower", "upper"]].to_numpy().T - frame["estimate"].to_numpy())
     axes.errorbar(frame["estimate"], at, xerr=bars, fmt="o", capsize=3, color="#0072B2", label="estimate, 95 % interval")
-    for name, value in (generated or {}).items():
-        axes.plot(value, list(frame.index).index(name), "x", color="#D55E00", ms=9, label="generated" if name == next(iter(generated)) else None)
     axes.axvline(0, color="0.7", lw=1)
     axes.set(yticks=at, yticklabels=frame.index, xlabel="outcome units", title=title)
     axes.legend(frameon=False, fontsize=8)
@@ -84,7 +82,7 @@ data.mediators.shape, float(data.exposure.mean())
 
 # %%
 sets = {kind: [name for name in names if name.startswith(kind)] for kind in ("lipid", "inflammation", "metabolite")}
-found = jax.jit(lambda d: gahmn.disparity(jax.random.key(2), d, sets, generator=config))(data)
+found = estimands.disparity(jax.random.key(2), data, sets)
 truth = {kind: float(sum(alpha[names.index(n)] * beta[names.index(n)] for n in members)) for kind, members in sets.items()}
 table(found.terms, {**truth, "other mediators": 0.0, "direct": 0.5})
 
@@ -97,15 +95,14 @@ difference = found.terms.contrast({"lipid": 1, "inflammation": -1})
 float(difference.estimate), float(difference.interval.lower), float(difference.interval.upper)
 
 # %%
-forest(found.terms, "Where the disparity is", dict(zip(sets, map(float, found.generated.parts))) | {"disparity": float(found.generated.disparity)})
+forest(found.terms, "Where the disparity is")
 
 # %% [markdown]
 # ## 3. Do the parts add up?
 # They do where sets do not act on each other. `gap` is the part of all sets at once less the sum of their parts, from products of the sets' scores in the outcome's equation; its interval covers 0 here.
-# The generators are partially linear and have no gap by construction: theirs checks the arithmetic.
 
 # %%
-table(found.gap).assign(generated=float(found.generated.gap))
+table(found.gap)
 
 # %% [markdown]
 # Now an outcome in which the first lipid and the first inflammation marker aggravate each other. The gap is -0.4 x 0.8 x 0.6 = -0.19; the products of whole sets' scores
@@ -114,4 +111,17 @@ table(found.gap).assign(generated=float(found.generated.gap))
 # %%
 both = data.mediators[:, 0] * data.mediators[:, 3]
 acting = jaxmed.mediation_data(data.exposure, data.mediators, data.outcome + 0.4 * both, data.covariates, names=data.names)
-table(jax.jit(lambda d: gahmn.disparity(jax.random.key(2), d, sets, generator=None))(acting).gap)
+table(estimands.disparity(jax.random.key(2), acting, sets).gap)
+
+# %% [markdown]
+# ## 4. A generator beside the estimates
+# With `generator=` the same parts are also means over draws of trained generators, here of GAHMN; any object with four methods will do (docs/beyond_mediation.md). They have no interval.
+# These generators are partially linear and have no gap by construction: theirs checks the arithmetic.
+
+# %%
+beside = jax.jit(lambda d: estimands.disparity(jax.random.key(2), d, sets, generator=config))(data)
+generated = dict(zip(sets, map(float, beside.generated.parts))) | {"disparity": float(beside.generated.disparity)}
+table(beside.terms).assign(generated=pd.Series(generated)).loc[list(generated)]
+
+# %%
+float(beside.generated.gap)

@@ -1,16 +1,14 @@
-"""Data, generators and a plain oracle for the tests of disparity, chain and policy."""
+"""Data, a generator and a plain oracle for the tests of disparity, chain and policy."""
 
 import functools
+import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxmed
-from jaxmed.gahmn import Fitted, improved
-from jaxmed.gahmn.fitting import Generators
-from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator
-from jaxmed.gahmn.scaling import scale_of
 
 NAMES = ("ldl", "crp", "il6", "bmi", "hba1c", "egfr")
 
@@ -52,38 +50,19 @@ def single(given):
 
 
 @functools.cache
-def generators():
-    """Untrained generators whose linear parts are not zero: effects are identities in them."""
-    config, dtype = improved(), np.dtype("float32")
-    mediators = mediator_generator(config, len(NAMES), 2, dtype)
-    outcome = OutcomeGenerator(config, len(NAMES), 2, dtype)
-    first, second, noise = map(drawn, (mediators.init, outcome.init, mediators.mean_noise))
-    first["exposure"] = np.asarray([0.5, 0.3, 0, 0.4, 0, -0.2], dtype)
-    second["mediators"] = np.asarray([0.4, 0, 0.3, 0.3, 0, 0.2], dtype)
-    second["exposure"] = np.asarray(0.25, dtype)
-    left = Generators(
-        first,
-        second,
-        noise,
-        np.linspace(0.5, 1.5, len(NAMES)),
-        None,
-        None,
-        first["exposure"] != 0,
-        second["mediators"] != 0,
+def simulator():
+    """The generator of the documentation, with coefficients that are not those of the data."""
+    path = Path(__file__).parents[1] / "examples/linear_simulator.py"
+    made = runpy.run_path(str(path))["LinearSimulator"]
+    return made(
+        a=jnp.asarray([0.5, 0.3, 0, 0.4, 0, -0.2]),
+        b=jnp.asarray([0.4, 0, 0.3, 0.3, 0, 0.2]),
+        c=jnp.asarray(0.25),
+        g=jnp.asarray([[1.0, 0, 0.5, 0, 0, 0], [0, 0.5, 0, 0, 1.0, 0]]),
+        h=jnp.asarray([0.0, 1.0]),
+        s=jnp.linspace(0.5, 1.5, len(NAMES)),
+        r=jnp.asarray(1.0),
     )
-    left = jax.tree.map(lambda leaf: jnp.asarray(leaf[None]), left)
-    return Fitted(jax.jit(scale_of)(data()), left, config)
-
-
-def drawn(init):
-    """Arrays of the shapes that an initialisation makes, drawn without compiling it."""
-    rng = np.random.default_rng(7)
-
-    def one(leaf):
-        scale = leaf.shape[0] ** -0.5 if leaf.ndim > 1 else 1.0
-        return (scale * rng.normal(size=leaf.shape)).astype(leaf.dtype)
-
-    return jax.tree.map(one, jax.eval_shape(init, jax.random.key(0)))
 
 
 def regression(columns, target):

@@ -3,13 +3,14 @@
 What has no data takes its numbers from them, so that one list serves all checks of settings.
 """
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 
 import jaxmed
-from jaxmed import simulate
+from jaxmed import estimands, simulate
 
 ROOT_R2 = {"exposure_r2": 0.1, "outcome_r2": 0.1}
 
@@ -51,6 +52,16 @@ def power_of(test, exposure="gaussian"):
     return lambda key, data: jaxmed.power(
         key, 60, 6, cosine=0.5, test=test, exposure=exposure, replicates=200, **ROOT_R2
     )
+
+
+def of_two_groups(function, *args, **kwargs):
+    """An estimand of the data with a binary exposure."""
+
+    def call(key, data):
+        group = (data.exposure > 0).astype(data.exposure.dtype)
+        return function(key, dataclasses.replace(data, exposure=group), *args, **kwargs)
+
+    return call
 
 
 def linear(key, data):
@@ -156,4 +167,10 @@ PUBLIC = {
     "printed_cosine_power": lambda key, data: jaxmed.printed_cosine_power(6, data.exposure / 10),
     "detection_threshold": lambda key, data: jaxmed.detection_threshold(6),
     "linear_sem": linear,
+    "estimands.disparity": of_two_groups(estimands.disparity, {"a": [0], "b": [1, 2]}),
+    "estimands.chain": lambda key, data: estimands.chain(key, data, [0, 1], basis="linear"),
+    "estimands.policy_value": of_two_groups(estimands.policy_value, lambda x: x[:, 0] > 0),
+    "estimands.shift_value": lambda key, data: estimands.shift_value(
+        key, data, {1: 0.5}, basis="linear", adjust="selected"
+    ),
 }

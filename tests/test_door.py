@@ -226,8 +226,9 @@ def decorated():
 
 
 def test_only_public_functions_and_their_parts_are_compiled_at_the_door():
-    public = {name for name in jaxmed.__all__ if callable(getattr(jaxmed, name))}
-    homes = {getattr(jaxmed, name).__module__ for name in public}
+    found = [(m, name) for m in (jaxmed, jaxmed.estimands) for name in m.__all__]
+    found = {(name, getattr(m, name)) for m, name in found if callable(getattr(m, name))}
+    public, homes = {name for name, _ in found}, {each.__module__ for _, each in found}
     # What NumPy leaves to do for `paths`, the estimates behind `indirect_estimates`, and the
     # columns of `covariate_basis`.
     parts = {

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from problems import problem
 
+import jaxmed
+from jaxmed import estimands
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.testing import CHECKS, QUICK, check_estimator
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/write_an_estimator.md"
+BEYOND = ROOT / "docs/beyond_mediation.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -173,8 +176,8 @@ def test_components_keep_the_promises_of_all_estimators(name):
     check_estimator(COMPONENTS, differentiable=True, only=[name])
 
 
-def blocks():
-    return BLOCK.findall(PAGE.read_text())
+def blocks(page=PAGE):
+    return BLOCK.findall(page.read_text())
 
 
 def test_the_page_shows_the_file():
@@ -210,3 +213,17 @@ def test_the_uses_on_the_page_run():
         if "def one_by_one" in block or "jaxmed.compare(data, methods" in block:
             exec(block, space)
     assert space["path"].shape == (3,) and "ridge/indirect" in space["found"].values
+
+
+def test_the_simulator_of_the_page_is_a_column():
+    """Its file and its use, of which the parts are products of its coefficients."""
+    source = (ROOT / "examples/linear_simulator.py").read_text()
+    assert source in blocks(BEYOND) and len(source.splitlines()) <= 40
+    (block,) = [b for b in blocks(BEYOND) if b.startswith("simulator =")]
+    rng = np.random.default_rng(1)
+    t, x = np.arange(60) % 2.0, rng.normal(size=(60, 1))
+    m = np.outer(t, [0.8, 0.5, 0.0]) + rng.normal(size=(60, 3))
+    data = jaxmed.mediation_data(t, m, m[:, 0] + rng.normal(size=60), x)
+    space = {"jnp": jnp, "estimands": estimands, "key": jax.random.key(1), "data": data}
+    exec(block, space | {"LinearSimulator": module("linear_simulator").LinearSimulator}, space)
+    np.testing.assert_allclose(space["part"].generated.parts, [0.48], rtol=1e-6)

@@ -130,7 +130,7 @@ def typed_imports():
 
 def test_one_list_of_public_names():
     places = {(m, name) for m, names in jaxmed._PLACES.items() for name in names}
-    modules = {"estimators", "parallel", "simulate", "studies", "sweeps"}
+    modules = {"estimands", "estimators", "parallel", "simulate", "studies", "sweeps"}
     assert typed_imports() == places | {("jaxmed", name) for name in modules}
     public = {name for _, name in places} | modules | {"__version__"}
     assert sorted(jaxmed.__all__) == sorted(public)

@@ -7,7 +7,7 @@ import pytest
 from problems import problem
 
 import jaxmed
-from jaxmed import estimators, gahmn, simulate
+from jaxmed import estimands, estimators, gahmn, simulate
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.distributions.gram_law import sample_gram_paths
 from jaxmed.estimators import Effects, Estimate
@@ -110,10 +110,10 @@ LONG = {
     "effects": lambda k: jaxmed.mediate(DATA, "effects", key=k).rows,
     "gahmn": lambda k: gahmn.gahmn()(k, DATA),
     "counterfactuals": lambda k: gahmn.counterfactuals(k, None, None),
-    "disparity": lambda k: gahmn.disparity(k, DATA, {}),
-    "chain": lambda k: gahmn.chain(k, DATA, [], []),
-    "policy_value": lambda k: gahmn.policy_value(k, DATA, None),
-    "shift_value": lambda k: gahmn.shift_value(k, DATA, None),
+    "disparity": lambda k: estimands.disparity(k, DATA, {}),
+    "chain": lambda k: estimands.chain(k, DATA, [], []),
+    "policy_value": lambda k: estimands.policy_value(k, DATA, None),
+    "shift_value": lambda k: estimands.shift_value(k, DATA, None),
     "noisy_intervals": lambda k: noisy_intervals(k, []),
 }
 LONG |= {

@@ -142,6 +142,7 @@ def _choices(parser) -> dict:
     return next(parts, {})
 
 
+@pytest.mark.filterwarnings("ignore:jaxmed:DeprecationWarning")  # the page of old names
 def test_documented_names_are_public():
     for page in PAGES:
         names = re.findall(r"`jaxmed\.([a-z_]+(?:\.[a-z_]+)*)", prose(page))

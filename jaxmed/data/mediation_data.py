@@ -44,6 +44,12 @@ class MediationData:
     names: Names = static(default=Names())
 
 
+def weights_of(data: MediationData) -> Array:
+    """Case weights [n], ones where there are none."""
+    exposure = jnp.asarray(data.exposure)
+    return jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+
+
 def mediation_data(
     exposure: ArrayLike,
     mediators: ArrayLike,

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from jaxmed.budget import check_count, check_fits
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimands.generator import Trained
+from jaxmed.typing import Key
 
 __all__ = ["BlockConfig", "GahmnConfig", "Mode", "faithful", "improved"]
 
@@ -164,6 +167,13 @@ class GahmnConfig:
             mediator=dataclasses.replace(self.mediator, steps=mediator),
             outcome=dataclasses.replace(self.outcome, steps=outcome or mediator),
         )
+
+    def trained(self, key: Key, data: MediationData, seeds: int = 1) -> Trained:
+        """Generators for an estimand, see `jaxmed.estimands.Generator` and `seeds.train_seeds`."""
+        from jaxmed.gahmn.seeds import train_seeds  # which needs configurations
+
+        fitted, status = train_seeds(key, data, self, seeds)
+        return dataclasses.replace(fitted.trained(key, data, seeds), status=status)
 
 
 def improved(**changes: object) -> GahmnConfig:

@@ -1,8 +1,13 @@
 """Trained generators with their scale: draws of mediators and outcomes in the data's units."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
+from jaxmed import status as st
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimands.generator import LinearPart, Trained
 from jaxmed.gahmn.config import GahmnConfig
 from jaxmed.gahmn.fitting import Generators
 from jaxmed.gahmn.networks import MediatorGenerator, OutcomeGenerator, mediator_generator
@@ -10,21 +15,7 @@ from jaxmed.gahmn.scaling import Scale
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, Key, pytree, static
 
-__all__ = ["Fitted", "LinearPart", "linear_part", "one_seed"]
-
-
-@pytree
-class LinearPart:
-    """The linear coefficients of both generators, in the data's units."""
-
-    alpha: Array  # [..., p] a: mediator per unit of exposure
-    beta: Array  # [..., p] b: outcome per unit of the mediator
-    direct: Array  # [...] c: outcome per unit of exposure
-
-    @property
-    def indirect(self) -> Array:
-        """Indirect effect of every mediator, [..., p]."""
-        return self.alpha * self.beta
+__all__ = ["Fitted", "linear_part", "one_seed"]
 
 
 @pytree
@@ -32,12 +23,33 @@ class Fitted:
     """Trained generators; leaves of `generators` may have a leading axis of seeds.
 
     Methods take one seed (`one_seed`), exposures and covariates in their units, and give
-    mediators and outcomes in theirs.
+    mediators and outcomes in theirs: one seed is a `jaxmed.estimands.Generator`.
     """
 
     scale: Scale
     generators: Generators
     config: GahmnConfig = static()
+
+    def trained(self, key: Key, data: MediationData, seeds: int = 1) -> Trained:
+        """The seeds that it has, for an estimand of these data; `key` and `seeds` change nothing.
+
+        Raises:
+          ValueError: it was trained with another number of mediators.
+        """
+        del key, seeds
+        count, p = self.scale.mediator.shape[-1], data.mediators.shape[1]
+        if count != p:
+            raise ValueError(f"the generator was trained with {count} mediators, the data have {p}")
+        many = self
+        if self.generators.residual_scale.ndim == 1:
+            stacked = jax.tree.map(lambda leaf: leaf[None], self.generators)
+            many = replace(self, generators=stacked)
+        seeds_there = many.generators.residual_scale.shape[0]
+        return Trained(seeds_there, lambda seed: one_seed(many, seed), jnp.int32(st.OK))
+
+    def linear_part(self) -> LinearPart:
+        """a, b and c in the data's units; leaves keep a leading axis of seeds."""
+        return linear_part(self)
 
     @property
     def _shape(self) -> tuple[int, int]:

@@ -2,51 +2,15 @@
 
 import jax.numpy as jnp
 
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.estimators.parts.arms import Arms, arms_of
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree
 
-__all__ = [
-    "Arms",
-    "Scale",
-    "Scaled",
-    "arms_of",
-    "scale_of",
-    "scaled",
-    "training_rows",
-    "weights_of",
-]
+__all__ = ["Scale", "Scaled", "scale_of", "scaled", "training_rows"]
 
 DISTINCT = 1e-6  # of the larger of mean square and range: less spread is a constant column
-
-
-@pytree
-class Arms:
-    """The two exposures that are compared: control and treated, in units of the exposure."""
-
-    control: Array  # []
-    treated: Array  # []
-
-    @property
-    def width(self) -> Array:
-        """Treated - control."""
-        return self.treated - self.control
-
-
-def arms_of(exposure: Array, weights: Array) -> Arms:
-    """Both values of a binary exposure; lower and upper quartile of any other."""
-    present = weights > 0
-    low = jnp.min(jnp.where(present, exposure, jnp.inf))
-    high = jnp.max(jnp.where(present, exposure, -jnp.inf))
-    binary = jnp.all(~present | (exposure == low) | (exposure == high))
-    order = jnp.argsort(exposure)
-    share = jnp.cumsum(weights[order]) / jnp.sum(weights)
-    quartiles = [exposure[order][jnp.argmax(share >= level)] for level in (0.25, 0.75)]
-    control, treated = jnp.where(binary, low, quartiles[0]), jnp.where(binary, high, quartiles[1])
-    # More than half of the rows at one value: the quartiles may coincide, the ends cannot.
-    same = control == treated
-    return Arms(jnp.where(same, low, control), jnp.where(same, high, treated))
 
 
 @pytree
@@ -148,12 +112,6 @@ def scale_of(data: MediationData, arms: Arms | None = None) -> Scale:
         x_spread,
         spread > 0,
     )
-
-
-def weights_of(data: MediationData) -> Array:
-    """Case weights [n], ones where there are none."""
-    exposure = jnp.asarray(data.exposure)
-    return jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
 
 
 def scaled(data: MediationData, scale: Scale, dtype: jnp.dtype) -> Scaled:

@@ -14,9 +14,10 @@ from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.documents import DocumentError, check_document, read_document, sealed
 from jaxmed.data.forms import Choice, Fields
 from jaxmed.data.validation import InvalidDataError
+from jaxmed.estimators.parts.arms import Arms
 from jaxmed.gahmn.fitted import Fitted
 from jaxmed.gahmn.fitting import Generators
-from jaxmed.gahmn.scaling import Arms, Scale
+from jaxmed.gahmn.scaling import Scale
 from jaxmed.gahmn.stored_config import FACTS, READABLE, SCHEMA, SCHEMA_VERSION, config_from
 
 __all__ = ["StoredStateError", "load_fitted", "read_tree", "save_fitted", "write_tree"]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, weights_of
 from jaxmed.typing import Array
 
 
@@ -22,7 +22,7 @@ def canonical_order(data: MediationData) -> Array:
     """
     exposure, outcome = jnp.asarray(data.exposure), jnp.asarray(data.outcome)
     n = exposure.shape[0]
-    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+    weights = weights_of(data)
     absent = (weights == 0).astype(exposure.dtype)
     # -0 and 0 are one value to the sort and to `_differ`.
     *keys, order = jax.lax.sort((absent, exposure, outcome, jnp.arange(n)), num_keys=3)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from beyond_mediation import drawn
+from untrained_generators import drawn
 
 from jaxmed.data.documents import sealed
 from jaxmed.gahmn import (

@@ -19,8 +19,7 @@ from jaxmed.gahmn.fitting import (
     start_mediators,
     start_outcome,
 )
-from jaxmed.gahmn.scaling import Arms, scale_of, scaled
-from jaxmed.gahmn.scaling import arms_of as eager_arms_of
+from jaxmed.gahmn.scaling import scale_of, scaled
 from jaxmed.gahmn.training import Curve, train
 from jaxmed.simulate.partially_linear import partially_linear, sample
 
@@ -145,19 +144,6 @@ def test_a_null_exposure_matters_for_no_mediator():
     rejected = sum(bool(found(jax.random.key(i), model)) for i in range(60))
     assert rejected <= 60 * 0.05 + 5 * (60 * 0.05 * 0.95) ** 0.5
     assert bool(found(jax.random.key(0), partially_linear("A", 12)))
-
-
-def test_arms_of_binary_and_numeric_exposures():
-    arms_of = jax.jit(eager_arms_of)
-    ones = np.ones(8)
-    rare = np.asarray([0, 0, 0, 0, 0, 0, 0, 1.0])
-    assert arms_of(rare, ones) == Arms(0.0, 1.0)
-    numeric = arms_of(np.arange(8.0), ones)
-    assert (numeric.control, numeric.treated) == (1.0, 5.0)
-    mostly = arms_of(np.asarray([0, 0, 0, 0, 0, 0, 1.0, 2.0]), ones)
-    assert (mostly.control, mostly.treated) == (0.0, 2.0)
-    weights = np.asarray([1, 1, 1, 1, 1, 1, 1, 0.0])
-    assert arms_of(np.where(np.arange(8) == 6, 2.0, rare), weights) == Arms(0.0, 2.0)
 
 
 def test_scales_come_back(data, ready):

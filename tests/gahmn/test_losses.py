@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from beyond_mediation import drawn
+from untrained_generators import drawn
 
 from jaxmed.gahmn import faithful, losses
 from jaxmed.gahmn.networks import OutcomeGenerator, mediator_generator

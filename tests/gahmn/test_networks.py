@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from beyond_mediation import drawn
+from untrained_generators import drawn
 
 from jaxmed.gahmn.config import BlockConfig, GahmnConfig, faithful, improved
 from jaxmed.gahmn.critics import mediator_critic, outcome_critic

@@ -34,7 +34,7 @@ def logistic_refit(columns: Array, held: Array, outcome: Array, weights: Array) 
     Source: McCullagh and Nelder (1989), Fisher scoring with the canonical link.
     """
     size = jnp.sqrt(matmul(weights, columns * columns) / jnp.sum(weights))
-    x = divide(columns, size) * held
+    x = divide(columns, size) * held.astype(columns.dtype)[None]
     d = x.shape[1]
     identity = jnp.eye(d, dtype=x.dtype)
     inside = held & (size > 0)
@@ -54,7 +54,7 @@ def logistic_refit(columns: Array, held: Array, outcome: Array, weights: Array) 
         b, _, count = carry
         pi = jax.nn.sigmoid(matmul(x, b))
         score = matmul(x.T, weights * (outcome - pi))
-        move = inside * jnp.linalg.solve(information(b), score)
+        move = inside.astype(x.dtype) * jnp.linalg.solve(information(b), score)
         before = loss(b)
         (scale,) = jax.lax.while_loop(
             lambda t: ~(loss(b + t[0] * move) <= before * (1 + 8 * eps)) & (t[0] > 1e-6),
@@ -73,7 +73,7 @@ def logistic_refit(columns: Array, held: Array, outcome: Array, weights: Array) 
     b, moved = state[0], state[1]
     eta = jnp.max(jnp.where(weights > 0, jnp.abs(matmul(x, b)), 0))
     failed = ~(moved <= 1e-3) | ~(eta < CERTAIN)
-    covariance = both * jnp.linalg.inv(information(b))
+    covariance = both.astype(x.dtype) * jnp.linalg.inv(information(b))
     nan = jnp.where(failed, jnp.nan, 0).astype(x.dtype)
     return LogisticRefit(
         divide(b, size) + nan,

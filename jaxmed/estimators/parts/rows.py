@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from jaxmed import status as st
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, weights_of
 from jaxmed.typing import Array, pytree, static
 
 # Names or positions of covariates; None for all of them.
@@ -60,8 +60,7 @@ def rows_of(
     Raises:
       ValueError: a covariate that the data do not have.
     """
-    exposure = jnp.asarray(data.exposure)
-    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
+    exposure, weights = jnp.asarray(data.exposure), weights_of(data)
     first, second = (
         covariate_positions(data, wanted) for wanted in (covariates_mediator, covariates_outcome)
     )

@@ -1,24 +1,26 @@
 """Value of a rule that assigns the exposure."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data import validation
-from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.door import at_the_door
+from jaxmed.estimands.disparity import check_two_values
+from jaxmed.estimands.generated import generated_mean, over_seeds
+from jaxmed.estimands.generator import Generator, Trainable, generators_of
+from jaxmed.estimands.structural import check_options, mean_of, settled
+from jaxmed.estimands.terms import Terms, terms_of
+from jaxmed.estimators.parts.arms import Arms, arms_of
 from jaxmed.estimators.parts.basis import Basis, with_basis
 from jaxmed.estimators.parts.logistic_refit import logistic_refit
 from jaxmed.estimators.parts.rows import Rows, rows_of
-from jaxmed.gahmn.config import improved
-from jaxmed.gahmn.disparity import check_two_values
-from jaxmed.gahmn.fitted import Fitted
-from jaxmed.gahmn.generated import Generator, generated_mean, over_seeds, trained
-from jaxmed.gahmn.scaling import arms_of
-from jaxmed.gahmn.structural import check_options, mean_of
-from jaxmed.gahmn.terms import Terms, terms_of
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -44,7 +46,7 @@ class PolicyValue:
     probability: Array  # [n] of the treatment, held-out where estimated
     effective_rows: Array  # [] (sum of ratios)^2 / sum of their squares
     status: Array  # [] of the values
-    generator_status: Array  # [] of the training; it qualifies `generated` only
+    generator_status: Array | None  # [] of the training; it qualifies `generated` only
 
 
 def policy_value(
@@ -54,7 +56,7 @@ def policy_value(
     *,
     probability: Probability = None,
     folds: int = 5,
-    generator: Generator = improved(),  # noqa: B008, frozen
+    generator: Generator | Trainable | None = None,
     seeds: int = 1,
     draws: int = 50,
     basis: Basis = "splines_all_products",
@@ -81,8 +83,8 @@ def policy_value(
         function of the covariates. None models it: logistic on the basis with a weak prior,
         kept .01 off 0 and 1.
       folds: nuisances are predicted for rows that they have not seen; 1 for in-sample nuisances.
-      generator: what to train, or a `Fitted`, or None for no generated counterpart.
-      seeds: trainings.
+      generator: draws beside the estimates, as in `disparity`; None for none.
+      seeds: trainings, where there is something to train.
       draws: of mediators and outcome for each individual.
       basis: of the covariates.
       level: of the intervals.
@@ -102,30 +104,47 @@ def policy_value(
     treat = _each(rule, covariates, "rule", closed=True)
     known = None if probability is None else _each(probability, covariates, "probability")
     splitting, training, drawing = jax.random.split(key, 3)
-    own = trained(training, data, generator, seeds)
-    rows = with_basis(rows_of(data), basis)
-    arms = arms_of(rows.exposure, rows.weights)
-    treated = (rows.exposure == arms.treated).astype(rows.outcome.dtype)
-    none, every, chance, code = _nuisances(splitting, rows, covariates, treated, known, folds)
-    values, ratio = _aipw(rows, treated, treat, none, every, chance)
+    own = None if generator is None else generators_of(training, data, generator, seeds)
+    values, chance, effective, status, arms = _estimates(
+        splitting, *settled(data, basis), covariates, treat, known, folds, level
+    )
     drawn = None
     if own is not None:
 
-        def quantity(k: Key, fitted: Fitted) -> Array:
-            given = fitted.scale.arms
+        def quantity(k: Key, one: Generator) -> Array:
             coin = jax.random.uniform(jax.random.fold_in(k, 0), treat.shape, treat.dtype) < treat
-            exposure = jnp.where(coin, given.treated, given.control)
-            return generated_mean(k, fitted, covariates, rows.weights, exposure, draws=draws)
+            exposure = jnp.where(coin, arms.treated, arms.control)
+            return generated_mean(k, one, covariates, weights_of(data), exposure, draws=draws)
 
-        drawn = over_seeds(drawing, own, quantity, rows.outcome.dtype)
-    w = rows.weights
+        drawn = over_seeds(drawing, own, quantity, covariates.dtype)
     return PolicyValue(
+        values, drawn, chance, effective, status, None if own is None else own.status
+    )
+
+
+@at_the_door("basis", "folds", "level")
+def _estimates(
+    key: Key,
+    data: MediationData,
+    basis: Basis,
+    covariates: Array,
+    treat: Array,
+    known: Array | None,
+    folds: int,
+    level: float,
+) -> tuple[Terms, Array, Array, Array, Arms]:
+    """Values, probability of treatment, effective rows, a status, and the two exposures."""
+    rows = with_basis(rows_of(data), basis)
+    w, arms = rows.weights, arms_of(rows.exposure, rows.weights)
+    treated = (rows.exposure == arms.treated).astype(rows.outcome.dtype)
+    none, every, chance, code = _nuisances(key, rows, covariates, treated, known, folds)
+    values, ratio = _aipw(rows, treated, treat, none, every, chance)
+    return (
         terms_of(values, level, "normal, doubly robust"),
-        drawn,
         chance,
         divide(jnp.sum(w * ratio) ** 2, jnp.sum(w * ratio**2)),
         st.combine(rows.status, code),
-        jnp.int32(st.OK) if own is None else own.status,
+        arms,
     )
 
 
@@ -133,15 +152,17 @@ def _each(given: Rule, covariates: Array, name: str, closed: bool = False) -> Ar
     """Values [n] in [0, 1], or in (0, 1)."""
     made = given(covariates) if callable(given) else given
     n = covariates.shape[0]
-    values = jnp.asarray(made).astype(covariates.dtype)
+    traced = validation.is_traced(*jax.tree.leaves(made))
+    xp: Any = jnp if traced else np
+    values = xp.asarray(made, covariates.dtype)
     if values.ndim and values.shape != (n,):
         raise ValueError(f"{name} must give one value for each of {n} rows, not {values.shape}")
-    if not validation.is_traced(values):
+    if not traced:
         inside = (values >= 0) & (values <= 1) if closed else (values > 0) & (values < 1)
-        if not bool(jnp.all(inside)):
+        if not np.all(inside):
             limits = "[0, 1]" if closed else "(0, 1)"
             raise ValueError(f"{name} must lie in {limits} for every row")
-    return jnp.broadcast_to(values, (n,))
+    return xp.broadcast_to(values, (n,))
 
 
 def _nuisances(
@@ -155,7 +176,7 @@ def _nuisances(
     fold = assign_folds(key, n, folds)
 
     def fit(number: Array) -> tuple[Array, Array, Array, Array]:
-        seen = w * ((fold != number) | (folds == 1))
+        seen = w * ((fold != number) | (folds == 1)).astype(w.dtype)
         found = _coefficients(design, seen, y)
         none = matmul(base, found[:r])
         every = none + matmul(moved, found[r:])

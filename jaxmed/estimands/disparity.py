@@ -10,13 +10,11 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data import validation
-from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.parts.basis import Basis
-from jaxmed.gahmn.config import improved
-from jaxmed.gahmn.fitted import Fitted
-from jaxmed.gahmn.generated import Generator, Trained, generated_mean, over_seeds, trained
-from jaxmed.gahmn.scaling import arms_of
-from jaxmed.gahmn.structural import (
+from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.door import at_the_door
+from jaxmed.estimands.generated import generated_mean, over_seeds
+from jaxmed.estimands.generator import Generator, Trainable, Trained, generators_of
+from jaxmed.estimands.structural import (
     Adjust,
     Structural,
     check_options,
@@ -24,9 +22,13 @@ from jaxmed.gahmn.structural import (
     mean_of,
     on_mediators,
     select,
+    settled,
     structural,
 )
-from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimands.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimators.parts.arms import Arms, arms_of
+from jaxmed.estimators.parts.basis import Basis
+from jaxmed.estimators.parts.rows import project_out
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
@@ -61,7 +63,7 @@ class Disparity:
     generated: GeneratedDisparity | None
     selected: Array  # [p] bool, mediators of the outcome equation
     status: Array  # [] of the terms
-    generator_status: Array  # [] of the training; it qualifies `generated` only
+    generator_status: Array | None  # [] of the training; it qualifies `generated` only
 
 
 def disparity(
@@ -69,7 +71,7 @@ def disparity(
     data: MediationData,
     sets: Mapping[str, Sequence[str | int]],
     *,
-    generator: Generator = improved(),  # noqa: B008, frozen
+    generator: Generator | Trainable | None = None,
     seeds: int = 1,
     draws: int = 50,
     adjust: Adjust = "auto",
@@ -91,8 +93,9 @@ def disparity(
       key: consumed (folds of a lasso, training, draws).
       data: exposure is the group, two values, the larger one group 1.
       sets: names or positions of the mediators of each set.
-      generator: what to train, or a `Fitted`, or None for no generated counterparts.
-      seeds: trainings.
+      generator: draws beside the estimates: a configuration to train, a fit, or any object with
+        the methods of `Generator`. None for none: `generated` and `generator_status` are None.
+      seeds: trainings, where there is something to train.
       draws: of mediators and outcome for each individual.
       adjust: the outcome equation has "all" mediators, or those "selected" by three lassos (see
         `structural.select`); "auto" is "all" with at least four rows per mediator and basis
@@ -118,24 +121,52 @@ def disparity(
     members = _members(data, sets)
     check_two_values(data)
     folding, training, drawing = jax.random.split(key, 3)
-    own = trained(training, data, generator, seeds)
+    own = None if generator is None else generators_of(training, data, generator, seeds)
+    terms, gap, selected, status, arms = _estimates(
+        folding, *settled(data, basis), members, tuple(sets), adjust, level
+    )
+    return Disparity(
+        terms,
+        gap,
+        None if own is None else _generated(drawing, own, data, arms, members, draws),
+        selected,
+        status,
+        None if own is None else own.status,
+    )
+
+
+@at_the_door("basis", "names", "adjust", "level")
+def _estimates(
+    key: Key,
+    data: MediationData,
+    basis: Basis,
+    members: Array | np.ndarray,
+    names: tuple[str, ...],
+    adjust: str,
+    level: float,
+) -> tuple[Terms, Terms, Array, Array, Arms]:
+    """Terms, gap, mediators of the outcome equation, status and the two groups."""
     legs = legs_with(data, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
-    p = alpha.shape[0]
-    selected, code = select(folding, legs, adjust, alpha * members, jnp.zeros(p, bool))
+    nothing = jnp.zeros(alpha.shape[0], bool)
+    members = jnp.asarray(members)
+    inside = members.astype(alpha.dtype)
+    selected, code = select(key, legs, adjust, alpha[None] * inside, nothing)
     fit = structural(legs, selected)
     arms = arms_of(legs.rows.exposure, legs.rows.weights)
     # The coefficients are per unit of the exposure; the groups differ by the arms' width.
-    found = _parts(fit, members, arms.width, tuple(sets), legs.rows.exposure == arms.treated)
+    found = _parts(fit, members, arms.width, names, legs.rows.exposure == arms.treated)
     method = "normal, influence functions, HC2"
-    gap, gap_influence = _gap(fit, members, arms.width)
-    return Disparity(
+    return (
         terms_of(found, level, method),
-        terms_of({"gap": (gap, gap_influence)}, level, f"{method}, one product a pair of sets"),
-        None if own is None else _generated(drawing, own, data, members, draws),
+        terms_of(
+            {"gap": _gap(fit, inside, arms.width)},
+            level,
+            f"{method}, one product a pair of sets",
+        ),
         fit.selected,
         st.combine(code, fit.status),
-        jnp.int32(st.OK) if own is None else own.status,
+        arms,
     )
 
 
@@ -150,14 +181,14 @@ def check_two_values(data: MediationData) -> None:
         raise ValueError(f"{data.names.exposure!r} must have two values here, it has {count}")
 
 
-def _members(data: MediationData, sets: Mapping[str, Sequence[str | int]]) -> Array:
+def _members(data: MediationData, sets: Mapping[str, Sequence[str | int]]) -> np.ndarray:
     """[J, p] bool."""
     if not sets:
         raise ValueError("at least one set of mediators is needed")
     taken: dict[int, str] = {}
     p = data.mediators.shape[1]
-    rows = []
-    for name, wanted in sets.items():
+    rows = np.zeros((len(sets), p), bool)
+    for row, (name, wanted) in zip(rows, sets.items(), strict=True):
         if name in RESERVED:
             raise ValueError(f"{name!r} is the name of another part: choose another for the set")
         positions = mediator_positions(data, wanted)
@@ -169,8 +200,8 @@ def _members(data: MediationData, sets: Mapping[str, Sequence[str | int]]) -> Ar
                     "sets that share mediators do not add up"
                 )
             taken[k] = name
-        rows.append(jnp.zeros(p, bool).at[jnp.asarray(positions)].set(True))
-    return jnp.stack(rows)
+        row[list(positions)] = True
+    return rows
 
 
 def _parts(
@@ -178,7 +209,7 @@ def _parts(
 ) -> dict[str, tuple[Array, Array]]:
     """Every term with its influence."""
     w, y = fit.legs.rows.weights, fit.legs.rows.outcome
-    first, second = mean_of(w * group, y), mean_of(w * ~group, y)
+    first, second = (mean_of(w * side.astype(w.dtype), y) for side in (group, ~group))
     whole, whole_influence = first[0] - second[0], first[1] - second[1]
 
     def scaled(value: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -200,8 +231,8 @@ def _parts(
     }  # pyright: ignore[reportReturnType]
 
 
-def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
-    """Part of the union less the sum of the parts, where sets act on each other.
+def _gap(fit: Structural, inside: Array, width: Array) -> tuple[Array, Array]:
+    """Part of the union less the sum of the parts, where sets (1 inside) act on each other.
 
     With u_j = M_Sj b_Sj and the further terms gamma_jk u_j u_k of the outcome, the part of two
     sets together is that of either plus
@@ -210,10 +241,10 @@ def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
     """
     legs = fit.legs
     w = legs.rows.weights
-    parts = width * matmul(members * fit.alpha, fit.beta)
-    scores = matmul(legs.rows.mediators, (members * fit.beta).T)
-    scores = scores - matmul(w, scores) / legs.rows.count
-    pairs = list(combinations(range(members.shape[0]), 2))
+    parts = width * matmul(inside * fit.alpha[None], fit.beta)
+    scores = matmul(legs.rows.mediators, (inside * fit.beta[None]).T)
+    scores = scores - (matmul(w, scores) / legs.rows.count)[None]
+    pairs = list(combinations(range(inside.shape[0]), 2))
     if not pairs:
         zero = jnp.zeros((), scores.dtype)
         return zero, jnp.zeros_like(w)
@@ -236,30 +267,33 @@ def _gap(fit: Structural, members: Array, width: Array) -> tuple[Array, Array]:
 
 
 def _generated(
-    key: Key, own: Trained, data: MediationData, members: Array, draws: int
+    key: Key,
+    own: Trained,
+    data: MediationData,
+    arms: Arms,
+    members: Array | np.ndarray,
+    draws: int,
 ) -> GeneratedDisparity:
-    covariates = jnp.asarray(data.covariates)
+    covariates, weights = jnp.asarray(data.covariates), weights_of(data)
     exposure = jnp.asarray(data.exposure)
-    weights = jnp.ones_like(exposure) if data.weights is None else jnp.asarray(data.weights)
     rows = jnp.concatenate([members, jnp.any(members, axis=0, keepdims=True)])
+    control = jnp.full_like(exposure, arms.control)
+    treated = jnp.full_like(exposure, arms.treated)
+    first = weights * (exposure == arms.treated)
 
-    def quantity(k: Key, fitted: Fitted) -> Array:
-        arms = fitted.scale.arms
-        control = jnp.full_like(exposure, arms.control)
-        treated = jnp.full_like(exposure, arms.treated)
-        first = weights * (exposure == arms.treated)
-        as_is = generated_mean(k, fitted, covariates, first, treated, draws=draws)
-        other = generated_mean(k, fitted, covariates, weights - first, control, draws=draws)
+    def quantity(k: Key, one: Generator) -> Array:
+        as_is = generated_mean(k, one, covariates, first, treated, draws=draws)
+        other = generated_mean(k, one, covariates, weights - first, control, draws=draws)
 
         def through(row: Array) -> Array:
             without = generated_mean(
                 k,
-                fitted,
+                one,
                 covariates,
                 first,
                 treated,
                 draws=draws,
-                mediators=lambda one, zero: jnp.where(row, zero, one),
+                mediators=lambda here, there: jnp.where(row, there, here),
                 mediator_exposure=control,
             )
             return as_is - without

@@ -1,31 +1,41 @@
 """Path-specific effects of a chain of two blocks of mediators, X -> M1 -> M2 -> Y."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
-from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.parts import supports as sp
-from jaxmed.estimators.parts.basis import Basis
-from jaxmed.gahmn.config import improved
-from jaxmed.gahmn.fitted import linear_part, one_seed
-from jaxmed.gahmn.generated import Generator, Trained, trained
-from jaxmed.gahmn.scaling import arms_of
-from jaxmed.gahmn.structural import (
+from jaxmed.budget import check_count
+from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.door import at_the_door
+from jaxmed.estimands.generated import generated_mean, over_seeds
+from jaxmed.estimands.generator import (
+    Generator,
+    LinearPart,
+    PartiallyLinear,
+    Trainable,
+    Trained,
+    generators_of,
+)
+from jaxmed.estimands.structural import (
     Adjust,
     Structural,
     check_options,
     legs_with,
     on_mediators,
     select,
+    settled,
     structural,
     support_of,
     uses_all,
 )
-from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimands.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimators.parts import supports as sp
+from jaxmed.estimators.parts.arms import Arms, arms_of
+from jaxmed.estimators.parts.basis import Basis
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.typing import Array, Key, pytree
@@ -47,10 +57,10 @@ class Chain:
     pairs: Array  # [p1, p2] effect through mediator j of the first, then k of the second block
     link: Array  # [p2, p1] D: mediator of the second block per unit of one of the first
     second_alpha: Array  # [p2] exposure -> second block given the first
-    generated: Array | None  # [5] the same paths with a, b and c of the generators
+    generated: Array | None  # [5] the same paths by the generators, with `link`
     selected: Array  # [p1 + p2] bool, mediators of the outcome equation: first block, then second
     status: Array  # [] of the effects
-    generator_status: Array  # [] of the training; it qualifies `generated` only
+    generator_status: Array | None  # [] of the training; it qualifies `generated` only
 
 
 def chain(
@@ -59,8 +69,9 @@ def chain(
     first: Sequence[str | int],
     second: Sequence[str | int] | None = None,
     *,
-    generator: Generator = improved(),  # noqa: B008, frozen
+    generator: Generator | Trainable | None = None,
     seeds: int = 1,
+    draws: int = 50,
     adjust: Adjust = "sparse",
     basis: Basis = "splines_all_products",
     level: float = 0.95,
@@ -75,13 +86,14 @@ def chain(
     within a block, and no mediator of the second block acts on the first.
 
     Args:
-      key: consumed (folds of a lasso, training).
+      key: consumed (folds of a lasso, training, draws).
       data: both blocks are columns of the mediators; columns in neither are not looked at.
       first: names or positions of M1.
       second: of M2; all mediators that are not in M1 if None.
-      generator: what to train, or a `Fitted` to the columns of M1, then M2, or None for no
-        generated counterparts.
-      seeds: trainings.
+      generator: draws beside the estimates, as in `disparity`, of the columns of M1, then M2;
+        None for none.
+      seeds: trainings, where there is something to train.
+      draws: of mediators and outcome for each individual, from generators without `linear_part`.
       adjust: "sparse": the equation of Y and that of every mediator of M2 by lasso and BIC;
         "all" mediators in all of them; "selected": Y as in `structural.select`, M2 by lasso and
         BIC with those of M1 that are in the equation of Y; "auto" is "all" with at least four
@@ -91,8 +103,10 @@ def chain(
       basis: of the covariates.
       level: of the intervals.
     Returns:
-      Chain. `generated` has the mediator block's a, the outcome block's b and c, and D of least
-      squares: the generators draw both blocks at once and know nothing of their order.
+      Chain. `generated` has D of least squares: the generators draw both blocks at once and know
+        nothing of their order. The rest is the generators' a, b and c where they have them
+        (`linear_part`), else means over draws: Y(1, M(1)) less Y(0, M(1)), less Y with M1(0), less
+        Y with M2(0), and less Y with M2(1) - D (M1(1) - M1(0)).
     Raises:
       ValueError: an unknown or repeated mediator, a mediator in both blocks, an empty block, an
         unknown option.
@@ -101,34 +115,48 @@ def chain(
       intervals; where a1 and b1 (or D and b2) are both near 0 they are conservative.
     """
     key = as_key(key)
+    check_count("draws", draws)
     check_options(adjust, basis, level)
     rows, size = _two_blocks(data, first, second)
-    folding, training = jax.random.split(key)
-    own = trained(training, rows, generator, seeds)
-    legs = legs_with(rows, basis)
+    folding, training, drawing = jax.random.split(key, 3)
+    own = None if generator is None else generators_of(training, rows, generator, seeds)
+    found, arms = _estimates(folding, *settled(rows, basis), size, adjust, level)
+    if own is None:
+        return found
+    drawn = _generated(drawing, own, rows, arms, found.link, size, draws)
+    return replace(found, generated=drawn, generator_status=own.status)
+
+
+# Optimised: a lasso for every mediator of M2 is most of the time where there are many.
+@at_the_door("basis", "size", "adjust", "level", optimised=True)
+def _estimates(
+    key: Key, data: MediationData, basis: Basis, size: int, adjust: str, level: float
+) -> tuple[Chain, Arms]:
+    """Everything but what generators say, and the exposures that are compared."""
+    legs = legs_with(data, basis)
     alpha = jnp.where(legs.constant, 0, legs.alpha.estimate)
     p = alpha.shape[0]
-    in_first = jnp.arange(p) < size
-    directions = jnp.stack([alpha * in_first, alpha * ~in_first])
-    selected, code = select(folding, legs, adjust, directions, jnp.zeros(p, bool))
+    in_first = (jnp.arange(p) < size).astype(alpha.dtype)
+    directions = jnp.stack([alpha * in_first, alpha * (1 - in_first)])
+    selected, code = select(key, legs, adjust, directions, jnp.zeros(p, bool))
     fit = structural(legs, selected)
     link, through, codes = _link(fit, size, "all" if uses_all(adjust, legs) else adjust)
-    width = arms_of(legs.rows.exposure, legs.rows.weights).width
+    arms = arms_of(legs.rows.exposure, legs.rows.weights)
     found = {
-        name: (width * value, width * influence)
+        name: (arms.width * value, arms.width * influence)
         for name, (value, influence) in _paths(fit, link, through, size).items()
     }
     a1, b2 = fit.alpha[:size], fit.beta[size:]
     return Chain(
         terms_of(found, level, "normal, influence functions, HC2"),
-        width * a1[:, None] * link.T * b2,
+        arms.width * a1[:, None] * link.T * b2[None],
         link,
         fit.alpha[size:] - matmul(link, a1),
-        None if own is None else _generated(own, link, width, size),
+        None,
         fit.selected,
         st.combine(code, fit.status, codes),
-        jnp.int32(st.OK) if own is None else own.status,
-    )
+        None,
+    ), arms
 
 
 def _two_blocks(
@@ -148,7 +176,7 @@ def _two_blocks(
     kept = tuple(names[k] for k in index) if names else ()
     return replace(
         data,
-        mediators=jnp.asarray(data.mediators)[:, jnp.asarray(index)],
+        mediators=jnp.take(jnp.asarray(data.mediators), np.asarray(index), axis=1),
         names=replace(data.names, mediators=kept),
     ), len(one)
 
@@ -158,7 +186,7 @@ def _link(fit: Structural, size: int, adjust: str) -> tuple[Array, Array, Array]
     legs = fit.legs
     p = legs.mediators.shape[1]
     in_first = (jnp.arange(p) < size) & ~legs.constant
-    a1 = fit.alpha * in_first
+    a1 = fit.alpha * in_first.astype(fit.alpha.dtype)
     ready = sp.standardised(legs)
     root = jnp.sqrt(legs.rows.weights)
 
@@ -200,14 +228,59 @@ def _paths(
     return {**found, "total": (total[0], total[1])}  # pyright: ignore[reportReturnType]
 
 
-def _generated(own: Trained, link: Array, width: Array, size: int) -> Array:
-    """[5] in the order of PATHS, mean over seeds."""
-    seeds = own.fitted.generators.residual_scale.shape[0]
-    found = []
-    for i in range(seeds):
-        part = linear_part(one_seed(own.fitted, i))
-        chained = jnp.sum(part.beta[size:] * matmul(link, part.alpha[:size].astype(link.dtype)))
-        first, second = part.indirect[:size].sum(), part.indirect[size:].sum()
-        total = part.direct + first + second
-        found.append(jnp.stack([part.direct, first, second - chained, chained, total]))
-    return width * jnp.mean(jnp.stack(found), axis=0).astype(link.dtype)
+def _generated(
+    key: Key, own: Trained, data: MediationData, arms: Arms, link: Array, size: int, draws: int
+) -> Array:
+    """[5] in the order of PATHS, mean over the generators."""
+
+    def quantity(k: Key, one: Generator) -> Array:
+        if isinstance(one, PartiallyLinear):
+            return arms.width * _linear_paths(one.linear_part(), link, size)
+        return _drawn_paths(k, one, data, arms, link, size, draws)
+
+    return over_seeds(key, own, quantity, link.dtype)
+
+
+def _linear_paths(part: LinearPart, link: Array, size: int) -> Array:
+    """Per unit of exposure, from a, b and c."""
+    chained = jnp.sum(part.beta[size:] * matmul(link, part.alpha[:size].astype(link.dtype)))
+    first, second = part.indirect[:size].sum(), part.indirect[size:].sum()
+    total = part.direct + first + second
+    return jnp.stack([part.direct, first, second - chained, chained, total])
+
+
+def _drawn_paths(
+    key: Key,
+    one: Generator,
+    data: MediationData,
+    arms: Arms,
+    link: Array,
+    size: int,
+    draws: int,
+) -> Array:
+    """For the exposure's contrast, from mean outcomes that differ in one path each."""
+    covariates, weights = jnp.asarray(data.covariates), weights_of(data)
+    control, treated = (jnp.full_like(weights, arm) for arm in (arms.control, arms.treated))
+    in_first = jnp.arange(data.mediators.shape[1]) < size
+
+    def mean(exposure: Array, other: Array, seen: Callable[[Array, Array], Array]) -> Array:
+        return generated_mean(
+            key,
+            one,
+            covariates,
+            weights,
+            exposure,
+            draws=draws,
+            mediators=seen,
+            mediator_exposure=other,
+        )
+
+    def unlinked(here: Array, there: Array) -> Array:
+        return here.at[:, size:].add(-matmul((here - there)[:, :size], link.T))
+
+    whole = mean(treated, control, lambda here, there: here)
+    direct = whole - mean(control, treated, lambda here, there: there)
+    first = whole - mean(treated, control, lambda here, there: jnp.where(in_first, there, here))
+    second = whole - mean(treated, control, lambda here, there: jnp.where(in_first, here, there))
+    chained = whole - mean(treated, control, unlinked)
+    return jnp.stack([direct, first, second - chained, chained, direct + first + second])

@@ -9,23 +9,23 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data import validation
-from jaxmed.data.mediation_data import MediationData
-from jaxmed.estimators.parts.basis import Basis
-from jaxmed.gahmn.config import improved
-from jaxmed.gahmn.fitted import Fitted
-from jaxmed.gahmn.generated import Generator, generated_mean, over_seeds, trained
-from jaxmed.gahmn.scaling import weights_of
-from jaxmed.gahmn.structural import (
+from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.door import at_the_door
+from jaxmed.estimands.generated import generated_mean, over_seeds
+from jaxmed.estimands.generator import Generator, Trainable, generators_of
+from jaxmed.estimands.structural import (
     Adjust,
     check_options,
     legs_with,
     mean_of,
     select,
+    settled,
     structural,
 )
-from jaxmed.gahmn.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimands.terms import Terms, mediator_positions, terms_of
+from jaxmed.estimators.parts.basis import Basis
 from jaxmed.keys import as_key
-from jaxmed.typing import Array, Key, pytree
+from jaxmed.typing import Array, ArrayLike, Key, pytree
 
 __all__ = ["ShiftValue", "shift_value"]
 
@@ -38,7 +38,7 @@ class ShiftValue:
     generated: Array | None  # [] V(delta) by the generators
     selected: Array  # [p] bool, mediators of the outcome equation
     status: Array  # [] of the values
-    generator_status: Array  # [] of the training; it qualifies `generated` only
+    generator_status: Array | None  # [] of the training; it qualifies `generated` only
 
 
 def shift_value(
@@ -46,7 +46,7 @@ def shift_value(
     data: MediationData,
     shift: Mapping[str | int, float],
     *,
-    generator: Generator = improved(),  # noqa: B008, frozen
+    generator: Generator | Trainable | None = None,
     seeds: int = 1,
     draws: int = 50,
     adjust: Adjust = "auto",
@@ -66,8 +66,8 @@ def shift_value(
       key: consumed (folds of a lasso, training, draws).
       data: any exposure.
       shift: delta in units of the mediator, by name or position.
-      generator: what to train, or a `Fitted`, or None for no generated counterpart.
-      seeds: trainings.
+      generator: draws beside the estimates, as in `disparity`; None for none.
+      seeds: trainings, where there is something to train.
       draws: of mediators and outcome for each individual.
       adjust: as in `disparity`; shifted mediators are always in the outcome equation.
       basis: of the covariates.
@@ -83,19 +83,51 @@ def shift_value(
     check_count("draws", draws)
     check_options(adjust, basis, level)
     positions = mediator_positions(data, list(shift))
-    sizes = jnp.asarray(list(shift.values()), jnp.asarray(data.outcome).dtype)
-    given = list(shift.values())
-    if not validation.is_traced(*given) and not np.all(np.isfinite(np.asarray(given, float))):
+    sizes = tuple(shift.values())
+    if not validation.is_traced(*sizes) and not np.all(np.isfinite(np.asarray(sizes, float))):
         raise ValueError("every shift must be a finite number in units of its mediator")
     folding, training, drawing = jax.random.split(key, 3)
-    own = trained(training, data, generator, seeds)
-    p = data.mediators.shape[1]
-    delta = jnp.zeros(p, sizes.dtype).at[jnp.asarray(positions)].set(sizes)
-    forced = jnp.zeros(p, bool).at[jnp.asarray(positions)].set(True)
+    own = None if generator is None else generators_of(training, data, generator, seeds)
+    values, delta, selected, status = _estimates(
+        folding, *settled(data, basis), positions, sizes, adjust, level
+    )
+    drawn = None
+    if own is not None:
+        covariates, exposure = jnp.asarray(data.covariates), jnp.asarray(data.exposure)
+
+        def quantity(k: Key, one: Generator) -> Array:
+            return generated_mean(
+                k,
+                one,
+                covariates,
+                weights_of(data),
+                exposure,
+                draws=draws,
+                mediators=lambda here, _: here + delta,
+            )
+
+        drawn = over_seeds(drawing, own, quantity, delta.dtype)
+    return ShiftValue(values, drawn, selected, status, None if own is None else own.status)
+
+
+@at_the_door("basis", "positions", "adjust", "level")
+def _estimates(
+    key: Key,
+    data: MediationData,
+    basis: Basis,
+    positions: tuple[int, ...],
+    sizes: tuple[ArrayLike, ...],
+    adjust: str,
+    level: float,
+) -> tuple[Terms, Array, Array, Array]:
+    """Values, the shift of every mediator, those of the outcome equation, and a status."""
     legs = legs_with(data, basis)
-    selected, code = select(folding, legs, adjust, delta[None], forced)
-    fit = structural(legs, selected)
     w, y = legs.rows.weights, legs.rows.outcome
+    p, where = legs.mediators.shape[1], jnp.asarray(positions)
+    delta = jnp.zeros(p, y.dtype).at[where].set(jnp.asarray(list(sizes), y.dtype))
+    forced = jnp.zeros(p, bool).at[where].set(True)
+    selected, code = select(key, legs, adjust, delta[None], forced)
+    fit = structural(legs, selected)
     mean, influence = mean_of(w, y)
     change = (jnp.sum(delta * fit.beta), fit.of_beta(delta))
     found = {
@@ -107,25 +139,9 @@ def shift_value(
     absent = st.when(jnp.any(forced & legs.constant), st.CONSTANT_MEDIATOR)
     lost = jnp.where(st.is_fatal(absent), jnp.nan, 0).astype(y.dtype)
     found = {name: (value + lost, psi + lost) for name, (value, psi) in found.items()}
-    drawn = None
-    if own is not None:
-
-        def quantity(k: Key, fitted: Fitted) -> Array:
-            return generated_mean(
-                k,
-                fitted,
-                jnp.asarray(data.covariates),
-                weights_of(data),
-                legs.rows.exposure,
-                draws=draws,
-                mediators=lambda drawn, _: drawn + delta,
-            )
-
-        drawn = over_seeds(drawing, own, quantity, y.dtype)
-    return ShiftValue(
+    return (
         terms_of(found, level, "normal, orthogonal score, HC2"),
-        drawn,
+        delta,
         fit.selected,
         st.combine(code, fit.status, absent),
-        jnp.int32(st.OK) if own is None else own.status,
     )

@@ -1,14 +1,13 @@
 """Chain: oracle of the four paths and their covariance, identities, supports, errors."""
 
-import dataclasses
 import functools
 
 import jax
 import numpy as np
 import pytest
-from beyond_mediation import NAMES, data, generators, oracle, regression, repeated, single
+from beyond_mediation import NAMES, data, oracle, regression, repeated, simulator, single
 
-from jaxmed import gahmn
+from jaxmed import estimands
 from jaxmed.simulate.chain import ChainModel, sample_chain
 
 KEY = jax.random.key(1)
@@ -20,9 +19,7 @@ def fitted(dtype="float64", adjust="all"):
     given = data(weighted=True)
     given = given if dtype == "float64" else single(given)
     blocks = (FIRST,) if dtype == "float64" else ([2, 0, 1], ["egfr", "bmi", "hba1c"])
-    made = generators() if adjust == "sparse" else None
-    call = functools.partial(gahmn.chain, generator=made, basis="linear", adjust=adjust)
-    return jax.jit(lambda d: call(KEY, d, *blocks))(given)
+    return estimands.chain(KEY, given, *blocks, basis="linear", adjust=adjust)
 
 
 def test_paths_and_their_covariance_are_those_of_plain_least_squares_on_copied_rows():
@@ -60,7 +57,7 @@ def test_paths_add_up_to_the_total_effect_whatever_is_selected(adjust):
     total = regression(columns, given.outcome)[0][-1]
     assert float(found.effects["total"].estimate) == pytest.approx(total, abs=1e-9)
     parts = dict.fromkeys(("direct", "first", "second", "first then second"), -1.0)
-    left = jax.jit(lambda effects: effects.contrast({"total": 1.0, **parts}))(found.effects)
+    left = found.effects.contrast({"total": 1.0, **parts})
     assert abs(float(left.estimate)) < 1e-10 and float(left.standard_error) < 1e-7
     assert float(found.pairs.sum()) == pytest.approx(
         float(found.effects["first then second"].estimate), abs=1e-10
@@ -97,28 +94,39 @@ def test_truth_of_a_chain():
         {"direct": 0.5, "first": 0.5, "second": 0.4, "first then second": 0.8, "total": 2.2}
     )
     given = jax.jit(lambda k: sample_chain(k, model, 400))(jax.random.key(4))
-    call = functools.partial(gahmn.chain, generator=None, adjust="all")
-    found = jax.jit(lambda d: call(KEY, d, [0, 1, 2]))(given)
+    found = estimands.chain(KEY, given, [0, 1, 2], adjust="all")
     at = {name: i for i, name in enumerate(found.effects.names)}
     for name, value in truth.items():
         error = np.sqrt(np.asarray(found.effects.covariance)[at[name], at[name]])
         assert abs(float(found.effects.estimate[at[name]]) - value) < 4 * error, name
-    assert int(found.status) == 0 and found.generated is None
+    assert int(found.status) == 0
+    assert found.generated is None and found.generator_status is None
 
 
-def test_generated_paths_are_made_of_the_generators_coefficients():
-    found = fitted(adjust="sparse")
-    linear = jax.tree.map(np.asarray, gahmn.linear_part(gahmn.one_seed(generators(), 0)))
-    alpha, beta = np.asarray(linear.alpha), np.asarray(linear.beta)
-    carried = np.asarray(found.link) @ alpha[:3]
+def test_generated_paths_are_those_of_the_generators_coefficients():
+    """By means over draws, and from the coefficients where the generator knows them."""
+    own = simulator()
+
+    def linear_part(self):
+        return estimands.LinearPart(own.a, own.b, own.c)
+
+    knowing = type("Knowing", (type(own),), {"linear_part": linear_part})(*own)
+    call = functools.partial(
+        estimands.chain, KEY, data(weighted=True), FIRST, basis="linear", adjust="all"
+    )
+    drawn, exact = call(generator=own, draws=2), call(generator=knowing)
+    alpha, beta, direct = map(np.asarray, own[:3])
+    carried = np.asarray(drawn.link) @ alpha[:3]
     expected = [
-        float(linear.direct),
+        direct,
         alpha[:3] @ beta[:3],
         beta[3:] @ (alpha[3:] - carried),
         beta[3:] @ carried,
-        float(linear.direct) + alpha @ beta,
+        direct + alpha @ beta,
     ]
-    np.testing.assert_allclose(found.generated, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(exact.generated, expected, rtol=1e-12)
+    np.testing.assert_allclose(drawn.generated, expected, rtol=1e-9)
+    assert int(drawn.generator_status) == int(exact.generator_status) == 0
 
 
 def test_misuse_is_refused():
@@ -129,10 +137,8 @@ def test_misuse_is_refused():
         ((NAMES,), "at least one"),
     ):
         with pytest.raises(ValueError, match=message):
-            gahmn.chain(KEY, data(), *blocks, generator=None)
+            estimands.chain(KEY, data(), *blocks)
     with pytest.raises(ValueError, match="level must lie"):
-        gahmn.chain(KEY, data(), FIRST, generator=None, level=2.0)
-    fewer = dataclasses.replace(data(), mediators=data().mediators[:, :4])
-    fewer = dataclasses.replace(fewer, names=dataclasses.replace(fewer.names, mediators=NAMES[:4]))
-    with pytest.raises(ValueError, match="trained with 6 mediators, the data have 4"):
-        gahmn.chain(KEY, fewer, FIRST, generator=generators(), basis="linear")
+        estimands.chain(KEY, data(), FIRST, level=2.0)
+    with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
+        estimands.chain(KEY, data(), FIRST, draws=0)

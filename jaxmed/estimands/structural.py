@@ -13,6 +13,7 @@ mediator equations, as in `estimators.parts.partially_linear`; selection of what
 after Belloni, Chernozhukov and Hansen (2014).
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import jax
@@ -24,16 +25,14 @@ from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW, check_level
 from jaxmed.estimators.parts.legs import Legs, legs_of
-from jaxmed.estimators.parts.partially_linear import (
-    half_squares,
-    over_slack,
-)
+from jaxmed.estimators.parts.partially_linear import half_squares, over_slack
 from jaxmed.estimators.parts.rows import rows_of
 from jaxmed.estimators.parts.span import factor, singular
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
 from jaxmed.sparse.folds import assign_folds
+from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.typing import Array, Key, pytree
 
 __all__ = [
@@ -45,6 +44,7 @@ __all__ = [
     "mean_of",
     "on_mediators",
     "select",
+    "settled",
     "structural",
     "uses_all",
 ]
@@ -60,6 +60,18 @@ def check_options(adjust: str, basis: Basis, level: float) -> None:
         raise ValueError(f"adjust must be one of {get_args(Adjust)}, not {adjust!r}")
     check_basis(basis)
     check_level(level)
+
+
+def settled(data: MediationData, basis: Basis) -> tuple[MediationData, Basis]:
+    """Data and basis for a program: without names, and with the columns that "auto" chooses.
+
+    New names are no new program; the choice needs concrete numbers, which a program has not.
+    """
+    data = replace(data, names=UNNAMED)
+    if basis != "auto":
+        return data, basis
+    chosen = with_basis(rows_of(data), basis).outcome_base[:, 1:]
+    return replace(data, covariates=chosen), "given"
 
 
 def mean_of(weights: Array, values: Array) -> tuple[Array, Array]:
@@ -120,7 +132,7 @@ def on_mediators(legs: Legs, column: Array, selected: Array) -> LeastSquares:
     back = divide(back, size[:, None])
     found = matmul(back, w * column)
     count = jnp.sum(selected)
-    df = legs.rows.count - 1 - legs.outcome_rank - count
+    df = legs.rows.count - 1 - legs.outcome_rank - count.astype(w.dtype)
     few = st.when((df < 2) | (count > min(n, p)), st.TOO_FEW_ROWS)
     code = jnp.where(st.is_fatal(few), few, st.when(singular(lower), st.RANK_DEFICIENT))
     lost = jnp.where(st.is_fatal(code), jnp.nan, 0).astype(column.dtype)
@@ -167,7 +179,8 @@ class Structural:
 
     def path(self, members: Array) -> tuple[Array, Array]:
         """The sum of a_k b_k over members [p] (bool), and its influence [n]."""
-        a, b = self.alpha * members, self.beta * members
+        inside = members.astype(self.alpha.dtype)
+        a, b = self.alpha * inside, self.beta * inside
         return jnp.sum(a * b), self.of_beta(a) + self.of_alpha(b)
 
 

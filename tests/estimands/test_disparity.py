@@ -6,9 +6,9 @@ import functools
 import jax
 import numpy as np
 import pytest
-from beyond_mediation import NAMES, centred_mean, data, generators, oracle, repeated, single
+from beyond_mediation import NAMES, centred_mean, data, oracle, repeated, simulator, single
 
-from jaxmed import gahmn
+from jaxmed import estimands
 
 SETS = {"lipids": ["ldl"], "inflammation": ["crp", "il6"]}
 KEY = jax.random.key(1)
@@ -18,8 +18,7 @@ KEY = jax.random.key(1)
 def decomposed(dtype="float64"):
     given = data(weighted=True)
     given = given if dtype == "float64" else single(given)
-    call = functools.partial(gahmn.disparity, generator=None, basis="linear", adjust="all")
-    return jax.jit(lambda d: call(KEY, d, SETS))(given)
+    return estimands.disparity(KEY, given, SETS, basis="linear", adjust="all")
 
 
 def test_terms_and_their_covariance_are_those_of_plain_least_squares_on_copied_rows():
@@ -82,8 +81,7 @@ def test_gap_is_that_of_a_product_of_two_sets():
     given = dataclasses.replace(data(n), exposure=t, mediators=m, outcome=y, names=data().names)
     given = dataclasses.replace(given, names=dataclasses.replace(given.names, mediators=()))
     sets = {"one": [0], "two": [1]}
-    find = functools.partial(gahmn.disparity, generator=None, basis="linear")
-    found = jax.jit(lambda d: find(KEY, d, sets))(given)
+    found = estimands.disparity(KEY, given, sets, basis="linear")
     gap = found.gap["gap"]
     truth = -gamma * 1.0 * 0.8
     # The parts of the additive fit that the gap is made of are themselves of order one off.
@@ -93,19 +91,33 @@ def test_gap_is_that_of_a_product_of_two_sets():
 
 @pytest.fixture(scope="module")
 def generated():
-    """With generators, and of selected mediators."""
+    """With a generator, and of selected mediators."""
     sets = {**SETS, "all others": ["bmi", "hba1c", "egfr"]}
-    options = {"generator": generators(), "basis": "linear", "draws": 3, "adjust": "selected"}
-    return jax.jit(lambda d: gahmn.disparity(KEY, d, sets, **options))(data())
+    options = {"generator": simulator(), "basis": "linear", "draws": 3, "adjust": "selected"}
+    return estimands.disparity(KEY, data(), sets, **options)
 
 
-def test_generated_parts_have_no_gap_and_are_the_products_of_the_generators(generated):
-    found = generated
-    indirect = np.asarray(gahmn.linear_part(gahmn.one_seed(generators(), 0)).indirect)
+def test_generated_parts_have_no_gap_and_are_the_products_of_the_generator(generated):
+    found, own = generated, simulator()
+    indirect = np.asarray(own.a * own.b)
     parts = [indirect[where].sum() for where in ([0], [1, 2], [3, 4, 5])]
-    np.testing.assert_allclose(found.generated.parts, parts, atol=1e-4)
-    assert abs(float(found.generated.gap)) < 1e-4
-    np.testing.assert_allclose(found.generated.union, indirect.sum(), atol=1e-4)
+    np.testing.assert_allclose(found.generated.parts, parts, atol=1e-10)
+    assert abs(float(found.generated.gap)) < 1e-10
+    np.testing.assert_allclose(found.generated.union, indirect.sum(), atol=1e-10)
+    assert int(found.generator_status) == 0
+
+
+def test_a_generated_disparity_has_each_groups_own_covariates(generated):
+    own, given = simulator(), data()
+    x, group = given.covariates, given.exposure == 1
+    curve = x @ np.asarray(own.g @ own.b + own.h)
+    whole = float(own.c + (own.a * own.b).sum()) + curve[group].mean() - curve[~group].mean()
+    # The noise of three draws is in the difference of two groups.
+    assert float(generated.generated.disparity) == pytest.approx(whole, abs=0.5)
+
+
+def test_without_a_generator_there_is_no_generated_column():
+    assert decomposed().generated is None and decomposed().generator_status is None
 
 
 def test_selected_mediators_hold_those_that_act(generated):
@@ -127,15 +139,15 @@ def test_selected_mediators_hold_those_that_act(generated):
 )
 def test_sets_that_are_refused(sets, message):
     with pytest.raises(ValueError, match=message):
-        gahmn.disparity(KEY, data(), sets, generator=None)
+        estimands.disparity(KEY, data(), sets)
 
 
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="two values"):
         many = dataclasses.replace(data(), exposure=np.arange(240.0))
-        gahmn.disparity(KEY, many, SETS, generator=None)
+        estimands.disparity(KEY, many, SETS)
     with pytest.raises(ValueError, match="adjust must be"):
-        gahmn.disparity(KEY, data(), SETS, generator=None, adjust="none")
+        estimands.disparity(KEY, data(), SETS, adjust="none")
     with pytest.raises(ValueError, match="there is no 'lipid'; there are: disparity, lipids"):
         decomposed().terms["lipid"]
     assert [row["name"] for row in decomposed().terms.rows()] == list(decomposed().terms.names)

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.tails import normal_quantile
+from jaxmed.door import at_the_door
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import sqrt
 from jaxmed.typing import Array, Interval, pytree, static
@@ -38,7 +39,7 @@ class Terms:
     @property
     def standard_error(self) -> Array:
         """[K]."""
-        return sqrt(jnp.diagonal(self.covariance))
+        return _errors(self.covariance)
 
     @property
     def interval(self) -> Interval:
@@ -64,10 +65,8 @@ class Terms:
         unknown = [name for name in weights if name not in self.names]
         if unknown:
             raise ValueError(f"there is no {unknown[0]!r}; there are: {', '.join(self.names)}")
-        w = jnp.asarray([weights.get(name, 0.0) for name in self.names], self.estimate.dtype)
-        error = sqrt(matmul(w, matmul(self.covariance, w)))
-        value = matmul(w, self.estimate)
-        return Term(value, error, _interval(value, error, self.level, self.method))
+        every = tuple(weights.get(name, 0.0) for name in self.names)
+        return _contrast(self.estimate, self.covariance, every, self.level, self.method)
 
     def rows(self) -> list[dict[str, float | str]]:
         """A tidy table of concrete values: one row for each."""
@@ -81,6 +80,22 @@ class Terms:
         ]
 
 
+@at_the_door()
+def _errors(covariance: Array) -> Array:
+    return sqrt(jnp.diagonal(covariance))
+
+
+@at_the_door("level", "method")
+def _contrast(
+    estimate: Array, covariance: Array, weights: tuple[float, ...], level: float, method: str
+) -> Term:
+    w = jnp.asarray(weights, estimate.dtype)
+    error = sqrt(matmul(w, matmul(covariance, w)))
+    value = matmul(w, estimate)
+    return Term(value, error, _interval(value, error, level, method))
+
+
+@at_the_door("level", "method")
 def _interval(value: Array, error: Array, level: float, method: str) -> Interval:
     half = normal_quantile(jnp.asarray((1 + level) / 2, error.dtype)) * error
     return Interval(value - half, value + half, level, method)

@@ -1,0 +1,140 @@
+"""Names that have moved: one dated table for the whole library, and the warning that it gives.
+
+A module whose names have moved takes its `__getattr__` from `moved`; a function whose option has
+another name calls `warn` where the old one is given. docs/deprecations.md shows the table.
+"""
+
+import datetime
+import importlib
+import importlib.machinery
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["ENTRIES", "Deprecation", "moved", "old_modules", "warn"]
+
+Kind = Literal["name", "module", "option"]
+
+
+@dataclass(frozen=True)
+class Deprecation:
+    """One old name and what to write instead.
+
+    Attributes:
+      kind: "name" in a module, "module", or "option" of a function.
+      old: dotted path from `jaxmed` on; of an option, "jaxmed.f(old)".
+      new: the same of what takes its place.
+      since: version that warns first.
+      until: version without the old name.
+      day: that version is not made before this day.
+      note: what else is different; empty where nothing is.
+    """
+
+    kind: Kind
+    old: str
+    new: str
+    since: str
+    until: str
+    day: datetime.date
+    note: str = ""
+
+    @property
+    def message(self) -> str:
+        """The text of the warning."""
+        other = f"; {self.note}" if self.note else ""
+        return (
+            f"{self.old} is now {self.new}{other}. The old {self.kind} goes with version "
+            f"{self.until}, not before {self.day.isoformat()}"
+        )
+
+
+_SUMMER = datetime.date(2027, 6, 1)
+_DEFAULT = "its generator is None by default: nothing is trained unless asked for"
+_FUNCTIONS = ("chain", "disparity", "policy_value", "shift_value")
+_CLASSES = (
+    "Chain",
+    "Disparity",
+    "GeneratedDisparity",
+    "PolicyValue",
+    "ShiftValue",
+    "Term",
+    "Terms",
+)
+_MODULES = ("chain", "disparity", "policy", "shift", "structural", "terms")
+
+
+def _of_estimands(kind: Kind, name: str, note: str = "") -> Deprecation:
+    old, new = f"jaxmed.gahmn.{name}", f"jaxmed.estimands.{name}"
+    return Deprecation(kind, old, new, "0.1", "0.2", _SUMMER, note)
+
+
+ENTRIES: tuple[Deprecation, ...] = (
+    *(_of_estimands("name", name, _DEFAULT) for name in _FUNCTIONS),
+    *(_of_estimands("name", name) for name in _CLASSES),
+    *(_of_estimands("module", name) for name in _MODULES),
+)
+
+
+def warn(kind: Kind, old: str, *, stacklevel: int = 2) -> Deprecation:
+    """Warns of the use of an old name, and gives its entry.
+
+    Args:
+      kind: of the entry.
+      old: as in the table.
+      stacklevel: of the line to be named, counted as by `warnings.warn` in the caller.
+    """
+    (entry,) = (entry for entry in ENTRIES if (entry.kind, entry.old) == (kind, old))
+    warnings.warn(entry.message, DeprecationWarning, stacklevel=stacklevel + 1)
+    return entry
+
+
+def moved(package: str) -> Callable[[str], Any]:
+    """`__getattr__` of a module (PEP 562) that finds the names which have left it.
+
+    Args:
+      package: its `__name__`.
+    """
+    names = {entry.old for entry in ENTRIES if entry.kind == "name"}
+
+    def find(name: str) -> Any:
+        if f"{package}.{name}" not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return _object(warn("name", f"{package}.{name}", stacklevel=2).new)
+
+    return find
+
+
+def old_modules(package: str) -> None:
+    """Lets the modules that have left a package be imported from there.
+
+    They need no files, and must not have any: importing a file `disparity.py` would put the module
+    in the place of the function `disparity` of the package.
+
+    Args:
+      package: its `__name__`.
+    """
+    for entry in ENTRIES:
+        if entry.kind == "module" and entry.old.rpartition(".")[0] == package:
+            sys.modules[entry.old] = _OldModule(entry)
+
+
+class _OldModule(types.ModuleType):
+    """Stands under the old path of a module, and hands on the names of the new one."""
+
+    def __init__(self, entry: Deprecation) -> None:
+        super().__init__(entry.old, entry.message)
+        self.__spec__ = importlib.machinery.ModuleSpec(entry.old, None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__all__":  # what Python asks every module for
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        entry = warn("module", self.__name__, stacklevel=2)
+        return getattr(importlib.import_module(entry.new), name)
+
+
+def _object(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

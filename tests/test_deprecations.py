@@ -1,0 +1,128 @@
+"""Every old name of the table: it warns, it works, and it goes when its day has come."""
+
+import datetime
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxmed
+from jaxmed import deprecations
+from jaxmed.deprecations import ENTRIES, Deprecation, warn
+
+ROOT = Path(__file__).parents[1]
+# A call with the old name of every option of the table: old -> function without arguments.
+OPTIONS = {}
+
+
+def object_of(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def used(entry):
+    """What the old name gives, and what the new one does."""
+    if entry.kind == "option":
+        return OPTIONS[entry.old](), None
+    if entry.kind == "name":
+        return object_of(entry.old), object_of(entry.new)
+    new = importlib.import_module(entry.new)
+    name = new.__all__[0]
+    return getattr(importlib.import_module(entry.old), name), getattr(new, name)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.old)
+def test_an_old_name_warns_and_works(entry):
+    importlib.import_module("jaxmed.gahmn")  # whose names some of them are
+    with pytest.warns(DeprecationWarning) as caught:
+        old, new = used(entry)
+    assert old is new or entry.kind == "option"
+    (text,) = {str(each.message) for each in caught}
+    for part in (entry.old, entry.new, entry.until, entry.day.isoformat()):
+        assert part in text
+    assert all(each.filename == __file__ for each in caught), "the warning names the user's line"
+
+
+def overdue(entry, today):
+    assert today < entry.day, f"remove {entry.old}: its day, {entry.day}, has come"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.old)
+def test_no_entry_is_past_its_day(entry):
+    overdue(entry, datetime.date.today())
+
+
+def test_an_entry_past_its_day_is_to_be_removed():
+    day = datetime.date(2027, 6, 1)
+    entry = Deprecation("option", "jaxmed.power(alpha)", "jaxmed.power(level)", "0.1", "0.2", day)
+    overdue(entry, day - datetime.timedelta(1))
+    with pytest.raises(AssertionError, match=r"remove jaxmed.power\(alpha\)"):
+        overdue(entry, day)
+
+
+def test_an_option_warns_from_the_function_that_has_it(monkeypatch):
+    day = datetime.date(2027, 6, 1)
+    entry = Deprecation("option", "jaxmed.f(old)", "jaxmed.f(new)", "0.1", "0.2", day)
+    monkeypatch.setattr(deprecations, "ENTRIES", (entry,))
+
+    def f(*, old):
+        assert warn("option", "jaxmed.f(old)", stacklevel=2) is entry
+        return old
+
+    with pytest.warns(DeprecationWarning, match=r"jaxmed\.f\(old\) is now .*f\(new\)") as caught:
+        assert f(old=1) == 1
+    assert caught[0].lineno == inspect.currentframe().f_lineno - 1
+
+
+def test_entries_are_one_for_each_old_name():
+    keys = [(entry.kind, entry.old) for entry in ENTRIES]
+    assert len(keys) == len(set(keys))
+    for entry in ENTRIES:
+        assert entry.old.startswith("jaxmed.") and entry.new.startswith("jaxmed.")
+
+
+def test_an_old_module_has_no_file():
+    files = {name for _, name, _ in pkgutil.walk_packages(jaxmed.__path__, "jaxmed.")}
+    assert not files & {entry.old for entry in ENTRIES if entry.kind == "module"}
+
+
+STATEMENTS = """
+import warnings
+warnings.simplefilter("ignore")
+import jaxmed.gahmn.disparity
+import jaxmed.gahmn.chain as chain
+from jaxmed.gahmn.terms import Terms
+from jaxmed.gahmn import *
+from jaxmed import estimands
+assert jaxmed.gahmn.disparity is estimands.disparity and chain is estimands.chain
+assert Terms is estimands.Terms and "disparity" not in globals()
+from jaxmed.gahmn.shift import *
+assert shift_value is estimands.shift_value
+warnings.simplefilter("error")
+import jaxmed.gahmn
+try:
+    jaxmed.gahmn.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+"""
+
+
+def test_every_form_of_import_gives_the_same():
+    done = subprocess.run(
+        [sys.executable, "-c", STATEMENTS], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_shows_the_table():
+    lines = (ROOT / "docs/deprecations.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("|") and "`" in line]
+    shown = [row.strip("| ").replace("`", "").split(" | ") for row in rows]
+    assert shown == [
+        [entry.kind, entry.old, entry.new, entry.since, f"{entry.until}, {entry.day.isoformat()}"]
+        for entry in ENTRIES
+    ]
