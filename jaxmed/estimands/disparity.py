@@ -28,7 +28,6 @@ from jaxmed.estimands.structural import (
 from jaxmed.estimands.terms import Terms, mediator_positions, terms_of
 from jaxmed.estimators.parts.arms import Arms, arms_of
 from jaxmed.estimators.parts.basis import Basis
-from jaxmed.estimators.parts.rows import project_out
 from jaxmed.keys import as_key
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
