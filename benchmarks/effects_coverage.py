@@ -149,7 +149,7 @@ def study(p: int, *, nodewise: bool):
         "ols": ols(basis="splines_all_products"),
         "double_selection": double_selection(basis="splines_all_products", nodewise=nodewise),
         "double_selection_zz": double_selection(
-            basis="splines_all_products", penalty="zz", nodewise=False
+            basis="splines_all_products", rule="zz", nodewise=False
         ),
         "post_selection": post_selection(basis="splines_all_products"),
     }

@@ -1,10 +1,11 @@
 """Names that have moved: one dated table for the whole library, and the warning that it gives.
 
-A module whose names have moved takes its `__getattr__` from `moved`; a function whose option has
-another name calls `warn` where the old one is given. docs/deprecations.md shows the table.
+A module whose names have moved takes its `__getattr__` from `moved`; a function whose options have
+other names is decorated with `renamed`. docs/deprecations.md shows the table.
 """
 
 import datetime
+import functools
 import importlib
 import importlib.machinery
 import sys
@@ -12,11 +13,12 @@ import types
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
-__all__ = ["ENTRIES", "Deprecation", "moved", "old_modules", "warn"]
+__all__ = ["ENTRIES", "Deprecation", "moved", "old_modules", "renamed", "warn"]
 
 Kind = Literal["name", "module", "option"]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,19 @@ def _of_estimands(kind: Kind, name: str, note: str = "") -> Deprecation:
     return Deprecation(kind, old, new, "0.1", "0.2", _SUMMER, note)
 
 
+def _of_option(function: str, old: str, new: str) -> Deprecation:
+    path = f"jaxmed.estimators.{function}"
+    return Deprecation("option", f"{path}({old})", f"{path}({new})", "0.1", "0.2", _SUMMER)
+
+
+_WITH_SIGNIFICANCE = ("ehima", "hdma", "hima", "hima2", "meddic")
 ENTRIES: tuple[Deprecation, ...] = (
     *(_of_estimands("name", name, _DEFAULT) for name in _FUNCTIONS),
     *(_of_estimands("name", name) for name in _CLASSES),
     *(_of_estimands("module", name) for name in _MODULES),
+    # `alpha` is the effect of the exposure on a mediator, `penalty` a kind of penalty.
+    *(_of_option(name, "alpha", "significance") for name in _WITH_SIGNIFICANCE),
+    _of_option("double_selection", "penalty", "rule"),
 )
 
 
@@ -89,6 +100,29 @@ def warn(kind: Kind, old: str, *, stacklevel: int = 2) -> Deprecation:
     (entry,) = (entry for entry in ENTRIES if (entry.kind, entry.old) == (kind, old))
     warnings.warn(entry.message, DeprecationWarning, stacklevel=stacklevel + 1)
     return entry
+
+
+def renamed(function: str, **names: str) -> Callable[[F], F]:
+    """A decorator of a function whose options have other names: the old ones warn and work.
+
+    Args:
+      function: dotted path, as in the table.
+      names: old=new.
+    """
+
+    def decorate(plain: F) -> F:
+        @functools.wraps(plain)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for old in names.keys() & kwargs.keys():
+                warn("option", f"{function}({old})", stacklevel=2)
+                if names[old] in kwargs:
+                    raise ValueError(f"{old} is the old name of {names[old]}: give one of the two")
+                kwargs[names[old]] = kwargs.pop(old)
+            return plain(*args, **kwargs)
+
+        return cast(F, call)
+
+    return decorate
 
 
 def moved(package: str) -> Callable[[str], Any]:

@@ -7,7 +7,7 @@ SMALL = {"folds": 3, "num_penalties": 10}
 METHODS = {
     "ols": estimators.ols(),
     "double_selection": estimators.double_selection(**SMALL),
-    "double_selection_zz": estimators.double_selection(penalty="zz", **SMALL),
+    "double_selection_zz": estimators.double_selection(rule="zz", **SMALL),
     "post_selection": estimators.post_selection(num_penalties=20),
     "hima": estimators.hima(num_penalties=20),
     "guo": estimators.guo(num_penalties=20),

@@ -15,8 +15,18 @@ from jaxmed import deprecations
 from jaxmed.deprecations import ENTRIES, Deprecation, warn
 
 ROOT = Path(__file__).parents[1]
-# A call with the old name of every option of the table: old -> function without arguments.
-OPTIONS = {}
+# What the option is called with, by its old name: a call that is not the default's.
+OPTIONS = {
+    entry.old: 0.2 if entry.old.endswith("(alpha)") else "zz"
+    for entry in ENTRIES
+    if entry.kind == "option"
+}
+
+
+def with_option(path, value):
+    """The function of a path `f(option)`, called with this value of the option."""
+    function, _, option = path.rstrip(")").partition("(")
+    return object_of(function)(**{option: value})
 
 
 def object_of(path):
@@ -27,7 +37,8 @@ def object_of(path):
 def used(entry):
     """What the old name gives, and what the new one does."""
     if entry.kind == "option":
-        return OPTIONS[entry.old](), None
+        value = OPTIONS[entry.old]
+        return with_option(entry.old, value), with_option(entry.new, value)
     if entry.kind == "name":
         return object_of(entry.old), object_of(entry.new)
     new = importlib.import_module(entry.new)
@@ -40,11 +51,16 @@ def test_an_old_name_warns_and_works(entry):
     importlib.import_module("jaxmed.gahmn")  # whose names some of them are
     with pytest.warns(DeprecationWarning) as caught:
         old, new = used(entry)
-    assert old is new or entry.kind == "option"
+    assert old is new  # equal configurations are one estimator
     (text,) = {str(each.message) for each in caught}
     for part in (entry.old, entry.new, entry.until, entry.day.isoformat()):
         assert part in text
     assert all(each.filename == __file__ for each in caught), "the warning names the user's line"
+
+
+def test_an_option_by_both_names_is_refused():
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="one of the two"):
+        jaxmed.estimators.hima(alpha=0.1, significance=0.1)
 
 
 def overdue(entry, today):

@@ -195,7 +195,7 @@ _FIELD = (
         double_selection,
         random=True,
         note=REPEATED,
-        settings=(("penalty", "zz"),),
+        settings=(("rule", "zz"),),
     ),
     FieldMethod("post_selection", "Post-selection", post_selection, note=SELECTED),
     FieldMethod("hima", "HIMA", hima, note=SELECTED, family="outcome"),

@@ -234,7 +234,7 @@ def select(
         return (outcome.selected | forced) & usable, outcome.status
     folds = assign_folds(key, legs.exposure.shape[0], FOLDS)
     parts = sp.moments_of_folds(ready, folds, FOLDS)
-    exposure = sp.exposure_support(whole, parts, ready.alpha, penalty="cv", inflation=1.25, **GRID)
+    exposure = sp.exposure_support(whole, parts, ready.alpha, rule="cv", inflation=1.25, **GRID)
     found = (outcome.selected | exposure.selected | forced) & usable
 
     def one(weights: Array) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.budget import check_at_least, check_count
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
@@ -33,11 +34,12 @@ class DoubleSelectionDetails:
     df: Array  # [] of the outcome model of the effects
 
 
+@renamed("jaxmed.estimators.double_selection", penalty="rule")
 @in_safe_units
 def double_selection(
     *,
     basis: Basis = "given",
-    penalty: sp.Penalty = "cv",
+    rule: sp.Rule = "cv",
     folds: int = 5,
     fold_ids: ArrayLike | None = None,
     num_penalties: int = 40,
@@ -60,9 +62,9 @@ def double_selection(
     Args:
       basis: of the covariates: "given" (as they are, or the columns of `covariate_basis`), a
         name of `covariate_basis`, or a function (covariates, weights) -> [n, r].
-      penalty: of the lasso of the exposure: "cv", the minimum of the cross-validated loss; "zz",
-        the smallest penalty whose variance factor is within `inflation` of that: wider, and right
-        under denser signals.
+      rule: for the penalty of the lasso of the exposure: "cv", the minimum of the cross-validated
+        loss; "zz", the smallest penalty whose variance factor is within `inflation` of that: wider,
+        and right under denser signals.
       folds: of the cross-validations, drawn from the key.
       fold_ids: fold of every row, [n] integers in 0..folds-1, instead; the key may then be None.
       num_penalties: of each grid.
@@ -88,7 +90,7 @@ def double_selection(
       falls to .65 with "cv" and the data do not tell: use "zz", or `ols`, there.
     """
     check_basis(basis)
-    sp.check_penalty(penalty)
+    sp.check_rule(rule)
     check_variance(variance)
     check_level(level)
     check_count("folds", folds, least=2)
@@ -137,7 +139,7 @@ def double_selection(
             whole,
             parts,
             ready.alpha,
-            penalty=penalty,
+            rule=rule,
             inflation=inflation,
             patience=patience,
             **grid,

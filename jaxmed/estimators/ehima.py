@@ -7,6 +7,7 @@ from jaxmed import status as st
 from jaxmed.calibration.adjust import benjamini_hochberg
 from jaxmed.calibration.dact import DactResult, dact
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.distributions.tails import t_two_sided
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.active_plus_one import active_plus_one
@@ -47,6 +48,7 @@ class EhimaDetails:
     share: Array  # [p] |indirect| as a share of the reported mediators' sum
 
 
+@renamed("jaxmed.estimators.ehima", alpha="significance")
 @in_safe_units
 def ehima(
     *,
@@ -54,7 +56,7 @@ def ehima(
     penalty: Kind = "mcp",
     gamma: float | None = None,
     num_penalties: int = 100,
-    alpha: float = 0.05,
+    significance: float = 0.05,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     scale: bool | None = None,
@@ -70,7 +72,7 @@ def ehima(
       penalty: "mcp", "scad" or "lasso".
       gamma: of the penalty; 3 for MCP and 3.7 for SCAD if None.
       num_penalties: penalties on the path; BIC chooses.
-      alpha: false discovery rate.
+      significance: false discovery rate.
       covariates_mediator: of exposure -> mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
       scale: alpha and beta of the table per standard deviation of exposure and mediators, as
@@ -93,8 +95,10 @@ def ehima(
     form = shape_of(penalty, gamma)
     if n_include is not None and n_include < 1:
         raise ValueError(f"n_include must be at least 1, not {n_include}")
-    if not 0 < alpha < 1 or not 0 < level < 1:
-        raise ValueError(f"alpha and level must be between 0 and 1, not {alpha} and {level}")
+    if not 0 < significance < 1 or not 0 < level < 1:
+        raise ValueError(
+            f"significance and level must be between 0 and 1, not {significance} and {level}"
+        )
     if num_penalties < 2:
         raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
     released = compat == "r"
@@ -134,10 +138,10 @@ def ehima(
                     "DACT: the characteristic function of the p-values does not decay",
                 ),
             )
-            adjusted, selected = p_value, _count_rule(p_value, alpha)
+            adjusted, selected = p_value, _count_rule(p_value, significance)
         else:
             adjusted = benjamini_hochberg(p_value)
-            selected = adjusted <= alpha
+            selected = adjusted <= significance
         selected &= ~st.is_fatal(legs.status)
         effects = _effects(legs, p_value, selected, min(n, p))
 
@@ -209,12 +213,12 @@ def _naive_p(leg: Leg) -> Array:
     return jnp.where(p == 0, jnp.asarray(ZERO_P, p.dtype), p)
 
 
-def _count_rule(p_value: Array, alpha: float) -> Array:
-    """The k smallest, k the number of i with p_(i) <= alpha i / m, and one at least."""
+def _count_rule(p_value: Array, significance: float) -> Array:
+    """The k smallest, k the number of i with p_(i) <= significance i / m, and one at least."""
     size = p_value.shape[0]
     order = jnp.argsort(p_value)
     rank = jnp.arange(1, size + 1)
-    bound = alpha * rank.astype(p_value.dtype) / size
+    bound = significance * rank.astype(p_value.dtype) / size
     k = jnp.maximum(jnp.sum(p_value[order] <= bound), 1)
     return jnp.zeros(size, bool).at[order].set(rank <= k) & ~jnp.isnan(p_value)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_effects import (
@@ -29,12 +30,13 @@ from jaxmed.estimators.parts.units import in_safe_units
 from jaxmed.typing import Array, ArrayLike, Estimator, Key
 
 
+@renamed("jaxmed.estimators.hdma", alpha="significance")
 @in_safe_units
 def hdma(
     *,
     n_include: int | None = None,
     family: Family = "gaussian",
-    alpha: float = 0.05,
+    significance: float = 0.05,
     adjust: Adjust = "bh",
     folds: int = 10,
     num_penalties: int = 100,
@@ -52,8 +54,8 @@ def hdma(
     Screening by the t test of M_j in Y ~ 1 + X + A + M_j (binomial: of A in M_j ~ 1 + X + A).
 
     compat="correct": exposure and covariates are never penalised; `selected` are the mediators
-    whose adjusted joint p-value is at most alpha. The indirect effect sums over all screened
-    mediators, which has a normal law that no selection disturbs; the direct effect is what it
+    whose adjusted joint p-value is at most `significance`. The indirect effect sums over all
+    screened mediators, which has a normal law that no selection disturbs; the direct effect is what it
     leaves of least squares' total effect, with its variance (the exposure's own de-sparsified
     coefficient keeps a bias of the lasso: 1.19 for 1 at one mediator and 100 rows).
     compat="r": as hdmed 1.0.1: exposure and covariates penalised like mediators, kept by the raw
@@ -67,7 +69,7 @@ def hdma(
       n_include: mediators kept by the screening; default ceil(2n / log n), binomial
         ceil(n / (2 log n)), n the rows of the arrays.
       family: of the outcome, "gaussian" or "binomial" (0/1).
-      alpha: cut of the adjusted p-value (compat="r": of the raw p-value of beta).
+      significance: cut of the adjusted p-value (compat="r": of the raw p-value of beta).
       adjust: of joint significance over the screened: "none", "bonferroni", "bh", "hdmt" or "dact".
       folds: of both cross-validations.
       num_penalties: length of every path.
@@ -104,13 +106,13 @@ def hdma(
         size = screen_size(n, p, n_include, divisor=0.5 if family == "gaussian" else 2.0)
         index = smallest(-jnp.abs(leg.statistic), size)
         fit = _reference if reference else _correct
-        return fit(legs, index, tuning, alpha, adjust, level)
+        return fit(legs, index, tuning, significance, adjust, level)
 
     return estimate
 
 
 def _correct(
-    legs: Legs, index: Array, tuning: Tuning, alpha: float, adjust: str, level: float
+    legs: Legs, index: Array, tuning: Tuning, significance: float, adjust: str, level: float
 ) -> Estimate:
     rows, p = legs.rows, legs.constant.shape[0]
     fit = debiased_lasso(
@@ -135,7 +137,7 @@ def _correct(
         beta_p=beta_p,
         adjust=adjust,
     )
-    selected = mediators.p_adjusted <= alpha
+    selected = mediators.p_adjusted <= significance
     return assemble(
         direct=direct,
         indirect=indirect,
@@ -156,7 +158,7 @@ def _correct(
 
 
 def _reference(
-    legs: Legs, index: Array, tuning: Tuning, alpha: float, adjust: str, level: float
+    legs: Legs, index: Array, tuning: Tuning, significance: float, adjust: str, level: float
 ) -> Estimate:
     rows, p = legs.rows, legs.constant.shape[0]
     columns = jnp.concatenate(
@@ -165,7 +167,7 @@ def _reference(
     fit = debiased_lasso(columns, rows.outcome, rows.outcome_base[:, :1], rows.weights, tuning)
     beta = beta_leg(index, fit, p, rows.count)
     beta_p = beta.normal_p_value
-    selected = beta_p <= alpha
+    selected = beta_p <= significance
     marginal, code = marginal_total(legs, tuning.family)
     indirect = jnp.sum(jnp.where(selected, legs.alpha.estimate * beta.estimate, 0))
     screened = jnp.ones(index.shape, bool)

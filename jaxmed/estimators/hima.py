@@ -2,6 +2,7 @@
 
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.hima_logistic import fit_binary
 from jaxmed.estimators.hima_release import fit_release
@@ -18,6 +19,7 @@ FAMILIES = ("gaussian", "binomial")
 FLAVORS = ("hima", "hdmed")
 
 
+@renamed("jaxmed.estimators.hima", alpha="significance")
 @in_safe_units
 def hima(
     *,
@@ -25,7 +27,7 @@ def hima(
     penalty: Kind = "mcp",
     gamma: float | None = None,
     num_penalties: int = 100,
-    alpha: float = 0.05,
+    significance: float = 0.05,
     adjust: Adjust = "bonferroni",
     family: str = "gaussian",
     scale: bool = True,
@@ -60,7 +62,7 @@ def hima(
       penalty: "mcp", "scad" or "lasso".
       gamma: of the penalty; default 3 (MCP), 3.7 (SCAD).
       num_penalties: length of the path.
-      alpha: cut of the adjusted p-value.
+      significance: cut of the adjusted p-value.
       adjust: of joint significance over the selected: "bonferroni", "bh" or "none".
       family: "gaussian", or "binomial" for a 0/1 outcome: effects are log odds ratios, with status
         LOG_ODDS because they do not add up.
@@ -99,7 +101,7 @@ def hima(
         shape_of(penalty, gamma),
         num_penalties,
         solver,
-        alpha,
+        significance,
         adjust,
         scale,
         compat,

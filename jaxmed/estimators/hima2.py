@@ -6,6 +6,7 @@ from jaxmed import status as st
 from jaxmed.calibration.hdmt import NullProportions, hdmt
 from jaxmed.calibration.joint_adjustment import Adjust, adjusted, check_adjust
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.distributions.tails import normal_two_sided
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
@@ -43,11 +44,12 @@ class Hima2Details:
     share: Array  # [p] |indirect| over the sum of the reported (rimp / 100); NaN elsewhere
 
 
+@renamed("jaxmed.estimators.hima2", alpha="significance")
 @in_safe_units
 def hima2(
     *,
     n_include: int | None = None,
-    alpha: float = 0.05,
+    significance: float = 0.05,
     adjust: Adjust = "hdmt",
     folds: int = 10,
     num_penalties: int = 100,
@@ -72,7 +74,7 @@ def hima2(
 
     Args:
       n_include: mediators kept by the screening; default ceil(2n / log n), n rows of the arrays.
-      alpha: cut of the adjusted p-value.
+      significance: cut of the adjusted p-value.
       adjust: "hdmt", "dact" (few tests: SMALL_SAMPLE), "bh", "bonferroni" or "none".
       folds: of both cross-validations.
       num_penalties: length of every path.
@@ -104,7 +106,7 @@ def hima2(
         legs = legs_of(_standardised(rows) if reference and scale else rows)
         product = jnp.abs(legs.alpha.estimate * legs.beta.estimate)
         index = smallest(-product, screen_size(n, p, n_include))
-        return _fit(legs, index, tuning, reference, alpha, adjust, level)
+        return _fit(legs, index, tuning, reference, significance, adjust, level)
 
     return estimate
 

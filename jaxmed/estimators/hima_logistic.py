@@ -84,7 +84,7 @@ def fit_binary(legs: Legs, settings: HimaSettings) -> Estimate:
         spread(index, divide(path.chosen, jnp.where(ones, 1, sd))[:d], p, 0.0),
         beta_leg.estimate,
         selected,
-        mediators.p_adjusted <= settings.alpha,
+        mediators.p_adjusted <= settings.significance,
         None,
     )
     return assemble(

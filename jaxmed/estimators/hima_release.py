@@ -45,7 +45,7 @@ def fit_release(legs: Legs, settings: HimaSettings) -> Estimate:
     reported, table = chosen, None
     if settings.flavor == "hima":
         count = jnp.sum(chosen).astype(p_value.dtype)
-        reported = chosen & (count * p_value < settings.alpha)
+        reported = chosen & (count * p_value < settings.significance)
         table = _table(legs, alpha, beta, p_value, chosen, reported, settings.scale)
     else:
         one_covariate = rows.outcome_base.shape[1] == 2

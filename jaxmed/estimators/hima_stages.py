@@ -42,7 +42,7 @@ class HimaDetails:
     penalised_beta: Array  # [p] coefficient of the penalised model, outcome per mediator unit
     refit_beta: Array  # [p] of the unpenalised refit; NaN where not selected
     chosen: Array  # [p] bool: non-zero in the penalised model
-    significant: Array  # [p] bool: chosen, and adjusted joint significance at most alpha
+    significant: Array  # [p] bool: chosen, and adjusted joint significance at most `significance`
     table: HimaTable | None  # compat "r", flavor "hima"
 
 
@@ -63,7 +63,7 @@ class HimaSettings:
     penalty: Shape
     num_penalties: int
     solver: PathSolver
-    alpha: float
+    significance: float
     adjust: str
     scale: bool
     compat: str
@@ -127,7 +127,7 @@ def fit_gaussian(legs: Legs, settings: HimaSettings) -> Estimate:
         beta_p=spread(index, found.beta_p, p),
         adjust=settings.adjust,
     )
-    significant = mediators.p_adjusted <= settings.alpha
+    significant = mediators.p_adjusted <= settings.significance
     details = details_of(index, screening_p, stage, found, significant, None, p)
     return assemble(
         direct=found.direct,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.calibration.joint_adjustment import Adjust, check_adjust
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.estimators.parts.assemble import assemble, mediator_effects, reasons
 from jaxmed.estimators.parts.debiased_lasso import check_tuning
@@ -33,11 +34,12 @@ class MeddicDetails:
     sum_of_paths: Array  # [] sum of alpha beta over all mediators
 
 
+@renamed("jaxmed.estimators.meddic", alpha="significance")
 @in_safe_units
 def meddic(
     *,
     dense: float = 0.2,
-    alpha: float = 0.05,
+    significance: float = 0.05,
     adjust: Adjust = "bh",
     folds: int = 10,
     num_penalties: int = 100,
@@ -57,7 +59,7 @@ def meddic(
 
     Args:
       dense: share of n up to which all columns are taken by least squares.
-      alpha: cut of the adjusted joint p-value of a mediator.
+      significance: cut of the adjusted joint p-value of a mediator.
       adjust: "none", "bonferroni", "bh", "hdmt" or "dact".
       folds: of the cross-validation of the scores' penalty.
       num_penalties: length of its path.
@@ -87,7 +89,7 @@ def meddic(
         else:
             ids = None if lam_node is not None else _folds(key, n, folds)
             model = _debiased(legs, lam_node, ids, folds, num_penalties, max_rounds)
-        return _assembled(legs, model, alpha, adjust, level)
+        return _assembled(legs, model, significance, adjust, level)
 
     return estimate
 

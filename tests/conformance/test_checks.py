@@ -87,8 +87,16 @@ def test_checks_of_a_cheap_estimator(name):
     assert check(name, only) == tuple(only)
 
 
+op_by_op = pytest.mark.programs(2000, reason="one of the two is called operation by operation")
+SEVERALLY = [
+    pytest.param(name, marks=op_by_op) if name == "eager" else name
+    for name in CHECKS
+    if name not in TRACED + DEVICES
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("only", [name for name in CHECKS if name not in TRACED + DEVICES])
+@pytest.mark.parametrize("only", SEVERALLY)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_check(name, only):
     if not check(name, [only]):

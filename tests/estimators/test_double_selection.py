@@ -22,7 +22,7 @@ CLOSE = 1e-8 if X64 else 3e-3
 SMALL = {"basis": "linear", "num_penalties": GRID, "patience": GRID}
 METHODS = {
     "cv": double_selection(folds=4, fold_ids=FOLDS, **SMALL),
-    "zz": double_selection(folds=4, fold_ids=FOLDS, penalty="zz", nodewise=False, **SMALL),
+    "zz": double_selection(folds=4, fold_ids=FOLDS, rule="zz", nodewise=False, **SMALL),
     "refit": post_selection(**SMALL),
 }
 float64 = pytest.mark.skipif(not X64, reason="compared in float64")
@@ -120,7 +120,7 @@ def test_all_selected_is_least_squares_on_all():
         double_selection(
             folds=4,
             fold_ids=FOLDS,
-            penalty="zz",
+            rule="zz",
             inflation=1e6,
             penalty_ratio=1e-6,
             num_penalties=GRID,
@@ -200,7 +200,7 @@ def test_more_mediators_than_rows():
     saturated = jax.jit(
         double_selection(
             basis="linear",
-            penalty="zz",
+            rule="zz",
             inflation=1e12,
             penalty_ratio=1e-7,
             num_penalties=GRID,
@@ -249,7 +249,7 @@ def test_nonfinite_data_are_told():
 
 def test_options_are_checked():
     for options in (
-        {"penalty": "bic"},
+        {"rule": "bic"},
         {"folds": 1},
         {"penalty_ratio": 1.0},
         {"num_penalties": 1},

@@ -180,7 +180,7 @@ def test_more_mediators_than_rows_under_vmap():
 
 
 @pytest.mark.parametrize(
-    "options", [{"alpha": 0.0}, {"n_include": 0}, {"penalty": "ridge"}, {"compat": "R"}]
+    "options", [{"significance": 0.0}, {"n_include": 0}, {"penalty": "ridge"}, {"compat": "R"}]
 )
 def test_misuse(options):
     with pytest.raises(ValueError, match="must be"):

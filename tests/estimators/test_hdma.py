@@ -65,7 +65,7 @@ def fitted(alias, name):
     else:
         cut = float("inf") if args["FDRcut"] == "Inf" else args["FDRcut"]
         top = args["topN"] and int(args["topN"])
-        method = hima2(n_include=top, alpha=cut, compat="r", **tuning)
+        method = hima2(n_include=top, significance=cut, compat="r", **tuning)
     return record, jax.tree.map(np.asarray, jax.jit(method)(None, data))
 
 

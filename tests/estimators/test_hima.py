@@ -56,7 +56,7 @@ def compare_with_release(alias, name, **options):
 # same penalty.
 @pytest.mark.parametrize("alias", rd.mostly_slow(rd.ALL_8))
 def test_release_hima_without_cut(alias):
-    compare_with_release(alias, "HIMA_classic_all", alpha=float("inf"))
+    compare_with_release(alias, "HIMA_classic_all", significance=float("inf"))
 
 
 @pytest.mark.parametrize("alias", rd.mostly_slow(SMALL, "lin"))
@@ -69,7 +69,7 @@ def test_release_hima_without_cut(alias):
     ],
 )
 def test_release_hima_with_options(alias, name, options):
-    compare_with_release(alias, name, alpha=float("inf"), **options)
+    compare_with_release(alias, name, significance=float("inf"), **options)
 
 
 @pytest.mark.parametrize("alias", rd.mostly_slow(["gA100", "lin", "mx20"]))

@@ -13,13 +13,13 @@ from jaxmed.sparse.folds import fold_moments
 from jaxmed.sparse.homotopy import default_grid, gram_path, held_out_loss, search
 from jaxmed.typing import Array, pytree
 
-Penalty = Literal["cv", "zz"]
+Rule = Literal["cv", "zz"]
 
 
-def check_penalty(penalty: str) -> None:
+def check_rule(rule: str) -> None:
     """Raises ValueError for an unknown rule."""
-    if penalty not in get_args(Penalty):
-        raise ValueError(f"penalty must be one of {get_args(Penalty)}, not {penalty!r}")
+    if rule not in get_args(Rule):
+        raise ValueError(f"rule must be one of {get_args(Rule)}, not {rule!r}")
 
 
 @pytree
@@ -138,7 +138,7 @@ def exposure_support(
     folds: Moments,
     alpha: Array,
     *,
-    penalty: str,
+    rule: str,
     inflation: float,
     num_penalties: int,
     ratio: float,
@@ -150,7 +150,7 @@ def exposure_support(
       whole: moments of the sample.
       folds: moments of the folds; training moments are differences.
       alpha: [p] of the standardised mediators.
-      penalty: "cv" for the minimum of the cross-validated loss, "zz" for the smallest penalty at
+      rule: "cv" for the minimum of the cross-validated loss, "zz" for the smallest penalty at
         which the variance factor |w|^2 / (w't)^2 of the residual w is at most `inflation` times
         that at the minimum.
       inflation: of "zz".
@@ -180,10 +180,10 @@ def exposure_support(
         loss,
         patience,
     )
-    last = trained.best if penalty == "cv" else num_penalties - 1
+    last = trained.best if rule == "cv" else num_penalties - 1
     path = gram_path(inner, score, penalties, last)
     position = trained.best
-    if penalty == "zz":
+    if rule == "zz":
         b = path.coefficients
         square = held_out_loss(b, inner, score, whole.exposure_square)
         factor = divide(square, (whole.exposure_square - matmul(b, score)) ** 2, jnp.inf)

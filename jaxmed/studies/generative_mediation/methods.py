@@ -66,7 +66,7 @@ METHODS: Mapping[str, Estimator] = {
     "OLS, all mediators": method(ols(basis="splines_all_products")),
     "double selection": method(double_selection(basis="splines_all_products", nodewise=False)),
     "double selection, zz": method(
-        double_selection(basis="splines_all_products", penalty="zz", nodewise=False)
+        double_selection(basis="splines_all_products", rule="zz", nodewise=False)
     ),
 }
 # Our method -> the printed one that it is shown beside.
