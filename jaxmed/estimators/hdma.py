@@ -55,8 +55,8 @@ def hdma(
 
     compat="correct": exposure and covariates are never penalised; `selected` are the mediators
     whose adjusted joint p-value is at most `significance`. The indirect effect sums over all
-    screened mediators, which has a normal law that no selection disturbs; the direct effect is what it
-    leaves of least squares' total effect, with its variance (the exposure's own de-sparsified
+    screened mediators, which has a normal law that no selection disturbs; the direct effect is what
+    it leaves of least squares' total effect, with its variance (the exposure's own de-sparsified
     coefficient keeps a bias of the lasso: 1.19 for 1 at one mediator and 100 rows).
     compat="r": as hdmed 1.0.1: exposure and covariates penalised like mediators, kept by the raw
     p-value of beta, direct = total - indirect over the kept, no standard errors of effects.
