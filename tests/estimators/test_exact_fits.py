@@ -71,9 +71,7 @@ def alpha_by_ols(data):
     return b[1], error, 2 * stats.t.sf(abs(b[1]) / error, N - 3)
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("slope", [1.0, -250.0])
 def test_single_mediators(dtype, slope):
     data = data_of(lambda a, m, x: slope * (m[:, 0] - 0.4 * a + 2 * x[:, 0]), dtype)
