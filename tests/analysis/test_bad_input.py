@@ -122,7 +122,7 @@ def test_collinear_mediators_are_computed_on_their_span_and_named():
         (40, 4, 1),
         pytest.param(4000, 4, 0, marks=pytest.mark.slow),
         pytest.param(4000, 4, 1, marks=pytest.mark.slow),
-        (20, 30, 1),
+        pytest.param(20, 30, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_mediator_made_of_other_columns_has_no_regression(n, p, exposure):
@@ -136,6 +136,7 @@ def test_a_mediator_made_of_other_columns_has_no_regression(n, p, exposure):
         assert np.isfinite(np.delete(table[column], 2)).all()
 
 
+@pytest.mark.slow
 def test_a_missing_test_gives_the_graver_reason():
     single = data(p=1)
     failed = jaxmed.mediate(dataclasses.replace(single, mediators=2 * single.covariates), **FAST)

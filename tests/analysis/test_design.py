@@ -88,6 +88,7 @@ def plainly(mixed):
     return jaxmed.mediate(mixed[0], ("maxie",), **FAST, basis="linear").record
 
 
+@pytest.mark.slow
 def test_factors_alone_are_linear_in_every_command():
     # As many columns as `mixed` has with its basis: the same programs.
     data = simulated(300, 6, 0, [9, 9])
@@ -116,6 +117,7 @@ def test_numbers_and_factors_have_the_total_of_their_columns(mixed):
         assert abs(document["design"]["linear"]["total"]["estimate"] - plain) < 1e-10
 
 
+@pytest.mark.slow
 def test_the_default_answers_where_splines_of_everything_had_no_room():
     data = simulated(85, 6, 5, [])  # so few mediators that least squares stands alone
     found = effects(data, key=1)
@@ -162,6 +164,7 @@ def pbc():
     )
 
 
+@pytest.mark.slow
 def test_linear_covariates_reproduce_the_published_analysis():
     # regmedint 1.0.1, reference_results/sas-mreg_linear_yreg_linear_int_f_caco_f_ncvar3.lst: a SAS
     # macro for the contrast 1.1 -> 2.3, thus divided by 1.2.

@@ -72,6 +72,7 @@ def test_shares_that_sum_to_one(composition):
     assert_nothing_silent(composition)
 
 
+@pytest.mark.slow
 def test_whichever_share_is_dropped(composition):
     for left in (["m2", "m3", "m4"], ["m1", "m2", "m3"]):
         less = mediate(read("comp.csv", mediators=left), basis="linear")
@@ -191,6 +192,7 @@ def test_order_and_units_of_the_table_change_nothing():
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_compare_does_not_see_the_order_of_the_table():
     data = read("base.csv")
     order = np.random.default_rng(4).permutation(60)
@@ -228,6 +230,7 @@ def test_any_unit_of_the_outcome(unit):
         )
 
 
+@pytest.mark.slow
 def test_shares_and_gaps_in_any_unit():
     data = problem(np.random.default_rng(2), *SIZE, scale=0.0)
     shares = []

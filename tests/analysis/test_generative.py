@@ -95,6 +95,7 @@ def folder(data, tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_another_fit_does_not_go_on_there(data, folder):
     with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="another seed"):
         generative(data, key=8, config=CONFIG, n_seeds=2, checkpoint=folder)

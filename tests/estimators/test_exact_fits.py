@@ -88,7 +88,7 @@ def test_single_mediators(dtype, slope):
     assert (table.reason[1:] == st.OK).all() and (table.beta_se[1:] > 0).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_single_mediators_of_an_outcome_that_exposure_fits(dtype):
     data = data_of(lambda a, m, x: 2 * a - x[:, 0], dtype)
     for table in (single(data), least_squares(data).mediators):

@@ -75,6 +75,7 @@ def triple(effects):
     return [float(x) for x in (effects.direct, effects.indirect, effects.total)]
 
 
+@pytest.mark.slow
 def test_linear_basis_equals_block_a(fit):
     data = small_data()
     classical = plsem(basis="linear", max_selected=P, num_penalties=30, variance="classical")

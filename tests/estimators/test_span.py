@@ -68,7 +68,7 @@ def joint(found):
     ("dtype", "variance", "names"),
     [
         pytest.param(np.float64, "difference", FEW, id="float64-difference"),
-        pytest.param(np.float32, "path_sum", FEW, id="float32-path_sum"),
+        pytest.param(np.float32, "path_sum", FEW, id="float32-path_sum", marks=pytest.mark.slow),
         *(
             pytest.param(d, v, variants(), id=f"{d.__name__}-{v}-all", marks=pytest.mark.slow)
             for d in (np.float64, np.float32)

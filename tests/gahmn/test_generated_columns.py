@@ -41,6 +41,7 @@ def found():
     return program(data(), every, 1.0), program(data(), 0 * every, 0.0)
 
 
+@pytest.mark.slow
 def test_parts_have_no_gap_and_are_the_products_of_the_generators(found, linear):
     made = found[0]["disparity"].generated
     parts = [linear.indirect[where].sum() for where in ([0], [1, 2], [3, 4, 5])]

@@ -105,6 +105,7 @@ def test_count_below_one_is_refused():
         exposure_permutation_test(jax.random.key(0), problem(np.random.default_rng(0), 20, 3), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "p", [pytest.param(10, id="primal"), pytest.param(90, id="dual", marks=pytest.mark.slow)]
 )

@@ -73,6 +73,7 @@ def test_curve_in_n_sides_and_covariates():
     assert aligned.power < 0.001 and mirrored.power > curve.power[2]
 
 
+@pytest.mark.slow
 def test_sample_size_is_the_smallest():
     settings = dict(exposure_r2=0.1, outcome_r2=0.1, cosine=0.9)
     found = sample_size_of(KEY, 20, power=0.8, replicates=20_000, **settings)

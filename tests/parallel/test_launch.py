@@ -113,6 +113,7 @@ def test_command_line_misuse(capsys):
     assert "needs a command" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_refused_data_end_all_processes(tmp_path):
     pooled(tmp_path)
     done = subprocess.run(

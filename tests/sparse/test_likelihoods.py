@@ -1,5 +1,6 @@
 """Binomial, Poisson and Cox: derivatives, certificates in NumPy, peers, batches."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -119,8 +120,16 @@ def solved(family, t):
     return grid, fit, factors, scores
 
 
-@pytest.mark.parametrize("p", [12, 100])
-@pytest.mark.parametrize("family", FAMILIES)
+QUICK = {("binomial", 100), ("poisson", 12), ("breslow", 12), ("efron", 100)}
+
+
+@pytest.mark.parametrize(
+    ("family", "p"),
+    [
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in itertools.product(FAMILIES, (12, 100))
+    ],
+)
 def test_certificate_from_the_score(family, p):
     grid, fit, factors, scores = solved(family, table(p))
     assert (np.asarray(fit.status) == status.OK).all()

@@ -136,7 +136,12 @@ def test_cosine_under_a_null_exposure_path(share, printed):
 
 
 @pytest.mark.parametrize(
-    ("n", "p"), [(200, 20), pytest.param(200, 80, marks=pytest.mark.slow), (1000, 500)]
+    ("n", "p"),
+    [
+        pytest.param(200, 20, marks=pytest.mark.slow),
+        pytest.param(200, 80, marks=pytest.mark.slow),
+        (1000, 500),
+    ],
 )
 def test_coverage_of_the_percentile_interval(n, p):
     count, truth = 2000, 0.75

@@ -57,6 +57,7 @@ def test_cells_of_the_full_study():
     )
 
 
+@pytest.mark.slow
 def test_oracles_are_unbiased_and_cover(results):
     for summary in results.values():
         for name in FEW:

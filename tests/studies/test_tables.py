@@ -167,7 +167,7 @@ def test_the_first_cell_has_the_columns_of_its_table(study, wanted):
 @pytest.mark.parametrize(
     "rows",
     [
-        ("beta-null", "signal-0.2"),
+        pytest.param(("beta-null", "signal-0.2"), marks=pytest.mark.slow),
         pytest.param(tuple(designs.TOP_ROWS), marks=pytest.mark.slow),
     ],
     ids=["two", "all"],

@@ -171,6 +171,7 @@ def test_same_draws_whatever_the_chunk_and_rows_without_weight(index):
     np.testing.assert_allclose(a.draws, c.draws, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("q", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_p_values_are_uniform_under_the_null(q):
     """Mean, and share below three levels, within 5 Monte Carlo errors of uniform p-values."""
