@@ -135,7 +135,7 @@ def group_descend(
         inner = gram + jnp.diag(bend) - jnp.where(same, bend[:, None] * jnp.outer(unit, unit), 0)
         both = free[:, None] & free[None, :]
         identity = jnp.eye(p, dtype=b.dtype)
-        ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(jnp.where(free, jnp.diagonal(gram), 0))
+        ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free.astype(b.dtype) * quadratic.curvature)
         lower = jnp.linalg.cholesky(jnp.where(both, inner, identity) + ridge * identity)
         pull = jnp.where(free, score - bend * b, 0)
         full = jax.scipy.linalg.cho_solve((lower, True), pull[:, None])[:, 0]
