@@ -10,14 +10,14 @@ import pytest
 from jaxmed.data.basis_columns import weighted_quantiles
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts import basis as parts
-from jaxmed.estimators.parts import rows as rows_module
 from jaxmed.estimators.parts.rows import rows_of
+from jaxmed.statistics import base_span
 
 N = 90
 pytestmark = pytest.mark.float32
 TIGHT = jax.config.jax_enable_x64
 spline_program = jax.jit(parts.spline_basis, static_argnames=("knots", "tensor", "kind"))
-project_out = jax.jit(rows_module.project_out)
+project_out = jax.jit(base_span.project_out)
 
 
 def spline_basis(x, weights, *, knots=3, tensor=True, kind="bspline"):
