@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.data.validation import is_traced
 from jaxmed.estimators.parts import supports as sp
 from jaxmed.estimators.parts.basis import Basis, check_basis, with_basis
 from jaxmed.estimators.parts.effects_of_record import FEW, check_level
@@ -63,12 +64,14 @@ def check_options(adjust: str, basis: Basis, level: float) -> None:
 
 
 def settled(data: MediationData, basis: Basis) -> tuple[MediationData, Basis]:
-    """Data and basis for a program: without names, and with the columns that "auto" chooses.
+    """Data and basis for a program: without names, and with the columns that need numbers.
 
-    New names are no new program; the choice needs concrete numbers, which a program has not.
+    New names are no new program. What "auto" chooses, and a function of the user's own, which may
+    be made of NumPy, see concrete numbers, which a program has not.
     """
     data = replace(data, names=UNNAMED)
-    if basis != "auto":
+    concrete = callable(basis) and not is_traced(data.covariates, data.weights)
+    if basis != "auto" and not concrete:
         return data, basis
     chosen = with_basis(rows_of(data), basis).outcome_base[:, 1:]
     return replace(data, covariates=chosen), "given"

@@ -58,7 +58,8 @@ def optimality_violation(
     nonzero = jnp.abs(score - penalty.slope(size) * jnp.sign(coefficients))
     zero = jnp.maximum(jnp.abs(score) - penalty.slope(jnp.zeros_like(size)), 0)
     breach = jnp.where(coefficients != 0, nonzero, zero)
-    return jnp.max(jnp.where(curvature > 0, breach, 0), axis=-1)
+    # A curvature that is no number counts: nothing is known to be optimal then.
+    return jnp.max(jnp.where(curvature <= 0, 0, breach), axis=-1, initial=0)
 
 
 def _sweep(

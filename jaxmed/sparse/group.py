@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmed import status
+from jaxmed.data.validation import is_traced
 from jaxmed.linalg.safe import divide, norm
-from jaxmed.sparse.descent import SWEEPS, Descent
-from jaxmed.sparse.path import PathFit
+from jaxmed.sparse.descent import LENGTHS, SWEEPS, Descent
+from jaxmed.sparse.path import PathFit, warm_path
 from jaxmed.sparse.quadratic import Quadratic
 from jaxmed.typing import Array, pytree
 
-LENGTHS = (1.0, 0.5, 0.25, 0.0625)  # of Newton steps that are tried
 MOST_COLUMNS = 512  # with more, sweeps alone
 
 
@@ -45,9 +44,11 @@ def groups_of(labels: Sequence[int]) -> Groups:
     """Groups of columns by their labels 0..G-1, in any order.
 
     Raises:
-      ValueError: labels that leave out a number, or are below 0.
+      ValueError: labels that are no whole numbers, leave out a number, or are traced.
     """
-    known = np.asarray(labels, int)
+    if is_traced(labels) or not np.issubdtype(np.asarray(labels).dtype, np.integer):
+        raise ValueError("labels of groups must be whole numbers that are known while tracing")
+    known = np.asarray(labels)
     count = int(known.max(initial=-1)) + 1
     if sorted(set(known.tolist())) != list(range(count)) or not count:
         raise ValueError(
@@ -69,10 +70,10 @@ def group_violation(score: Array, coefficients: Array, groups: Groups, levels: A
     pull = divide(levels, size)[groups.label] * coefficients
     within = groups.norms(score - pull)
     outside = jnp.maximum(groups.norms(score) - levels, 0)
-    return jnp.max(jnp.where(size > 0, within, outside))
+    return jnp.max(jnp.where(size > 0, within, outside), initial=0)
 
 
-def _largest_curvatures(quadratic: Quadratic, residual: Array, groups: Groups) -> Array:
+def largest_curvatures(quadratic: Quadratic, residual: Array, groups: Groups) -> Array:
     """Largest eigenvalue of every group's block, [G]."""
 
     def one(item: tuple[Array, Array]) -> Array:
@@ -87,6 +88,7 @@ def group_descend(
     quadratic: Quadratic,
     groups: Groups,
     levels: Array,
+    steep: Array,
     coefficients: Array,
     residual: Array,
     *,
@@ -99,20 +101,21 @@ def group_descend(
       quadratic: the smooth part.
       groups: of `groups_of`.
       levels: penalty of each group, [G]; 0 leaves a group free.
+      steep: `largest_curvatures` of the groups, [G].
       coefficients: start, [p].
       residual: residual at the start, [p] or [n].
       tolerance: stop when the violation is at most this.
       max_rounds: budget of rounds of SWEEPS sweeps over all groups and a Newton step.
     Source: Yuan and Lin (2006); Yang and Zou (2015), groupwise majorisation.
     """
-    steep = _largest_curvatures(quadratic, residual, groups)
-    p = coefficients.shape[0]
+    p, curvature = coefficients.shape[0], quadratic.curvature
 
     def update(g: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         b, r = carry
         places, inside = groups.places[g], groups.inside[g]
         old = jnp.where(inside, b[places], 0)
-        score = jnp.where(inside, quadratic.restricted(places, r)[1], 0)
+        able = inside & (curvature[places] > 0)
+        score = jnp.where(able, quadratic.restricted(places, r)[1], 0)
         aim = old + divide(score, steep[g])
         share = jnp.maximum(1 - divide(levels[g], steep[g] * norm(aim), jnp.inf), 0)
         step = jnp.where(inside & (steep[g] > 0), share * aim - old, 0)
@@ -129,13 +132,13 @@ def group_descend(
         every = jnp.arange(p)
         gram, score = quadratic.restricted(every, r)
         size = groups.norms(b)
-        free = ((size > 0) | (levels == 0))[groups.label] & (quadratic.curvature > 0)
+        free = ((size > 0) | (levels == 0))[groups.label] & (curvature > 0)
         bend, unit = divide(levels, size)[groups.label], divide(b, size[groups.label])
         same = groups.label[:, None] == groups.label[None, :]
         inner = gram + jnp.diag(bend) - jnp.where(same, bend[:, None] * jnp.outer(unit, unit), 0)
         both = free[:, None] & free[None, :]
         identity = jnp.eye(p, dtype=b.dtype)
-        ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free.astype(b.dtype) * quadratic.curvature)
+        ridge = 8 * jnp.finfo(b.dtype).eps * jnp.max(free.astype(b.dtype) * curvature)
         lower = jnp.linalg.cholesky(jnp.where(both, inner, identity) + ridge * identity)
         pull = jnp.where(free, score - bend * b, 0)
         full = jax.scipy.linalg.cho_solve((lower, True), pull[:, None])[:, 0]
@@ -158,7 +161,7 @@ def group_descend(
         return Descent(b, r, measure(b, r), state.rounds + 1)
 
     def measure(b: Array, r: Array) -> Array:
-        score = jnp.where(quadratic.curvature > 0, quadratic.score(r), 0)
+        score = jnp.where(curvature <= 0, 0, quadratic.score(r))
         return group_violation(score, b, groups, levels)
 
     start = Descent(coefficients, residual, measure(coefficients, residual), jnp.int32(0))
@@ -192,20 +195,22 @@ def group_path(
     Returns:
       Path; status NOT_CONVERGED where the budget ran out.
     """
-    start = (jnp.zeros(quadratic.curvature.shape, residual.dtype), residual)
+    steep = largest_curvatures(quadratic, residual, groups)
 
-    def step(carry: tuple[Array, Array], level: Array) -> tuple[tuple[Array, Array], tuple]:
-        found = group_descend(
-            quadratic, groups, level * factors, *carry, tolerance=tolerance, max_rounds=max_rounds
+    def solve(level: Array, b: Array, r: Array) -> Descent:
+        return group_descend(
+            quadratic,
+            groups,
+            level * factors,
+            steep,
+            b,
+            r,
+            tolerance=tolerance,
+            max_rounds=max_rounds,
         )
-        code = status.when(~(found.violation <= tolerance), status.NOT_CONVERGED)
-        return (found.coefficients, found.residual), (found.coefficients, code)
 
-    _, (path, codes) = jax.lax.scan(step, start, penalties)
+    def breach(score: Array, b: Array, level: Array) -> Array:
+        masked = jnp.where(quadratic.curvature <= 0, 0, score)
+        return group_violation(masked, b, groups, level * factors)
 
-    def certificate(b: Array, level: Array) -> Array:
-        score = quadratic.score(quadratic.residual_at(residual, b))
-        score = jnp.where(quadratic.curvature > 0, score, 0)
-        return group_violation(score, b, groups, level * factors)
-
-    return PathFit(path, jax.vmap(certificate)(path, penalties), codes)
+    return warm_path(quadratic, residual, penalties, solve, breach, tolerance)

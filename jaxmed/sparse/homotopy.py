@@ -19,13 +19,14 @@ from jaxmed.linalg.safe import divide
 from jaxmed.sparse.descent import optimality_violation
 from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.penalties import L1
-from jaxmed.typing import Array, ArrayLike, pytree
+from jaxmed.typing import Array, pytree
 
 # Allowed breach of the optimality conditions, relative to the largest penalty.
 TOLERANCE = 1e-8
 KINKS_PER_COLUMN = 8
 # A large tableau does not stay in the cache: exchanges wait and are applied so many at a time.
 WAITING, WAIT_FROM = 16, 192
+END = 1e-10  # smallest penalty of `kinks`, relative to the first
 
 
 @pytree
@@ -100,7 +101,7 @@ def gram_path(
     none = jnp.zeros(length, dtype)
     start = (_start(gram, score), jnp.zeros((length, score.shape[0]), dtype), none, none)
     _, path, explained, violation = jax.lax.fori_loop(0, end, step, start)
-    return GramPath(penalties, path, explained, violation, _code(violation))
+    return GramPath(penalties, path, explained, violation, code_of(violation))
 
 
 @pytree
@@ -162,7 +163,7 @@ def search(
     end = jax.lax.while_loop(
         lambda carry: (carry[0] < length) & (carry[0] - carry[1] <= patience), body, start
     )
-    return Search(end[2], end[3], end[4], _code(end[4]))
+    return Search(end[2], end[3], end[4], code_of(end[4]))
 
 
 @pytree
@@ -175,17 +176,14 @@ class Kinks:
     status: Array  # [] NOT_CONVERGED where L kinks did not reach the end
 
 
-def kinks(
-    gram: Array, score: Array, *, most: int, free: int | None = None, end: ArrayLike = 1e-10
-) -> Kinks:
-    """Kinks of the path as the penalty falls to `end` of its largest.
+def kinks(gram: Array, score: Array, *, most: int, free: int | None = None) -> Kinks:
+    """Kinks of the path as the penalty falls to END of its largest.
 
     Args:
       gram: G [p, p], positive semidefinite.
       score: s [p].
       most: L.
       free: position of one coefficient that is not penalised.
-      end: smallest penalty, relative to the first kink's.
     Source: as `gram_path`. A column that depends on active ones never enters.
     """
     p, dtype = score.shape[0], gram.dtype
@@ -195,7 +193,7 @@ def kinks(
     inner, rest = gram, score
     if free is not None:
         # The others see what it leaves of them, and it follows from theirs.
-        own = gram[free] / gram[free, free]
+        own = divide(gram[free], gram[free, free])
         inner = gram - own[:, None] * gram[free][None, :]
         inner = inner.at[free].set(0).at[:, free].set(0)
         rest = (score - own * score[free]).at[free].set(0)
@@ -203,7 +201,7 @@ def kinks(
     def with_free(b: Array) -> Array:
         if free is None:
             return b
-        return b.at[free].set(score[free] / gram[free, free] - jnp.sum(own * b))
+        return b.at[free].set(divide(score[free], gram[free, free]) - jnp.sum(own * b))
 
     # Exchanges are exact to rounding where pivots are at most 1.
     unit = jnp.max(jnp.diagonal(inner))
@@ -211,7 +209,7 @@ def kinks(
     inner, rest, small = inner / unit, rest / unit, small / unit
     begin = _start(inner, rest, 1)
     start = begin.at
-    floor = jnp.maximum(end * start, small)
+    floor = jnp.maximum(END * start, small)
     curvature, resolution = jnp.diagonal(inner), float(jnp.finfo(dtype).eps ** 0.75)
     first = Kinks(
         jnp.full(most, start * unit, dtype),
@@ -240,7 +238,7 @@ def kinks(
     state, found = jax.lax.while_loop(
         lambda carry: (carry[0].at > floor) & (carry[1].count < most), advance, (begin, first)
     )
-    code = st.when(state.at > floor, st.NOT_CONVERGED)
+    code = st.when(~(state.at <= floor), st.NOT_CONVERGED)
     return Kinks(found.penalties, found.coefficients, found.count, code)
 
 
@@ -250,7 +248,8 @@ def held_out_loss(coefficients: Array, gram: Array, score: Array, square: Array)
     return square - 2 * matmul(coefficients, score) + jnp.sum(half * coefficients, axis=-1)
 
 
-def _code(violation: Array) -> Array:
+def code_of(violation: Array) -> Array:
+    """NOT_CONVERGED where a relative violation is above what these paths reach."""
     limit = jnp.maximum(TOLERANCE, 100 * jnp.finfo(violation.dtype).eps)
     return st.when(~(violation <= limit), st.NOT_CONVERGED)
 

@@ -15,6 +15,7 @@ from jaxmed.typing import Array, pytree, static
 # pi (1 - pi) below this is a point that no longer informs the fit, but must not divide by zero.
 LEAST_WEIGHT = 1e-5
 Ties = Literal["efron", "breslow"]
+VOID = -1e30  # logarithm of no weight: finite, so that differences of two are numbers
 
 
 class Likelihood(Protocol):
@@ -27,7 +28,7 @@ class Likelihood(Protocol):
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether `curvature` gives the whole of H."""
+        """Whether H is a diagonal, given by `curvature`; else `images` gives its products."""
         ...
 
     def loss(self, eta: Array) -> Array:
@@ -38,9 +39,17 @@ class Likelihood(Protocol):
         """Minus the gradient of the loss, [n]."""
         ...
 
+
+class Diagonal(Likelihood, Protocol):
+    """Rows that are independent of each other."""
+
     def curvature(self, eta: Array) -> Array:
-        """Diagonal of H, [n], where `is_diagonal`."""
+        """Diagonal of H, [n] >= 0."""
         ...
+
+
+class Joint(Likelihood, Protocol):
+    """Rows that share terms."""
 
     def images(self, eta: Array, columns: Array) -> Array:
         """H x for every row x of columns [p, n]."""
@@ -74,13 +83,9 @@ class Binomial:
         return self.weights * (self.outcome - jax.nn.sigmoid(eta))
 
     def curvature(self, eta: Array) -> Array:
-        """See `Likelihood`."""
+        """See `Diagonal`."""
         pi = jax.nn.sigmoid(eta)
         return self.weights * jnp.maximum(pi * (1 - pi), self.least)
-
-    def images(self, eta: Array, columns: Array) -> Array:
-        """See `Likelihood`."""
-        return columns * self.curvature(eta)
 
 
 @pytree
@@ -113,12 +118,18 @@ class Poisson:
         return self.weights * (self.outcome - self._mean(eta))
 
     def curvature(self, eta: Array) -> Array:
-        """See `Likelihood`."""
+        """See `Diagonal`."""
         return self.weights * self._mean(eta)
 
-    def images(self, eta: Array, columns: Array) -> Array:
-        """See `Likelihood`."""
-        return columns * self.curvature(eta)
+
+@pytree
+class _RiskSets:
+    """Sums over the rows that are at risk at the time of each row, in logarithms."""
+
+    log_risk: Array  # [n] log of v exp(eta)
+    log_sum: Array  # [n] of the risk set
+    tied: Array  # [n] share of the group's events in it
+    log_term: Array  # [n] of what an event's eta is compared with
 
 
 @pytree
@@ -128,6 +139,7 @@ class Cox:
     An event of the group of its time has the term
     eta - log(sum over the risk set - k / d times the sum over the d events of the group), of
     weight c, k = 0, 1, ... its place among them with Efron's ties and 0 with Breslow's.
+    All sums are kept as logarithms and weighted means: hazards may differ by any factor.
     """
 
     weights: Array  # [n] v, sums to 1
@@ -147,53 +159,67 @@ class Cox:
         """False."""
         return False
 
-    def _risk(self, values: Array) -> Array:
-        """Of values [..., n]: sums over every row's risk set less share of those of its events."""
-        sums: Array = jnp.cumsum(values, axis=-1)[..., self.last]
-        died = jnp.cumsum(jnp.where(self.event, values, 0), axis=-1)
-        before: Array = jnp.where(self.first > 0, died[..., self.first - 1], 0)
-        own: Array = died[..., self.last] - before
-        return sums - self.share * own
+    def _of_group(self, values: Array) -> Array:
+        """Sums of values [..., n] over the events of every row's time."""
+        own = jnp.where(self.event, values, 0)
+        return jnp.zeros_like(own).at[..., self.first].add(own)[..., self.first]
 
-    def _back(self, terms: Array) -> Array:
-        """The transpose: of terms [..., n] of the events, what every row has of them."""
-        total = jnp.sum(terms, axis=-1, keepdims=True)
-        reached = jnp.cumsum(terms, axis=-1)
-        earlier = jnp.where(self.first > 0, reached[..., self.first - 1], 0)
-        shared = jnp.cumsum(self.share * terms, axis=-1)
-        before = jnp.where(self.first > 0, shared[..., self.first - 1], 0)
-        own = jnp.where(self.event, shared[..., self.last] - before, 0)
-        return total - earlier - own
-
-    def _hazards(self, eta: Array) -> tuple[Array, Array, Array]:
-        """V exp(eta - top) [n], the denominators [n] of the events' terms, and top []."""
-        top = jnp.max(jnp.where(self.weights > 0, eta, -jnp.inf))
-        risk = self.weights * jnp.exp(jnp.where(self.weights > 0, eta - top, 0))
-        return risk, jnp.where(self.event, self._risk(risk), 1), top
+    def _risk_sets(self, eta: Array) -> _RiskSets:
+        log_risk = jnp.where(self.weights > 0, eta + _log(self.weights), VOID)
+        log_sum = jax.lax.cumlogsumexp(log_risk)[self.last]
+        tied = self._of_group(jnp.exp(log_risk - log_sum))
+        return _RiskSets(log_risk, log_sum, tied, log_sum + jnp.log1p(-self.share * tied))
 
     def loss(self, eta: Array) -> Array:
         """See `Likelihood`."""
-        _, sums, top = self._hazards(eta)
-        own = jnp.where(self.event, self.weights * (eta - top), 0)
-        return jnp.sum(jnp.where(self.event, self.term * jnp.log(sums), 0)) - jnp.sum(own)
+        own = self.term * self._risk_sets(eta).log_term - self.weights * eta
+        return jnp.sum(jnp.where(self.event, own, 0))
+
+    def _pulled(self, sets: _RiskSets, values: Array) -> Array:
+        """Of values [k, n] of the events: what every row's share in their risk sets makes of them.
+
+        Row i has the sum over the events r that it was at risk for of c_r v_i exp(eta_i) / D_r
+        times the value of r, less k / d of it where i is one of the events of the group of r.
+        """
+        rates = jnp.where(self.event, _log(self.term) - sets.log_term, VOID)
+        log_sums, means = _running(rates[None, :], values, reverse=True)
+        whole = jnp.exp(sets.log_risk + log_sums[0, self.first])[None, :] * means[:, self.first]
+        part = self.share * self.term * jnp.exp(sets.log_sum - sets.log_term)
+        of_events = self._of_group(part[None, :] * values)
+        own = jnp.exp(sets.log_risk - sets.log_sum)[None, :] * of_events
+        return whole - jnp.where(self.event[None, :], own, 0)
 
     def residual(self, eta: Array) -> Array:
         """See `Likelihood`."""
-        risk, sums, _ = self._hazards(eta)
-        rates = jnp.where(self.event, self.term / sums, 0)
-        return jnp.where(self.event, self.weights, 0) - risk * self._back(rates)
-
-    def curvature(self, eta: Array) -> Array:
-        """An upper bound of H by a diagonal."""
-        risk, sums, _ = self._hazards(eta)
-        return risk * self._back(jnp.where(self.event, self.term / sums, 0))
+        hazard = self._pulled(self._risk_sets(eta), jnp.ones_like(eta)[None, :])[0]
+        return jnp.where(self.event, self.weights, 0) - hazard
 
     def images(self, eta: Array, columns: Array) -> Array:
-        """See `Likelihood`."""
-        risk, sums, _ = self._hazards(eta)
-        rates = jnp.where(self.event, self.term / sums, 0)
-        means = divide(self._risk(risk * columns), sums)
-        return risk * (columns * self._back(rates) - self._back(rates * means))
+        """See `Joint`."""
+        sets = self._risk_sets(eta)
+        _, running = _running(sets.log_risk[None, :], columns)
+        share = jnp.exp(sets.log_risk - sets.log_sum)
+        of_events = self._of_group(share[None, :] * columns)
+        less = running[:, self.last] - self.share[None, :] * of_events
+        means = less / (1 - self.share * sets.tied)[None, :]
+        own = self._pulled(sets, jnp.ones_like(eta)[None, :])
+        return columns * own - self._pulled(sets, means)
+
+
+def _log(values: Array) -> Array:
+    """Logarithm of positive values; 0 where they are not, to be masked."""
+    return jnp.log(jnp.where(values > 0, values, 1))
+
+
+def _running(log_weights: Array, values: Array, *, reverse: bool = False) -> tuple[Array, Array]:
+    """Logarithms [1, n] of the running sums of weights, and weighted means [k, n] of values."""
+
+    def combined(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
+        total = jnp.logaddexp(first[0], second[0])
+        a, b = jnp.exp(first[0] - total), jnp.exp(second[0] - total)
+        return total, a * first[1] + b * second[1]
+
+    return jax.lax.associative_scan(combined, (log_weights, values), reverse=reverse, axis=1)
 
 
 def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tuple[Cox, Array]:
@@ -201,8 +227,8 @@ def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tupl
 
     Args:
       time: [n] of event or censoring.
-      event: [n] 1 for an event, 0 for censoring; who is censored at the time of an event was at
-        risk.
+      event: [n] 1 or True for an event, 0 for censoring; who is censored at the time of an event
+        was at risk.
       weights: case weights [n], summing to 1.
       ties: "efron" or "breslow".
     Raises:
@@ -214,7 +240,7 @@ def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tupl
     n = time.shape[0]
     order = jnp.argsort(-time, stable=True)
     time, weights = time[order], weights[order]
-    died = (event[order] > 0) & (weights > 0)
+    died = event[order].astype(bool) & (weights > 0)
     place = jnp.arange(n)
     new = jnp.concatenate([jnp.ones(1, bool), time[1:] != time[:-1]])
     first = jax.lax.cummax(jnp.where(new, place, 0))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxmed import status
 from jaxmed.linalg.safe import divide
-from jaxmed.sparse.descent import descend, optimality_violation
+from jaxmed.sparse.descent import Descent, descend, optimality_violation
 from jaxmed.sparse.penalties import Penalty
 from jaxmed.sparse.quadratic import Quadratic
 from jaxmed.typing import Array, pytree
@@ -54,22 +54,55 @@ def path(
       tolerance: allowed optimality violation, units of lambda.
       max_rounds: budget per lambda.
     Returns:
-      Path; status NOT_CONVERGED where the budget ran out.
+      Path; status NOT_CONVERGED where the budget ran out, or where the violation is ten times the
+      tolerance and beyond rounding.
     Source: Friedman, Hastie and Tibshirani (2010), covariance and naive updates.
+    """
+
+    def solve(level: Array, b: Array, r: Array) -> Descent:
+        return descend(
+            quadratic, penalty_at(level), b, r, tolerance=tolerance, max_rounds=max_rounds
+        )
+
+    def breach(score: Array, b: Array, level: Array) -> Array:
+        return optimality_violation(score, b, penalty_at(level), quadratic.curvature)
+
+    return warm_path(quadratic, residual, penalties, solve, breach, tolerance)
+
+
+def warm_path(
+    quadratic: Quadratic,
+    residual: Array,
+    penalties: Array,
+    solve: Callable[[Array, Array, Array], Descent],
+    breach: Callable[[Array, Array, Array], Array],
+    tolerance: Array,
+) -> PathFit:
+    """Solutions along penalties, each from the last, and their certificates.
+
+    Args:
+      quadratic: curvature.
+      residual: at b = 0.
+      penalties: [L].
+      solve: (lambda, coefficients and residual to start from) -> Descent.
+      breach: (score, coefficients, lambda) -> violation.
+      tolerance: of the violation.
     """
     start = (jnp.zeros(quadratic.curvature.shape, residual.dtype), residual)
 
     def step(carry: tuple[Array, Array], level: Array) -> tuple[tuple[Array, Array], tuple]:
-        state = descend(
-            quadratic, penalty_at(level), *carry, tolerance=tolerance, max_rounds=max_rounds
-        )
+        state = solve(level, *carry)
         code = status.when(~(state.violation <= tolerance), status.NOT_CONVERGED)
         return (state.coefficients, state.residual), (state.coefficients, code)
 
     _, (found, codes) = jax.lax.scan(step, start, penalties)
 
     def certificate(b: Array, level: Array) -> Array:
-        score = quadratic.score(quadratic.residual_at(residual, b))
-        return optimality_violation(score, b, penalty_at(level), quadratic.curvature)
+        return breach(quadratic.score(quadratic.residual_at(residual, b)), b, level)
 
-    return PathFit(found, jax.vmap(certificate)(found, penalties), codes)
+    violation = jax.vmap(certificate)(found, penalties)
+    # The residual was carried along the path: what rounding made of it is told, within reason.
+    size = jnp.max(jnp.abs(quadratic.score(residual)), initial=0)
+    rounding = 100 * jnp.finfo(residual.dtype).eps * size
+    lost = status.when(~(violation <= 10 * tolerance + rounding), status.NOT_CONVERGED)
+    return PathFit(found, violation, status.combine(codes, lost))

@@ -1,10 +1,10 @@
 """Penalties of single coefficients, as the descent asks for them.
 
 A penalty is a pytree of arrays [p] (one entry per coefficient: adaptive weights are levels of
-their own) with five elementwise methods. A new one is a class like these: `minimiser` for the
-sweeps, `slope` for the certificate, `bend` and `kinks` for Newton steps on the piece at hand,
-`value` for objectives. Everything else (active lists, warm starts, paths, likelihoods, stopping)
-is the descent's.
+their own) with `is_convex` and five elementwise methods. A new one is a class like these:
+`minimiser` for the sweeps, `slope` for the certificate, `bend` and `kinks` for Newton steps on the
+piece at hand, `value` for objectives (line searches, longer Newton steps). Everything else (active
+lists, warm starts, paths, likelihoods, stopping) is the descent's.
 """
 
 from typing import Protocol, TypeVar
@@ -124,7 +124,8 @@ class ElasticNet:
 class Mcp:
     """level |b| - b^2 / (2 gamma) up to gamma level, constant beyond.
 
-    One coefficient is a convex problem where its curvature is above 1 / gamma.
+    One coefficient is a convex problem where its curvature is above 1 / gamma; elsewhere its
+    minimum jumps from 0 to where the penalty is constant (`Rescaled` avoids that).
     Source: Zhang (2010), Annals of Statistics 38, 894.
     """
 
@@ -137,10 +138,13 @@ class Mcp:
         return False
 
     def minimiser(self, pull: Array, curvature: Array) -> Array:
-        """Firm threshold."""
-        inner = soft_threshold(pull, self.level) / (curvature - 1 / self.gamma)
-        beyond = jnp.abs(pull) > self.gamma * self.level * curvature
-        return jnp.where(beyond, pull / curvature, inner)
+        """Firm threshold; a hard one where the problem is not convex."""
+        room = curvature - 1 / self.gamma
+        inner = soft_threshold(pull, self.level) / jnp.where(room > 0, room, 1)
+        # Where it is not convex 0 and the constant part compete.
+        reach = jnp.sqrt(self.gamma * curvature)
+        jump = self.level * jnp.where(room > 0, self.gamma * curvature, reach)
+        return jnp.where(jnp.abs(pull) > jump, pull / curvature, jnp.where(room > 0, inner, 0))
 
     def value(self, size: Array) -> Array:
         """See `Penalty`."""
@@ -164,7 +168,8 @@ class Mcp:
 class Scad:
     """level |b| up to level, a parabola up to gamma level, constant beyond.
 
-    One coefficient is a convex problem where its curvature is above 1 / (gamma - 1).
+    One coefficient is a convex problem where its curvature is above 1 / (gamma - 1); elsewhere its
+    minimum jumps over the parabola.
     Source: Fan and Li (2001), JASA 96, 1348.
     """
 
@@ -177,12 +182,17 @@ class Scad:
         return False
 
     def minimiser(self, pull: Array, curvature: Array) -> Array:
-        """Three pieces."""
+        """Three pieces; two where the problem is not convex."""
         g, level, size = self.gamma, self.level, jnp.abs(pull)
+        room = curvature - 1 / (g - 1)
         inner = soft_threshold(pull, level) / curvature
-        middle = soft_threshold(pull, g / (g - 1) * level) / (curvature - 1 / (g - 1))
+        middle = soft_threshold(pull, g / (g - 1) * level) / jnp.where(room > 0, room, 1)
         found = jnp.where(size <= (1 + curvature) * level, inner, middle)
-        return jnp.where(size > g * level * curvature, pull / curvature, found)
+        convex = jnp.where(size > g * level * curvature, pull / curvature, found)
+        near = jnp.minimum(jnp.abs(inner), level)
+        far = jnp.maximum(size / curvature, g * level)
+        low, high = ((curvature * b / 2 - size) * b + self.value(b) for b in (near, far))
+        return jnp.where(room > 0, convex, jnp.sign(pull) * jnp.where(high < low, far, near))
 
     def value(self, size: Array) -> Array:
         """See `Penalty`."""

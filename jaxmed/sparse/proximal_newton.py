@@ -7,6 +7,7 @@ point is approached by steps that shorten, should full ones run in a circle.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +15,17 @@ import jax.numpy as jnp
 from jaxmed import status
 from jaxmed.linalg.products import matmul
 from jaxmed.sparse.descent import descend, optimality_violation
-from jaxmed.sparse.likelihoods import Likelihood
+from jaxmed.sparse.likelihoods import Diagonal, Joint, Likelihood
 from jaxmed.sparse.path import PathFit
 from jaxmed.sparse.penalties import L1, Penalty, Rescaled
 from jaxmed.sparse.quadratic import GramQuadratic, Quadratic, RowQuadratic, row_quadratic
 from jaxmed.typing import Array, pytree
 
 RENEW_PENALTIES = 10  # penalties along a path before the curvature is renewed
-HALVINGS = 30
+HALVINGS = 80  # a first step from a mean of 1 to counts of 1e15 is 1e15 times too long
 # Newton steps at one penalty; warm starts need a handful, separated data any number.
 MAX_NEWTON = 50
+ROUNDS = 100  # of the descent in each of them
 # Rescaled penalties: steps halve after every such number of them, to leave a cycle.
 FULL_STEPS = 12
 MAX_FIXED_POINT = 300
@@ -47,11 +49,13 @@ class Problem:
 
     def curvature_at(self, predictor: Array) -> Array:
         """Second-order information at a predictor, for `quadratic`: [p, p], [n] or [p, n]."""
+        if not self.likelihood.is_diagonal:
+            images = cast(Joint, self.likelihood).images(predictor, self.columns)
+            return matmul(images, self.columns.T) if self.uses_gram else images
+        weights = cast(Diagonal, self.likelihood).curvature(predictor)
         if self.uses_gram:
-            return matmul(self.likelihood.images(predictor, self.columns), self.columns.T)
-        if self.likelihood.is_diagonal:
-            return self.likelihood.curvature(predictor)
-        return self.likelihood.images(predictor, self.columns)
+            return matmul(self.columns * weights[None, :], self.columns.T)
+        return weights
 
     def quadratic(self, curvature: Array) -> Quadratic:
         """The quadratic that `curvature_at` describes."""
@@ -113,7 +117,6 @@ def proximal_newton(
     tolerance: Array,
     renew_first: Array | bool = True,
     rescale: bool = False,
-    max_rounds: int = 100,
 ) -> Point:
     """Minimise one penalised likelihood from a warm start.
 
@@ -124,7 +127,6 @@ def proximal_newton(
       tolerance: allowed optimality violation, units of the penalty's slope.
       renew_first: compute the curvature at the start instead of using the one in `start`.
       rescale: the penalty is meant for columns of unit curvature, see `Rescaled`.
-      max_rounds: budget of the descent in each Newton step.
     Returns:
       The point; converged exactly if its violation is at most `tolerance`. With separated data and
       free columns there is no optimum and the budget ends the iteration.
@@ -163,7 +165,7 @@ def proximal_newton(
             state.coefficients,
             residual,
             tolerance=jnp.maximum(0.02 * state.violation, 0.2 * tolerance),
-            max_rounds=max_rounds,
+            max_rounds=ROUNDS,
         )
         change = matmul(inner.coefficients - state.coefficients, problem.columns)
         if rescale:
@@ -194,7 +196,7 @@ def free_fit(problem: Problem, factors: Array, *, tolerance: float) -> tuple[Poi
       factors: penalty factors [p]; 0 for free columns.
       tolerance: relative to the largest score at b = 0.
     Returns:
-      The point and the score [p] there.
+      The point and the score [p] there; no fit where the point's violation is above the tolerance.
     """
     state = null_point(problem)
     score = problem.score(state.predictor)
@@ -212,7 +214,6 @@ def likelihood_path(
     penalty_at: Callable[[Array], Penalty],
     *,
     tolerance: Array,
-    rescale: bool = False,
 ) -> PathFit:
     """Path with warm starts.
 
@@ -222,7 +223,6 @@ def likelihood_path(
       penalties: lambda, decreasing, [L].
       penalty_at: the penalty at one lambda.
       tolerance: allowed optimality violation, units of lambda.
-      rescale: see `proximal_newton`.
     Returns:
       Path; status NOT_CONVERGED where the budget ran out.
     """
@@ -235,7 +235,6 @@ def likelihood_path(
             state,
             tolerance=tolerance,
             renew_first=(index % RENEW_PENALTIES == 0) | (problem.likelihood.renew_every == 1),
-            rescale=rescale,
         )
         code = status.when(~(state.violation <= tolerance), status.NOT_CONVERGED)
         return state, (state.coefficients, state.violation, code)

@@ -151,3 +151,10 @@ def test_misuse_is_refused():
     with pytest.raises(ValueError, match="there is no 'lipid'; there are: disparity, lipids"):
         decomposed().terms["lipid"]
     assert [row["name"] for row in decomposed().terms.rows()] == list(decomposed().terms.names)
+
+
+def test_a_basis_made_of_numpy_is_that_of_a_name():
+    found = estimands.disparity(
+        KEY, data(weighted=True), SETS, basis=lambda c, w: np.asarray(c) * 2, adjust="all"
+    )
+    np.testing.assert_allclose(found.terms.estimate, decomposed().terms.estimate, rtol=1e-9)

@@ -16,7 +16,7 @@ from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_lower
 from jaxmed.sparse.descent import optimality_violation
-from jaxmed.sparse.homotopy import TOLERANCE, GramPath, gram_path, held_out_loss
+from jaxmed.sparse.homotopy import TOLERANCE, GramPath, code_of, gram_path, held_out_loss
 from jaxmed.sparse.path import penalty_grid
 from jaxmed.sparse.penalties import L1
 from jaxmed.typing import Array, pytree
@@ -107,9 +107,7 @@ def neighbour_supports(
         return chosen, violation
 
     selected, violation = jax.lax.map(support, jnp.arange(p))
-    limit = jnp.maximum(TOLERANCE, 100 * jnp.finfo(gram.dtype).eps)
-    code = st.when(~(violation <= limit), st.NOT_CONVERGED)
-    return NodewiseSupports(selected, best, total / p, violation, code)
+    return NodewiseSupports(selected, best, total / p, violation, code_of(violation))
 
 
 def _column_path(
