@@ -134,6 +134,7 @@ def test_nothing_to_find():
 
 
 @pytest.mark.slow
+@pytest.mark.programs(400, reason="it can raise outside of programs only")
 def test_the_code_stops_with_fewer_than_two():
     data = rd.data("mx20")
     single = dataclasses.replace(data, mediators=data.mediators[:, :1], names=Names())
