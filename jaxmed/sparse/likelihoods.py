@@ -15,7 +15,6 @@ from jaxmed.typing import Array, pytree, static
 # pi (1 - pi) below this is a point that no longer informs the fit, but must not divide by zero.
 LEAST_WEIGHT = 1e-5
 Ties = Literal["efron", "breslow"]
-VOID = -1e30  # logarithm of no weight: finite, so that differences of two are numbers
 
 
 class Likelihood(Protocol):
@@ -124,12 +123,12 @@ class Poisson:
 
 @pytree
 class _RiskSets:
-    """Sums over the rows that are at risk at the time of each row, in logarithms."""
+    """What the partial likelihood makes of a predictor, hazards over the largest one."""
 
-    log_risk: Array  # [n] log of v exp(eta)
-    log_sum: Array  # [n] of the risk set
-    tied: Array  # [n] share of the group's events in it
-    log_term: Array  # [n] of what an event's eta is compared with
+    top: Array  # [] log of the largest hazard v exp(eta)
+    risk: Array  # [n] hazards
+    term: Array  # [n] what an event's hazard is compared with; 0 where it is below any number
+    rate: Array  # [n] weight of an event over its term, 0 elsewhere
 
 
 @pytree
@@ -139,7 +138,9 @@ class Cox:
     An event of the group of its time has the term
     eta - log(sum over the risk set - k / d times the sum over the d events of the group), of
     weight c, k = 0, 1, ... its place among them with Efron's ties and 0 with Breslow's.
-    All sums are kept as logarithms and weighted means: hazards may differ by any factor.
+    Hazards may differ by a factor of e^700 in float64, of e^80 in float32: sums run from the late
+    rows to the early ones or back, whichever adds the small ones first. Beyond, the loss is
+    infinite.
     """
 
     weights: Array  # [n] v, sums to 1
@@ -161,65 +162,57 @@ class Cox:
 
     def _of_group(self, values: Array) -> Array:
         """Sums of values [..., n] over the events of every row's time."""
-        own = jnp.where(self.event, values, 0)
+        own = jnp.where(_of_rank(self.event, values), values, 0)
         return jnp.zeros_like(own).at[..., self.first].add(own)[..., self.first]
 
     def _risk_sets(self, eta: Array) -> _RiskSets:
-        log_risk = jnp.where(self.weights > 0, eta + _log(self.weights), VOID)
-        log_sum = jax.lax.cumlogsumexp(log_risk)[self.last]
-        tied = self._of_group(jnp.exp(log_risk - log_sum))
-        return _RiskSets(log_risk, log_sum, tied, log_sum + jnp.log1p(-self.share * tied))
+        present = self.weights > 0
+        log_risk = eta + jnp.log(jnp.where(present, self.weights, 1))
+        top = jnp.max(jnp.where(present, log_risk, -jnp.inf))
+        risk = jnp.where(present, jnp.exp(jnp.where(present, log_risk - top, 0)), 0)
+        term = jnp.cumsum(risk)[self.last] - self.share * self._of_group(risk)
+        rate = jnp.where(self.event, divide(self.term, term), 0)
+        return _RiskSets(top, risk, term, rate)
 
     def loss(self, eta: Array) -> Array:
         """See `Likelihood`."""
-        own = self.term * self._risk_sets(eta).log_term - self.weights * eta
+        sets = self._risk_sets(eta)
+        known = sets.term > 0
+        logs = jnp.where(known, jnp.log(jnp.where(known, sets.term, 1)), jnp.inf)
+        own = self.term * (logs + sets.top) - self.weights * eta
         return jnp.sum(jnp.where(self.event, own, 0))
 
-    def _pulled(self, sets: _RiskSets, values: Array) -> Array:
-        """Of values [k, n] of the events: what every row's share in their risk sets makes of them.
+    def _pulled(self, risk: Array, values: Array) -> Array:
+        """Of values [..., n] of the events: their sums over those that every row was at risk for.
 
-        Row i has the sum over the events r that it was at risk for of c_r v_i exp(eta_i) / D_r
-        times the value of r, less k / d of it where i is one of the events of the group of r.
+        Row i has risk_i times the sum of the values of its events, less k / d of those of its own
+        group where it is one of them.
         """
-        rates = jnp.where(self.event, _log(self.term) - sets.log_term, VOID)
-        log_sums, means = _running(rates[None, :], values, reverse=True)
-        whole = jnp.exp(sets.log_risk + log_sums[0, self.first])[None, :] * means[:, self.first]
-        part = self.share * self.term * jnp.exp(sets.log_sum - sets.log_term)
-        of_events = self._of_group(part[None, :] * values)
-        own = jnp.exp(sets.log_risk - sets.log_sum)[None, :] * of_events
-        return whole - jnp.where(self.event[None, :], own, 0)
+        after = jax.lax.cumsum(values, axis=values.ndim - 1, reverse=True)[..., self.first]
+        own = jnp.where(
+            _of_rank(self.event, values), self._of_group(_of_rank(self.share, values) * values), 0
+        )
+        return risk * (after - own)
 
     def residual(self, eta: Array) -> Array:
         """See `Likelihood`."""
-        hazard = self._pulled(self._risk_sets(eta), jnp.ones_like(eta)[None, :])[0]
-        return jnp.where(self.event, self.weights, 0) - hazard
+        sets = self._risk_sets(eta)
+        return jnp.where(self.event, self.weights, 0) - self._pulled(sets.risk, sets.rate)
 
     def images(self, eta: Array, columns: Array) -> Array:
         """See `Joint`."""
         sets = self._risk_sets(eta)
-        _, running = _running(sets.log_risk[None, :], columns)
-        share = jnp.exp(sets.log_risk - sets.log_sum)
-        of_events = self._of_group(share[None, :] * columns)
-        less = running[:, self.last] - self.share[None, :] * of_events
-        means = less / (1 - self.share * sets.tied)[None, :]
-        own = self._pulled(sets, jnp.ones_like(eta)[None, :])
-        return columns * own - self._pulled(sets, means)
+        risk, share = sets.risk[None, :], self.share[None, :]
+        weighted = risk * columns
+        sums = jnp.cumsum(weighted, axis=1)[:, self.last] - share * self._of_group(weighted)
+        means = divide(sums, sets.term[None, :])
+        own = self._pulled(sets.risk, sets.rate)[None, :]
+        return columns * own - self._pulled(risk, sets.rate[None, :] * means)
 
 
-def _log(values: Array) -> Array:
-    """Logarithm of positive values; 0 where they are not, to be masked."""
-    return jnp.log(jnp.where(values > 0, values, 1))
-
-
-def _running(log_weights: Array, values: Array, *, reverse: bool = False) -> tuple[Array, Array]:
-    """Logarithms [1, n] of the running sums of weights, and weighted means [k, n] of values."""
-
-    def combined(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-        total = jnp.logaddexp(first[0], second[0])
-        a, b = jnp.exp(first[0] - total), jnp.exp(second[0] - total)
-        return total, a * first[1] + b * second[1]
-
-    return jax.lax.associative_scan(combined, (log_weights, values), reverse=reverse, axis=1)
+def _of_rank(row: Array, like: Array) -> Array:
+    """A row [n] with as many axes as another array."""
+    return row[(None,) * (like.ndim - 1)]
 
 
 def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tuple[Cox, Array]:
