@@ -26,6 +26,7 @@ TOLERANCE = 1e-8
 KINKS_PER_COLUMN = 8
 # A large tableau does not stay in the cache: exchanges wait and are applied so many at a time.
 WAITING, WAIT_FROM = 16, 192
+SMALL_TABLE = 65_536  # numbers
 END = 1e-10  # smallest penalty of `kinks`, relative to the first
 
 
@@ -223,15 +224,16 @@ def kinks(gram: Array, score: Array, *, most: int, free: int | None = None) -> K
         penalty = state.at
         b = jnp.where(state.signs != 0, state.constant - penalty * state.slope, 0)
         moved = _pass_kink(state, jnp.asarray(0), curvature, resolution)
-        matrix = moved.matrix - matmul(moved.left, moved.right)
+        # As a product of a column and a row, not a matrix product: no p^2 numbers are kept of it.
+        matrix = moved.matrix - moved.left * moved.right
         moved = replace(moved, matrix=matrix, left=0 * moved.left, right=0 * moved.right)
         # A column that depends on the support is passed over, and the first kink is there already.
         is_kink = jnp.any(moved.signs != state.signs) & (penalty < start)
-        later = (jnp.arange(most, dtype=found.count.dtype) >= found.count) & is_kink
+        place = found.count
         return moved, Kinks(
-            jnp.where(later, penalty * unit, found.penalties),
-            jnp.where(later[:, None], with_free(b), found.coefficients),
-            found.count + is_kink.astype(jnp.int32),
+            _written(found.penalties, place, penalty * unit, is_kink),
+            _written(found.coefficients, place, with_free(b), is_kink),
+            place + is_kink.astype(jnp.int32),
             found.status,
         )
 
@@ -239,7 +241,17 @@ def kinks(gram: Array, score: Array, *, most: int, free: int | None = None) -> K
         lambda carry: (carry[0].at > floor) & (carry[1].count < most), advance, (begin, first)
     )
     code = st.when(~(state.at <= floor), st.NOT_CONVERGED)
-    return Kinks(found.penalties, found.coefficients, found.count, code)
+    filled = jnp.minimum(jnp.arange(most, dtype=found.count.dtype), found.count - 1)
+    return Kinks(found.penalties[filled], found.coefficients[filled], found.count, code)
+
+
+def _written(table: Array, place: Array, row: Array, wanted: Array) -> Array:
+    """The table with another row, where it is wanted."""
+    if table.size > SMALL_TABLE:
+        return table.at[place].set(jnp.where(wanted, row, table[place]))
+    # In a batch a write to one place each is dearer than all of a small table.
+    here = (jnp.arange(table.shape[0], dtype=place.dtype) == place) & wanted
+    return jnp.where(here.reshape(-1, *[1] * (table.ndim - 1)), row, table)
 
 
 def held_out_loss(coefficients: Array, gram: Array, score: Array, square: Array) -> Array:
