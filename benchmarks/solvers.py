@@ -13,14 +13,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import ONE_THREAD, RESULTS, ROOT, goal, write
+from benchmarks.harness import ONE_THREAD, RESULTS, ROOT, goal, in_child, write
 
 OTHER = "jaxmed_before"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -55,9 +53,14 @@ def main(out: Path, before: Path | None = None, methods: tuple[str, ...] = tuple
     with tempfile.TemporaryDirectory() as folder:
         if before is not None:
             _copy(before, Path(folder))
+        path = os.pathsep.join([str(ROOT), folder])
+        env = ONE_THREAD | {"PYTHONPATH": path, "JAX_ENABLE_X64": "1"}
         for name in methods:
             for size in SIZES:
-                cases.append(_in_child(name, size, folder, before is not None))
+                both = before is not None
+                cases.append(
+                    in_child("solvers", "measure", env=env, name=name, size=size, both=both)
+                )
                 print(json.dumps(cases[-1]), flush=True)
     goals = [
         goal(f"{case['method']}, {case['size']}: speed over before", case["speed"], at_least=LEAST)
@@ -72,21 +75,6 @@ def _copy(checkout: Path, folder: Path) -> None:
     shutil.copytree(checkout / "jaxmed", folder / OTHER)
     for path in (folder / OTHER).rglob("*.py"):
         path.write_text(re.sub(r"\bjaxmed\b", OTHER, path.read_text()))
-
-
-def _in_child(name: str, size: str, folder: str, both: bool) -> dict[str, Any]:
-    path = os.pathsep.join([str(ROOT), folder])
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.solvers", "--case", json.dumps([name, size, both])],
-        env={**os.environ, **ONE_THREAD, "PYTHONPATH": path, "JAX_ENABLE_X64": "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name}, {size}:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(name: str, size: str, both: bool) -> dict[str, Any]:
@@ -145,10 +133,5 @@ if __name__ == "__main__":
     parser.add_argument("--before", type=Path, metavar="CHECKOUT")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
-    parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.case:
-        print(json.dumps(measure(*given.case)))
-    else:
-        before = given.before.resolve() if given.before else None
-        main(given.out, before, tuple(given.methods))
+    main(given.out, given.before.resolve() if given.before else None, tuple(given.methods))

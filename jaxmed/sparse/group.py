@@ -50,10 +50,9 @@ def groups_of(labels: Sequence[int]) -> Groups:
         raise ValueError("labels of groups must be whole numbers that are known while tracing")
     known = np.asarray(labels)
     count = int(known.max(initial=-1)) + 1
-    if sorted(set(known.tolist())) != list(range(count)) or not count:
-        raise ValueError(
-            f"labels must be 0, 1, ... without a gap, not {sorted(set(known.tolist()))}"
-        )
+    found = sorted(set(known.tolist()))
+    if not count or found != list(range(count)):
+        raise ValueError(f"labels must be 0, 1, ... without a gap, not {found}")
     members = [np.flatnonzero(known == g) for g in range(count)]
     width = max(len(own) for own in members)
     places = np.stack([np.pad(own, (0, width - len(own)), mode="edge") for own in members])
@@ -61,11 +60,15 @@ def groups_of(labels: Sequence[int]) -> Groups:
     return Groups(jnp.asarray(places), jnp.asarray(inside), jnp.asarray(known))
 
 
-def group_violation(score: Array, coefficients: Array, groups: Groups, levels: Array) -> Array:
+def group_violation(
+    score: Array, coefficients: Array, groups: Groups, levels: Array, curvature: Array
+) -> Array:
     """Largest breach of the optimality conditions, units of the penalty.
 
     Zero where score_g = level_g b_g / |b_g| for a group that is in, |score_g| <= level_g elsewhere.
+    Columns without curvature do not count.
     """
+    score = jnp.where(curvature <= 0, 0, score)
     size = groups.norms(coefficients)
     pull = divide(levels, size)[groups.label] * coefficients
     within = groups.norms(score - pull)
@@ -161,8 +164,7 @@ def group_descend(
         return Descent(b, r, measure(b, r), state.rounds + 1)
 
     def measure(b: Array, r: Array) -> Array:
-        score = jnp.where(curvature <= 0, 0, quadratic.score(r))
-        return group_violation(score, b, groups, levels)
+        return group_violation(quadratic.score(r), b, groups, levels, curvature)
 
     start = Descent(coefficients, residual, measure(coefficients, residual), jnp.int32(0))
     found = jax.lax.while_loop(
@@ -210,7 +212,6 @@ def group_path(
         )
 
     def breach(score: Array, b: Array, level: Array) -> Array:
-        masked = jnp.where(quadratic.curvature <= 0, 0, score)
-        return group_violation(masked, b, groups, level * factors)
+        return group_violation(score, b, groups, level * factors, quadratic.curvature)
 
     return warm_path(quadratic, residual, penalties, solve, breach, tolerance)

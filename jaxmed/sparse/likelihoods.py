@@ -162,8 +162,7 @@ class Cox:
 
     def _of_group(self, values: Array) -> Array:
         """Sums of values [..., n] over the events of every row's time."""
-        own = jnp.where(_of_rank(self.event, values), values, 0)
-        return jnp.zeros_like(own).at[..., self.first].add(own)[..., self.first]
+        return _group_sums(jnp.where(_of_rank(self.event, values), values, 0), self.first)
 
     def _risk_sets(self, eta: Array) -> _RiskSets:
         present = self.weights > 0
@@ -210,6 +209,11 @@ class Cox:
         return columns * own - self._pulled(risk, sets.rate[None, :] * means)
 
 
+def _group_sums(values: Array, first: Array) -> Array:
+    """Of values [..., n]: sums over the rows of every row's group, named by its first row."""
+    return jnp.zeros_like(values).at[..., first].add(values)[..., first]
+
+
 def _of_rank(row: Array, like: Array) -> Array:
     """A row [n] with as many axes as another array."""
     return row[(None,) * (like.ndim - 1)]
@@ -240,11 +244,7 @@ def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tupl
     ends = jnp.concatenate([new[1:], jnp.ones(1, bool)])
     last = jax.lax.cummin(jnp.where(ends, place, n - 1), reverse=True)
 
-    def of_group(values: Array) -> Array:
-        sums = jnp.cumsum(values)
-        return sums[last] - jnp.where(first > 0, sums[first - 1], 0)
-
-    count = of_group(died.astype(weights.dtype))
+    count = _group_sums(died.astype(weights.dtype), first)
     if ties == "breslow":
         zero = jnp.zeros_like(weights)
         return Cox(weights, died, zero, jnp.where(died, weights, 0), first, last), order
@@ -252,5 +252,5 @@ def cox(time: Array, event: Array, weights: Array, ties: Ties = "efron") -> tupl
     before = jnp.where(first > 0, numbered[first - 1], 0)
     rank = (numbered - before - 1).astype(weights.dtype)
     share = jnp.where(died, divide(rank, count), 0)
-    mean = divide(of_group(jnp.where(died, weights, 0)), count)
+    mean = divide(_group_sums(jnp.where(died, weights, 0), first), count)
     return Cox(weights, died, share, jnp.where(died, mean, 0), first, last), order

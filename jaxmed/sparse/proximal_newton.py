@@ -136,13 +136,13 @@ def proximal_newton(
     present = jnp.max(jnp.abs(problem.columns), axis=1)
     every = 1 if rescale else problem.likelihood.renew_every
 
-    def penalty_with(quadratic: Quadratic) -> Penalty:
-        return Rescaled(penalty, quadratic.curvature) if rescale else penalty
+    def penalty_with(curvature: Array) -> Penalty:
+        return Rescaled(penalty, problem.quadratic(curvature).curvature) if rescale else penalty
 
     def measured(b: Array, predictor: Array, curvature: Array) -> Point:
         if rescale:
             curvature = problem.curvature_at(predictor)
-        own = penalty_with(problem.quadratic(curvature))
+        own = penalty_with(curvature)
         breach = optimality_violation(problem.score(predictor), b, own, present)
         return Point(b, predictor, curvature, breach)
 
@@ -154,13 +154,12 @@ def proximal_newton(
             curvature = jax.lax.cond(
                 renew, lambda: problem.curvature_at(state.predictor), lambda: state.curvature
             )
-        quadratic = problem.quadratic(curvature)
-        own = penalty_with(quadratic)
+        own = penalty_with(curvature)
         residual = problem.likelihood.residual(state.predictor)
         if problem.uses_gram:
             residual = matmul(problem.columns, residual)
         inner = descend(
-            quadratic,
+            problem.quadratic(curvature),
             own,
             state.coefficients,
             residual,

@@ -64,10 +64,6 @@ class RowQuadratic:
     curvature: Array  # [p], diagonal of X'HX
     images: Array | None = None  # [p, n]
 
-    def image(self, j: Array) -> Array:
-        """H x_j [n]; [k, n] of several."""
-        return self.weights * self.columns[j] if self.images is None else self.images[j]
-
     def partial(self, residual: Array, j: Array) -> Array:
         """Score of column j."""
         return matmul(self.columns[j], residual)
