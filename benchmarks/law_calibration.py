@@ -102,7 +102,8 @@ def program(data_sets: int, replicates: int):
     import jax
 
     from jaxmed.distributions.exact_law import sample_quadratics
-    from jaxmed.inference.intervals import PARTS, bootstrap_estimates, interval_from_draws
+    from jaxmed.inference.bootstrap_intervals import interval_from_draws
+    from jaxmed.inference.intervals import PARTS, bootstrap_estimates
 
     def one(args):
         key, quadratics = args

@@ -63,6 +63,7 @@ _PLACES = {
         "sample_size",
         "size",
     ),
+    "jaxmed.inference.total_indirect": ("total_indirect_test",),
     "jaxmed.parallel.streamed": ("streamed_moments",),
     "jaxmed.reports.calibration_figures": ("calibration_qq",),
     "jaxmed.reports.record": ("read_result",),
@@ -135,6 +136,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
         sample_size,
         size,
     )
+    from jaxmed.inference.total_indirect import total_indirect_test
     from jaxmed.parallel.streamed import streamed_moments
     from jaxmed.reports.calibration_figures import calibration_qq
     from jaxmed.reports.record import read_result
@@ -242,5 +244,6 @@ __all__ = [
     "study_task",
     "sweep",
     "sweeps",
+    "total_indirect_test",
     "zero_moments",
 ]

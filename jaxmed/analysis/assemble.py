@@ -128,7 +128,7 @@ def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
         ("concordant", "concordant"),
         ("suppression", "suppression"),
     ):
-        law = analysis.law[part]
+        law = analysis.law.intervals[part]
         entries.append(
             _effect(
                 quantity,
@@ -234,9 +234,15 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
     union, joint = fit.intersection_union, fit.joint
     failed = int(fit.paths.status)
     entries = []
-    for name, test in (("cosine", fit.cosine), ("corrected_cosine", fit.corrected)):
+    none = max(failed, st.NOT_IN_DUAL), max(failed, st.NOT_APPLICABLE)
+    for name, test, missing in (
+        ("total", analysis.law.test, none[0]),
+        ("total_robust", rows.robust, none[0]),
+        ("cosine", fit.cosine, none[1]),
+        ("corrected_cosine", fit.corrected, none[1]),
+    ):
         if test is None:
-            entries.append(_test(name, code=max(failed, st.NOT_APPLICABLE)))
+            entries.append(_test(name, code=missing))
         else:
             entries.append(
                 _test(
@@ -250,24 +256,20 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
                     test.notes,
                 )
             )
-    for name, test in (("joint", joint), ("joint_leave_one_out", rows.leave_one_out)):
-        if test is None:
-            entries.append(_test(name, code=max(failed, st.NOT_IN_DUAL)))
-        else:
-            outcome_side = bool(np.asarray(test.p_outcome) >= np.asarray(test.p_exposure))
-            entries.append(
-                _test(
-                    name,
-                    test.statistic_outcome if outcome_side else test.statistic_exposure,
-                    test.df_outcome if outcome_side else test.df_exposure,
-                    test.p_value,
-                    test.p_concordant,
-                    test.p_suppression,
-                    int(test.status),
-                    test.notes,
-                )
-                | {"p_outcome": test.p_outcome, "p_exposure": test.p_exposure}
-            )
+    outcome_side = bool(np.asarray(joint.p_outcome) >= np.asarray(joint.p_exposure))
+    entries.append(
+        _test(
+            "joint",
+            joint.statistic_outcome if outcome_side else joint.statistic_exposure,
+            joint.df_outcome if outcome_side else joint.df_exposure,
+            joint.p_value,
+            joint.p_concordant,
+            joint.p_suppression,
+            int(joint.status),
+            joint.notes,
+        )
+        | {"p_outcome": joint.p_outcome, "p_exposure": joint.p_exposure}
+    )
     outcome_side = bool(np.asarray(union.p_outcome) >= np.asarray(union.p_exposure))
     entries.append(
         _test(

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxmed.analysis.data_facts import DataFacts
 from jaxmed.analysis.fit import Fit
+from jaxmed.analysis.law_inference import LawInference
 from jaxmed.analysis.rows_inference import RowsInference
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.transforms import Standardisation
@@ -20,7 +21,7 @@ from jaxmed.estimators.parts.units import (
 from jaxmed.estimators.regression import LinearEffect
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.cross_fit import CrossFit
-from jaxmed.inference.intervals import IndirectInterval
+from jaxmed.inference.total_indirect import TotalIndirectTest
 
 __all__ = ["Analysis", "in_units"]
 
@@ -36,7 +37,7 @@ class Analysis:
     data: MediationData | None  # rows analysed, covariates on the basis; None for moments alone
     scales: Standardisation | None
     fit: Fit
-    law: dict[str, IndirectInterval]
+    law: LawInference
     rows: RowsInference
     composites: dict[tuple[str, str], CompositeMediator]
     warnings: list[str]
@@ -76,18 +77,28 @@ def _fit_in_units(found: Fit, units: Units) -> Fit:
     )
 
 
-def _law_in_units(law: dict[str, IndirectInterval], units: Units) -> dict[str, IndirectInterval]:
-    """Debiased effects and their intervals in the data's units."""
-    return {part: _scaled(found, units, ("estimate", "naive")) for part, found in law.items()}
+def _law_in_units(law: LawInference, units: Units) -> LawInference:
+    """Debiased effects with their intervals, and what the test says of the effect's size."""
+    intervals = {
+        part: _scaled(found, units, ("estimate", "naive")) for part, found in law.intervals.items()
+    }
+    return LawInference(intervals, _test(law.test, units))
+
+
+def _test(test: TotalIndirectTest | None, units: Units) -> TotalIndirectTest | None:
+    if test is None:
+        return None
+    size = {name: getattr(test, name) * units.effect for name in ("estimate", "standard_error")}
+    return dataclasses.replace(test, **size)
 
 
 def _rows_in_units(rows: RowsInference, units: Units) -> RowsInference:
-    """Cross-fitted effects in the data's units; tests have none."""
+    """What the rows say of an effect's size in the data's units; other tests have none."""
     crossed = {
         name: None if (found := getattr(rows, name)) is None else _cross_fit(found, units)
         for name in ("cross_fit", "cross_fit_suppression")
     }
-    return dataclasses.replace(rows, **crossed)
+    return dataclasses.replace(rows, robust=_test(rows.robust, units), **crossed)
 
 
 def _scaled(found: Any, units: Units, names: tuple[str, ...]) -> Any:

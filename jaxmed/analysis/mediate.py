@@ -258,6 +258,7 @@ def mediate(
         folds=folds,
         splits=splits,
         level=level,
+        single=is_single(result),
     )
     composites = composites_of(result, unnamed, methods, method_key, say)
     found = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)

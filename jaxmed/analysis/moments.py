@@ -29,7 +29,7 @@ from jaxmed.estimators.directions_kernel import direction_chen2018
 from jaxmed.estimators.from_weights import with_status
 from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
 from jaxmed.geometry.paths import Paths
-from jaxmed.inference.joint_test import JointTest
+from jaxmed.inference.total_indirect import TotalIndirectTest
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.statistics.moment_columns import (
@@ -56,7 +56,7 @@ def mediate_moments(
     basis: Basis = "auto",
     standardise_mediators: bool = True,
     replicates: int = 4000,
-    leave_one_out: JointTest | None = None,
+    robust: TotalIndirectTest | None = None,
     columns: Mapping[str, dict[str, Any]] | None = None,
     rows_dtype: Any = None,
     source: Source | None = None,
@@ -64,8 +64,8 @@ def mediate_moments(
 ) -> MediationResult:
     """Mediation analysis of moments: `mediate` without what needs rows.
 
-    Permutation and leave-one-out variance say NEEDS_ROWS, cross-fitting and scores are left out,
-    and an ill-conditioned Gram matrix cannot be replaced by a QR decomposition of the rows.
+    Permutation and the variance from the rows say NEEDS_ROWS, cross-fitting and scores are left
+    out, and an ill-conditioned Gram matrix cannot be replaced by a QR decomposition of the rows.
 
     Args:
       moments: of all rows, concrete, p <= n - 2 - q.
@@ -76,7 +76,7 @@ def mediate_moments(
         `mediate` with basis="linear" on the rows gives the same numbers.
       standardise_mediators: divide mediators by their standard deviation first.
       replicates: of the exact-law bootstrap.
-      leave_one_out: the joint test with the variance from a second round over the rows.
+      robust: the test of the total with the variance from a second round over the rows.
       columns: name -> description of exposure, outcome and covariates, where more is known than
         the moments tell (minimum, maximum).
       rows_dtype: of the rows behind the moments, by which constant columns are told; the moments'
@@ -121,7 +121,7 @@ def mediate_moments(
     say("debiased effects and intervals")
     law_key, _, _ = jax.random.split(key, 3)  # the draws of `mediate` on the rows
     law = law_inference(law_key, result.paths, level=level, replicates=replicates)
-    rows = without_rows(result.paths, leave_one_out)
+    rows = without_rows(result.paths, robust)
     composites = _composites(result, kept, methods)
     analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
     return MediationResult(build_record(analysis, settings, source), result)

@@ -121,7 +121,7 @@ def noisy_intervals(
             "the noisy moments are not positive definite: noise of this size leaves no estimate; "
             "a larger epsilon, fewer columns or more rows are needed",
         )
-    law = law_inference(law_key, paths, level=level, replicates=replicates)
+    law = law_inference(law_key, paths, level=level, replicates=replicates).intervals
     found = _estimates([_unnamed(once(True)) for _ in range(draws)])
     used = ~np.isnan(found["total"])
     z = NormalDist().inv_cdf((1 + level) / 2)

@@ -1,4 +1,4 @@
-"""Inference that needs rows: permutation, leave-one-out variance, cross-fitting."""
+"""Inference that needs rows: permutation, variance from the rows, cross-fitting."""
 
 import functools
 from collections.abc import Callable
@@ -13,8 +13,9 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths, regime_of
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
-from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
+from jaxmed.inference.robust_total import robust_total_test
+from jaxmed.inference.total_indirect import TotalIndirectTest
 from jaxmed.status import NEEDS_ROWS, NO_NOTES
 from jaxmed.typing import Key, pytree
 
@@ -26,7 +27,7 @@ class RowsInference:
     """Results of one pass over the rows; None where not asked for or not possible."""
 
     permutation: PermutationTest | None
-    leave_one_out: JointTest | None
+    robust: TotalIndirectTest | None  # of the total, by the variance from the rows
     cross_fit: CrossFit | None  # of the concordant MaxIE composite
     cross_fit_suppression: CrossFit | None
 
@@ -40,6 +41,7 @@ def rows_inference(
     folds: int,
     splits: int,
     level: float,
+    single: bool,
 ) -> RowsInference:
     """The three in one program; `rows_program` compiles it.
 
@@ -52,6 +54,7 @@ def rows_inference(
       folds: 0 for no cross-fitting.
       splits: of the rows into folds.
       level: of the cross-fitted interval.
+      single: whether the mediators have one dimension.
     """
     permutation_key, fold_key = jax.random.split(key)
     crossed: list[CrossFit | None] = [None, None]
@@ -73,14 +76,12 @@ def rows_inference(
         exposure_permutation_test(permutation_key, data, permutations, observed=paths)
         if permutations
         else None,
-        joint_test(paths, data=data, variance="leave_one_out")
-        if paths.regime == "primal"
-        else None,
+        robust_total_test(paths, data, single=single) if paths.regime == "primal" else None,
         *crossed,
     )
 
 
-_STATIC = ("permutations", "folds", "splits", "level")
+_STATIC = ("permutations", "folds", "splits", "level", "single")
 _small, _large = (quick_jit(rows_inference, _STATIC, optimised=slow) for slow in (False, True))
 
 
@@ -93,18 +94,18 @@ def rows_program(data: MediationData) -> Callable[..., RowsInference]:
     return _large if size >= LARGE_FROM else _small
 
 
-def without_rows(paths: Paths, leave_one_out: JointTest | None = None) -> RowsInference:
+def without_rows(paths: Paths, robust: TotalIndirectTest | None = None) -> RowsInference:
     """What moments alone leave of the three: NaN with NEEDS_ROWS, and no cross-fitting.
 
     Args:
       paths: of the moments, or of the kernel.
-      leave_one_out: where sites have returned the sums for it.
+      robust: where sites have returned the sums for it.
     """
     nan: Any = np.asarray(np.nan)
     code: Any = np.asarray(max(int(paths.status), NEEDS_ROWS), np.int32)
-    fields: dict[str, Any] = dict.fromkeys(JointTest.__dataclass_fields__, nan)
-    missing = JointTest(**fields | {"status": code, "notes": NO_NOTES})
+    fields: dict[str, Any] = dict.fromkeys(TotalIndirectTest.__dataclass_fields__, nan)
+    missing = TotalIndirectTest(**fields | {"status": code, "notes": NO_NOTES})
     permutation = PermutationTest(paths.cosine, nan, code)
     if paths.regime == "dual":  # no residual, with or without rows
         return RowsInference(permutation, None, None, None)
-    return RowsInference(permutation, leave_one_out or missing, None, None)
+    return RowsInference(permutation, robust or missing, None, None)

@@ -18,8 +18,11 @@ _ESTIMANDS = {
     "suppression": "min(alpha * beta, 0) of the only composite, the mediator itself",
 }
 _EXACT = {
-    "joint": "exact for Gaussian errors when one path is null, conservative when both are: the "
-    "mediator's joint significance; assumes equal error variances",
+    **dict.fromkeys(
+        ("total", "joint"),
+        "exact for Gaussian errors when one path is null, conservative when both are: the "
+        "mediator's joint significance; assumes equal error variances",
+    ),
 }
 
 

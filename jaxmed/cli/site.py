@@ -9,7 +9,7 @@ import numpy as np
 from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
-from jaxmed.analysis.site_round import leave_one_out_test
+from jaxmed.analysis.site_round import robust_total_test
 from jaxmed.cli.data_file import prepare, read_columns
 from jaxmed.cli.parsers.arguments import comma
 from jaxmed.cli.programs import keep_programs
@@ -127,7 +127,7 @@ def mediate_command(options: argparse.Namespace) -> None:
     noise = _noise_sentences(merged, options, key)
     test = None
     if options.leave_one_out is not None:
-        test = leave_one_out_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
+        test = robust_total_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
     result = mediate_moments(
         merged.moments,
         comma(options.method),
@@ -135,7 +135,7 @@ def mediate_command(options: argparse.Namespace) -> None:
         level=options.level,
         standardise_mediators=options.standardise,
         replicates=options.replicates,
-        leave_one_out=test,
+        robust=test,
         rows_dtype=np.dtype(merged.rows_dtype),
         source=merged.report,
         progress=say,
@@ -177,7 +177,7 @@ def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | N
 
 
 def second_round_command(options: argparse.Namespace) -> None:
-    """At a site: sums for the leave-one-out variance."""
+    """At a site: sums for the variance from the rows."""
     say = _start(options)
     key = _key(options)
     merged = load_merged(options.merged, key=key)

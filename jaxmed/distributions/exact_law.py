@@ -21,7 +21,16 @@ from jaxmed.linalg.random import chi_square
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree, static
 
-__all__ = ["Law", "law", "law_from_causal", "law_from_sem", "sample_quadratics"]
+__all__ = [
+    "BaseDraws",
+    "Law",
+    "base_draws",
+    "law",
+    "law_from_causal",
+    "law_from_sem",
+    "quadratics_at",
+    "sample_quadratics",
+]
 
 # Replicates drawn at once: their normals and chi-squares stay in the second-level cache.
 _BLOCK = 8192
@@ -219,22 +228,63 @@ def _sample(key: Key, law: Law, *, count: int) -> PathQuadratics:
 
 
 def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
-    dtype = law.exposure_strength.dtype
-    m, p, sigma = law.residual_df, law.num_mediators, law.residual_sd
+    degrees = (law.residual_df, law.num_mediators)
     gaussian = law.exposure == "gaussian"
+    draws = base_draws(key, *degrees, count, law.exposure_strength.dtype, gaussian=gaussian)
+    return quadratics_at(draws, law)
+
+
+@pytree
+class BaseDraws:
+    """The random numbers of `count` replicates, which depend on m and p alone; leaves [count].
+
+    `quadratics_at` turns them into quadratics at any strengths, alignment and residual sd: many
+    candidate laws are compared on the same numbers.
+    """
+
+    normals: Array  # [4, count]
+    length_ss: Array  # chi-square with m degrees of freedom
+    exposure_rest: Array  # p - 2
+    wishart_rest: Array  # m - p + 1
+    outcome_rest: Array  # p - 2
+    residual: Array  # m - p
+    exposure: Array | None  # m + 1, of a Gaussian exposure
+
+
+def base_draws(
+    key: Key,
+    residual_df: Array,
+    num_mediators: Array,
+    count: int,
+    dtype: jnp.dtype,
+    *,
+    gaussian: bool = False,
+) -> BaseDraws:
+    """Normals and chi-squares behind `count` replicates; the key is consumed."""
+    m, p = residual_df, num_mediators
     key_normal, key_chi = jax.random.split(key)
-    n1, n2, n3, n4 = jax.random.normal(key_normal, (4, count), dtype)
-    several = p >= 2
+    normals = jax.random.normal(key_normal, (4, count), dtype)
     degrees = jnp.maximum(jnp.stack([m, p - 2, m - p + 1, p - 2, m - p, m + 1][: 5 + gaussian]), 0)
     # A loop, not one call with six df: the generator is compiled once and its df stays a scalar.
     draws: Array = lax.map(
         lambda args: chi_square(args[0], args[1], (count,), dtype),
         (jax.random.split(key_chi, 5 + gaussian), degrees),
     )
-    length_ss, exposure_rest, wishart_rest, outcome_rest, residual = draws[:5]
+    lengths, exposures, wisharts, outcomes, residuals = draws[:5]
+    exposure = draws[5] if gaussian else None
+    return BaseDraws(normals, lengths, exposures, wisharts, outcomes, residuals, exposure)
+
+
+def quadratics_at(draws: BaseDraws, law: Law) -> PathQuadratics:
+    """The path quadratics that the law makes of the draws, leaves [count]."""
+    m, p, sigma = law.residual_df, law.num_mediators, law.residual_sd
+    n1, n2, n3, n4 = draws.normals
+    dtype, count = n1.dtype, n1.shape[0]
+    several = p >= 2
+    length_ss, wishart_rest = draws.length_ss, draws.wishart_rest
     tau = jnp.broadcast_to(law.exposure_ss, (count,))
-    if gaussian:
-        tau = law.exposure_ss / (m + 1) * draws[5]
+    if draws.exposure is not None:
+        tau = law.exposure_ss / (m + 1) * draws.exposure
     root_tau = jnp.sqrt(tau)
     shift = root_tau * law.exposure_strength
     across = sqrt(1 - law.alignment * law.alignment)
@@ -242,13 +292,13 @@ def _sample_block(key: Key, law: Law, count: int) -> PathQuadratics:
     first = shift * law.alignment + n1
     spread = 1 + first * first / length_ss
     second = jnp.sqrt(spread) * n2 + shift * across
-    rest_ss = divide(second * second + spread * exposure_rest, wishart_rest)
+    rest_ss = divide(second * second + spread * draws.exposure_rest, wishart_rest)
     a1 = first / jnp.sqrt(length_ss)
     a2 = sqrt(jnp.where(several, rest_ss, jnp.zeros_like(rest_ss)))
     y1 = law.outcome_strength * jnp.sqrt(length_ss) + sigma * n3
     y2 = several.astype(dtype) * sigma * n4
-    y3_ss = sigma * sigma * outcome_rest
-    residual_ss = sigma * sigma * residual
+    y3_ss = sigma * sigma * draws.outcome_rest
+    residual_ss = sigma * sigma * draws.residual
 
     # The paths are (a1, a2, 0) and (y1, y2, sqrt(y3_ss)); the cross product gives the sine.
     q_aa, q_ay, q_yy = a1 * a1 + a2 * a2, a1 * y1 + a2 * y2, y1 * y1 + y2 * y2 + y3_ss

@@ -1,10 +1,11 @@
-"""The leave-one-out variance of the joint test from sums that sites return in a second round.
+"""The variance of the total indirect effect from sums that sites return in a second round.
 
 With the upper triangular factor R of the merged co-moments (columns covariates, exposure,
 mediators, outcome), a site's centred rows x' give coordinates x' R^-1, orthonormal over all sites
 together. They hold the leverage h (sum of squares, plus the share of the intercept), the whitened
 mediators, of which g is the combination by the exposure path, yperp that by the outcome path plus
-the residual, and the residual e. No site needs another's rows.
+the residual, and the residual e. The exposure side needs the fitted outcome, the whitened
+mediators and the residual variance of all sites. No site needs another's rows.
 """
 
 import dataclasses
@@ -41,18 +42,19 @@ __all__ = [
     "sums_content",
 ]
 
-SCHEMA, VERSION = "jaxmed.second_round", 2
+SCHEMA, VERSION = "jaxmed.second_round", 3
 
 
 @dataclasses.dataclass(frozen=True)
 class RoundSums:
-    """What one site returns: two sums over its rows and one yes or no."""
+    """What one site returns: three sums over its rows and one yes or no."""
 
     site: str
     merged: str  # digest of the merged moments
     count: int
     variance: float  # sum of g^2 yperp e / (1 - h), exposure^2 outcome^2 units
     hc3: float  # sum of (g e / (1 - h))^2
+    exposure_side: float  # sum of A^2 ((Z b)^2 - s2 |W|^2) / (1 - hA)
     exceeds: bool  # whether a leverage is above the bound; which and how large is not told
     ledger: Mark | None = None  # of the release in the ledger of its site
     # Known where it was made, in no file.
@@ -155,11 +157,24 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
     exposure_path = upper[q, q] * _covector_path(upper, q) * length[q]
     g = whitened @ exposure_path
     residual = coordinates[:, -1] * upper[-1, -1] * length[-1]
-    yperp = whitened @ (upper[q + 1 : -1, -1] * length[-1]) + residual
-    left = np.maximum(1 - leverage, np.finfo(float).eps)
-    parts = np.stack([g**2 * yperp * residual / left, (g * residual / left) ** 2], axis=1)
+    fitted = whitened @ (upper[q + 1 : -1, -1] * length[-1])
+    left, left_without = (
+        np.maximum(1 - part, np.finfo(float).eps)
+        for part in (leverage, leverage - (whitened**2).sum(axis=1))
+    )
+    exposure = coordinates[:, q] * upper[q, q] * length[q]
+    spare = float(moments.count) - 2 - q - p
+    noise = (upper[-1, -1] * length[-1]) ** 2 / spare
+    parts = np.stack(
+        [
+            g**2 * (fitted + residual) * residual / left,
+            (g * residual / left) ** 2,
+            exposure**2 * (fitted**2 - noise * (whitened**2).sum(axis=1)) / left_without,
+        ],
+        axis=1,
+    )
     _check_shares(parts, persons)
-    variance, hc3 = parts.sum(axis=0).tolist()
+    variance, hc3, exposure_side = parts.sum(axis=0).tolist()
     exceeds = bool(leverage[w > 0].max() > LARGEST_LEVERAGE)
     return RoundSums(
         site,
@@ -167,6 +182,7 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
         int(np.count_nonzero(w)),
         variance,
         hc3,
+        exposure_side,
         exceeds,
         given=given_of(persons),
     )
@@ -180,7 +196,7 @@ def _check_shares(parts: np.ndarray, persons: np.ndarray) -> None:
         raise ReleaseRefused(
             f"one person makes up {found.share:.2f} of the sum of the second round, above "
             f"{LARGEST_SHARE}: take ranks of columns with long tails before both rounds, or do "
-            "without the leave-one-out variance"
+            "without the variance from the rows"
         )
 
 
@@ -214,6 +230,7 @@ def check_sums(merged: Merged, sums: Sequence[RoundSums]) -> None:
             raise MergeError(f"{one.site!r} used {one.count} rows, not those of its summary")
 
 
+_SUMS = ("variance", "hc3", "exposure_side")
 _FIELDS = {"site": Text(), "merged": SHA256, "count": Whole(), "exceeds": Flag()}
 
 
@@ -229,7 +246,7 @@ def sums_content(sums: RoundSums) -> Content:
     """The sums as metadata and arrays, without the mark."""
     metadata = {"schema": SCHEMA, "version": VERSION}
     metadata |= {name: getattr(sums, name) for name in _FIELDS}
-    arrays = {"sums": np.asarray([sums.variance, sums.hc3])}
+    arrays = {"sums": np.asarray([getattr(sums, name) for name in _SUMS])}
     return Content(json.loads(json.dumps(metadata)), arrays)
 
 
@@ -243,8 +260,8 @@ def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
     content = read_archive(path, SCHEMA, VERSION, form, ("sums",), key=key, max_bytes=2**22)
     wrong, again = complaint_of(path), "ask the site to write the file again"
     values = content.arrays["sums"]
-    if values.shape != (2,) or not np.isfinite(values).all() or values[1] < 0:
-        raise wrong("sums", "are not two finite numbers, the second not negative", again)
+    if values.shape != (3,) or not np.isfinite(values).all() or values[1] < 0:
+        raise wrong("sums", "are not three finite numbers, the second not negative", again)
     fields = {name: content.metadata[name] for name in _FIELDS}
     mark = mark_of(content, path)
-    return RoundSums(**fields, variance=float(values[0]), hc3=float(values[1]), ledger=mark)
+    return RoundSums(**fields, **dict(zip(_SUMS, values.tolist(), strict=True)), ledger=mark)

@@ -11,6 +11,7 @@ from jaxmed.inference.intervals import (
 )
 from jaxmed.inference.joint_test import JointTest, joint_test
 from jaxmed.inference.power import power, printed_cosine_power, sample_size, size
+from jaxmed.inference.total_indirect import TotalIndirectTest, total_indirect_test
 
 __all__ = [
     "CosineTest",
@@ -18,6 +19,7 @@ __all__ = [
     "IndirectInterval",
     "IntersectionUnionTest",
     "JointTest",
+    "TotalIndirectTest",
     "corrected_cosine_test",
     "cosine_test",
     "indirect_estimates",
@@ -29,4 +31,5 @@ __all__ = [
     "printed_cosine_power",
     "sample_size",
     "size",
+    "total_indirect_test",
 ]

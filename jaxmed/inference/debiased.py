@@ -123,18 +123,27 @@ def _estimates(q: PathQuadratics) -> IndirectEstimates:
 def fitted_law(paths: HasQuadratics) -> Law:
     """The exact law at the debiased estimates, exposure held fixed; NaN in the dual.
 
-    Where |ab| > kA kY, which no law allows, both strengths are raised until their product is |ab|:
-    their squares by the same multiple of their standard errors. So the law's total is ab.
-
-    Source: as the nuisance of a candidate total in section 2 of the inference specification.
+    Where |ab| > kA kY, which no law allows, both strengths are raised until their product is |ab|,
+    see `law_with_total`. So the law's total is ab.
     """
     q = paths.quadratics
     estimates = indirect_estimates(q)
-    exposure, outcome = _reaching(q, estimates)
+    return law_with_total(q, estimates, estimates.total)
+
+
+def law_with_total(q: PathQuadratics, estimates: IndirectEstimates, total: Array) -> Law:
+    """The exact law at the debiased strengths whose total indirect effect is `total`.
+
+    Where |total| > kA kY both strengths are raised until their product is |total|: their squares by
+    the same multiple of their standard errors.
+
+    Source: the nuisance of a candidate total in section 2 of the inference specification.
+    """
+    exposure, outcome = _reaching(q, estimates, total)
     return law(
         exposure,
         outcome,
-        jnp.clip(divide(estimates.total, exposure * outcome), -1, 1),
+        jnp.clip(divide(total, exposure * outcome), -1, 1),
         residual_sd=estimates.residual_sd,
         exposure_ss=q.exposure_ss,
         residual_df=q.residual_df,
@@ -142,24 +151,49 @@ def fitted_law(paths: HasQuadratics) -> Law:
     )
 
 
-def _reaching(q: PathQuadratics, estimates: IndirectEstimates) -> tuple[Array, Array]:
-    """Strengths whose product is |ab| or more, as near to the debiased ones as errors allow."""
-    m, p, tau, variance = q.residual_df, q.dimension, q.exposure_ss, estimates.residual_sd**2
+def _reaching(q: PathQuadratics, estimates: IndirectEstimates, total: Array) -> tuple[Array, Array]:
+    """Strengths whose product is |total| or more, as near to the debiased ones as errors allow."""
+    m, tau, variance = q.residual_df, q.exposure_ss, estimates.residual_sd**2
     # Without units: the outcome's fourth power would leave the range of float32.
     unit = estimates.outcome_strength**2 + variance
     x, y = tau * estimates.exposure_strength**2, divide(estimates.outcome_strength**2, unit)
-    noise, reach = divide(variance, unit), divide(tau * estimates.total**2, unit)
+    noise, reach = divide(variance, unit), divide(tau * total**2, unit)
+    x_error, y_error = strength_errors(x, y, noise, m, q.dimension)
+    x, y = reaching(x, y, x_error, y_error, reach)
+    return sqrt(divide(x, tau)), sqrt(unit * y)
+
+
+def strength_errors(
+    x: Array, y: Array, noise: Array, residual_df: Array, dimension: Array
+) -> tuple[Array, Array]:
+    """Standard errors of the unbiased tau kA^2 and kY^2 where these are x and y.
+
+    Args:
+      x: tau kA^2 >= 0.
+      y: kY^2 >= 0, outcome units squared.
+      noise: residual variance, in the same units.
+      residual_df: m.
+      dimension: p; the first error exists for m - p > 3.
+
+    Source: vA (times tau^2) and vY in section 2 of the inference specification.
+    """
+    m, p = residual_df, dimension
     spare = jnp.maximum(m - p - 3, 1)
     x_error = sqrt(2 * ((p + x) ** 2 + (p + 2 * x) * jnp.maximum(m - p - 1, 1)) / spare)
     y_error = sqrt(
         2 * (p * noise**2 + 2 * m * noise * y + m * y**2 + divide((p * noise) ** 2, m - p))
     )
-    y_error = divide(y_error, m)
+    return x_error, divide(y_error, m)
+
+
+def reaching(
+    x: Array, y: Array, x_error: Array, y_error: Array, reach: Array
+) -> tuple[Array, Array]:
+    """Both x and y, raised by one multiple of their errors, if need be, until x y = reach."""
     # (x + l x_error)(y + l y_error) = reach: the root that stays exact where the square vanishes.
     linear, short = x * y_error + y * x_error, jnp.maximum(reach - x * y, 0)
     raised = divide(2 * short, linear + sqrt(linear**2 + 4 * x_error * y_error * short))
-    exposure = sqrt(divide(x + raised * x_error, tau))
-    return exposure, sqrt(unit * (y + raised * y_error))
+    return x + raised * x_error, y + raised * y_error
 
 
 def bootstrap_estimates(key: Key, paths: HasQuadratics, replicates: int) -> IndirectEstimates:

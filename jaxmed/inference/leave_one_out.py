@@ -1,4 +1,4 @@
-"""Leave-one-out variance of the joint test's outcome side, for heteroscedastic errors."""
+"""Sums over the rows behind variances that hold where errors have unequal ones."""
 
 import jax.numpy as jnp
 
@@ -9,7 +9,7 @@ from jaxmed.geometry.paths import Paths
 from jaxmed.inference.rows import residual_rows
 from jaxmed.linalg.products import matmul
 from jaxmed.linalg.safe import divide
-from jaxmed.typing import Array
+from jaxmed.typing import Array, pytree
 
 # Below this share of the homoskedastic variance, or above this leverage, the estimate is unusable.
 SMALLEST_SHARE = 0.1
@@ -33,6 +33,26 @@ def leave_one_out_variance(paths: Paths, data: MediationData) -> tuple[Array, Ar
       ValueError: dual paths.
     Source: the leave-one-out idea of Kline, Saggio and Solvsten (2020), applied to a'y.
     """
+    sums = row_sums(paths, data)
+    return usable_variance(paths.quadratics, sums.outcome_side, sums.outcome_hc3, sums.exceeds)
+
+
+@pytree
+class RowSums:
+    """What a variance of sqrt(tau) q_AY needs of the rows; exposure^2 outcome^2 units."""
+
+    outcome_side: Array  # sum g_i^2 yperp_i e_i / (1 - h_i)
+    outcome_hc3: Array  # sum (g_i e_i / (1 - h_i))^2
+    exposure_side: Array  # sum A_i^2 ((Z_i b)^2 - s2 |W_i|^2) / (1 - hA_i)
+    exceeds: Array  # bool: a leverage is so near 1 that these cannot be used
+
+
+def row_sums(paths: Paths, data: MediationData) -> RowSums:
+    """The sums over the rows of primal paths, see `leave_one_out_variance`, `robust_total`.
+
+    Raises:
+      ValueError: dual paths.
+    """
     if paths.regime == "dual":
         raise ValueError("the leave-one-out variance needs a residual: p <= n - 3 - q mediators")
     rows = residual_rows(data)
@@ -42,15 +62,20 @@ def leave_one_out_variance(paths: Paths, data: MediationData) -> tuple[Array, Ar
     yperp = rows.outcome - exposure * divide(exposure @ rows.outcome, tau)
     whitened = frame.whitened(z.T).T  # type: ignore[union-attr]
     g = matmul(whitened, paths.exposure_path)
-    residual = yperp - matmul(whitened, paths.outcome_path)
-    leverage = (
-        jnp.sum(rows.basis**2, axis=1) + divide(exposure**2, tau) + jnp.sum(whitened**2, axis=1)
+    fitted = matmul(whitened, paths.outcome_path)
+    residual, size = yperp - fitted, jnp.sum(whitened**2, axis=1)
+    least = jnp.finfo(size.dtype).eps
+    without = jnp.sum(rows.basis**2, axis=1) + divide(exposure**2, tau)
+    left = jnp.maximum(1 - without - size, least)
+    noise = paths.quadratics.residual_variance
+    return RowSums(
+        outcome_side=jnp.sum(g**2 * yperp * residual / left),
+        outcome_hc3=jnp.sum((g * residual / left) ** 2),
+        exposure_side=jnp.sum(
+            exposure**2 * (fitted**2 - noise * size) / jnp.maximum(1 - without, least)
+        ),
+        exceeds=jnp.max(without + size) > LARGEST_LEVERAGE,
     )
-    left = jnp.maximum(1 - leverage, jnp.finfo(leverage.dtype).eps)
-    variance = jnp.sum(g**2 * yperp * residual / left)
-    hc3 = jnp.sum((g * residual / left) ** 2)
-    exceeds = jnp.max(leverage) > LARGEST_LEVERAGE
-    return usable_variance(paths.quadratics, variance, hc3, exceeds)
 
 
 def usable_variance(

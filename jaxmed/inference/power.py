@@ -4,7 +4,7 @@ Everything is traced, n and p included: jit the call once and vary them freely.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,8 @@ from jaxmed.door import at_the_door
 from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
 from jaxmed.inference.intersection_union import intersection_union_test
 from jaxmed.inference.joint_test import joint_test
+from jaxmed.inference.single_mediator import is_single
+from jaxmed.inference.total_indirect import LEAST_SPARE_ROWS, statistic_of
 from jaxmed.keys import as_key
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, ArrayLike, Key, pytree
@@ -35,7 +37,7 @@ __all__ = [
     "size",
 ]
 
-Test = Literal["joint", "cosine", "corrected", "intersection_union"]
+Test = Literal["joint", "total", "cosine", "corrected", "intersection_union"]
 Side = Literal["two", "concordant", "suppression"]
 Null = Literal["both", "exposure", "outcome"]
 _BLOCK = 8192
@@ -70,7 +72,7 @@ def power(
     exposure_r2: ArrayLike,
     outcome_r2: ArrayLike,
     cosine: ArrayLike,
-    test: Test = "joint",
+    test: Test = "total",
     level: float = 0.05,
     side: Side = "two",
     replicates: int = 100_000,
@@ -90,7 +92,8 @@ def power(
       exposure_r2: R2 of the exposure on the mediators given the covariates, in [0, 1).
       outcome_r2: partial R2 of the outcome on the mediators given exposure and covariates.
       cosine: population cosine between the two paths, a'b / (kA kY).
-      test: "joint", "cosine", "corrected" (cosine) or "intersection_union".
+      test: "joint", "total" (W of `total_indirect_test` by t), "cosine", "corrected" (cosine) or
+        "intersection_union".
       level: of the test.
       side: "two", "concordant" or "suppression"; the intersection-union test has no sides.
       replicates: of the law.
@@ -98,7 +101,8 @@ def power(
         squares at n - 1 - q (a treatment, a design).
 
     Returns:
-      Power; NaN with NOT_IN_DUAL where p > n-3-q.
+      Power; NaN with NOT_IN_DUAL where p > n-3-q, with TOO_FEW_ROWS where "total" has fewer than
+      p + 6 + q rows.
 
     Raises:
       ValueError: unknown test, side or exposure; a side for the intersection-union test; level or
@@ -174,7 +178,7 @@ def size(
     null: Null,
     r2: ArrayLike = 0.5,
     num_covariates: ArrayLike = 0,
-    test: Test = "joint",
+    test: Test = "total",
     level: float = 0.05,
     side: Side = "two",
     replicates: int = 100_000,
@@ -190,7 +194,8 @@ def size(
         "outcome".
       r2: R2 of the path that is not null: partial, as `exposure_r2` or `outcome_r2` of `power`.
       num_covariates: q.
-      test: "joint", "cosine", "corrected" (cosine) or "intersection_union".
+      test: "joint", "total" (W of `total_indirect_test` by t), "cosine", "corrected" (cosine) or
+        "intersection_union".
       level: of the test.
       side: "two", "concordant" or "suppression"; the intersection-union test has no sides.
       replicates: of the law.
@@ -225,7 +230,7 @@ def rejection_rate(
     key: Key,
     law: Law,
     *,
-    test: Test = "joint",
+    test: Test = "total",
     level: float = 0.05,
     side: Side = "two",
     replicates: int = 100_000,
@@ -246,8 +251,13 @@ def rejection_rate(
     rate = jnp.sum(counts).astype(law.exposure_strength.dtype) / replicates
     too_few = law.num_mediators >= law.residual_df
     no_angle = (law.num_mediators < 2) & (test in ("cosine", "corrected"))
+    spare = law.residual_df - law.num_mediators
+    no_test = (test == "total") & (spare < LEAST_SPARE_ROWS) & (law.num_mediators > 1) & ~too_few
     code = status.combine(
-        status.when(too_few, status.NOT_IN_DUAL), status.when(no_angle, status.NOT_APPLICABLE)
+        status.combine(
+            status.when(too_few, status.NOT_IN_DUAL), status.when(no_angle, status.NOT_APPLICABLE)
+        ),
+        status.when(no_test, status.TOO_FEW_ROWS),
     )
     rate = jnp.where(status.is_fatal(code), jnp.nan, rate)
     return Power(rate, jnp.sqrt(rate * (1 - rate) / replicates), code)
@@ -269,7 +279,7 @@ def _rejector(law: Law, test: Test, level: float, side: Side) -> Callable[[PathQ
         function = cosine_test if test == "cosine" else corrected_cosine_test
         beyond_cosine = beyond(p - 1)
         return lambda q: beyond_cosine(function(q).statistic)
-    if test == "joint":
+    if test in ("joint", "total"):
         beyond_outcome, beyond_exposure = beyond(m - p), beyond(m)
 
         def joint(q: PathQuadratics) -> Array:
@@ -278,7 +288,11 @@ def _rejector(law: Law, test: Test, level: float, side: Side) -> Callable[[PathQ
                 result.statistic_exposure
             )
 
-        return joint
+        def total(q: PathQuadratics) -> Array:
+            by_total = beyond_outcome(statistic_of(q, jnp.zeros_like(q.exposure_ss)))
+            return jnp.where(is_single(q), joint(q), by_total)
+
+        return joint if test == "joint" else total
     probability = jnp.asarray(1 - level, m.dtype)
     critical_exposure = f_quantile(probability, p, m - p + 1)
     critical_outcome = f_quantile(probability, p, m - p)
@@ -301,7 +315,7 @@ def sample_size(
     exposure_r2: ArrayLike,
     outcome_r2: ArrayLike,
     cosine: ArrayLike,
-    test: Test = "joint",
+    test: Test = "total",
     level: float = 0.05,
     side: Side = "two",
     replicates: int = 100_000,
@@ -322,7 +336,8 @@ def sample_size(
       exposure_r2: R2 of the exposure on the mediators given the covariates, in [0, 1).
       outcome_r2: partial R2 of the outcome on the mediators given exposure and covariates.
       cosine: population cosine between the two paths.
-      test: "joint", "cosine", "corrected" (cosine) or "intersection_union".
+      test: "joint", "total" (W of `total_indirect_test` by t), "cosine", "corrected" (cosine) or
+        "intersection_union".
       level: of the test.
       side: "two", "concordant" or "suppression"; the intersection-union test has no sides.
       replicates: of the law.
@@ -445,10 +460,9 @@ def _printed_power(p: Array, cosine: Array, *, level: float, side: Side) -> Arra
 
 
 def _check(test: str, level: float, side: str, replicates: int) -> None:
-    if test not in ("joint", "cosine", "corrected", "intersection_union"):
-        raise ValueError(
-            f'test is "joint", "cosine", "corrected" or "intersection_union", not {test!r}'
-        )
+    if test not in get_args(Test):
+        names = ", ".join(f'"{name}"' for name in get_args(Test))
+        raise ValueError(f"test is one of {names}, not {test!r}")
     if side not in ("two", "concordant", "suppression"):
         raise ValueError(f'side is "two", "concordant" or "suppression", not {side!r}')
     if test == "intersection_union" and side != "two":

@@ -1,5 +1,6 @@
 """The single mediator behind quadratics of dimension 1, whose effect has no parts."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxmed.distributions.product_normal import product_normal_quantile
@@ -7,7 +8,13 @@ from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array, pytree
 
-__all__ = ["SingleMediator", "is_single", "single_mediator", "single_mediator_limits"]
+__all__ = [
+    "SingleMediator",
+    "is_single",
+    "known_single",
+    "single_mediator",
+    "single_mediator_limits",
+]
 
 
 @pytree
@@ -31,6 +38,14 @@ class SingleMediator:
 def is_single(quadratics: PathQuadratics) -> Array:
     """True where the mediators have one dimension: the only composite is the mediator itself."""
     return quadratics.dimension == 1
+
+
+def known_single(quadratics: PathQuadratics) -> bool | None:
+    """Whether r = 1; None while tracing."""
+    try:
+        return int(quadratics.dimension) == 1
+    except jax.errors.ConcretizationTypeError:
+        return None
 
 
 def single_mediator(quadratics: PathQuadratics, variance: Array) -> SingleMediator:

@@ -16,7 +16,7 @@ CONCORDANT, SUPPRESSION = "concordant", "suppression"
 CROSS_FITTED, CROSS_FITTED_SUPPRESSION = "cross_fitted", "cross_fitted_suppression"
 COSINE, CORRECTED, JOINT = "cosine", "corrected_cosine", "joint"
 INTERSECTION_UNION, PERMUTATION = "intersection_union", "permutation"
-LEAVE_ONE_OUT = "joint_leave_one_out"
+TOTAL_TEST, ROBUST_TOTAL = "total", "total_robust"
 
 
 def effect(record: Record, quantity: str) -> Entry | None:

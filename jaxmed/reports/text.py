@@ -28,8 +28,9 @@ _TESTED = {
     access.COSINE: "alignment of the paths",
     access.CORRECTED: "alignment of the paths",
     access.PERMUTATION: "alignment of the paths",
-    access.JOINT: "net indirect effect",
-    access.LEAVE_ONE_OUT: "net indirect effect",
+    access.TOTAL_TEST: "net indirect effect",
+    access.ROBUST_TOTAL: "net indirect effect",
+    access.JOINT: "one path is null",
     access.INTERSECTION_UNION: "existence of both paths",
 }
 # Effects that are parts of the one above them, by depth in the decomposition.
@@ -221,7 +222,13 @@ def _wrap(text: str, lead: str) -> Sequence[str]:
 
 def one_line(record: Record) -> str:
     """Headline and the p-values that carry it, for an index of several analyses."""
-    tests = (access.COSINE, access.PERMUTATION, access.JOINT, access.INTERSECTION_UNION)
+    tests = (
+        access.TOTAL_TEST,
+        access.ROBUST_TOTAL,
+        access.INTERSECTION_UNION,
+        access.COSINE,
+        access.PERMUTATION,
+    )
     clauses = [
         f"{entry['label'].lower()} {p_statement(access.value(entry, 'p_value'))}"
         for entry in (access.test(record, name) for name in tests)

@@ -30,9 +30,10 @@ def verdict(record: Record) -> Verdict:
     """The reading of one record at the level of its settings (tests at 1 - level).
 
     Returns:
-      Verdict. Primal: from the joint test (net indirect effect) and the intersection-union test
-      (both paths exist). Dual: from the cosine test and the permutation. Then the held-out effect
-      of the learned composite, the mediators one at a time, and what does not exist.
+      Verdict. Primal: from the test of the total (net) indirect effect and the
+      intersection-union test (both paths exist). Dual: from the cosine test and the permutation.
+      Then the held-out effect of the learned composite, the mediators one at a time, and what
+      does not exist.
     """
     headline, finding = _paths_found(record)
     rest = (_cross_fitted(record), _one_at_a_time(record), _restriction(record), _causal(record))
@@ -40,34 +41,31 @@ def verdict(record: Record) -> Verdict:
 
 
 def _paths_found(record: Record) -> tuple[str, str]:
-    joint = access.value(access.test(record, access.JOINT), "p_value")
+    tested = access.value(access.test(record, access.TOTAL_TEST), "p_value")
     union = access.value(access.test(record, access.INTERSECTION_UNION), "p_value")
-    if finite(joint) and finite(union):
-        return _from_joint(record, joint, union)
+    if finite(tested) and finite(union):
+        return _from_total(record, tested, union)
     return _from_alignment(record)
 
 
-def _from_joint(record: Record, joint: float, union: float) -> tuple[str, str]:
+def _from_total(record: Record, tested: float, union: float) -> tuple[str, str]:
     alpha = 1 - access.level(record)
-    numbers = f"joint test {p_statement(joint)}, intersection-union test {p_statement(union)}"
-    robust = access.value(access.test(record, access.LEAVE_ONE_OUT), "p_value")
-    if finite(robust) and (robust < alpha) != (joint < alpha):
-        numbers += f"; allowing unequal error variances the joint test has {p_statement(robust)}"
+    single = access.is_single(record)
+    name = "test of the indirect effect" if single else "test of the total indirect effect"
+    numbers = f"{name} {p_statement(tested)}, intersection-union test {p_statement(union)}"
+    robust = access.value(access.test(record, access.ROBUST_TOTAL), "p_value")
+    # At the boundary p = alpha the interval, made of the same draws, leaves zero out.
+    shown = tested <= alpha
+    if finite(robust) and (robust <= alpha) != shown:
+        numbers += f"; allowing unequal variances {p_statement(robust)}"
     total = access.effect(record, access.INDIRECT)
-    if joint < alpha and access.holds_zero(total):
-        if access.is_single(record):
-            return (
-                "Test and interval of the indirect effect disagree",
-                f"Both paths of {_through(record)} are shown ({numbers}), but the interval of "
-                f"their product holds zero: {_with_interval(total)}. No firm conclusion.",
-            )
+    if shown and single and access.holds_zero(total):
         return (
-            "Tests and interval of the net indirect effect disagree",
-            f"The tests reject ({numbers}), but the interval of the total indirect effect holds "
-            f"zero: {_with_interval(total)}. Where both paths are active and offset each other the "
-            "joint test rejects too often: no firm conclusion on a net effect.",
+            "Test and interval of the indirect effect disagree",
+            f"Both paths of {_through(record)} are shown ({numbers}), but the interval of "
+            f"their product holds zero: {_with_interval(total)}. No firm conclusion.",
         )
-    if joint < alpha:
+    if shown:
         return _net_effect(record, numbers)
     if union >= alpha and access.is_single(record):
         return (
@@ -117,8 +115,8 @@ def _both_paths_only(record: Record, numbers: str) -> tuple[str, str]:
         "Paths of both signs that offset each other",
         text + " Composites of either sign carry effects that offset each other: "
         f"{_with_interval(concordant)} concordant and {_with_interval(suppression)} suppression "
-        f"leave {_with_interval(total)}. Tests of alignment (cosine, joint) look at what is left, "
-        "so they are silent; the intersection-union test looks at the paths.",
+        f"leave {_with_interval(total)}. Tests of the net effect look at what is left, so they "
+        "are silent; the intersection-union test looks at the paths.",
     )
 
 
@@ -192,7 +190,7 @@ def _held_out(entry: Entry | None, name: str, sign: int) -> str:
 def _one_at_a_time(record: Record) -> str:
     summary = record.document["mediator_summary"]
     count, q05, q10 = summary["count"], summary["q05"], summary["q10"]
-    if not count or access.is_single(record):  # the joint test has said it
+    if not count or access.is_single(record):  # the test above has said it
         return ""
     if not q10:
         return f"One at a time, none of the {count} mediators passes both paths at a 10% FDR."
@@ -207,7 +205,7 @@ def _restriction(record: Record) -> str:
     return (
         "With more mediators than residual degrees of freedom (dual), composites are optimal "
         "within the row space of the mediators only and fit the sample without residual: no "
-        "debiased parts with intervals, no joint and no intersection-union test exist."
+        "debiased parts with intervals and no intersection-union test exist."
     )
 
 

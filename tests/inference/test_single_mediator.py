@@ -11,7 +11,8 @@ import jaxmed
 from jaxmed import inference, status
 from jaxmed.analysis.fit import fit
 from jaxmed.distributions.exact_law import law, sample_quadratics
-from jaxmed.inference.intervals import PARTS, single_interval
+from jaxmed.inference.intervals import PARTS
+from jaxmed.inference.part_interval import single_interval
 from jaxmed.status import Note
 
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,7 @@ import pytest
 from jaxmed.distributions.exact_law import law, sample_quadratics
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.inference import indirect_estimates
-from jaxmed.inference.intervals import single_interval
+from jaxmed.inference.part_interval import single_interval
 
 SETS = 2000
 # n, alpha, beta: where the mirrored interval of the law covered .90 to .92.
