@@ -40,13 +40,13 @@ EFFECTS = {
 # test -> (label, null hypothesis, when exact)
 TESTS = {
     "total": (
-        "Test of the total indirect effect",
+        "Total indirect test",
         "the total indirect effect is zero, whatever the two paths are",
         "size .046 to .054 for 10 and more mediators, .033 to .053 for 2 and 3, Gaussian "
         "mediators and errors; p-value by the exact law at the estimated strengths",
     ),
     "total_robust": (
-        "Test of the total indirect effect, unequal variances",
+        "Total indirect test, robust",
         "the total indirect effect is zero; the spread of mediators and errors may depend on "
         "anything",
         "approximate: size .04 to .07 where variances are unequal (n = 200, p = 20)",
