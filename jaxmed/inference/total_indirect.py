@@ -241,7 +241,8 @@ def total_test_of(
     estimate = jnp.where(status.is_fatal(code), jnp.nan, q.total_indirect)
     few = status.when((spare < LEAST_SPARE_ROWS) & ~status.is_fatal(code), status.TOO_FEW_ROWS)
     code = status.combine(code, status.combine(few, variance_status))
-    there = ~status.is_fatal(code)
+    # An outcome that exposure and covariates fit exactly leaves no error to test against.
+    there = ~status.is_fatal(code) & (null | ((variance > 0) & (q.outcome_outcome > 0)))
     spread = jnp.sqrt(variance)
     statistic = divide(q.exposure_outcome, spread)
     if p_value is None:

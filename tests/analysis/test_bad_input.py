@@ -145,7 +145,7 @@ def test_a_missing_test_gives_the_graver_reason():
     assert np.isfinite(failed.record.effect("total_effect")["lower"])
     failed = jaxmed.mediate(repeated_rows(), **FAST)
     assert failed.record.document["paths"]["status"] == "RANK_DEFICIENT"
-    assert failed.record.test("joint_leave_one_out")["status"] == "RANK_DEFICIENT"
+    assert failed.record.test("total_robust")["status"] == "RANK_DEFICIENT"
 
 
 def test_duplicates_share_weight_in_the_dual():

@@ -47,7 +47,7 @@ def test_dual_says_what_does_not_exist(dual):
         assert math.isnan(entry["estimate"]) and math.isnan(entry["lower"])
         assert entry["status"] == "NOT_IN_DUAL"
         assert "residual sum of squares" in entry["reason"]
-    for test in ("corrected_cosine", "joint", "joint_leave_one_out", "intersection_union"):
+    for test in ("corrected_cosine", "joint", "total_robust", "intersection_union"):
         assert record.test(test)["status"] == "NOT_IN_DUAL"
         assert math.isnan(record.test(test)["p_value"])
     cross = record.effect("cross_fitted")

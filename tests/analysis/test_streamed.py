@@ -77,7 +77,7 @@ def test_moments_and_streams_give_the_analysis_of_the_rows(primal, tmp_path, mon
     assert_same(streamed, whole)
     for result in (of_moments, streamed):
         missing = {e["test"] for e in result.tests() if e["status"] == "NEEDS_ROWS"}
-        assert missing == {"permutation", "joint_leave_one_out"}
+        assert missing == {"permutation", "total_robust"}
         assert "needs the rows of the data" in result.summary()
     described = streamed.record.document["data"]
     assert described["exposure"] == whole.record.document["data"]["exposure"]
