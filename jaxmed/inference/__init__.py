@@ -1,6 +1,7 @@
 """Tests, intervals and power of the composite mediator; pure functions of paths or rows."""
 
 from jaxmed.inference.cosine_test import CosineTest, corrected_cosine_test, cosine_test
+from jaxmed.inference.dual_total import DualTotalTest, dual_total_test
 from jaxmed.inference.intersection_union import IntersectionUnionTest, intersection_union_test
 from jaxmed.inference.intervals import (
     IndirectEstimates,
@@ -14,12 +15,14 @@ from jaxmed.inference.power import power, printed_cosine_power, sample_size, siz
 
 __all__ = [
     "CosineTest",
+    "DualTotalTest",
     "IndirectEstimates",
     "IndirectInterval",
     "IntersectionUnionTest",
     "JointTest",
     "corrected_cosine_test",
     "cosine_test",
+    "dual_total_test",
     "indirect_estimates",
     "indirect_interval",
     "indirect_intervals",

@@ -176,7 +176,7 @@ def _tested(
     exact = left <= 100 * rounding(dtype) * jnp.sum(full**2)
     noise = exposure.shape[0] * rounding(dtype) * jnp.maximum(fit.share[0], 1)
     null = (fit.score_score[0] <= noise**2) & ~exact
-    code, notes = _status(statistics, m, exact, null, jnp.minimum(jnp.sum(full**2), tau))
+    code, notes = _status(statistics, m, exact, null, jnp.stack([tau, jnp.sum(full**2)]))
     missing = st.is_fatal(code) | exact
 
     def finish(value: Array, when_null: float | None = None) -> Array:
@@ -214,24 +214,31 @@ def _tested(
 
 
 def _status(
-    statistics: DualStatistics, m: Array, exact: Array, null: Array, smallest_ss: Array
+    statistics: DualStatistics, m: Array, exact: Array, null: Array, squares: Array
 ) -> tuple[Array, Array]:
-    """Status and notes of the test."""
+    """Status and notes of the test; squares [2] of exposure and outcome given the covariates."""
     weights = jnp.asarray(statistics.row_weights)
     weighted = not_constant(jnp.sum(weights**2), jnp.sum(weights))
-    least = SMALLEST * float(jnp.finfo(smallest_ss.dtype).tiny)
-    known = (statistics.status != st.DEGENERATE_EXPOSURE) & (
-        statistics.status != st.CONSTANT_OUTCOME
-    )
+    least = SMALLEST * float(jnp.finfo(squares.dtype).tiny)
+    rows = jnp.stack([jnp.asarray(statistics.exposure), jnp.asarray(statistics.outcome)])
+    finite = jnp.all(jnp.isfinite(rows))
+    lost = jnp.any((squares < least) | jnp.isinf(squares)) & finite & ~_gone(statistics)
     code = st.combine(
         statistics.status,
         st.when(weighted, st.WEIGHTED),
         st.when(exact, st.ZERO_RESIDUAL),
         st.when(null, st.NULL_PATH),
         st.when(m < 2, st.TOO_FEW_ROWS),
-        st.when(known & (smallest_ss < least), st.OUT_OF_RANGE),
+        st.when(lost, st.OUT_OF_RANGE),
+        st.when(~finite, st.NONFINITE),
     )
     return code, st.note_when(weighted, st.Note.WEIGHTED)
+
+
+def _gone(statistics: DualStatistics) -> Array:
+    """Where exposure or outcome are 0 given the covariates, which has a status of its own."""
+    code = jnp.asarray(statistics.status)
+    return (code == st.DEGENERATE_EXPOSURE) | (code == st.CONSTANT_OUTCOME)
 
 
 def _p_values(t: Array, permuted: Array, df: Array, count: int) -> tuple[Array, Array, Array]:
