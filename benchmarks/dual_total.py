@@ -4,7 +4,7 @@ Three designs (rows, mediators, AR(rho) among them) with nine cells each: exposu
 standard normal, mediators are alpha A + E, Y = .3 A + M beta + e. Effects are normal with mean 0,
 p Var(alpha) = 1 and p Var(beta) = 4 (weak: a quarter of both), of correlation .3, .6, 1 where they
 are aligned. 1,000 data sets a cell for REML, estimate and coverage (the ratio refuses nothing here),
-the first 400 of them with 199 permutations for the p-value. Coverage is of sum alpha_j beta_j and of
+the first 250 of them with 199 permutations for the p-value. Coverage is of sum alpha_j beta_j and of
 its expectation. Then effects of one sign on every second mediator, where the test must fail, and
 the bundled proteome: exposure permuted, outcome permuted, five random effects. The file is
 rewritten after every cell. DUAL_TOTAL="cells,signs,proteome" chooses.
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.harness import goal, write
 
 DESIGNS = [(100, 200, 0.0), (100, 200, 0.75), (200, 400, 0.75)]
-DATA_SETS, JUDGED, PERMUTATIONS = 1000, 400, 199
+DATA_SETS, JUDGED, PERMUTATIONS = 1000, 250, 199
 EXPOSURE, OUTCOME = 1.0, 2.0  # roots of p Var(alpha), p Var(beta)
 # kA, kY, correlation of the effects, and which effects are 0.
 CELLS = {
