@@ -3,9 +3,9 @@
 Three designs (rows, mediators, AR(rho) among them) with nine cells each: exposure and errors are
 standard normal, mediators are alpha A + E, Y = .3 A + M beta + e. Effects are normal with mean 0,
 p Var(alpha) = 1 and p Var(beta) = 4 (weak: a quarter of both), of correlation .3, .6, 1 where they
-are aligned. 1,000 data sets a cell for REML, estimate and coverage (the ratio refuses nothing here),
-the first 250 of them with 199 permutations for the p-value. Coverage is of sum alpha_j beta_j and of
-its expectation. Then effects of one sign on every second mediator, where the test must fail, and
+are aligned. 1,000 data sets a cell for REML, estimate and coverage (the ratio refuses nothing
+here), the first 250 of them with 199 permutations for the p-value. Coverage is of
+sum alpha_j beta_j and of its expectation. Then effects of one sign on every second mediator, where the test must fail, and
 the bundled proteome: exposure permuted, outcome permuted, five random effects. The file is
 rewritten after every cell. DUAL_TOTAL="cells,signs,proteome" chooses.
 """
@@ -236,7 +236,7 @@ def cell(number: int, design: tuple[int, int, float], name: str) -> dict:
 
 
 def one_sign() -> dict:
-    """Effects of one sign on disjoint correlated supports: alpha'beta = 0, alpha'Omega beta is not."""
+    """Effects of one sign on disjoint correlated supports: alpha'beta is 0, alpha'Omega beta not."""
     return cell(0, DESIGNS[1], "one sign")
 
 
@@ -318,9 +318,7 @@ def proteome(outcome: str) -> list[dict]:
         "exposure permuted": rates(exposure_permuted),
         "outcome permuted": rates(outcome_permuted),
         "five random effects": rates(five_effects),
-        "printed": dict(
-            zip(("reml", "cosine", "outcome permuted"), STRESS[outcome], strict=True)
-        ),
+        "printed": dict(zip(("reml", "cosine", "outcome permuted"), STRESS[outcome], strict=True)),
     }
     return [case | {"seconds": time.perf_counter() - start}]
 
@@ -340,7 +338,9 @@ def save(cells: list[dict], out: Path) -> None:
             goals.append(goal(f"REML size at most .09, {where}", row["reml"], at_most=0.09))
         if row["cell"] in CELLS:
             worst = max(abs(row["coverage_of_sum"] - 0.95), 0)
-            goals.append(goal(f"coverage of the sum, distance from .95, {where}", worst, at_most=0.03))
+            goals.append(
+                goal(f"coverage of the sum, distance from .95, {where}", worst, at_most=0.03)
+            )
         if row["cell"] == "aligned .3" and row["rho"]:
             error = abs(row["mean_estimate"] - row["mean_truth"])
             goals.append(goal(f"mean estimate - mean truth, {where}", error, at_most=0.05))

@@ -110,8 +110,8 @@ def dual_total_test(
     q = data.covariates.shape[1]
     if regime_of(n, p, q) == "primal":
         raise ValueError(
-            f"dual_total_test is for p >= n - 1 - q mediators, here {p} < {n} - 1 - {q}: with fewer "
-            "use joint_test(paths) and indirect_interval(key, paths)"
+            f"dual_total_test is for p >= n - 1 - q mediators, here {p} < {n} - 1 - {q} (rows of "
+            "weight zero count): with fewer use joint_test(paths) and indirect_interval(key, paths)"
         )
     data = dataclasses.replace(data, names=UNNAMED)  # names are static: new ones recompile
     options = {

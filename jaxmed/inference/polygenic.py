@@ -37,7 +37,7 @@ class PolygenicEffect:
 
 
 def extrapolation_ratio(fit: RandomEffectsFit, num_mediators: int) -> Array:
-    """u'Pu / (|alpha-hat|^2 trace KP) [B]: how far row space and all p coordinates disagree.
+    """The factor [B] between row space and all p coordinates: u'Pu / (|alpha-hat|^2 trace KP).
 
     Both forms of the effect, u'Py / trace KP (polygenic) and gamma |alpha-hat|^2 with gamma =
     u'Py / u'Pu (what the rows show), differ by this factor.
@@ -99,4 +99,3 @@ def not_asked(like: Array, level: float) -> PolygenicEffect:
     nothing = jnp.full_like(like, jnp.nan)
     limits = Interval(nothing, nothing, level, METHOD)
     return PolygenicEffect(nothing, nothing, limits, jnp.int32(st.NOT_ESTIMATED))
-

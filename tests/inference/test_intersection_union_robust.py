@@ -173,9 +173,7 @@ def test_size_with_a_null_path(path, unequal):
         jnp.asarray(0.2 if null_exposure else 0.0),
     )
     exposure, outcome, careful_exposure, careful_outcome = (np.mean(v <= 0.05) for v in found)
-    plain, careful = (
-        (exposure, careful_exposure) if null_exposure else (outcome, careful_outcome)
-    )
+    plain, careful = (exposure, careful_exposure) if null_exposure else (outcome, careful_outcome)
     error = np.sqrt(0.05 * 0.95 / SETS)
     most = 0.09 if unequal and null_exposure else 0.05
     assert careful < most + 5 * error and careful > 0.05 - 5 * error
