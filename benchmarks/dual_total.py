@@ -4,10 +4,10 @@ Three designs (rows, mediators, AR(rho) among them) with nine cells each: exposu
 standard normal, mediators are alpha A + E, Y = .3 A + M beta + e. Effects are normal with mean 0,
 p Var(alpha) = 1 and p Var(beta) = 4 (weak: a quarter of both), of correlation .3, .6, 1 where they
 are aligned. 1,000 data sets a cell for REML, estimate and coverage (the ratio refuses nothing
-here), the first 250 of them with 199 permutations for the p-value. Coverage is of
-sum alpha_j beta_j and of its expectation. Then effects of one sign on every second mediator, where the test must fail, and
-the bundled proteome: exposure permuted, outcome permuted, five random effects. The file is
-rewritten after every cell. DUAL_TOTAL="cells,signs,proteome" chooses.
+here), the first 250 of them with 199 permutations for the p-value. Coverage is of the sum of
+alpha_j beta_j and of its expectation. Then effects of one sign on every second mediator, where the
+test must fail, and the bundled proteome: exposure permuted, outcome permuted, five random effects.
+The file is rewritten after every cell. DUAL_TOTAL="cells,signs,proteome" chooses.
 """
 
 import os
@@ -236,7 +236,7 @@ def cell(number: int, design: tuple[int, int, float], name: str) -> dict:
 
 
 def one_sign() -> dict:
-    """Effects of one sign on disjoint correlated supports: alpha'beta is 0, alpha'Omega beta not."""
+    """Effects of one sign on disjoint supports: alpha'beta is 0, alpha'Omega beta is not."""
     return cell(0, DESIGNS[1], "one sign")
 
 
