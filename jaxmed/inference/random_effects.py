@@ -58,7 +58,7 @@ def row_spectrum(kernel: Array, residual_df: Array) -> RowSpectrum:
     scale = divide(jnp.trace(kernel), residual_df + 1)
     values, vectors = jnp.linalg.eigh(divide(kernel, scale))
     # Rounding in the null space would count as variance there, lambda times.
-    inside = jnp.arange(n) >= n - 1 - residual_df
+    inside = jnp.arange(n, dtype=kernel.dtype) >= n - 1 - residual_df
     return RowSpectrum(jnp.where(inside, jnp.maximum(values, 0), 0), vectors, scale, residual_df)
 
 

@@ -223,7 +223,7 @@ NOTHING = np.zeros(SHAPE[0])
 TROUBLES = {
     "constant exposure": ({"exposure": NOTHING + 3}, st.DEGENERATE_EXPOSURE),
     "constant outcome": ({"outcome": NOTHING + 3}, st.CONSTANT_OUTCOME),
-    "beyond the range": ({"exposure": 1e-157 * np.arange(30.0) ** 2}, st.OUT_OF_RANGE),
+    "beyond the range": ({"exposure": 1e-156 * np.arange(30.0) ** 2}, st.OUT_OF_RANGE),
     "no number": ({"exposure": np.where(np.arange(30) == 4, np.nan, 1.0)}, st.NONFINITE),
     "no number among mediators": ({"mediators": np.full((30, 45), np.inf)}, st.NONFINITE),
 }
