@@ -43,6 +43,7 @@ NEEDS_ROWS = 33
 TOO_FEW_ROWS = 34
 NOT_SCREENED = 35
 NOT_SELECTED = 36
+EXTRAPOLATED = 37
 DEGENERATE_EXPOSURE = 40
 CONSTANT_MEDIATOR = 41
 DUPLICATE_MEDIATOR = 42
@@ -89,6 +90,8 @@ MESSAGES: dict[int, str] = {
     NOT_SCREENED: "the mediator was left out by the screening step and has no coefficient of the "
     "outcome model",
     NOT_SELECTED: "the mediator was not selected and has no coefficient of the outcome model",
+    EXTRAPOLATED: "the mediators are so correlated that an effect summed over all of them would be "
+    "extrapolated from the rows that there are (ratio of 2 or more)",
     DEGENERATE_EXPOSURE: "the exposure is constant, or an exact linear function of the covariates",
     CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of exposure and "
     "covariates",
