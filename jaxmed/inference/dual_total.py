@@ -27,7 +27,7 @@ from jaxmed.statistics.dual_stats import DualStatistics, dual_statistics
 from jaxmed.statistics.joint_factor import rounding
 from jaxmed.typing import Array, Interval, Key, pytree, static
 
-__all__ = ["DualTotalTest", "dual_total_test"]
+__all__ = ["DualTotalTest", "dual_total_test", "dual_total_test_from"]
 
 
 @pytree
@@ -96,8 +96,8 @@ def dual_total_test(
       `indirect` is NaN with NOT_ESTIMATED where it was not asked for, and with EXTRAPOLATED where
       the ratio is 2 or more.
     Raises:
-      ValueError: fewer mediators (`joint_test` and `indirect_interval` are for those), permutations
-        below 1, a level outside (0, 1).
+      ValueError: fewer mediators (`total_indirect_test` and `indirect_interval` are for those),
+        permutations below 1, a level outside (0, 1).
     Source: composite inference specification, section 5; own derivation of the sums in
       `inference.random_effects`. The p-value is approximate. T is deterministic but for rounding,
       which may move a permutation whose likelihood has two equal maxima.
@@ -111,7 +111,8 @@ def dual_total_test(
     if regime_of(n, p, q) == "primal":
         raise ValueError(
             f"dual_total_test is for p >= n - 1 - q mediators, here {p} < {n} - 1 - {q} (rows of "
-            "weight zero count): with fewer use joint_test(paths) and indirect_interval(key, paths)"
+            "weight zero count): with fewer use total_indirect_test(paths) and "
+            "indirect_interval(key, paths)"
         )
     data = dataclasses.replace(data, names=UNNAMED)  # names are static: new ones recompile
     options = {
@@ -121,7 +122,7 @@ def dual_total_test(
     }
     if is_host(data):  # NumPy's BLAS is faster than a program
         statistics = dual_statistics(data, keep_mediators=False)
-        return _of_statistics(key, statistics, data.weights, **options)
+        return dual_total_test_from(key, statistics, data.weights, **options)
     return _of_rows(key, data, **options)
 
 
@@ -134,15 +135,25 @@ def _of_rows(
 
 
 @at_the_door("permutations", "exchangeable_effects", "level")
-def _of_statistics(
+def dual_total_test_from(
     key: Key,
     statistics: DualStatistics,
-    weights: Array | None,
+    weights: Array | None = None,
     *,
-    permutations: int,
-    exchangeable_effects: bool,
-    level: float,
+    permutations: int = 999,
+    exchangeable_effects: bool = False,
+    level: float = 0.95,
 ) -> DualTotalTest:
+    """`dual_total_test` from the statistics of the rows, without the mediators.
+
+    Args:
+      key: consumed.
+      statistics: of rows with p >= n-1-q mediators.
+      weights: [n] case weights, None for none.
+      permutations: as `dual_total_test`, like the others.
+      exchangeable_effects: states that effects of different mediators are uncorrelated.
+      level: of the interval of `indirect`.
+    """
     return _tested(key, statistics, weights, permutations, exchangeable_effects, level)
 
 

@@ -72,6 +72,18 @@ def test_dual_verdict_follows_both_tests_of_alignment(dual):
     assert aligned.endswith("higher outcome") == (dual.document["paths"]["cosine"] > 0)
 
 
+def test_dual_verdict_is_that_of_the_random_effects_where_it_exists(dual):
+    record = copy.deepcopy(changed(dual, cosine=0.2, permutation=0.3))
+    entry = dict(record.test("cosine")) | {"test": "dual_total", "statistic": -2.5, "p_value": 0.01}
+    record.document["tests"].append(entry)
+    found = verdict(record)
+    assert found.headline == "Net indirect effect toward a lower outcome"
+    assert "random-effects test p = 0.010" in found.sentences[0]
+    assert "unrelated" in found.sentences[0]
+    entry["p_value"] = 0.2
+    assert verdict(record).headline == "No net indirect effect shown"
+
+
 def test_one_line_has_headline_and_p_values(primal, dual):
     assert "intersection-union test p < 1e-35" in one_line(primal)
     assert "joint" not in one_line(dual)
