@@ -71,7 +71,7 @@ MESSAGES: dict[int, str] = {
     INFEASIBLE: "a constraint is not met to the stated tolerance",
     CRITIC_FLAT: "adversarial training: the critic saw no difference in the last half of the steps "
     "while a mediator clearly depends on the exposure: the generator's effects are not to be used; "
-    "choose the penalty by held-out rows (penalty='path')",
+    "choose the penalty by held-out rows (tuning='path')",
     CRITIC_WON: "adversarial training: the critic won and the exposure effects stayed 0 while a "
     "mediator clearly depends on the exposure: the generator's effects are not to be used",
     NOISE_COLLAPSE: "adversarial training: the generator's noise has less than a quarter of the "
