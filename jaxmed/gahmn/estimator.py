@@ -73,9 +73,9 @@ def gahmn(
         of their own; all if None.
       n_seeds: trainings; 5 advised where the adversarial estimate is used.
       tuning: of the penalties: "given" in the configuration, or "path", for either block the best
-        of 8 multiples by its held-out conditional-mean loss, 8 trainings more. Where the exposure moves mediators by
-        less than about .4 standard deviations the given one keeps none. A bootstrap refits with
-        the multiples chosen once.
+        of 8 multiples by its held-out conditional-mean loss, 8 trainings more. Where the exposure
+        moves mediators by less than about .4 standard deviations the given ones keep none. A
+        bootstrap refits with the multiples chosen once.
       holdout: share of rows, drawn with the key, that nothing is fitted to.
       arms: control and treated exposure; None for both values of a binary exposure and the
         quartiles of any other.
