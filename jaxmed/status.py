@@ -95,8 +95,8 @@ MESSAGES: dict[int, str] = {
     DUPLICATE_MEDIATOR: "the mediator duplicates an earlier column",
     RANK_DEFICIENT: "the columns of the model are linearly dependent, and what is asked for is not "
     "determined by their span: drop the dependent columns",
-    SEPARATED: "the binary outcome is separated by the columns of the model: there is no finite "
-    "estimate",
+    SEPARATED: "the outcome (binary, counts or times) is separated by the columns of the model: "
+    "there is no finite estimate",
     REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
     CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: "
     "there is no effect to estimate",
