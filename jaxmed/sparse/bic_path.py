@@ -167,8 +167,8 @@ def bic_path(
             max_sweeps=solver.max_sweeps,
         )
 
-    def visit(at: Array, state: tuple[Any, Array]) -> tuple:
-        state, sweeps, converged = (reference if released else tight)(at, *state)
+    def visit(at: Array, last: tuple[Any, Array]) -> tuple:
+        state, sweeps, converged = (reference if released else tight)(at, *last)
         b, left = (state.b, state.score) if released else state
         mean_rss = jnp.maximum(outcome_ss - jnp.dot(b, score + left), 0)
         size = jnp.sum(b != 0).astype(dtype) + extra
