@@ -4,8 +4,7 @@
 ratios need it. Cold is a process whose user has no cache folder yet, warm the next one of the same
 user. A version that keeps no programs by default is as cold the second time: that is what its users
 wait for. CPU seconds are those of a process and its children, the least of the rounds. Of a first
-call of an estimand the programs compiled are counted as well; a checkout from before
-`jaxmed.estimands` has none of these.
+call of an estimand (without generators) the programs compiled are counted as well.
 """
 
 import argparse
