@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from beyond_mediation import NAMES, data
+from beyond_mediation import NAMES, data, paths_of
 from untrained_generators import generators
 
 from jaxmed import estimands, gahmn
@@ -52,15 +52,7 @@ def test_parts_have_no_gap_and_are_the_products_of_the_generators(found, linear)
 
 def test_paths_are_made_of_the_generators_coefficients(found, linear):
     made = found[0]["chain"]
-    alpha, beta, direct = linear.alpha, linear.beta, float(linear.direct)
-    carried = np.asarray(made.link) @ alpha[:3]
-    expected = [
-        direct,
-        alpha[:3] @ beta[:3],
-        beta[3:] @ (alpha[3:] - carried),
-        beta[3:] @ carried,
-        direct + alpha @ beta,
-    ]
+    expected = paths_of(linear.alpha, linear.beta, linear.direct, made.link)
     # No draw is made: the coefficients are float32 in themselves, their products are not.
     np.testing.assert_allclose(made.generated, expected, rtol=1e-12)
 
