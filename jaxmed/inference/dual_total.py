@@ -72,13 +72,14 @@ def dual_total_test(
     Student's statistic of gamma with the variance ratio that has the largest restricted likelihood
     (REML). The exposure is permuted as well (residualised on the covariates again, with the
     outcome's residual on the observed exposure kept), and the p-value is the larger of the two:
-    REML alone rejects a permuted exposure with probability .13 to .17 on real plasma proteins,
-    whose leading components carry the outcome.
+    REML alone rejects a permuted exposure with probability .12 to .15 on real plasma proteins,
+    whose leading components carry the outcome, and the larger p-value with .04.
 
     The target is a random-effects one. The test means the total indirect effect where effects of
     different mediators are unrelated, or the mediators themselves are. Where all effects have one
-    sign on disjoint sets of correlated mediators, alpha'beta is 0 and alpha'Omega beta is not: it
-    rejects with probability .71 there (AR(.75), every second mediator).
+    sign on disjoint sets of correlated mediators, alpha'beta is 0 and alpha'Omega beta is not: REML
+    rejects with probability .7 to .8 there (AR(.75), every second mediator), the larger p-value
+    with .6.
 
     Args:
       key: consumed.
