@@ -154,6 +154,13 @@ PUBLIC = {
     "joint_test, leave one out": lambda key, data: jaxmed.joint_test(
         PATHS(data), data=data, variance="leave_one_out"
     ),
+    "total_indirect_test": of_paths(jaxmed.total_indirect_test),
+    "total_indirect_test, exact law": lambda key, data: jaxmed.total_indirect_test(
+        PATHS(data), key=key, replicates=50
+    ),
+    "total_indirect_test, robust": lambda key, data: jaxmed.total_indirect_test(
+        PATHS(data), data=data, variance="robust"
+    ),
     "intersection_union_test": of_paths(jaxmed.intersection_union_test),
     "intersection_union_test, robust": lambda key, data: jaxmed.intersection_union_test(
         PATHS(data), data=data, variance="robust"

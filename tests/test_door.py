@@ -86,6 +86,21 @@ CALLS = {
             lambda p: jaxmed.joint_test(p, variance="leave_one_out"),
         ),
     },
+    "total_indirect_test": {
+        "": (lambda: paths_of(PRIMAL), lambda p: jaxmed.total_indirect_test(p)),
+        "exact law": (
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.total_indirect_test(p, key=KEY, replicates=50),
+        ),
+        "robust": (
+            lambda: (paths_of(PRIMAL), PRIMAL),
+            lambda pair: jaxmed.total_indirect_test(pair[0], data=pair[1], variance="robust"),
+        ),
+        "without rows": (
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.total_indirect_test(p, variance="robust"),
+        ),
+    },
     "intersection_union_test": {
         "": (lambda: paths_of(PRIMAL), lambda p: jaxmed.intersection_union_test(p)),
         "robust": (
@@ -344,7 +359,7 @@ MISUSE = {
     "variance is .classical. or .robust.": lambda: jaxmed.intersection_union_test(
         paths_of(PRIMAL), variance="hc3"
     ),
-    "joint_test.paths. and": lambda: jaxmed.dual_total_test(KEY, PRIMAL),
+    "total_indirect_test.paths. and": lambda: jaxmed.dual_total_test(KEY, PRIMAL),
     "level lies between 0 and 1, not 2": lambda: jaxmed.dual_total_test(KEY, DUAL, level=2),
     "permutations must be at least 1": lambda: jaxmed.dual_total_test(KEY, DUAL, permutations=0),
     "different columns": lambda: jaxmed.merge(

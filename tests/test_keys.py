@@ -80,6 +80,7 @@ DOORS = {
     "power": lambda k: jaxmed.power(k, 50, 4, test="cosine", **R2),
     "indirect_interval": lambda k: jaxmed.indirect_interval(k, PATHS, replicates=100),
     "exposure_permutation_test": lambda k: exposure_permutation_test(k, DATA, 19).p_value,
+    "total_indirect_test": lambda k: jaxmed.total_indirect_test(PATHS, key=k, replicates=100),
     "dual_total_test": lambda k: jaxmed.dual_total_test(k, DUAL, permutations=19).p_permutation,
     "cross_fitted_effect": lambda k: cross_fitted_effect(k, DATA, folds=2, splits=1).indirect,
     "sample_quadratics": lambda k: jaxmed.sample_quadratics(k, LAW, 3),

@@ -63,6 +63,10 @@ COUNTS = {
     "cross-fit splits": ("splits", lambda v: cross_fitted_effect(KEY, DATA, splits=v)),
     "mediate splits": ("splits", lambda v: jaxmed.mediate(DATA, key=0, splits=v)),
     "estimates": ("replicates", lambda v: bootstrap_estimates(KEY, LAW, v)),
+    "total_test": (
+        "replicates",
+        lambda v: jaxmed.total_indirect_test(LAW, key=KEY, replicates=v),
+    ),
     "interval": ("replicates", lambda v: jaxmed.indirect_interval(KEY, LAW, replicates=v)),
     "quadratics": ("count", lambda v: jaxmed.sample_quadratics(KEY, LAW, v)),
     "gram paths": ("num_mediators", lambda v: sample_gram_paths(KEY, LAW, v)),
