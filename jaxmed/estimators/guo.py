@@ -199,27 +199,30 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
         df = (jnp.sum(b != 0) + unpenalised).astype(dtype)
         return jnp.log(jnp.maximum(rss, jnp.finfo(dtype).tiny)) + df * price
 
-    def visit(at: Array, state: tuple[Array, Array]) -> tuple:
+    # Of the coefficients those of the least HBIC alone: in a batch a table of all costs 7 %.
+    def visit(at: Array, last: tuple[Array, Array, Array, Array]) -> tuple:
+        start, residual, least, chosen = last
         penalty = grid[at]
-        first = lasso(*state, penalty * rescaled(ones))
+        first = lasso(start, residual, penalty * rescaled(ones))
         b = first.coefficients
         slope = scad.at(penalty).slope(jnp.abs(b)) / penalty
         weights = ones * (jnp.where(b < 0, 1, slope) if signed else slope)
         second = lasso(b, first.residual, penalty * rescaled(weights))
         value = criterion(second.coefficients, second.residual)
-        violation = jnp.maximum(first.violation, second.violation)
-        return (b, first.residual), value, (second.coefficients, violation)
+        better = value < least
+        chosen = jnp.where(better, second.coefficients, chosen)
+        state = (b, first.residual, jnp.where(better, value, least), chosen)
+        return state, value, jnp.maximum(first.violation, second.violation)
 
     blank = jnp.zeros(length, dtype)
     found = walk(
         visit,
-        (jnp.zeros(d, dtype), moments.score),
-        (jnp.zeros((length, d), dtype), blank + jnp.nan),
+        (jnp.zeros(d, dtype), moments.score, blank[0] + jnp.inf, jnp.zeros(d, dtype)),
+        blank + jnp.nan,
         blank + jnp.inf,
         tuning.patience,
     )
-    path, violation = found.kept
-    b = path[found.best]
+    violation, b = found.kept, found.state[-1]
     failed = st.when(~(violation[found.best] <= limit), st.NOT_CONVERGED)
     return _Selection(grid, found.criterion, found.best, b, b != 0, violation / grid[0], failed)
 
