@@ -242,5 +242,6 @@ def test_wrong_configuration_is_refused(make):
 
 @pytest.mark.parametrize("name", ["numerical", "lasso_exposure", "lasso_outcome"])
 def test_random_methods_need_a_key(batch, name):
+    data = jax.tree.map(lambda leaf: leaf[0], batch)
     with pytest.raises(ValueError, match="pass a key"):
-        ESTIMATORS[name](None, jax.tree.map(lambda leaf: leaf[0], batch))
+        jax.eval_shape(lambda d: ESTIMATORS[name](None, d), data)

@@ -73,7 +73,7 @@ def cases():
         change(base, weights=weights),
         elsewhere,
     )
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *data)
 
 
 def numbers(estimate):
