@@ -101,6 +101,7 @@ def test_a_grid_of_penalties_is_a_vmap():
 TRACED_AGAIN = ("precision", "rank_promotion", "determinism")
 
 
+@pytest.mark.slow  # the other example keeps them in every run
 def test_ridge_keeps_the_promises_of_all_estimators():
     check_estimator(ridge(), only=[name for name in QUICK if name not in TRACED_AGAIN])
 
@@ -145,7 +146,7 @@ def components_oracle(data, weights, k):
     }
 
 
-@pytest.mark.parametrize("shape", [(48, 6), (30, 45)])
+@pytest.mark.parametrize("shape", [(48, 6), pytest.param((30, 45), marks=pytest.mark.slow)])
 def test_components_are_the_formula(shape):
     data = problem(np.random.default_rng(5), *shape, 2, scale=0.0)
     weights = np.resize([1.0, 2.0, 0.0, 1.0], shape[0])

@@ -61,7 +61,9 @@ def untrained(config):
     return jax.tree.map(jnp.asarray, made)
 
 
-@pytest.mark.parametrize("noise", ["printed", "location_scale"])
+@pytest.mark.parametrize(
+    "noise", ["printed", pytest.param("location_scale", marks=pytest.mark.slow)]
+)
 def test_partially_linear_generators_have_constant_effects(data, noise):
     fitted = generators(data, noise=noise)
 
