@@ -135,7 +135,6 @@ def _of_rows(
     return _tested(key, statistics, data.weights, permutations, exchangeable_effects, level)
 
 
-@at_the_door("permutations", "exchangeable_effects", "level")
 def dual_total_test_from(
     key: Key,
     statistics: DualStatistics,
@@ -155,6 +154,26 @@ def dual_total_test_from(
       exchangeable_effects: states that effects of different mediators are uncorrelated.
       level: of the interval of `indirect`.
     """
+    return _of_statistics(
+        key,
+        statistics,
+        weights,
+        permutations=permutations,
+        exchangeable_effects=exchangeable_effects,
+        level=level,
+    )
+
+
+@at_the_door("permutations", "exchangeable_effects", "level")
+def _of_statistics(
+    key: Key,
+    statistics: DualStatistics,
+    weights: Array | None,
+    *,
+    permutations: int,
+    exchangeable_effects: bool,
+    level: float,
+) -> DualTotalTest:
     return _tested(key, statistics, weights, permutations, exchangeable_effects, level)
 
 
