@@ -69,9 +69,9 @@ data.mediators.shape, data.covariates.shape, data.names.exposure, data.names.out
 #
 # With more mediators than residual degrees of freedom (p >= n - 1 - q, the *dual* regime) some combination of
 # proteins fits the outcome without error. jaxmed then restricts composites to the row space of the mediators and
-# says what that costs: there is no residual variance, hence no direct effect, no debiased parts, no joint test and no
-# intersection-union test. What remains is the cosine test, the permutation of the exposure, and the effect on rows that
-# the composite has not seen. Mediators are standardised first, because in this regime the answer depends on
+# says what that costs: there is no residual variance, hence no direct effect, no debiased parts, no exact law and no
+# intersection-union test. What remains is a test with random effects of all proteins, the cosine test, the permutation of the
+# exposure, and the effect on rows that the composite has not seen. Mediators are standardised first, because in this regime the answer depends on
 # their scale.
 #
 # Every random step takes an explicit key; an integer is recorded as the seed.
@@ -158,13 +158,13 @@ primal.plot_scores()
 # |---|---|---|
 # | cosine | the paths are at 90 degrees, that is the total indirect effect is zero | paths that are both active but cancel; where the angle is too close to 90 degrees for p, its power tends to 0 with more rows |
 # | corrected cosine | the same, repaired where the exposure path is null | the same |
-# | joint | the total indirect effect is zero | paths that cancel, by construction |
+# | total | the total indirect effect is zero, whatever the paths are | paths that cancel, by construction |
 # | intersection-union | the exposure moves no mediator, or no mediator moves the outcome | whether the two meet in the same mediators |
 # | permutation | the paths are at 90 degrees | as the cosine test; needs no normal errors, works for p > n |
 #
 # Where the exposure moves the mediators and the mediators move the outcome, the intersection-union test rejects. Where, at the same
-# time, the concordant and the suppression part offset each other, the total indirect effect, which is what the cosine and the joint
-# test look at, may be near zero. Then the tests disagree and none is wrong. Compare the `intersection_union` row with the others,
+# time, the concordant and the suppression part offset each other, the total indirect effect, which is what the cosine test and that of
+# the total look at, may be near zero. Then the tests disagree and none is wrong. Compare the `intersection_union` row with the others,
 # and both with the decomposition above.
 
 # %%
@@ -265,14 +265,14 @@ guess
 # %%
 replicates = 2_000 if SMALL else 100_000
 planning = jax.jit(
-    lambda key, n: jaxmed.power(key, n, 50, num_covariates=1, test="joint", replicates=replicates, **guess).power
+    lambda key, n: jaxmed.power(key, n, 50, num_covariates=1, test="total", replicates=replicates, **guess).power
 )
 sizes = np.array([100, 150, 200, 300, 500])
-pd.Series([float(planning(jax.random.key(1), n)) for n in sizes], index=pd.Index(sizes, name="rows"), name="power of the joint test")
+pd.Series([float(planning(jax.random.key(1), n)) for n in sizes], index=pd.Index(sizes, name="rows"), name="power of the test of the total")
 
 # %%
 needed = jaxmed.sample_size(
-    jax.random.key(1), 50, power=0.8, num_covariates=1, test="joint", replicates=replicates, **guess
+    jax.random.key(1), 50, power=0.8, num_covariates=1, test="total", replicates=replicates, **guess
 )
 print(f"about {int(needed.num_rows)} rows for 80% power, if the guess is right")
 
@@ -291,12 +291,12 @@ merged = jaxmed.merge(jaxmed.cross_moments(first), jaxmed.cross_moments(second))
 @jax.jit
 def from_moments(moments):
     paths = jaxmed.paths(moments)
-    return paths.cosine, jaxmed.joint_test(paths).p_value, jaxmed.indirect_estimates(paths).concordant
+    return paths.cosine, jaxmed.total_indirect_test(paths).p_value, jaxmed.indirect_estimates(paths).concordant
 
 
 pd.DataFrame(
     [map(float, from_moments(moments)) for moments in (jaxmed.cross_moments(data50), merged)],
-    columns=["cosine", "joint test p", "concordant, debiased"],
+    columns=["cosine", "total, p", "concordant, debiased"],
     index=["all rows", "merged moments"],
 )
 
@@ -317,11 +317,11 @@ rows = dataclasses.replace(jax.tree.map(jnp.asarray, data50), names=jaxmed.Names
 @jax.vmap
 def each_outcome(outcome):
     paths = jaxmed.paths(dataclasses.replace(rows, outcome=outcome))
-    return paths.cosine, jaxmed.cosine_test(paths).p_value, jaxmed.joint_test(paths).p_value
+    return paths.cosine, jaxmed.cosine_test(paths).p_value, jaxmed.total_indirect_test(paths).p_value
 
 
-cosine, cosine_p, joint_p = each_outcome(stacked)
-pd.DataFrame({"cosine": cosine, "cosine test p": cosine_p, "joint test p": joint_p}, index=outcomes)
+cosine, cosine_p, total_p = each_outcome(stacked)
+pd.DataFrame({"cosine": cosine, "cosine test p": cosine_p, "total, p": total_p}, index=outcomes)
 
 # %% [markdown]
 # And the stability of the MaxIE weights under leaving out a tenth of the patients at random, many times:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.special import stdtr
 
 from jaxmed import status as st
 from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
@@ -54,7 +55,7 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
             _composite(analysis, method, direction, composite, mediators)
             for (method, direction), composite in analysis.composites.items()
         ],
-        "tests": _tests(analysis),
+        "tests": _tests(analysis, settings.replicates),
         "mediator_summary": mediator_summary(mediators),
         "warnings": analysis.warnings,
     }
@@ -230,7 +231,7 @@ def _composite(
     } | status_fields(int(composite.status), composite.notes)
 
 
-def _tests(analysis: Analysis) -> list[dict[str, Any]]:
+def _tests(analysis: Analysis, replicates: int) -> list[dict[str, Any]]:
     fit, rows = analysis.fit, analysis.rows
     union, joint = fit.intersection_union, fit.joint
     failed = int(fit.paths.status)
@@ -285,6 +286,8 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
     )
     if rows.dual_total is not None:
         entries.append(_dual_total(rows.dual_total))
+    elif fit.paths.regime == "dual":
+        entries.append(_test("dual_total", code=max(failed, st.NOT_ESTIMATED)))
     if rows.permutation is not None:
         test = rows.permutation
         entries.append(
@@ -298,7 +301,15 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             )
             | {"count": test.count}
         )
+    for entry in entries:
+        if entry["test"] == "total" and not is_single(fit):
+            entry |= {"p_closed_form": _by_t(entry), "replicates": replicates}
     return [single_test(entry) for entry in entries] if is_single(fit) else entries
+
+
+def _by_t(entry: dict[str, Any]) -> float:
+    """The p-value of W by t, which has no least value as that of the draws has."""
+    return float(2 * stdtr(float(entry["df"]), -abs(float(entry["statistic"]))))
 
 
 def _dual_total(test: DualTotalTest) -> dict[str, Any]:

@@ -154,11 +154,12 @@ def mediate(
         covariates give.
       standardise_mediators: divide mediators by their standard deviation first. Changes nothing
         in the primal but rounding; with p >= n-1-q the weights and the cosine depend on it.
-      permutations: of the exposure; 0 for none.
+      permutations: of the exposure; 0 for none, and in the dual for no test of the total.
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
       splits: of the rows into these folds; the cross-fitted effect is the median over them.
-      replicates: of the exact-law bootstrap.
+      replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
+        is at least 1 / (replicates + 1).
       assume: of "effects" alone: "unknown" (the default), "sparse" or "dense".
       source: what happened between the file and the data, for the report.
       progress: called with a sentence before each long step.

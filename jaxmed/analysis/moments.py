@@ -75,7 +75,8 @@ def mediate_moments(
       basis: of the covariates: "auto" and "linear" are linear, which is all that moments have;
         `mediate` with basis="linear" on the rows gives the same numbers.
       standardise_mediators: divide mediators by their standard deviation first.
-      replicates: of the exact-law bootstrap.
+      replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
+        is at least 1 / (replicates + 1).
       robust: the test of the total with the variance from a second round over the rows.
       columns: name -> description of exposure, outcome and covariates, where more is known than
         the moments tell (minimum, maximum).

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from jaxmed.analysis.inputs import check_level
 from jaxmed.budget import check_count, check_whole
+from jaxmed.inference.inversion import least_replicates
 
 __all__ = ["Progress", "Settings"]
 
@@ -37,5 +38,11 @@ class Settings:
         ranges = {"permutations": 0, "folds": 0, "replicates": 100, "splits": min(self.folds, 1)}
         for name, least in ranges.items():
             check_count(name, getattr(self, name), least)
+        draws = least_replicates(self.level)
+        if self.replicates < draws:
+            raise ValueError(
+                f"replicates must be at least {draws} for limits at level {self.level:g}, not "
+                f"{self.replicates}"
+            )
         if self.folds == 1:
             raise ValueError("folds must be 0 (none) or at least 2, not 1")

@@ -23,6 +23,8 @@ _EXACT = {
         "exact for Gaussian errors when one path is null, conservative when both are: the "
         "mediator's joint significance; assumes equal error variances",
     ),
+    "total_robust": "approximate: the mediator's joint significance with errors of both "
+    "coefficients from the rows",
 }
 
 

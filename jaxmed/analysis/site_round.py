@@ -34,14 +34,14 @@ def robust_total_test(merged: Merged, sums: Sequence[RoundSums]) -> TotalIndirec
       MergeError: a site is missing, there twice, answers to other moments or with other counts.
     """
     check_sums(merged, sums)
-    names = ("variance", "hc3", "exposure_side")
-    outcome_side, hc3, exposure_side = (
+    names = ("variance", "hc3", "exposure_side", "exposure_hc3")
+    outcome_side, hc3, exposure_side, exposure_hc3 = (
         np.float64(sum(getattr(s, name) for s in sums)) for name in names
     )
     moments = dataclasses.replace(analysed(merged), names=Names())
     exceeds = np.asarray(any(s.exceeds for s in sums))
     single = moments.num_mediators == 1
-    total: Any = (outcome_side, hc3, exposure_side, exceeds)
+    total: Any = (outcome_side, hc3, exposure_side, exposure_hc3, exceeds)
     return _program(moments, RowSums(*total), single)
 
 

@@ -69,11 +69,12 @@ def mediate_stream(
       basis: of the covariates: "auto" and "linear" are linear, all that a stream has; `mediate`
         with basis="linear" on the rows gives the same numbers.
       standardise_mediators: divide mediators by their standard deviation first.
-      replicates: of the exact-law bootstrap.
+      replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
+        is at least 1 / (replicates + 1).
       checkpoint: primal only: file from which an interrupted reading goes on.
       progress: called with a sentence now and then.
     Returns:
-      MediationResult; what needs rows together is missing with its reason (permutation,
+      MediationResult; what needs rows together is missing with its reason (permutation of the cosine,
       the variance from the rows, cross-fitting, scores).
     Raises:
       InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
@@ -175,7 +176,7 @@ def _dual(
     say = progress or (lambda sentence: None)
     seed, key = parse_key(key)
     settings = Settings(
-        methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
+        methods, basis_name(basis), level, standardise_mediators, seed, PERMUTATIONS, 0, replicates
     )
     stream, design = _independent(stream, basis)
     say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")

@@ -42,8 +42,9 @@ TESTS = {
     "total": (
         "Total indirect test",
         "the total indirect effect is zero, whatever the two paths are",
-        "size .046 to .054 for 10 and more mediators, .033 to .053 for 2 and 3, Gaussian "
-        "mediators and errors; p-value by the exact law at the estimated strengths",
+        "size .046 to .054 for 10 and more mediators, .033 to .053 for 2 and 3; Gaussian "
+        "mediators and errors of equal variances; p-value by draws of the exact law at the "
+        "estimated strengths",
     ),
     "total_robust": (
         "Total indirect test, robust",
@@ -74,7 +75,8 @@ TESTS = {
         "Intersection-union test",
         "no composite mediator exists: the exposure moves no mediator, or no mediator moves the "
         "outcome",
-        "exact for Gaussian errors when one path is null; conservative when both are",
+        "exact for Gaussian errors of equal variances when one path is null, conservative when both "
+        "are; too often where the mediators' spread depends on the exposure",
     ),
     "dual_total": (
         "Random-effects test of the total",

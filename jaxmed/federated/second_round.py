@@ -43,11 +43,13 @@ __all__ = [
 ]
 
 SCHEMA, VERSION = "jaxmed.second_round", 3
+# Of a mediator's variance, what the other columns leave: below, it depends on them.
+SMALLEST_LEFT = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class RoundSums:
-    """What one site returns: three sums over its rows and one yes or no."""
+    """What one site returns: four sums over its rows and one yes or no."""
 
     site: str
     merged: str  # digest of the merged moments
@@ -55,6 +57,7 @@ class RoundSums:
     variance: float  # sum of g^2 yperp e / (1 - h), exposure^2 outcome^2 units
     hc3: float  # sum of (g e / (1 - h))^2
     exposure_side: float  # sum of A^2 ((Z b)^2 - s2 |W|^2) / (1 - hA)
+    exposure_hc3: float  # sum of (A |W| / (1 - hA))^2, exposure^2 units
     exceeds: bool  # whether a leverage is above the bound; which and how large is not told
     ledger: Mark | None = None  # of the release in the ledger of its site
     # Known where it was made, in no file.
@@ -87,7 +90,7 @@ def round_sums(
       ReleaseRefused: the rules of the first round; one person who makes up more than half of a
         sum; noise in the merged moments; merged moments in which this site's summary of these
         rows is not, or that leave no possible rest.
-      MergeError: other columns.
+      MergeError: other columns, or mediators that depend on each other.
     """
     own = summarise(
         data,
@@ -147,7 +150,7 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
     )
     comoment = np.asarray(moments.comoment)[np.ix_(order, order)]
     length = np.sqrt(np.diagonal(comoment))
-    upper = np.linalg.cholesky(comoment / length / length[:, None]).T
+    upper = _factor(comoment / length / length[:, None], moments.names.mediators, q)
     centred = (columns - np.asarray(moments.mean)[order]) / length
     w = np.ones(len(columns)) if rows.weights is None else np.asarray(rows.weights)
     root = np.sqrt(w)
@@ -158,9 +161,9 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
     g = whitened @ exposure_path
     residual = coordinates[:, -1] * upper[-1, -1] * length[-1]
     fitted = whitened @ (upper[q + 1 : -1, -1] * length[-1])
+    size = (whitened**2).sum(axis=1)
     left, left_without = (
-        np.maximum(1 - part, np.finfo(float).eps)
-        for part in (leverage, leverage - (whitened**2).sum(axis=1))
+        np.maximum(1 - part, np.finfo(float).eps) for part in (leverage, leverage - size)
     )
     exposure = coordinates[:, q] * upper[q, q] * length[q]
     spare = float(moments.count) - 2 - q - p
@@ -169,12 +172,13 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
         [
             g**2 * (fitted + residual) * residual / left,
             (g * residual / left) ** 2,
-            exposure**2 * (fitted**2 - noise * (whitened**2).sum(axis=1)) / left_without,
+            exposure**2 * (fitted**2 - noise * size) / left_without,
+            (exposure / left_without) ** 2 * size,
         ],
         axis=1,
     )
     _check_shares(parts, persons)
-    variance, hc3, exposure_side = parts.sum(axis=0).tolist()
+    variance, hc3, exposure_side, exposure_hc3 = parts.sum(axis=0).tolist()
     exceeds = bool(leverage[w > 0].max() > LARGEST_LEVERAGE)
     return RoundSums(
         site,
@@ -183,8 +187,26 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
         variance,
         hc3,
         exposure_side,
+        exposure_hc3,
         exceeds,
         given=given_of(persons),
+    )
+
+
+def _factor(correlation: np.ndarray, mediators: Sequence[str], q: int) -> np.ndarray:
+    """Upper triangular root; dependent mediators have none, and no leverage without a choice."""
+    try:
+        upper = np.linalg.cholesky(correlation).T
+    except np.linalg.LinAlgError:
+        upper = np.zeros_like(correlation)
+    left = np.diagonal(upper)[q + 1 : -1] ** 2  # of each mediator given the columns before it
+    if (left > SMALLEST_LEFT).all():
+        return upper
+    names = ", ".join(name for name, share in zip(mediators, left, strict=True) if share == 0)
+    names = names or mediators[int(np.argmin(left))]
+    raise MergeError(
+        f"the second round needs mediators that do not depend on each other, on exposure and "
+        f"covariates: leave out one of those in which {names} take part before both rounds"
     )
 
 
@@ -230,7 +252,7 @@ def check_sums(merged: Merged, sums: Sequence[RoundSums]) -> None:
             raise MergeError(f"{one.site!r} used {one.count} rows, not those of its summary")
 
 
-_SUMS = ("variance", "hc3", "exposure_side")
+_SUMS = ("variance", "hc3", "exposure_side", "exposure_hc3")
 _FIELDS = {"site": Text(), "merged": SHA256, "count": Whole(), "exceeds": Flag()}
 
 
@@ -260,8 +282,10 @@ def load_sums(path: str | Path, *, key: bytes | None = None) -> RoundSums:
     content = read_archive(path, SCHEMA, VERSION, form, ("sums",), key=key, max_bytes=2**22)
     wrong, again = complaint_of(path), "ask the site to write the file again"
     values = content.arrays["sums"]
-    if values.shape != (3,) or not np.isfinite(values).all() or values[1] < 0:
-        raise wrong("sums", "are not three finite numbers, the second not negative", again)
+    if values.shape != (4,) or not np.isfinite(values).all() or min(values[1], values[3]) < 0:
+        raise wrong(
+            "sums", "are not four finite numbers, the second and the last not negative", again
+        )
     fields = {name: content.metadata[name] for name in _FIELDS}
     mark = mark_of(content, path)
     return RoundSums(**fields, **dict(zip(_SUMS, values.tolist(), strict=True)), ledger=mark)

@@ -52,7 +52,7 @@ def cosine_test(paths: HasQuadratics, *, df: Literal["exact", "printed"] = "exac
 
     cos = 0 exactly when the total indirect effect a'b is 0, so the test is silent about paths
     that are both active but cancel (`intersection_union_test` sees those), and it loses all
-    power below a threshold of the angle at any sample size (`joint_test` does not).
+    power below a threshold of the angle at any sample size (`total_indirect_test` does not).
 
     Args:
       paths: anything with `.quadratics`: `geometry.Paths` or `PathQuadratics`.
@@ -162,5 +162,5 @@ def _require_two_dimensions(dimension: Array) -> None:
     if known < 2:
         raise TooFewDimensionsError(
             f"the paths have {known} dimension(s), r = min(p, n-2-q), and an angle needs two: "
-            "use joint_test or intersection_union_test for a single mediator, or more rows"
+            "use total_indirect_test or intersection_union_test for a single mediator, or more rows"
         )

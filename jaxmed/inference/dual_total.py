@@ -149,7 +149,7 @@ def dual_total_test_from(
     Args:
       key: consumed.
       statistics: of rows with p >= n-1-q mediators.
-      weights: [n] case weights, None for none.
+      weights: [n] case weights; those of the statistics if None.
       permutations: as `dual_total_test`, like the others.
       exchangeable_effects: states that effects of different mediators are uncorrelated.
       level: of the interval of `indirect`.
@@ -157,7 +157,7 @@ def dual_total_test_from(
     return _of_statistics(
         key,
         statistics,
-        weights,
+        statistics.row_weights if weights is None else weights,
         permutations=permutations,
         exchangeable_effects=exchangeable_effects,
         level=level,

@@ -45,8 +45,8 @@ def intersection_union_test(
 ) -> IntersectionUnionTest:
     """Test that both paths exist: exposure to mediators, and mediators to outcome.
 
-    It sees paths that cancel (total indirect effect 0), to which `cosine_test` and `joint_test`
-    are blind by construction; it does not say that the two paths meet in the same mediators.
+    It sees paths that cancel (total indirect effect 0), to which `cosine_test` and
+    `total_indirect_test` are blind by construction; it does not say that the two paths meet in the same mediators.
     F_A = q_AA (m-p+1)/p tests the exposure path, F_Y = q_YY/(p s2) the outcome path.
 
     Args:

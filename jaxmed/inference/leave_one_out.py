@@ -44,6 +44,7 @@ class RowSums:
     outcome_side: Array  # sum g_i^2 yperp_i e_i / (1 - h_i)
     outcome_hc3: Array  # sum (g_i e_i / (1 - h_i))^2
     exposure_side: Array  # sum A_i^2 ((Z_i b)^2 - s2 |W_i|^2) / (1 - hA_i)
+    exposure_hc3: Array  # sum (A_i |W_i| / (1 - hA_i))^2, exposure^2: of a single mediator's alpha
     exceeds: Array  # bool: a leverage is so near 1 that these cannot be used
 
 
@@ -66,14 +67,13 @@ def row_sums(paths: Paths, data: MediationData) -> RowSums:
     residual, size = yperp - fitted, jnp.sum(whitened**2, axis=1)
     least = jnp.finfo(size.dtype).eps
     without = jnp.sum(rows.basis**2, axis=1) + divide(exposure**2, tau)
-    left = jnp.maximum(1 - without - size, least)
+    left, left_without = (jnp.maximum(1 - h, least) for h in (without + size, without))
     noise = paths.quadratics.residual_variance
     return RowSums(
         outcome_side=jnp.sum(g**2 * yperp * residual / left),
         outcome_hc3=jnp.sum((g * residual / left) ** 2),
-        exposure_side=jnp.sum(
-            exposure**2 * (fitted**2 - noise * size) / jnp.maximum(1 - without, least)
-        ),
+        exposure_side=jnp.sum(exposure**2 * (fitted**2 - noise * size) / left_without),
+        exposure_hc3=jnp.sum((exposure / left_without) ** 2 * size),
         exceeds=jnp.max(without + size) > LARGEST_LEVERAGE,
     )
 

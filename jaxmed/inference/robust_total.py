@@ -1,9 +1,12 @@
 """Variance of the total indirect effect from the rows: both sides may have unequal variances."""
 
+import dataclasses
+
 import jax.numpy as jnp
 
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.quadratics import PathQuadratics
+from jaxmed.distributions.tails import t_tails
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.joint_test import joint_test_from
 from jaxmed.inference.leave_one_out import RowSums, row_sums, usable_variance
@@ -13,7 +16,7 @@ from jaxmed.inference.total_indirect import (
     total_test_of,
     total_test_of_single,
 )
-from jaxmed.linalg.safe import divide
+from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array
 
 __all__ = ["robust_test_from", "robust_total_test", "robust_total_variance"]
@@ -49,13 +52,37 @@ def robust_total_test(paths: Paths, data: MediationData, *, single: bool) -> Tot
 def robust_test_from(paths: HasQuadratics, sums: RowSums, *, single: bool) -> TotalIndirectTest:
     """The test from sums over the rows, of one data set or added over sites.
 
-    A single mediator has the leave-one-out variance for beta, and the classical one for alpha.
+    A single mediator has the leave-one-out variance for beta, and HC3 for alpha.
     """
     q = paths.quadratics
     if single:
-        side = usable_variance(q, sums.outcome_side, sums.outcome_hc3, sums.exceeds)
-        return total_test_of_single(q, joint_test_from(q, *side))
+        return _of_single(q, sums)
     return total_test_of(q, *_variance(q, sums))
+
+
+def _of_single(q: PathQuadratics, sums: RowSums) -> TotalIndirectTest:
+    """Both coefficients of the only mediator, each by its own variance from the rows."""
+    side = usable_variance(q, sums.outcome_side, sums.outcome_hc3, sums.exceeds)
+    joint = joint_test_from(q, *side)
+    alpha = jnp.sign(q.exposure_outcome) * divide(
+        sqrt(q.exposure_exposure * q.exposure_ss), jnp.sqrt(sums.exposure_hc3)
+    )
+    alpha = jnp.where(jnp.isnan(joint.statistic_exposure), jnp.nan, alpha)
+    statistics = jnp.stack([joint.statistic_outcome, alpha])
+    both, upper, lower = t_tails(statistics, jnp.stack([joint.df_outcome, joint.df_exposure]))
+    joint = dataclasses.replace(
+        joint,
+        statistic_exposure=alpha,
+        p_outcome=both[0],
+        p_exposure=both[1],
+        p_value=jnp.max(both, axis=0),
+        p_concordant=jnp.max(upper, axis=0),
+        p_suppression=jnp.max(lower, axis=0),
+    )
+    found = total_test_of_single(q, joint)
+    shares = divide(1.0, statistics) ** 2  # squared relative errors of beta and alpha
+    error = jnp.abs(found.estimate) * jnp.sqrt(jnp.sum(shares, axis=0))
+    return dataclasses.replace(found, standard_error=error)
 
 
 def _variance(q: PathQuadratics, sums: RowSums) -> tuple[Array, Array]:

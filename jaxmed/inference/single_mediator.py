@@ -41,7 +41,9 @@ def is_single(quadratics: PathQuadratics) -> Array:
 
 
 def known_single(quadratics: PathQuadratics) -> bool | None:
-    """Whether r = 1; None while tracing."""
+    """Whether r = 1; None while tracing, and of several data sets."""
+    if jnp.ndim(quadratics.dimension):
+        return None
     try:
         return int(quadratics.dimension) == 1
     except jax.errors.ConcretizationTypeError:

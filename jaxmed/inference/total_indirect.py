@@ -79,11 +79,12 @@ def total_indirect_test(
     Args:
       paths: anything with scalar `.quadratics`: `geometry.Paths` or `PathQuadratics`.
       key: PRNG key, consumed, for the p-value by the exact law. The same key and `replicates` in
-        `indirect_interval(part="total")` give an interval that excludes 0 where p < 1 - level.
+        `indirect_interval(part="total")` give an interval that excludes 0 where p <= 1 - level.
       data: the MediationData of the paths; needed for `variance="robust"` only.
       variance: "exact" assumes Gaussian mediators and errors of equal variance; "robust" takes both
-        sides of V from the rows and holds where either variance depends on the exposure or the
-        mediators (see `inference.robust_total`); its p-value is that of t(m - p).
+        sides of V from the rows, of a single mediator the errors of both coefficients, and holds
+        where either variance depends on the exposure or the mediators (see
+        `inference.robust_total`); its p-value is that of t(m - p).
       replicates: of the law; a p-value is at least 1 / (replicates + 1).
 
     Returns:
@@ -93,7 +94,8 @@ def total_indirect_test(
       exact test, with ZERO_RESIDUAL.
 
     Raises:
-      ValueError: unknown variance, a key with "robust", replicates out of range.
+      ValueError: unknown variance, a key with "robust" or with several data sets, replicates out
+        of range.
 
     Source: inference specification, section 2. Gaussian mediators and errors for "exact".
     """
@@ -108,6 +110,11 @@ def total_indirect_test(
     key = as_key(key)
     check_count("replicates", replicates)
     q = paths.quadratics
+    if jnp.ndim(q.exposure_ss):
+        raise ValueError(
+            f"the exact law tests one data set, and these have the shape {q.exposure_ss.shape}: "
+            "use jax.vmap with one key for each"
+        )
     return _by_law(key, q, replicates=replicates, single=known_single(q))
 
 

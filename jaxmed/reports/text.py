@@ -30,8 +30,8 @@ _TESTED = {
     access.PERMUTATION: "alignment of the paths",
     access.TOTAL_TEST: "net indirect effect",
     access.ROBUST_TOTAL: "net indirect effect",
-    access.DUAL_TOTAL: "net indirect effect",
-    access.JOINT: "one path is null",
+    access.DUAL_TOTAL: "outcome effects follow exposure effects",
+    access.JOINT: "net indirect effect, one-path nulls",
     access.INTERSECTION_UNION: "existence of both paths",
 }
 # Effects that are parts of the one above them, by depth in the decomposition.

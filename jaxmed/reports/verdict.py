@@ -42,17 +42,31 @@ def verdict(record: Record) -> Verdict:
 
 
 def _paths_found(record: Record) -> tuple[str, str]:
-    tested = access.value(access.test(record, access.TOTAL_TEST), "p_value")
+    # A record of an earlier version has the joint test instead.
+    entry = access.test(record, access.TOTAL_TEST) or access.test(record, access.JOINT)
+    tested = access.value(entry, "p_value")
     union = access.value(access.test(record, access.INTERSECTION_UNION), "p_value")
-    if finite(tested) and finite(union):
-        return _from_total(record, tested, union)
+    if finite(tested) and finite(union) and entry is not None:
+        return _from_total(record, entry, tested, union)
+    if finite(union):
+        return _too_few_rows(union)
     return _from_alignment(record)
 
 
-def _from_total(record: Record, tested: float, union: float) -> tuple[str, str]:
+def _too_few_rows(union: float) -> tuple[str, str]:
+    return (
+        "Too few rows for a test of the net indirect effect",
+        "So few rows are left beyond the mediators that no test of the net indirect effect and no "
+        f"interval exists; the intersection-union test has {p_statement(union)}.",
+    )
+
+
+def _from_total(record: Record, entry: Entry, tested: float, union: float) -> tuple[str, str]:
     alpha = 1 - access.level(record)
     single = access.is_single(record)
     name = "test of the indirect effect" if single else "test of the total indirect effect"
+    if entry["test"] == access.JOINT:
+        name = "joint test"
     numbers = f"{name} {p_statement(tested)}, intersection-union test {p_statement(union)}"
     robust = access.value(access.test(record, access.ROBUST_TOTAL), "p_value")
     # At the boundary p = alpha the interval, made of the same draws, leaves zero out.
@@ -67,14 +81,15 @@ def _from_total(record: Record, tested: float, union: float) -> tuple[str, str]:
             f"their product holds zero: {_with_interval(total)}. No firm conclusion.",
         )
     if shown:
-        return _net_effect(record, numbers)
-    if union >= alpha and access.is_single(record):
+        headline, text = _net_effect(record, numbers)
+        return headline + ", if variances are equal" * (robust > alpha), text
+    if union > alpha and access.is_single(record):
         return (
             "No indirect effect shown",
             f"The two paths of {_through(record)} are not both shown at {percent(alpha)} "
             f"({numbers}). That does not show that there is no indirect effect.",
         )
-    if union >= alpha:
+    if union > alpha:
         return (
             "No indirect effect shown",
             f"Neither a net indirect effect nor the existence of both paths is shown at "
@@ -135,41 +150,36 @@ def _from_alignment(record: Record) -> tuple[str, str]:
         return "No test available", f"No test of the two paths could be computed: {reason}."
     numbers = ", ".join(f"{name} {p_statement(p)}" for name, p in found)
     random = access.value(access.test(record, access.DUAL_TOTAL), "p_value")
+    rejected = [p <= alpha for _, p in found]
     if finite(random):
         numbers = f"random-effects test {p_statement(random)}, {numbers}"
-        return _from_random_effects(record, random < alpha, numbers)
-    rejected = [p < alpha for _, p in found]
-    if all(rejected):
+        if random <= alpha:
+            return _from_random_effects(record, numbers)
+    elif all(rejected):
         return _aligned(record, numbers)
     if any(rejected):
         return (
             "Tests of alignment disagree",
             f"The tests of alignment disagree at {percent(alpha)} ({numbers}): no firm conclusion.",
         )
-    return _not_aligned(record, numbers)
-
-
-def _from_random_effects(record: Record, shown: bool, numbers: str) -> tuple[str, str]:
-    if not shown:
-        return _not_aligned(record, numbers)
-    positive = access.value(access.test(record, access.DUAL_TOTAL), "statistic") > 0
-    word = "higher" if positive else "lower"
-    return (
-        f"Net indirect effect toward a {word} outcome",
-        f"Effects on {_outcome(record)} {'follow' if positive else 'run against'} the effects of "
-        f"{_exposure(record)} ({numbers}): through the mediators together, more "
-        f"{_exposure(record)} goes with {word} {_outcome(record)}. This reads the effects of "
-        "different mediators as unrelated: effects of one sign on correlated mediators give the "
-        "same without a net effect. Its size is not identified by in-sample numbers.",
-    )
-
-
-def _not_aligned(record: Record, numbers: str) -> tuple[str, str]:
     return (
         "No net indirect effect shown",
         f"Alignment of the two paths, that is a net indirect effect, is not shown at "
-        f"{percent(1 - access.level(record))} ({numbers}). That does not exclude one, nor paths of "
-        "both signs that offset each other.",
+        f"{percent(alpha)} ({numbers}). That does not exclude one, nor paths of both signs that "
+        "offset each other.",
+    )
+
+
+def _from_random_effects(record: Record, numbers: str) -> tuple[str, str]:
+    positive = access.value(access.test(record, access.DUAL_TOTAL), "statistic") > 0
+    verb, word = ("follow", "higher") if positive else ("run against", "lower")
+    return (
+        f"The effects on the outcome {verb} those of the exposure",
+        f"The mediators' effects on {_outcome(record)} {verb} the effects of {_exposure(record)} "
+        f"on them ({numbers}). If effects of different mediators are unrelated, more "
+        f"{_exposure(record)} goes with {word} {_outcome(record)} through the mediators together; "
+        "effects of one sign on correlated mediators give the same without a net effect. Its size "
+        "is not identified by in-sample numbers.",
     )
 
 

@@ -71,6 +71,7 @@ def test_equals_the_pooled_rows_with_site_columns(options):
         "variance": wanted.outcome_side,
         "hc3": wanted.outcome_hc3,
         "exposure_side": wanted.exposure_side,
+        "exposure_hc3": wanted.exposure_hc3,
     }.items():
         np.testing.assert_allclose(sum(getattr(s, name) for s in sums), value, rtol=1e-8)
 
@@ -102,6 +103,7 @@ def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
         "variance",
         "hc3",
         "exposure_side",
+        "exposure_hc3",
         "exceeds",
         "ledger",
         "given",

@@ -77,7 +77,7 @@ def test_from_rows_at_three_sites_to_the_report(tables, tmp_path, capsys):
     assert "north 60, south 60, west 60" in shown
     document = json.loads((out / "result.json").read_text())
     tests = {t["label"]: t for t in document["tests"]}
-    assert tests["Joint test, leave-one-out variance"]["p_value"] < 1e-8
+    assert tests["Total indirect test, robust"]["p_value"] < 1e-8
     assert len(document["data"]["source"]["sites"]) == 3
 
 

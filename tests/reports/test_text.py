@@ -52,6 +52,8 @@ def test_offsetting_paths_are_told_from_nothing_found(primal):
 def test_unequal_variances_are_told_where_they_change_the_answer(primal):
     text = verdict(changed(primal, total=0.001, total_robust=0.3)).sentences[0]
     assert "allowing unequal variances p = 0.30" in text
+    found = verdict(changed(primal, total=0.001, total_robust=0.3)).headline
+    assert found.endswith("outcome, if variances are equal")
     assert "unequal" not in verdict(changed(primal, total=0.001, total_robust=0.01)).sentences[0]
 
 
@@ -77,11 +79,27 @@ def test_dual_verdict_is_that_of_the_random_effects_where_it_exists(dual):
     entry = dict(record.test("cosine")) | {"test": "dual_total", "statistic": -2.5, "p_value": 0.01}
     record.document["tests"].append(entry)
     found = verdict(record)
-    assert found.headline == "Net indirect effect toward a lower outcome"
+    assert found.headline == "The effects on the outcome run against those of the exposure"
     assert "random-effects test p = 0.010" in found.sentences[0]
     assert "unrelated" in found.sentences[0]
     entry["p_value"] = 0.2
     assert verdict(record).headline == "No net indirect effect shown"
+    record.test("cosine")["p_value"] = 0.001
+    assert verdict(record).headline == "Tests of alignment disagree"
+
+
+def test_a_record_of_an_earlier_version_is_read_by_its_joint_test(primal):
+    record = changed(primal, joint=0.001, intersection_union=1e-30)
+    old = [t for t in record.document["tests"] if not t["test"].startswith("total")]
+    record.document["tests"][:] = old
+    found = verdict(record)
+    assert found.headline.startswith("Net indirect effect")
+    assert "joint test p = 0.0010" in found.sentences[0]
+
+
+def test_no_test_of_the_total_is_no_test_of_alignment(primal):
+    found = verdict(changed(primal, total=float("nan"), total_robust=float("nan")))
+    assert found.headline == "Too few rows for a test of the net indirect effect"
 
 
 def test_one_line_has_headline_and_p_values(primal, dual):

@@ -54,9 +54,7 @@ def add_command(commands: Any) -> None:
     mediate.add_argument(
         "--method", default="maxie,maxcor", help=f"comma list of {', '.join(MOMENT_METHODS)}"
     )
-    mediate.add_argument(
-        "--replicates", type=count, default=4000, help="of the exact-law bootstrap"
-    )
+    mediate.add_argument("--replicates", type=count, default=4000, help="of the exact law")
     mediate.add_argument(
         "--standardise",
         action=argparse.BooleanOptionalAction,
@@ -77,7 +75,7 @@ def add_command(commands: Any) -> None:
     mediate.add_argument("--hmac-key", type=Path, metavar="FILE", help="refuse unsigned files")
     mediate.set_defaults(run=at_run("site.mediate_command", _check_methods))
 
-    again = parts.add_parser("second-round", help="at a site: sums for the leave-one-out variance")
+    again = parts.add_parser("second-round", help="at a site: sums for the variance from the rows")
     _release_arguments(again)
     again.add_argument("--merged", type=Path, required=True, metavar="FILE", help="of `merge`")
     again.set_defaults(run=at_run("site.second_round_command"))
