@@ -74,8 +74,8 @@ def mediate_stream(
       checkpoint: primal only: file from which an interrupted reading goes on.
       progress: called with a sentence now and then.
     Returns:
-      MediationResult; what needs rows together is missing with its reason (permutation of the cosine,
-      the variance from the rows, cross-fitting, scores).
+      MediationResult; what needs rows together is missing with its reason (permutation of
+      the cosine, the variance from the rows, cross-fitting, scores).
     Raises:
       InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
     """

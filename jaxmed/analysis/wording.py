@@ -75,8 +75,8 @@ TESTS = {
         "Intersection-union test",
         "no composite mediator exists: the exposure moves no mediator, or no mediator moves the "
         "outcome",
-        "exact for Gaussian errors of equal variances when one path is null, conservative when both "
-        "are; too often where the mediators' spread depends on the exposure",
+        "exact for Gaussian errors of equal variances when one path is null, conservative when "
+        "both are; too often where the mediators' spread depends on the exposure",
     ),
     "dual_total": (
         "Random-effects test of the total",

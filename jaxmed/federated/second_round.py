@@ -43,8 +43,7 @@ __all__ = [
 ]
 
 SCHEMA, VERSION = "jaxmed.second_round", 3
-# Of a mediator's variance, what the other columns leave: below, it depends on them.
-SMALLEST_LEFT = 1e-9
+DEPENDENT = 1e-10  # a smaller eigenvalue of the correlations is none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,19 +193,15 @@ def _sums(rows: MediationData, merged: Merged, site: str, persons: np.ndarray) -
 
 
 def _factor(correlation: np.ndarray, mediators: Sequence[str], q: int) -> np.ndarray:
-    """Upper triangular root; dependent mediators have none, and no leverage without a choice."""
-    try:
-        upper = np.linalg.cholesky(correlation).T
-    except np.linalg.LinAlgError:
-        upper = np.zeros_like(correlation)
-    left = np.diagonal(upper)[q + 1 : -1] ** 2  # of each mediator given the columns before it
-    if (left > SMALLEST_LEFT).all():
-        return upper
-    names = ", ".join(name for name, share in zip(mediators, left, strict=True) if share == 0)
-    names = names or mediators[int(np.argmin(left))]
+    """Upper triangular root; dependent mediators have no leverage without a choice among them."""
+    values, vectors = np.linalg.eigh(correlation[:-1, :-1])
+    if values[0] > DEPENDENT:
+        return np.linalg.cholesky(correlation).T
+    shares = np.abs(vectors[q + 1 :, 0])
+    names = [name for name, share in zip(mediators, shares, strict=True) if share > 0.05]
     raise MergeError(
-        f"the second round needs mediators that do not depend on each other, on exposure and "
-        f"covariates: leave out one of those in which {names} take part before both rounds"
+        "the second round needs mediators that do not depend on each other, on exposure and "
+        f"covariates, as {', '.join(names)} do: leave one of them out before both rounds"
     )
 
 

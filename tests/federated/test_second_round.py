@@ -156,3 +156,19 @@ def test_files_of_the_second_round(tmp_path):
     assert load_sums(save_sums(sums[0], tmp_path / "s.npz")) == sums[0]
     with pytest.raises(SiteFileError, match="of this step"):
         load_sums(tmp_path / "merged.npz")
+
+
+def test_mediators_that_depend_on_each_other_are_refused_by_name():
+    parts = [
+        dataclasses.replace(
+            d,
+            mediators=np.concatenate(
+                [d.mediators, d.mediators[:, :2].sum(axis=1)[:, None]], axis=1
+            ),
+            names=dataclasses.replace(d.names, mediators=(*d.names.mediators, "total")),
+        )
+        for d in sites()
+    ]
+    merged = merged_of(summaries(parts))
+    with pytest.raises(MergeError, match="covariates, as m1, m2, total do: leave one"):
+        sums_of(parts, merged)
