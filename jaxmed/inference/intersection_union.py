@@ -47,7 +47,8 @@ def intersection_union_test(
 
     It sees paths that cancel (total indirect effect 0), to which `cosine_test` and
     `total_indirect_test` are blind by construction; it does not say that the two paths meet in the
-    same mediators. F_A = q_AA (m-p+1)/p tests the exposure path, F_Y = q_YY/(p s2) the outcome path.
+    same mediators. F_A = q_AA (m-p+1)/p tests the exposure path, F_Y = q_YY/(p s2) the outcome
+    path.
 
     Args:
       paths: anything with `.quadratics`: `geometry.Paths` or `PathQuadratics`.
