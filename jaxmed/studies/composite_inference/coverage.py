@@ -41,7 +41,7 @@ from jaxmed.typing import Array, Interval, Key
 
 __all__ = ["DRAWS", "STUDY", "accepted_task", "bootstrap_task", "cells", "single_task"]
 
-COUNT, BOOTSTRAP_COUNT = 10_000, 2000
+COUNT, BOOTSTRAP_COUNT = 10_000, 1000
 CHUNK = 500
 DRAWS = 500
 LEVEL = 0.95

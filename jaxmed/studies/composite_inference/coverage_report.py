@@ -77,7 +77,7 @@ def _ranges(results: Mapping[str, Any]) -> Section:
     text = (
         "Coverage of 95% intervals, least and most over 27 settings of strengths and alignment. "
         "By inversion: 10,000 data sets (at scale 1) by acceptance of the truth; percentile and "
-        "basic intervals of the exact-law bootstrap: 2,000. All from 500 draws of the law.",
+        "basic intervals of the exact-law bootstrap: 1,000. All from 500 draws of the law.",
         "At a value of 0, or at one that cannot be told from it, an interval of a part has one "
         "tail only and covers .975 and more.",
         "A single mediator (p = 1) has no parts; its total has the product interval.",
