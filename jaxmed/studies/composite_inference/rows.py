@@ -1,7 +1,7 @@
 """Tests of the total indirect effect from rows whose law is not, or not quite, the exact one."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from jaxmed.inference.total_indirect import (
     total_test_of,
     total_variance,
 )
+from jaxmed.keys import as_key
 from jaxmed.reports.sections import Section, TidyTable
 from jaxmed.studies.composite_inference import printed
 from jaxmed.studies.composite_inference.designs import Setting, label
@@ -138,27 +139,28 @@ def _noise(key: Key, kind: Array, shape: tuple[int, ...]) -> Array:
     return lax.switch(kind, (normal, heavy, skewed), key)
 
 
+def _of_data(test: Callable[[MediationData], Any]) -> Estimator:
+    return lambda key, data: test(data)
+
+
+def _by_law(key: Key | None, data: MediationData) -> Any:
+    q = paths(data).quadratics
+    return total_test_by_law(q, total_draws(as_key(key), q, DRAWS))
+
+
+def _closed_form(data: MediationData) -> Any:
+    q = paths(data).quadratics
+    return total_test_of(q, total_variance(q))
+
+
 def _estimators() -> dict[str, Estimator]:
-    def robust(key: Key, data: MediationData) -> Any:
-        del key
-        return robust_total_test(paths(data), data, single=False)
-
-    def closed(key: Key, data: MediationData) -> Any:
-        del key
-        q = paths(data).quadratics
-        return total_test_of(q, total_variance(q))
-
-    def by_law(key: Key, data: MediationData) -> Any:
-        q = paths(data).quadratics
-        return total_test_by_law(q, total_draws(key, q, DRAWS))
-
     return {
-        "cosine": lambda _, data: cosine_test(paths(data)),
-        "joint": lambda _, data: joint_test(paths(data)),
-        "IUT": lambda _, data: intersection_union_test(paths(data)),
-        "W": closed,
-        "exact law": by_law,
-        "W_R": robust,
+        "cosine": _of_data(lambda data: cosine_test(paths(data))),
+        "joint": _of_data(lambda data: joint_test(paths(data))),
+        "IUT": _of_data(lambda data: intersection_union_test(paths(data))),
+        "W": _of_data(_closed_form),
+        "exact law": _by_law,
+        "W_R": _of_data(lambda data: robust_total_test(paths(data), data, single=False)),
     }
 
 

@@ -45,7 +45,7 @@ REDUCER = combine(five=rejection_rate(0.05), one=rejection_rate(0.01))
 
 def cells(scale: float) -> list[Cell]:
     """One cell a shape: a replicate is one data set of every null."""
-    count = scaled(COUNT, scale, CHUNK if scale >= 1 else 20)
+    count = scaled(COUNT, scale)
     chunk = min(CHUNK, count)
 
     def cell(shape: Shape, task: Task) -> Cell:
