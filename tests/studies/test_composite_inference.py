@@ -150,7 +150,7 @@ def test_rows_are_what_their_design_says(design):
     if design == "binary exposure":
         assert set(np.unique(exposure)) == {0, 1} and 0.2 < exposure.mean() < 0.4
     assert (set(np.unique(data.outcome)) == {0, 1}) == (design == "Bernoulli outcome")
-    own = mediators - np.outer(exposure, np.full(rows.MEDIATORS, rows.MEDIATORS**-0.5))
+    own = mediators - np.outer(exposure, made_row(design).alpha)
     spread = {
         "lognormal": (0.5, 1.6),
         "sd(M given A) = exp(A/2)": (1.1, 1.6),

@@ -56,7 +56,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "exact law": ".046-.056",
         "W_R": ".052-.068",
     },
-    "sd(e) = |M1|": {
+    "sd(e) = abs(M1)": {
         "cosine": "0-.058",
         "joint": ".034-.146",
         "IUT": ".104 (b null)",

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy.special import ndtri
 
 from jaxmed.data.mediation_data import MediationData, mediation_data
 from jaxmed.geometry.paths import paths
@@ -47,6 +48,7 @@ ROWS, MEDIATORS = 200, 20
 COUNT, CHUNK = 2500, 250
 DRAWS = 500
 T_DF = 5.0
+EXPOSED = 0.3
 ROW_NULLS: Sequence[Setting] = (
     (0.0, 0.0, 0.0),
     (1.0, 0.0, 0.0),
@@ -77,7 +79,7 @@ DESIGNS: Mapping[str, Mapping[str, float]] = {
     "Gauss": {},
     "t5": {"noise": 1},
     "lognormal": {"noise": 2},
-    "sd(e) = |M1|": {"spread_by_mediator": 1},
+    "sd(e) = abs(M1)": {"spread_by_mediator": 1},
     "sd(e) = exp(A/2)": {"spread_by_exposure": 0.5},
     "sd(M given A) = exp(A/2)": {"mediators_by_exposure": 0.5},
     "binary exposure": {"binary_exposure": 1},
@@ -93,6 +95,8 @@ def row_design(name: str, null: Setting, num_mediators: int = MEDIATORS) -> RowD
     numbers = {field: 0.0 for field in list(RowDesign.__dataclass_fields__)[3:]}
     numbers |= {"noise": 0, **DESIGNS[name]}
     noise = jnp.asarray(numbers.pop("noise"), jnp.int32)
+    if numbers["binary_exposure"]:
+        k_a /= (EXPOSED * (1 - EXPOSED)) ** 0.5  # the strength is per sd of the exposure
     return RowDesign(
         jnp.full(num_mediators, k_a * length),
         jnp.where(even, k_y * length, -k_y * length),
@@ -106,10 +110,8 @@ def draw(key: Key, design: RowDesign) -> MediationData:
     key_exposure, key_mediators, key_error, key_outcome = jax.random.split(key, 4)
     p = design.alpha.size
     normal = jax.random.normal(key_exposure, (ROWS,))
-    # The upper 30 % of the exposures are the exposed.
-    exposure = jnp.where(
-        design.binary_exposure == 1, (normal > 0.5244005127080409).astype(normal.dtype), normal
-    )
+    exposed = (normal > ndtri(1 - EXPOSED)).astype(normal.dtype)
+    exposure = jnp.where(design.binary_exposure == 1, exposed, normal)
     own = _noise(key_mediators, design.noise, (ROWS, p))
     own = own * jnp.exp(design.mediators_by_exposure * exposure)[:, None]
     mediators = exposure[:, None] * design.alpha + own
