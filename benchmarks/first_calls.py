@@ -1,7 +1,7 @@
 """Python sessions that `first_use` times: each is run as a program, by the jaxmed of its path.
 
 Only names that every version of jaxmed has; nothing of this package, which would come from another
-checkout. The last line printed holds CPU seconds, as JSON.
+checkout. The last line printed holds CPU seconds, and numbers of programs compiled, as JSON.
 """
 
 import json
@@ -77,6 +77,63 @@ def maxie_jit() -> dict[str, float]:
         return jax.block_until_ready(program(data))
 
     return {"first": seconds(call), "second": seconds(call)}
+
+
+def _estimand(name: str, *given: object) -> dict[str, float]:
+    """An estimand of 500 rows and 20 mediators: programs asked of the compiler, seconds, again."""
+    import jax
+    import jax.monitoring
+    import numpy as np
+
+    from jaxmed import mediation_data
+
+    try:
+        from jaxmed import estimands as place
+    except ImportError:  # where they were before
+        from jaxmed import gahmn as place
+    jax.config.update("jax_enable_x64", True)
+    asked: list[str] = []
+
+    def note(event: str, duration: float, **what: object) -> None:
+        asked.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 2))
+    t = (rng.random(500) < 0.5).astype(float)
+    m = np.outer(t, np.linspace(0, 1, 20)) + rng.normal(size=(500, 20)) + x[:, :1]
+    y = t + m[:, :5].sum(axis=1) + x[:, 1] + rng.normal(size=500)
+    data, key = mediation_data(t, m, y, x), jax.random.key(0)
+
+    def call() -> object:
+        return jax.block_until_ready(getattr(place, name)(key, data, *given, generator=None))
+
+    asked.clear()
+    first = seconds(call)
+    programs = asked.count("/jax/core/compile/backend_compile_duration")
+    return {"programs": programs, "first": first, "second": seconds(call)}
+
+
+def disparity() -> dict[str, float]:
+    """Three sets of mediators."""
+    return _estimand("disparity", {"a": [0, 1], "b": [2, 3, 4], "c": [5]})
+
+
+def chain() -> dict[str, float]:
+    """Ten mediators, then ten."""
+    return _estimand("chain", range(10))
+
+
+def policy_value() -> dict[str, float]:
+    """Everybody treated."""
+    import numpy as np
+
+    return _estimand("policy_value", np.ones(500, bool))
+
+
+def shift_value() -> dict[str, float]:
+    """One mediator moved by one."""
+    return _estimand("shift_value", {0: 1.0})
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ from jaxmed.typing import Array, ArrayLike, Estimator, Key, pytree
 class RidgeDetails:
     """What only this method knows."""
 
-    penalty: Array  # [] on mediators of mean square 1
+    lam: Array  # [] on mediators of mean square 1
     df: Array  # [] residual degrees of freedom
 
 
 @in_safe_units
 def ridge(
     *,
-    penalty: ArrayLike = 0.1,
+    lam: ArrayLike = 0.1,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     level: float = 0.95,
@@ -42,8 +42,8 @@ def ridge(
     coefficients at a given penalty; they know nothing of the bias of shrinkage.
 
     Args:
-      penalty: on the squares of the coefficients, for mediators of mean square 1 given covariates
-        and exposure; a number or a traced scalar (a grid of penalties is a vmap).
+      lam: penalty on the squares of the coefficients, for mediators of mean square 1 given
+        covariates and exposure; a number or a traced scalar (a grid of penalties is a vmap).
       covariates_mediator: names or positions, of the mediator models; all if None.
       covariates_outcome: as the last, of the outcome model.
       level: of the intervals.
@@ -64,7 +64,7 @@ def ridge(
         size = sqrt(matmul(w, legs.mediators**2) / n)
         z = divide(legs.mediators, size[None, :])
         inner = gram(sqrt(w)[:, None] * z) / n
-        shrunk = inner + jnp.asarray(penalty, inner.dtype) * jnp.eye(size.shape[0], dtype=w.dtype)
+        shrunk = inner + jnp.asarray(lam, inner.dtype) * jnp.eye(size.shape[0], dtype=w.dtype)
         inverse = jnp.linalg.inv(shrunk)
         hat = matmul(inverse, inner)
         b = matmul(inverse, matmul(w * legs.outcome, z) / n)
@@ -101,7 +101,7 @@ def ridge(
             mediators=mediator_effects(legs.alpha, beta, legs.reason, level=level),
             selected=~legs.constant,
             status=st.combine(legs.status, st.when(df <= 0, st.TOO_FEW_ROWS)),
-            details=RidgeDetails(jnp.asarray(penalty, w.dtype), df),
+            details=RidgeDetails(jnp.asarray(lam, w.dtype), df),
             level=level,
             method="normal, at a given penalty",
         )
@@ -115,7 +115,7 @@ def main() -> None:
     effect = jnp.zeros(40).at[:5].set(0.4)
     model = jaxmed.simulate.linear_sem(effect, effect, direct=0.3, order="exposure_first")
     data = jaxmed.simulate.sample(jax.random.key(1), model, 150)
-    methods = {"ols": jaxmed.estimators.ols(), "ridge": ridge(penalty=0.02)}
+    methods = {"ols": jaxmed.estimators.ols(), "ridge": ridge(lam=0.02)}
     print(f"true indirect effect {jaxmed.simulate.truth(model).total_indirect:.2f}")
     print(jaxmed.compare(data, methods, key=1, bootstrap=20).summary())
 

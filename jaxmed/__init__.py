@@ -52,6 +52,7 @@ _PLACES = {
     "jaxmed.geometry.single_path": ("regress_exposure", "regress_outcome"),
     "jaxmed.inference.cosine_test": ("corrected_cosine_test", "cosine_test"),
     "jaxmed.inference.cross_fit": ("cross_fitted_effect",),
+    "jaxmed.inference.dual_total": ("dual_total_test",),
     "jaxmed.inference.intersection_union": ("intersection_union_test",),
     "jaxmed.inference.intervals": ("indirect_estimates", "indirect_interval"),
     "jaxmed.inference.joint_test": ("joint_test",),
@@ -125,6 +126,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
     from jaxmed.geometry.single_path import regress_exposure, regress_outcome
     from jaxmed.inference.cosine_test import corrected_cosine_test, cosine_test
     from jaxmed.inference.cross_fit import cross_fitted_effect
+    from jaxmed.inference.dual_total import dual_total_test
     from jaxmed.inference.intersection_union import intersection_union_test
     from jaxmed.inference.intervals import indirect_estimates, indirect_interval
     from jaxmed.inference.joint_test import joint_test
@@ -203,6 +205,7 @@ __all__ = [
     "datasets",
     "detection_threshold",
     "drop_degenerate",
+    "dual_total_test",
     "estimands",
     "estimators",
     "evaluate",

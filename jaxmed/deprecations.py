@@ -1,7 +1,9 @@
 """Names that have moved: one dated table for the whole library, and the warning that it gives.
 
 A module whose names have moved takes its `__getattr__` from `moved`; a function whose options have
-other names is decorated with `renamed`. docs/deprecations.md shows the table.
+other names is decorated with `renamed`, a configuration with `renamed_fields`; an option of the
+command line is added again with `jaxmed.cli.parsers.arguments.OldName`. docs/deprecations.md shows
+the table.
 """
 
 import datetime
@@ -15,10 +17,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
-__all__ = ["ENTRIES", "Deprecation", "moved", "old_modules", "renamed", "warn"]
+__all__ = [
+    "ENTRIES",
+    "Deprecation",
+    "moved",
+    "old_modules",
+    "renamed",
+    "renamed_fields",
+    "warn",
+]
 
-Kind = Literal["name", "module", "option"]
+Kind = Literal["name", "module", "option", "flag"]
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 
 
 @dataclass(frozen=True)
@@ -26,8 +37,9 @@ class Deprecation:
     """One old name and what to write instead.
 
     Attributes:
-      kind: "name" in a module, "module", or "option" of a function.
-      old: dotted path from `jaxmed` on; of an option, "jaxmed.f(old)".
+      kind: "name" in a module, "module", "option" of a function or of a configuration, or "flag"
+        of a command.
+      old: dotted path from `jaxmed` on; of an option, "jaxmed.f(old)", of a flag, as it is typed.
       new: the same of what takes its place.
       since: version that warns first.
       until: version without the old name.
@@ -74,8 +86,13 @@ def _of_estimands(kind: Kind, name: str, note: str = "") -> Deprecation:
 
 
 def _of_option(function: str, old: str, new: str) -> Deprecation:
-    path = f"jaxmed.estimators.{function}"
+    path = f"jaxmed.{function}"
     return Deprecation("option", f"{path}({old})", f"{path}({new})", "0.1", "0.2", _SUMMER)
+
+
+def _of_flag(command: str, old: str, new: str) -> Deprecation:
+    path = f"jaxmed {command}"
+    return Deprecation("flag", f"{path} {old}", f"{path} {new}", "0.1", "0.2", _SUMMER)
 
 
 _WITH_SIGNIFICANCE = ("ehima", "hdma", "hima", "hima2", "meddic")
@@ -84,8 +101,12 @@ ENTRIES: tuple[Deprecation, ...] = (
     *(_of_estimands("name", name) for name in _CLASSES),
     *(_of_estimands("module", name) for name in _MODULES),
     # `alpha` is the effect of the exposure on a mediator, `penalty` a kind of penalty.
-    *(_of_option(name, "alpha", "significance") for name in _WITH_SIGNIFICANCE),
-    _of_option("double_selection", "penalty", "rule"),
+    *(_of_option(f"estimators.{name}", "alpha", "significance") for name in _WITH_SIGNIFICANCE),
+    _of_option("estimators.double_selection", "penalty", "rule"),
+    _of_option("gahmn.gahmn", "penalty", "tuning"),
+    _of_option("gahmn.BlockConfig", "penalty", "lam"),
+    _of_option("analysis.generative.generative", "penalty", "tuning"),
+    _of_flag("mediate", "--penalty", "--tuning"),
 )
 
 
@@ -98,7 +119,9 @@ def warn(kind: Kind, old: str, *, stacklevel: int = 2) -> Deprecation:
       stacklevel: of the line to be named, counted as by `warnings.warn` in the caller.
     """
     (entry,) = (entry for entry in ENTRIES if (entry.kind, entry.old) == (kind, old))
-    warnings.warn(entry.message, DeprecationWarning, stacklevel=stacklevel + 1)
+    # Python shows a DeprecationWarning to who writes code, a FutureWarning to who types a command.
+    category = FutureWarning if kind == "flag" else DeprecationWarning
+    warnings.warn(entry.message, category, stacklevel=stacklevel + 1)
     return entry
 
 
@@ -123,6 +146,52 @@ def renamed(function: str, **names: str) -> Callable[[F], F]:
         return cast(F, call)
 
     return decorate
+
+
+def renamed_fields(path: str, **names: str) -> Callable[[C], C]:
+    """A decorator of a dataclass whose fields have other names: the old ones are given and read.
+
+    Args:
+      path: dotted path of the class, as in the table.
+      names: old=new.
+    """
+
+    def decorate(plain: C) -> C:
+        make = plain.__init__
+
+        @functools.wraps(make)
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            for old in names.keys() & kwargs.keys():
+                warn("option", f"{path}({old})", stacklevel=_of_the_user())
+                # Both are there in `dataclasses.replace(block, old=1)`: the new one as it was.
+                kwargs[names[old]] = kwargs.pop(old)
+            make(self, *args, **kwargs)
+
+        def state(self: Any, fields: dict[str, Any]) -> None:  # of a pickle made before
+            self.__dict__.update({names.get(name, name): value for name, value in fields.items()})
+
+        def reader(old: str) -> Any:
+            def read(self: Any) -> Any:
+                warn("option", f"{path}({old})", stacklevel=2)
+                return getattr(self, names[old])
+
+            return property(read)
+
+        plain.__init__ = init
+        plain.__setstate__ = state  # pyright: ignore[reportAttributeAccessIssue]
+        for old in names:
+            setattr(plain, old, reader(old))
+        return plain
+
+    return decorate
+
+
+def _of_the_user() -> int:
+    """The `stacklevel` of the line that calls the caller of this, frames of `replace` left out."""
+    level, frame = 2, sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals["__name__"] in ("dataclasses", "copy"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def moved(package: str) -> Callable[[str], Any]:

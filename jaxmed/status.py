@@ -43,6 +43,7 @@ NEEDS_ROWS = 33
 TOO_FEW_ROWS = 34
 NOT_SCREENED = 35
 NOT_SELECTED = 36
+EXTRAPOLATED = 37
 DEGENERATE_EXPOSURE = 40
 CONSTANT_MEDIATOR = 41
 DUPLICATE_MEDIATOR = 42
@@ -71,7 +72,7 @@ MESSAGES: dict[int, str] = {
     INFEASIBLE: "a constraint is not met to the stated tolerance",
     CRITIC_FLAT: "adversarial training: the critic saw no difference in the last half of the steps "
     "while a mediator clearly depends on the exposure: the generator's effects are not to be used; "
-    "choose the penalty by held-out rows (penalty='path')",
+    "choose the penalty by held-out rows (tuning='path')",
     CRITIC_WON: "adversarial training: the critic won and the exposure effects stayed 0 while a "
     "mediator clearly depends on the exposure: the generator's effects are not to be used",
     NOISE_COLLAPSE: "adversarial training: the generator's noise has less than a quarter of the "
@@ -89,14 +90,16 @@ MESSAGES: dict[int, str] = {
     NOT_SCREENED: "the mediator was left out by the screening step and has no coefficient of the "
     "outcome model",
     NOT_SELECTED: "the mediator was not selected and has no coefficient of the outcome model",
+    EXTRAPOLATED: "the mediators are so correlated that an effect summed over all of them would be "
+    "extrapolated from the rows that there are (ratio of 2 or more)",
     DEGENERATE_EXPOSURE: "the exposure is constant, or an exact linear function of the covariates",
     CONSTANT_MEDIATOR: "the mediator is constant, or an exact linear function of exposure and "
     "covariates",
     DUPLICATE_MEDIATOR: "the mediator duplicates an earlier column",
     RANK_DEFICIENT: "the columns of the model are linearly dependent, and what is asked for is not "
     "determined by their span: drop the dependent columns",
-    SEPARATED: "the binary outcome is separated by the columns of the model: there is no finite "
-    "estimate",
+    SEPARATED: "the outcome (binary, counts or times) is separated by the columns of the model: "
+    "there is no finite estimate",
     REFERENCE_STOPS: 'with compat="r": the released package stops with an error on these data',
     CONSTANT_OUTCOME: "the outcome is constant, or an exact linear function of the covariates: "
     "there is no effect to estimate",

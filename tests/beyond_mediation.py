@@ -95,3 +95,17 @@ def centred_mean(values):
     """Mean and its influence."""
     n = len(values)
     return values.mean(), (values - values.mean()) / np.sqrt(n * (n - 1))
+
+
+def paths_of(alpha, beta, direct, link):
+    """The five paths of a chain per unit of exposure, from coefficients of both blocks and D."""
+    alpha, beta, direct, link = (np.asarray(x) for x in (alpha, beta, direct, link))
+    size = link.shape[1]
+    carried = link @ alpha[:size]
+    return [
+        direct,
+        alpha[:size] @ beta[:size],
+        beta[size:] @ (alpha[size:] - carried),
+        beta[size:] @ carried,
+        direct + alpha @ beta,
+    ]

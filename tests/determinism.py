@@ -77,6 +77,7 @@ def simulated():
         "power": jaxmed.power(key, 80, 3, **settings, replicates=20_000),
         "moments": simulate.sample_moments(key, model, 500),
         "biobank": biobank.sample_biobank(key, large, 300),
+        "dual": jaxmed.dual_total_test(key, data(40, 60, 1), exchangeable_effects=True),
         "interval": jaxmed.indirect_interval(key, jaxmed.paths(data(60, 4)), replicates=2000),
     }
 

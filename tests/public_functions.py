@@ -47,6 +47,12 @@ def merged(key, data):
     return jaxmed.merge(jaxmed.merge(nothing, first), second)
 
 
+def few_rows(data):
+    """The first rows, of which there are fewer than the dual has at most."""
+    p, q = data.mediators.shape[1], data.covariates.shape[1]
+    return jax.tree.map(lambda leaf: leaf[: p + q], data)
+
+
 def power_of(test, exposure="gaussian"):
     """Power by one test from few draws."""
     return lambda key, data: jaxmed.power(
@@ -148,7 +154,20 @@ PUBLIC = {
     "joint_test, leave one out": lambda key, data: jaxmed.joint_test(
         PATHS(data), data=data, variance="leave_one_out"
     ),
+    "total_indirect_test": of_paths(jaxmed.total_indirect_test),
+    "total_indirect_test, exact law": lambda key, data: jaxmed.total_indirect_test(
+        PATHS(data), key=key, replicates=50
+    ),
+    "total_indirect_test, robust": lambda key, data: jaxmed.total_indirect_test(
+        PATHS(data), data=data, variance="robust"
+    ),
     "intersection_union_test": of_paths(jaxmed.intersection_union_test),
+    "intersection_union_test, robust": lambda key, data: jaxmed.intersection_union_test(
+        PATHS(data), data=data, variance="robust"
+    ),
+    "dual_total_test": lambda key, data: jaxmed.dual_total_test(
+        key, few_rows(data), permutations=20, exchangeable_effects=True
+    ),
     "indirect_estimates": of_paths(jaxmed.indirect_estimates),
     "indirect_interval": with_key(functools.partial(jaxmed.indirect_interval, replicates=50)),
     "cross_fitted_effect": functools.partial(jaxmed.cross_fitted_effect, folds=3, splits=2),

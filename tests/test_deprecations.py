@@ -1,8 +1,10 @@
 """Every old name of the table: it warns, it works, and it goes when its day has come."""
 
+import dataclasses
 import datetime
 import importlib
 import inspect
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -11,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import jaxmed
+import jaxmed.gahmn
 from jaxmed import deprecations
+from jaxmed.cli import main
+from jaxmed.cli.parsers import make_parser
 from jaxmed.deprecations import ENTRIES, Deprecation, warn
 
 ROOT = Path(__file__).parents[1]
@@ -20,13 +25,32 @@ OPTIONS = {
     entry.old: 0.2 if entry.old.endswith("(alpha)") else "zz"
     for entry in ENTRIES
     if entry.kind == "option"
-}
+} | {"jaxmed.gahmn.gahmn(penalty)": "path", "jaxmed.gahmn.BlockConfig(penalty)": 0.2}
+ANALYSES = {"jaxmed.analysis.generative.generative": {"data": None, "key": 1}}
 
 
 def with_option(path, value):
-    """The function of a path `f(option)`, called with this value of the option."""
+    """The function of a path `f(option)`, called with this value of the option.
+
+    An analysis is asked for what it refuses, which tells the names apart as well.
+    """
     function, _, option = path.rstrip(")").partition("(")
-    return object_of(function)(**{option: value})
+    if function not in ANALYSES:
+        return object_of(function)(**{option: value})
+    with pytest.raises(ValueError, match=value) as refused:
+        object_of(function)(**ANALYSES[function], **{option: value})
+    return str(refused.value)
+
+
+def typed(line):
+    """The options that a command line stands for, when the command begins to run."""
+    command, flag = line.split()[1:]
+    roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--method", "gahmn"]
+    more = [flag, "path", "--assume", "unknown"]  # which another method has
+    options = make_parser().parse_args([command, "no.csv", *roles, *more])
+    with pytest.raises(ValueError, match="--assume"):
+        options.run(options)
+    return {k: v for k, v in vars(options).items() if k not in ("run", "old_names")}
 
 
 def object_of(path):
@@ -36,6 +60,8 @@ def object_of(path):
 
 def used(entry):
     """What the old name gives, and what the new one does."""
+    if entry.kind == "flag":
+        return typed(entry.old), typed(entry.new)
     if entry.kind == "option":
         value = OPTIONS[entry.old]
         return with_option(entry.old, value), with_option(entry.new, value)
@@ -49,18 +75,47 @@ def used(entry):
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.old)
 def test_an_old_name_warns_and_works(entry):
     importlib.import_module("jaxmed.gahmn")  # whose names some of them are
-    with pytest.warns(DeprecationWarning) as caught:
+    with pytest.warns(FutureWarning if entry.kind == "flag" else DeprecationWarning) as caught:
         old, new = used(entry)
-    assert old is new  # equal configurations are one estimator
+    if callable(old):
+        assert old is new  # equal configurations are one estimator
+    assert old == new
     (text,) = {str(each.message) for each in caught}
     for part in (entry.old, entry.new, entry.until, entry.day.isoformat()):
         assert part in text
-    assert all(each.filename == __file__ for each in caught), "the warning names the user's line"
+    if entry.kind != "flag":
+        assert all(each.filename == __file__ for each in caught), "it names the user's line"
 
 
 def test_an_option_by_both_names_is_refused():
     with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="one of the two"):
         jaxmed.estimators.hima(alpha=0.1, significance=0.1)
+
+
+def test_a_field_is_replaced_read_and_unpickled_by_its_old_name():
+    block = jaxmed.gahmn.BlockConfig(steps=100, lam=0.2)
+    with pytest.warns(DeprecationWarning, match=r"BlockConfig\(lam\)") as caught:
+        assert dataclasses.replace(block, penalty=0.3) == dataclasses.replace(block, lam=0.3)
+        assert block.penalty == 0.2
+    assert [each.filename for each in caught] == [__file__] * 2
+    assert pickle.loads(pickle.dumps(block)) == block
+    before = block.__reduce_ex__(2)[2]
+    again = object.__new__(type(block))
+    again.__setstate__({"penalty" if k == "lam" else k: v for k, v in before.items()})
+    assert again == block
+
+
+def test_a_flag_warns_in_a_line_of_the_command(capsys):
+    roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--method", "gahmn"]
+    assert main(["mediate", "no_such_file.csv", *roles, "--penalty", "path"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("jaxmed: warning: jaxmed mediate --penalty is now jaxmed mediate --tun")
+    assert "no_such_file.csv" in second
+    with pytest.raises(SystemExit):
+        main(["mediate", "no_such_file.csv", *roles, "--penalty", "path", "--tuning", "path"])
+    with pytest.raises(SystemExit):
+        main(["mediate", "--help"])
+    assert "--penalty" not in capsys.readouterr().out
 
 
 def overdue(entry, today):
@@ -98,7 +153,8 @@ def test_entries_are_one_for_each_old_name():
     keys = [(entry.kind, entry.old) for entry in ENTRIES]
     assert len(keys) == len(set(keys))
     for entry in ENTRIES:
-        assert entry.old.startswith("jaxmed.") and entry.new.startswith("jaxmed.")
+        begin = "jaxmed " if entry.kind == "flag" else "jaxmed."
+        assert entry.old.startswith(begin) and entry.new.startswith(begin)
 
 
 def test_an_old_module_has_no_file():

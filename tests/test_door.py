@@ -86,8 +86,41 @@ CALLS = {
             lambda p: jaxmed.joint_test(p, variance="leave_one_out"),
         ),
     },
+    "total_indirect_test": {
+        "": (lambda: paths_of(PRIMAL), lambda p: jaxmed.total_indirect_test(p)),
+        "exact law": (
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.total_indirect_test(p, key=KEY, replicates=50),
+        ),
+        "robust": (
+            lambda: (paths_of(PRIMAL), PRIMAL),
+            lambda pair: jaxmed.total_indirect_test(pair[0], data=pair[1], variance="robust"),
+        ),
+        "without rows": (
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.total_indirect_test(p, variance="robust"),
+        ),
+    },
     "intersection_union_test": {
-        "": (lambda: paths_of(PRIMAL), lambda p: jaxmed.intersection_union_test(p))
+        "": (lambda: paths_of(PRIMAL), lambda p: jaxmed.intersection_union_test(p)),
+        "robust": (
+            lambda: (paths_of(PRIMAL), PRIMAL),
+            lambda p: jaxmed.intersection_union_test(p[0], data=p[1], variance="robust"),
+        ),
+        "without rows": (
+            lambda: paths_of(PRIMAL),
+            lambda p: jaxmed.intersection_union_test(p, variance="robust"),
+        ),
+    },
+    "dual_total_test": {
+        "": (
+            lambda: DUAL,
+            lambda d: jaxmed.dual_total_test(KEY, d, permutations=19, exchangeable_effects=True),
+        ),
+        "of host arrays": (
+            lambda: jax.tree.map(np.asarray, DUAL),
+            lambda d: jaxmed.dual_total_test(KEY, d, permutations=19),
+        ),
     },
     "indirect_estimates": {"": (lambda: paths_of(PRIMAL), lambda p: jaxmed.indirect_estimates(p))},
     "indirect_interval": {
@@ -323,6 +356,12 @@ MISUSE = {
     ),
     "2 weights for 6": lambda: jaxmed.evaluate_weights(paths_of(PRIMAL), jnp.ones(2)),
     "variance is": lambda: jaxmed.joint_test(paths_of(PRIMAL), variance="mine"),
+    "variance is .classical. or .robust.": lambda: jaxmed.intersection_union_test(
+        paths_of(PRIMAL), variance="hc3"
+    ),
+    "total_indirect_test.paths. and": lambda: jaxmed.dual_total_test(KEY, PRIMAL),
+    "level lies between 0 and 1, not 2": lambda: jaxmed.dual_total_test(KEY, DUAL, level=2),
+    "permutations must be at least 1": lambda: jaxmed.dual_total_test(KEY, DUAL, permutations=0),
     "different columns": lambda: jaxmed.merge(
         jaxmed.cross_moments(PRIMAL), jaxmed.cross_moments(DUAL)
     ),

@@ -68,7 +68,7 @@ def test_ridge_is_the_formula(shape):
     data = problem(rng, *shape, 2, scale=0.0)
     weights = np.resize([1.0, 2.0, 1.0], shape[0])
     data = MediationData(data.exposure, data.mediators, data.outcome, data.covariates, weights)
-    found = jax.jit(ridge(penalty=0.3))(None, data)
+    found = jax.jit(ridge(lam=0.3))(None, data)
     direct, indirect, error = oracle(data, 0.3)
     np.testing.assert_allclose(found.effects.direct, direct, rtol=1e-9)
     np.testing.assert_allclose(found.effects.indirect, indirect, rtol=1e-9)
@@ -78,7 +78,7 @@ def test_ridge_is_the_formula(shape):
 
 def test_without_a_penalty_ridge_is_least_squares():
     data = problem(np.random.default_rng(3), 48, 6, 2, scale=0.0)
-    found = jax.jit(ridge(penalty=0.0))(None, data)
+    found = jax.jit(ridge(lam=0.0))(None, data)
     base = np.column_stack([np.ones(48), data.covariates, data.exposure, data.mediators])
     coefficients = np.linalg.lstsq(base, data.outcome, rcond=None)[0]
     left = data.outcome - base @ coefficients
@@ -92,8 +92,8 @@ def test_without_a_penalty_ridge_is_least_squares():
 def test_a_grid_of_penalties_is_a_vmap():
     data = problem(np.random.default_rng(4), 48, 6, 2, scale=0.0)
     grid = jnp.array([0.01, 1.0])
-    found = jax.jit(jax.vmap(lambda penalty: ridge(penalty=penalty)(None, data).effects))(grid)
-    alone = jax.jit(lambda: [ridge(penalty=x)(None, data).effects.indirect for x in (0.01, 1.0)])
+    found = jax.jit(jax.vmap(lambda lam: ridge(lam=lam)(None, data).effects))(grid)
+    alone = jax.jit(lambda: [ridge(lam=x)(None, data).effects.indirect for x in (0.01, 1.0)])
     np.testing.assert_allclose(found.indirect, alone())
 
 
@@ -101,6 +101,7 @@ def test_a_grid_of_penalties_is_a_vmap():
 TRACED_AGAIN = ("precision", "rank_promotion", "determinism")
 
 
+@pytest.mark.slow  # the other example keeps them in every run
 def test_ridge_keeps_the_promises_of_all_estimators():
     check_estimator(ridge(), only=[name for name in QUICK if name not in TRACED_AGAIN])
 
@@ -145,7 +146,7 @@ def components_oracle(data, weights, k):
     }
 
 
-@pytest.mark.parametrize("shape", [(48, 6), (30, 45)])
+@pytest.mark.parametrize("shape", [(48, 6), pytest.param((30, 45), marks=pytest.mark.slow)])
 def test_components_are_the_formula(shape):
     data = problem(np.random.default_rng(5), *shape, 2, scale=0.0)
     weights = np.resize([1.0, 2.0, 0.0, 1.0], shape[0])

@@ -39,6 +39,7 @@ FORMS = {
     "host": np.asarray(jax.random.key_data(TYPED)),
 }
 DATA = problem(np.random.default_rng(0), 48, 6, 2, scale=0.0)
+DUAL = problem(np.random.default_rng(1), 12, 16, 1)
 PATHS = jax.jit(jaxmed.paths)(DATA)
 SEM = simulate.linear_sem([0.3, 0.2, 0.0], [0.3, 0.0, 0.2], direct=0.1)
 LAW = jax.jit(simulate.law_of)(SEM, 50)
@@ -79,6 +80,8 @@ DOORS = {
     "power": lambda k: jaxmed.power(k, 50, 4, test="cosine", **R2),
     "indirect_interval": lambda k: jaxmed.indirect_interval(k, PATHS, replicates=100),
     "exposure_permutation_test": lambda k: exposure_permutation_test(k, DATA, 19).p_value,
+    "total_indirect_test": lambda k: jaxmed.total_indirect_test(PATHS, key=k, replicates=100),
+    "dual_total_test": lambda k: jaxmed.dual_total_test(k, DUAL, permutations=19).p_permutation,
     "cross_fitted_effect": lambda k: cross_fitted_effect(k, DATA, folds=2, splits=1).indirect,
     "sample_quadratics": lambda k: jaxmed.sample_quadratics(k, LAW, 3),
     "sample_gram_paths": lambda k: sample_gram_paths(k, LAW, 3),
@@ -179,7 +182,11 @@ def test_what_is_no_key_is_refused_at_every_door(value):
 
 
 def test_a_missing_key_is_refused_at_every_door():
-    takes_none = {"jackknife", *(f"estimators.{name}" for name in ESTIMATORS)}
+    takes_none = {
+        "jackknife",
+        "total_indirect_test",
+        *(f"estimators.{name}" for name in ESTIMATORS),
+    }
     for door, call in (DOORS | LONG).items():
         if door in takes_none:
             continue  # None says that nothing is drawn; an estimator that draws refuses it

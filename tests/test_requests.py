@@ -24,6 +24,7 @@ from jaxmed.sweeps.shared_resamples import shared_resamples
 from jaxmed.sweeps.split_sample import held_out_effects
 
 DATA = problem(np.random.default_rng(0), 40, 3, 1, scale=0.0)
+DUAL = problem(np.random.default_rng(0), 12, 16, 1)
 KEY = jax.random.key(0)
 SEM = simulate.linear_sem([0.3, 0.2], [0.3, 0.0])
 LAW = simulate.law_of(SEM, 50)
@@ -62,6 +63,10 @@ COUNTS = {
     "cross-fit splits": ("splits", lambda v: cross_fitted_effect(KEY, DATA, splits=v)),
     "mediate splits": ("splits", lambda v: jaxmed.mediate(DATA, key=0, splits=v)),
     "estimates": ("replicates", lambda v: bootstrap_estimates(KEY, LAW, v)),
+    "total_test": (
+        "replicates",
+        lambda v: jaxmed.total_indirect_test(LAW, key=KEY, replicates=v),
+    ),
     "interval": ("replicates", lambda v: jaxmed.indirect_interval(KEY, LAW, replicates=v)),
     "quadratics": ("count", lambda v: jaxmed.sample_quadratics(KEY, LAW, v)),
     "gram paths": ("num_mediators", lambda v: sample_gram_paths(KEY, LAW, v)),
@@ -80,6 +85,10 @@ COUNTS = {
     "directions": ("starts", lambda v: estimators.directions(starts=v)),
     "double_selection": ("folds", lambda v: estimators.double_selection(folds=v)),
     "lasso": ("folds", lambda v: estimators.lasso_exposure(folds=v)),
+    "dual permutations": (
+        "permutations",
+        lambda v: jaxmed.dual_total_test(KEY, DUAL, permutations=v),
+    ),
     "gahmn batch": ("batch", lambda v: gahmn.gahmn(batch=v)),
     "gahmn rows": ("batch", lambda v: BlockConfig(batch=v)),
     "gahmn latent": ("latent", lambda v: GahmnConfig(latent=v)),

@@ -18,6 +18,7 @@ from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
 from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
 from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
+from jaxmed.inference.dual_total import DualTotalTest
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
@@ -282,6 +283,8 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
         )
         | {"p_outcome": union.p_outcome, "p_exposure": union.p_exposure}
     )
+    if rows.dual_total is not None:
+        entries.append(_dual_total(rows.dual_total))
     if rows.permutation is not None:
         test = rows.permutation
         entries.append(
@@ -296,6 +299,24 @@ def _tests(analysis: Analysis) -> list[dict[str, Any]]:
             | {"count": test.count}
         )
     return [single_test(entry) for entry in entries] if is_single(fit) else entries
+
+
+def _dual_total(test: DualTotalTest) -> dict[str, Any]:
+    return _test(
+        "dual_total",
+        test.statistic,
+        test.df,
+        test.p_value,
+        test.p_concordant,
+        test.p_suppression,
+        int(test.status),
+        test.notes,
+    ) | {
+        "p_reml": test.p_reml,
+        "p_permutation": test.p_permutation,
+        "ratio": test.ratio,
+        "count": test.count,
+    }
 
 
 def _test(

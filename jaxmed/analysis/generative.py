@@ -33,6 +33,7 @@ from jaxmed.budget import BYTES_A_DRAW, check_count
 from jaxmed.compile import quick_jit
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.parts.assemble import mediator_effects
 from jaxmed.estimators.parts.legs import Leg
@@ -62,6 +63,7 @@ DRAWS = 200  # behind the simulation interval
 INDIVIDUALS = 500  # at most
 
 
+@renamed("jaxmed.analysis.generative.generative", penalty="tuning")
 def generative(
     data: MediationData,
     *,
@@ -70,7 +72,7 @@ def generative(
     interval: str = "auto",
     nuisance: str = "splines",
     n_seeds: int = 1,
-    penalty: str = "given",
+    tuning: str = "given",
     arms: tuple[float, float] | None = None,
     min_rows: int = 50,
     level: float = 0.95,
@@ -94,7 +96,8 @@ def generative(
       interval: "auto", "ols", "double_selection" or "refit", see `jaxmed.gahmn.gahmn`.
       nuisance: "splines" or "generator".
       n_seeds: trainings; 5 advised where the generators' own estimate is used.
-      penalty: "given" in the configuration, or "path": chosen by held-out rows, 8 trainings more.
+      tuning: of the penalties: "given" in the configuration, or "path", chosen by held-out rows, 8
+        trainings more.
       arms: control and treated exposure; None for both values of a binary exposure and the
         quartiles of any other.
       min_rows: fewer rows are refused.
@@ -117,8 +120,8 @@ def generative(
         raise ValueError(
             f'interval must be "auto", "ols", "double_selection" or "refit", not {interval!r}'
         )
-    if penalty not in ("given", "path"):
-        raise ValueError(f'penalty must be "given" or "path", not {penalty!r}')
+    if tuning not in ("given", "path"):
+        raise ValueError(f'tuning must be "given" or "path", not {tuning!r}')
     check_count("n_seeds", n_seeds, 1, data.mediators.shape[1] * BYTES_A_DRAW)
     config = improved() if config is None else config
     say = progress or (lambda sentence: None)
@@ -133,7 +136,7 @@ def generative(
         raw,
         config,
         n_seeds=n_seeds,
-        penalty=penalty,
+        tuning=tuning,
         arms=arms,
         directory=checkpoint,
         say=say,
@@ -168,7 +171,7 @@ def generative(
         "interval": interval,
         "nuisance": nuisance,
         "n_seeds": n_seeds,
-        "penalty": penalty,
+        "tuning": tuning,
         "basis": rows.design.asked,
     }
     document = _document(rows, config, details, table, source, settings) | {"design": design}

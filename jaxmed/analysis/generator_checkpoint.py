@@ -101,10 +101,10 @@ def _file(stage: str, windows: int) -> str:
     return f"state-{stage}-{windows}.npz" if stage else ""
 
 
-def identity_of(keys: Key, data: Scaled, config: GahmnConfig, penalty: str) -> str:
+def identity_of(keys: Key, data: Scaled, config: GahmnConfig, tuning: str) -> str:
     """A hash of all that the weights of a fit depend on, the machine apart."""
     digest = hashlib.sha256()
-    for part in (repr(config), penalty, __version__, jax.__version__, jax.default_backend()):
+    for part in (repr(config), tuning, __version__, jax.__version__, jax.default_backend()):
         digest.update(part.encode())
     digest.update(np.asarray(jax.random.key_data(keys)).tobytes())
     for leaf in jax.tree.leaves(data):

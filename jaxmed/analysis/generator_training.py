@@ -50,7 +50,7 @@ def train_generators(
     config: GahmnConfig,
     *,
     n_seeds: int = 1,
-    penalty: str = "given",
+    tuning: str = "given",
     arms: tuple[float, float] | None = None,
     directory: str | Path | None = None,
     say: Say | None = None,
@@ -62,7 +62,7 @@ def train_generators(
       data: concrete rows.
       config: of the fit.
       n_seeds: trainings, vectorised over seeds.
-      penalty: "given" or "path", see `gahmn`.
+      tuning: "given" or "path", see `gahmn`.
       arms: control and treated exposure, see `gahmn`.
       directory: of the checkpoint; a run that stopped there goes on. None keeps nothing.
       say: told of the progress after every chunk.
@@ -75,10 +75,10 @@ def train_generators(
     folder = None if directory is None else Path(directory)
     scale, ready = training_rows(data, config.precision, arms)
     weights, path, own = penalties(config, ready.mediators.shape[1]), None, None
-    if penalty == "path":
+    if tuning == "path":
         key, own = jax.random.split(key)
     keys = jax.random.split(key, n_seeds)
-    saved = Checkpoint(folder, identity_of(keys, ready, config, penalty))
+    saved = Checkpoint(folder, identity_of(keys, ready, config, tuning))
     programs = _programs(config, ready.mediators.shape[1] >= LARGE_FROM)
     facts = programs.facts(ready)
     place = saved.place()

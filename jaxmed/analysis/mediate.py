@@ -35,6 +35,7 @@ from jaxmed.estimators.penalised import family_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
+from jaxmed.inference.dual_total import dual_total_test
 from jaxmed.typing import Estimator, Key
 from jaxmed.vocabulary import CLOSED, Assume, check_methods
 
@@ -260,6 +261,9 @@ def mediate(
         level=level,
         single=is_single(result),
     )
+    if permutations and result.paths.regime == "dual":
+        tested = dual_total_test(law_key, unnamed, permutations=permutations)
+        rows = dataclasses.replace(rows, dual_total=tested)
     composites = composites_of(result, unnamed, methods, method_key, say)
     found = Analysis(facts, block, kept.data, scales, result, law, rows, composites, notes)
     found = in_units(found, units)

@@ -13,6 +13,7 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.geometry.bisector import maxie
 from jaxmed.geometry.paths import Paths, regime_of
 from jaxmed.inference.cross_fit import CrossFit, cross_fitted_effects
+from jaxmed.inference.dual_total import DualTotalTest
 from jaxmed.inference.permutation import PermutationTest, exposure_permutation_test
 from jaxmed.inference.robust_total import robust_total_test
 from jaxmed.inference.total_indirect import TotalIndirectTest
@@ -30,6 +31,7 @@ class RowsInference:
     robust: TotalIndirectTest | None  # of the total, by the variance from the rows
     cross_fit: CrossFit | None  # of the concordant MaxIE composite
     cross_fit_suppression: CrossFit | None
+    dual_total: DualTotalTest | None = None  # of rows, or of a kernel of them
 
 
 def rows_inference(
@@ -77,7 +79,8 @@ def rows_inference(
         if permutations
         else None,
         robust_total_test(paths, data, single=single) if paths.regime == "primal" else None,
-        *crossed,
+        crossed[0],
+        crossed[1],
     )
 
 
@@ -94,12 +97,17 @@ def rows_program(data: MediationData) -> Callable[..., RowsInference]:
     return _large if size >= LARGE_FROM else _small
 
 
-def without_rows(paths: Paths, robust: TotalIndirectTest | None = None) -> RowsInference:
+def without_rows(
+    paths: Paths,
+    robust: TotalIndirectTest | None = None,
+    dual_total: DualTotalTest | None = None,
+) -> RowsInference:
     """What moments alone leave of the three: NaN with NEEDS_ROWS, and no cross-fitting.
 
     Args:
       paths: of the moments, or of the kernel.
       robust: where sites have returned the sums for it.
+      dual_total: of the kernel.
     """
     nan: Any = np.asarray(np.nan)
     code: Any = np.asarray(max(int(paths.status), NEEDS_ROWS), np.int32)
@@ -107,5 +115,5 @@ def without_rows(paths: Paths, robust: TotalIndirectTest | None = None) -> RowsI
     missing = TotalIndirectTest(**fields | {"status": code, "notes": NO_NOTES})
     permutation = PermutationTest(paths.cosine, nan, code)
     if paths.regime == "dual":  # no residual, with or without rows
-        return RowsInference(permutation, None, None, None)
+        return RowsInference(permutation, None, None, None, dual_total)
     return RowsInference(permutation, robust or missing, None, None)

@@ -30,6 +30,7 @@ from jaxmed.data.validation import ShapeError
 from jaxmed.estimators.marginal import MarginalSums, sums_from_columns
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
+from jaxmed.inference.dual_total import dual_total_test_from
 from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
@@ -39,6 +40,7 @@ from jaxmed.vocabulary import CLOSED
 __all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
 
 SPEAK_EVERY = 5.0  # seconds between two sentences on a long reading
+PERMUTATIONS = 999  # of the test of the total in the dual, whose kernel is at hand
 
 
 def mediate_stream(
@@ -72,7 +74,7 @@ def mediate_stream(
       progress: called with a sentence now and then.
     Returns:
       MediationResult; what needs rows together is missing with its reason (permutation,
-      leave-one-out variance, cross-fitting, scores).
+      the variance from the rows, cross-fitting, scores).
     Raises:
       InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
     """
@@ -196,9 +198,10 @@ def _dual(
     composites: dict[tuple[str, str], CompositeMediator] = {}
     for name in methods:
         composites |= closed_composites(result, name)
-    analysis = Analysis(
-        facts, design, None, scales, result, law, without_rows(result.paths), composites, dropped
-    )
+    say(f"{PERMUTATIONS} permutations")
+    tested = dual_total_test_from(law_key, found.stats, permutations=PERMUTATIONS)
+    rows = without_rows(result.paths, dual_total=tested)
+    analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
     return MediationResult(build_record(analysis, settings, stream.report), result)
 
 

@@ -76,6 +76,13 @@ TESTS = {
         "outcome",
         "exact for Gaussian errors when one path is null; conservative when both are",
     ),
+    "dual_total": (
+        "Random-effects test of the total",
+        "the effects on the outcome do not follow the effects of the exposure",
+        "approximate: the larger of a REML and a permutation p-value; needs effects of different "
+        "mediators to be unrelated (effects of one sign on correlated mediators reject without a "
+        "net effect)",
+    ),
     "permutation": (
         "Permutation of the exposure",
         "the two paths are not aligned",

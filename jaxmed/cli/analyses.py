@@ -142,7 +142,7 @@ def _generative(
         key=options.seed,
         config=config,
         n_seeds=options.trainings or 1,
-        penalty=options.penalty or "given",
+        tuning=options.tuning or "given",
         checkpoint=folder,
         level=options.level,
         basis=options.basis,

@@ -1,6 +1,6 @@
 """Path-specific effects of a chain of two blocks of mediators, X -> M1 -> M2 -> Y."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
@@ -9,17 +9,10 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.budget import check_count
-from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.door import at_the_door
-from jaxmed.estimands.generated import generated_mean, over_seeds
-from jaxmed.estimands.generator import (
-    Generator,
-    LinearPart,
-    PartiallyLinear,
-    Trainable,
-    Trained,
-    generators_of,
-)
+from jaxmed.estimands.generated_paths import generated_paths
+from jaxmed.estimands.generator import Generator, Trainable, generators_of
 from jaxmed.estimands.structural import (
     Adjust,
     Structural,
@@ -123,7 +116,7 @@ def chain(
     found, arms = _estimates(folding, *settled(rows, basis), size, adjust, level)
     if own is None:
         return found
-    drawn = _generated(drawing, own, rows, arms, found.link, size, draws)
+    drawn = generated_paths(drawing, own, rows, arms, found.link, size, draws)
     return replace(found, generated=drawn, generator_status=own.status)
 
 
@@ -226,61 +219,3 @@ def _paths(
     }
     total = [sum(parts) for parts in zip(*found.values(), strict=True)]
     return {**found, "total": (total[0], total[1])}  # pyright: ignore[reportReturnType]
-
-
-def _generated(
-    key: Key, own: Trained, data: MediationData, arms: Arms, link: Array, size: int, draws: int
-) -> Array:
-    """[5] in the order of PATHS, mean over the generators."""
-
-    def quantity(k: Key, one: Generator) -> Array:
-        if isinstance(one, PartiallyLinear):
-            return arms.width * _linear_paths(one.linear_part(), link, size)
-        return _drawn_paths(k, one, data, arms, link, size, draws)
-
-    return over_seeds(key, own, quantity, link.dtype)
-
-
-def _linear_paths(part: LinearPart, link: Array, size: int) -> Array:
-    """Per unit of exposure, from a, b and c."""
-    chained = jnp.sum(part.beta[size:] * matmul(link, part.alpha[:size].astype(link.dtype)))
-    first, second = part.indirect[:size].sum(), part.indirect[size:].sum()
-    total = part.direct + first + second
-    return jnp.stack([part.direct, first, second - chained, chained, total])
-
-
-def _drawn_paths(
-    key: Key,
-    one: Generator,
-    data: MediationData,
-    arms: Arms,
-    link: Array,
-    size: int,
-    draws: int,
-) -> Array:
-    """For the exposure's contrast, from mean outcomes that differ in one path each."""
-    covariates, weights = jnp.asarray(data.covariates), weights_of(data)
-    control, treated = (jnp.full_like(weights, arm) for arm in (arms.control, arms.treated))
-    in_first = jnp.arange(data.mediators.shape[1]) < size
-
-    def mean(exposure: Array, other: Array, seen: Callable[[Array, Array], Array]) -> Array:
-        return generated_mean(
-            key,
-            one,
-            covariates,
-            weights,
-            exposure,
-            draws=draws,
-            mediators=seen,
-            mediator_exposure=other,
-        )
-
-    def unlinked(here: Array, there: Array) -> Array:
-        return here.at[:, size:].add(-matmul((here - there)[:, :size], link.T))
-
-    whole = mean(treated, control, lambda here, there: here)
-    direct = whole - mean(control, treated, lambda here, there: there)
-    first = whole - mean(treated, control, lambda here, there: jnp.where(in_first, there, here))
-    second = whole - mean(treated, control, lambda here, there: jnp.where(in_first, here, there))
-    chained = whole - mean(treated, control, unlinked)
-    return jnp.stack([direct, first, second - chained, chained, direct + first + second])

@@ -10,10 +10,10 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data import validation
-from jaxmed.data.mediation_data import MediationData, weights_of
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.door import at_the_door
-from jaxmed.estimands.generated import generated_mean, over_seeds
-from jaxmed.estimands.generator import Generator, Trainable, Trained, generators_of
+from jaxmed.estimands.generated_disparity import GeneratedDisparity, generated_disparity
+from jaxmed.estimands.generator import Generator, Trainable, generators_of
 from jaxmed.estimands.structural import (
     Adjust,
     Structural,
@@ -37,16 +37,6 @@ from jaxmed.typing import Array, Key, pytree
 __all__ = ["Disparity", "GeneratedDisparity", "disparity"]
 
 RESERVED = ("disparity", "covariates", "direct", "other mediators", "unexplained")
-
-
-@pytree
-class GeneratedDisparity:
-    """The same by generated counterfactuals: means over seeds, individuals and draws."""
-
-    disparity: Array  # [] both groups, each with its own covariates
-    parts: Array  # [J] E[Y(1, M_S(1), M_-S(1))] - E[Y(1, M_S(0), M_-S(1))], X of group 1
-    union: Array  # [] the same for all sets at once
-    gap: Array  # [] union - sum of the parts
 
 
 @pytree
@@ -127,7 +117,7 @@ def disparity(
     return Disparity(
         terms,
         gap,
-        None if own is None else _generated(drawing, own, data, arms, members, draws),
+        None if own is None else generated_disparity(drawing, own, data, arms, members, draws),
         selected,
         status,
         None if own is None else own.status,
@@ -263,42 +253,3 @@ def _gap(fit: Structural, inside: Array, width: Array) -> tuple[Array, Array]:
     return jnp.sum(gamma * shift), (
         jnp.sqrt(w) * matmul(back, shift) * residual / jnp.sqrt(1 - leverage)
     )
-
-
-def _generated(
-    key: Key,
-    own: Trained,
-    data: MediationData,
-    arms: Arms,
-    members: Array | np.ndarray,
-    draws: int,
-) -> GeneratedDisparity:
-    covariates, weights = jnp.asarray(data.covariates), weights_of(data)
-    exposure = jnp.asarray(data.exposure)
-    rows = jnp.concatenate([members, jnp.any(members, axis=0, keepdims=True)])
-    control = jnp.full_like(exposure, arms.control)
-    treated = jnp.full_like(exposure, arms.treated)
-    first = weights * (exposure == arms.treated)
-
-    def quantity(k: Key, one: Generator) -> Array:
-        as_is = generated_mean(k, one, covariates, first, treated, draws=draws)
-        other = generated_mean(k, one, covariates, weights - first, control, draws=draws)
-
-        def through(row: Array) -> Array:
-            without = generated_mean(
-                k,
-                one,
-                covariates,
-                first,
-                treated,
-                draws=draws,
-                mediators=lambda here, there: jnp.where(row, there, here),
-                mediator_exposure=control,
-            )
-            return as_is - without
-
-        return jnp.concatenate([(as_is - other)[None], jax.lax.map(through, rows)])
-
-    values = over_seeds(key, own, quantity, exposure.dtype)
-    parts, union = values[1:-1], values[-1]
-    return GeneratedDisparity(values[0], parts, union, union - jnp.sum(parts))

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
@@ -25,6 +24,7 @@ from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.penalties import L1
 from jaxmed.sparse.quadratic import GramQuadratic
 from jaxmed.sparse.shapes import shape_of
+from jaxmed.sparse.walk import walk
 from jaxmed.typing import Array, Estimator, Key, pytree
 
 PATIENCE = 20
@@ -107,7 +107,7 @@ def guo(
     if patience is not None and patience < 0:
         raise ValueError(f"patience must not be negative, not {patience}")
     wait = (0 if compat == "r" else PATIENCE) if patience is None else patience
-    tuning = _Tuning(num_penalties, ratio, gamma, wait or num_penalties, compat == "r")
+    tuning = _Tuning(num_penalties, ratio, gamma, wait, compat == "r")
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         del key
@@ -128,17 +128,6 @@ class _Tuning:
     gamma: float
     patience: int
     signed: bool  # SCAD's slope and rescaled weights as the authors' code has them
-
-
-@pytree
-class _Walk:
-    position: Array
-    best: Array  # position of the least HBIC
-    start: Array  # [d] first lasso at the last penalty
-    residual: Array  # [d] its score
-    coefficients: Array  # [d] of the least HBIC
-    hbic: Array  # [L] inf where the path had ended
-    violation: Array  # [L] of both lassos
 
 
 @pytree
@@ -210,48 +199,32 @@ def _select(moments: StandardisedGram, free: Array, legs: Legs, tuning: _Tuning)
         df = (jnp.sum(b != 0) + unpenalised).astype(dtype)
         return jnp.log(jnp.maximum(rss, jnp.finfo(dtype).tiny)) + df * price
 
-    def body(walk: _Walk) -> _Walk:
-        at, penalty = walk.position, grid[walk.position]
-        first = lasso(walk.start, walk.residual, penalty * rescaled(ones))
+    # Of the coefficients those of the least HBIC alone: in a batch a table of all costs 7 %.
+    def visit(at: Array, last: tuple[Array, Array, Array, Array]) -> tuple:
+        start, residual, least, chosen = last
+        penalty = grid[at]
+        first = lasso(start, residual, penalty * rescaled(ones))
         b = first.coefficients
         slope = scad.at(penalty).slope(jnp.abs(b)) / penalty
         weights = ones * (jnp.where(b < 0, 1, slope) if signed else slope)
         second = lasso(b, first.residual, penalty * rescaled(weights))
         value = criterion(second.coefficients, second.residual)
-        better = value < walk.hbic[walk.best]
-        return _Walk(
-            at + 1,
-            jnp.where(better, at, walk.best),
-            b,
-            first.residual,
-            jnp.where(better, second.coefficients, walk.coefficients),
-            walk.hbic.at[at].set(value),
-            walk.violation.at[at].set(jnp.maximum(first.violation, second.violation)),
-        )
+        better = value < least
+        chosen = jnp.where(better, second.coefficients, chosen)
+        state = (b, first.residual, jnp.where(better, value, least), chosen)
+        return state, value, jnp.maximum(first.violation, second.violation)
 
-    zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(d, dtype)
-    start = _Walk(
-        zero,
-        zero,
-        blank,
-        moments.score,
-        blank,
-        jnp.full(length, jnp.inf, dtype),
-        jnp.full(length, jnp.nan, dtype),
+    blank = jnp.zeros(length, dtype)
+    found = walk(
+        visit,
+        (jnp.zeros(d, dtype), moments.score, blank[0] + jnp.inf, jnp.zeros(d, dtype)),
+        blank + jnp.nan,
+        blank + jnp.inf,
+        tuning.patience,
     )
-    walk = jax.lax.while_loop(
-        lambda w: (w.position < length) & (w.position - w.best <= tuning.patience), body, start
-    )
-    failed = ~(walk.violation[walk.best] <= limit)
-    return _Selection(
-        grid,
-        walk.hbic,
-        walk.best,
-        walk.coefficients,
-        walk.coefficients != 0,
-        walk.violation / grid[0],
-        st.when(failed, st.NOT_CONVERGED),
-    )
+    violation, b = found.kept, found.state[-1]
+    failed = st.when(~(violation[found.best] <= limit), st.NOT_CONVERGED)
+    return _Selection(grid, found.criterion, found.best, b, b != 0, violation / grid[0], failed)
 
 
 def _authors_variances(legs: Legs, found: Refit) -> tuple[EffectVariances, Array]:

@@ -191,7 +191,7 @@ def _followed(
         del explained
         return jnp.sum(jax.vmap(_held_out)(training, coefficients * unit[None, :], held))
 
-    found = search(grams, scores, penalties, loss, settings.patience or penalties.shape[0])
+    found = search(grams, scores, penalties, loss, settings.patience)
     path = gram_path(*plain(whole), penalties, last=found.best)
     code = st.combine(found.status, path.status[found.best])
     return found.criterion, lambda chosen: path.coefficients[chosen] * unit, code

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from jaxmed.budget import check_count, check_fits
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed_fields
 from jaxmed.estimands.generator import Trained
 from jaxmed.typing import Key
 
@@ -35,6 +36,7 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
 
 
+@renamed_fields("jaxmed.gahmn.BlockConfig", penalty="lam")
 @dataclasses.dataclass(frozen=True)
 class BlockConfig:
     """Training of one generator with its critic.
@@ -48,7 +50,7 @@ class BlockConfig:
       linear_rate: multiplier of the rate of a, b and c.
       cosine: the generator's rate falls to a hundredth along a cosine.
       loss: "ns" (non-saturating) or "sat", min log(1 - D), as printed.
-      penalty: lambda of the l1 norm. With metric "adam" in units of the gradient of a loss that is
+      lam: penalty of the l1 norm. With metric "adam" in units of the gradient of a loss that is
         a mean over p outputs, so that the value here is divided by p; with "plain" a
         signal-to-noise cut in (0, 1).
       metric: of the proximal step: "adam" thresholds at rate * lambda / (sqrt(v) + eps), the prox
@@ -66,7 +68,7 @@ class BlockConfig:
     linear_rate: float = 1.0
     cosine: bool = True
     loss: Loss = "ns"
-    penalty: float = 0.1
+    lam: float = 0.1
     metric: Metric = "adam"
     freeze: float | None = 0.5
     average_from: float = 0.6
@@ -81,8 +83,8 @@ class BlockConfig:
         for name in ("generator_rate", "critic_rate", "linear_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.penalty < 0:
-            raise ValueError(f"penalty must be 0 or more, not {self.penalty}")
+        if self.lam < 0:
+            raise ValueError(f"lam must be 0 or more, not {self.lam}")
         _one_of("loss", self.loss, get_args(Loss))
         _one_of("metric", self.metric, get_args(Metric))
         for name in ("freeze", "average_from"):
@@ -125,7 +127,7 @@ class GahmnConfig:
 
     mode: Mode = "improved"
     mediator: BlockConfig = BlockConfig(linear_rate=3.0)
-    outcome: BlockConfig = BlockConfig(critic_rate=1e-3, penalty=0.0, freeze=0.0, average_from=0.5)
+    outcome: BlockConfig = BlockConfig(critic_rate=1e-3, lam=0.0, freeze=0.0, average_from=0.5)
     mediator_critic: Literal["per_mediator", "dense"] = "per_mediator"
     outcome_critic: Literal["residual", "dense"] = "residual"
     residualise: bool = True

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxmed import status as st
 from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData, Names
+from jaxmed.deprecations import renamed
 from jaxmed.distributions.tails import normal_quantile
 from jaxmed.estimators.estimate import Effects, Estimate
 from jaxmed.estimators.parts.assemble import mediator_effects
@@ -34,6 +35,7 @@ IntervalKind = Literal["auto", "double_selection", "ols", "refit", "bootstrap"]
 Nuisance = Literal["splines", "generator"]
 
 
+@renamed("jaxmed.gahmn.gahmn", penalty="tuning")
 @kept
 def gahmn(
     config: GahmnConfig | None = None,
@@ -43,7 +45,7 @@ def gahmn(
     basis: Basis = "splines_all_products",
     network_covariates: Sequence[int] | None = None,
     n_seeds: int = 1,
-    penalty: Literal["given", "path"] = "given",
+    tuning: Literal["given", "path"] = "given",
     holdout: float = 0.0,
     arms: tuple[float, float] | None = None,
     resamples: int = 20,
@@ -70,10 +72,10 @@ def gahmn(
       network_covariates: positions of the covariates that the generators see, which learn curves
         of their own; all if None.
       n_seeds: trainings; 5 advised where the adversarial estimate is used.
-      penalty: "given" in the configuration, or "path": for either block the best of 8 multiples by
-        its held-out conditional-mean loss, 8 trainings more. Where the exposure moves mediators by
-        less than about .4 standard deviations the given one keeps none. A bootstrap refits with
-        the multiples chosen once.
+      tuning: of the penalties: "given" in the configuration, or "path", for either block the best
+        of 8 multiples by its held-out conditional-mean loss, 8 trainings more. Where the exposure
+        moves mediators by less than about .4 standard deviations the given ones keep none. A
+        bootstrap refits with the multiples chosen once.
       holdout: share of rows, drawn with the key, that nothing is fitted to.
       arms: control and treated exposure; None for both values of a binary exposure and the
         quartiles of any other.
@@ -93,7 +95,7 @@ def gahmn(
     config = improved() if config is None else config
     check_level(level)
     check_basis(basis)
-    _check(interval, nuisance, penalty, n_seeds, holdout, resamples, batch)
+    _check(interval, nuisance, tuning, n_seeds, holdout, resamples, batch)
 
     def estimate(key: Key | None, data: MediationData) -> Estimate:
         if key is None:
@@ -107,7 +109,7 @@ def gahmn(
         if network_covariates is not None:
             raw = raw[:, list(network_covariates)]
         seen = dataclasses.replace(data, covariates=raw, names=Names())
-        details = _trained(training, seen, config, n_seeds, penalty, arms, batch)
+        details = _trained(training, seen, config, n_seeds, tuning, arms, batch)
         if interval == "bootstrap":
             return _bootstrap(own, seen, config, details, arms, resamples, batch, level)
         return reported(own, data, details, interval, nuisance, level, basis=basis, raw=raw)
@@ -125,14 +127,14 @@ def _trained(
     data: MediationData,
     config: GahmnConfig,
     n_seeds: int,
-    penalty: str,
+    tuning: str,
     arms: tuple[float, float] | None,
     batch: int,
 ) -> GahmnDetails:
     """All seeds, their mean and what went wrong."""
     scale, ready = training_rows(data, config.precision, arms)
     path, weights = None, penalties(config, ready.mediators.shape[1])
-    if penalty == "path":
+    if tuning == "path":
         key, own = jax.random.split(key)
         path = penalty_path(own, ready, config, weights, batch)
         weights = path.chosen
@@ -197,7 +199,7 @@ def _bootstrap(
 def _check(
     interval: str,
     nuisance: str,
-    penalty: str,
+    tuning: str,
     n_seeds: int,
     holdout: float,
     resamples: int,
@@ -206,7 +208,7 @@ def _check(
     for name, value, allowed in (
         ("interval", interval, get_args(IntervalKind)),
         ("nuisance", nuisance, get_args(Nuisance)),
-        ("penalty", penalty, ("given", "path")),
+        ("tuning", tuning, ("given", "path")),
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, not {value!r}")

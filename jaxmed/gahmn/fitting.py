@@ -90,7 +90,7 @@ def penalties(config: GahmnConfig, p: int) -> Penalties:
 
     def of(block: object, outputs: int) -> Array:
         share = outputs if block.metric == "adam" else 1  # pyright: ignore[reportAttributeAccessIssue]
-        return jnp.asarray(block.penalty / share)  # pyright: ignore[reportAttributeAccessIssue]
+        return jnp.asarray(block.lam / share)  # pyright: ignore[reportAttributeAccessIssue]
 
     return Penalties(of(config.mediator, p), of(config.outcome, 1))
 

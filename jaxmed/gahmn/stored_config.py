@@ -28,12 +28,12 @@ _BLOCK = Fields(
         "linear_rate": _RATE,
         "cosine": Flag(),
         "loss": Choice(get_args(Loss)),
-        "penalty": _RATE,
         "metric": Choice(get_args(Metric)),
         "freeze": Maybe(Number(0, 1)),
         "average_from": Number(0, 1),
         "decay": Number(0, 1),
-    }
+    },
+    optional={"lam": _RATE, "penalty": _RATE},  # one of them: see `_block`
 )
 _CONFIG = Fields(
     {
@@ -72,7 +72,16 @@ def config_from(values: dict[str, Any]) -> GahmnConfig:
     Raises:
       ValueError: values that do not go together.
     """
-    parts = {name: BlockConfig(**values[name]) for name in ("mediator", "outcome")}
+    parts = {name: _block(values[name]) for name in ("mediator", "outcome")}
     tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     given: dict[str, Any] = values | tuples | parts
     return GahmnConfig(**given)
+
+
+def _block(values: dict[str, Any]) -> BlockConfig:
+    """A block, whose lambda files had under the name of `penalty` before."""
+    given = dict(values)
+    if ("lam" in given) == ("penalty" in given):
+        raise ValueError("lam is missing, or there under two names")
+    lam = given.pop("lam" if "lam" in given else "penalty")
+    return BlockConfig(**given, lam=lam)

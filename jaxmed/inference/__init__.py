@@ -1,6 +1,7 @@
 """Tests, intervals and power of the composite mediator; pure functions of paths or rows."""
 
 from jaxmed.inference.cosine_test import CosineTest, corrected_cosine_test, cosine_test
+from jaxmed.inference.dual_total import DualTotalTest, dual_total_test
 from jaxmed.inference.intersection_union import IntersectionUnionTest, intersection_union_test
 from jaxmed.inference.intervals import (
     IndirectEstimates,
@@ -15,6 +16,7 @@ from jaxmed.inference.total_indirect import TotalIndirectTest, total_indirect_te
 
 __all__ = [
     "CosineTest",
+    "DualTotalTest",
     "IndirectEstimates",
     "IndirectInterval",
     "IntersectionUnionTest",
@@ -22,6 +24,7 @@ __all__ = [
     "TotalIndirectTest",
     "corrected_cosine_test",
     "cosine_test",
+    "dual_total_test",
     "indirect_estimates",
     "indirect_interval",
     "indirect_intervals",

@@ -11,16 +11,14 @@ from jaxmed.budget import check_count
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.door import at_the_door
 from jaxmed.geometry.paths import Paths, paths
-from jaxmed.inference.rows import ResidualRows, project_off, residual_rows, weighted_first
+from jaxmed.inference.rows import ResidualRows, residual_rows
+from jaxmed.inference.shuffles import over_permutations
 from jaxmed.keys import as_key
 from jaxmed.linalg import products
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.linalg.triangular import solve_upper, solve_upper_transposed
 from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.typing import Array, Key, pytree, static
-
-# Permutations per step: the [n, BATCH] block of permuted exposures stays in cache.
-BATCH = 64
 
 
 @pytree
@@ -77,16 +75,7 @@ def _permuted(key: Key, data: MediationData, observed: Paths, *, count: int) -> 
     )
     kernel = _primal_cosines if observed.regime == "primal" else _dual_cosines
     cosines = kernel(observed, rows, outcome, data.weights)
-    batches = -(-count // BATCH)
-
-    def step(first: Array) -> Array:
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(BATCH))
-        shuffled = jax.vmap(_shuffle, in_axes=(0, None, None), out_axes=1)(
-            keys, rows.exposure, data.weights
-        )
-        return cosines(project_off(rows.basis, shuffled))
-
-    values = jax.lax.map(step, BATCH * jnp.arange(batches)).reshape(-1)[:count]
+    values = over_permutations(key, cosines, rows.exposure, rows.basis, data.weights, count)
     # Rounding must not decide between a permutation and itself.
     slack = 1 - 64 * float(jnp.finfo(values.dtype).eps)
     exceed = jnp.sum(jnp.abs(values) >= jnp.abs(observed.cosine) * slack)
@@ -99,15 +88,6 @@ def _permuted(key: Key, data: MediationData, observed: Paths, *, count: int) -> 
     return PermutationTest(
         observed.cosine, p_value.astype(values.dtype), code, observed.notes, count
     )
-
-
-def _shuffle(key: Key, values: Array, weights: Array | None) -> Array:
-    """Values [n] in random order; rows with weight exchange theirs with each other only."""
-    if weights is None:
-        return jax.random.permutation(key, values)
-    rows = jnp.arange(values.shape[0])
-    order = weighted_first(jax.random.permutation(key, rows), weights)
-    return values[order][jnp.argsort(weighted_first(rows, weights))]
 
 
 def _primal_cosines(observed: Paths, rows: ResidualRows, outcome: Array, _: Array | None):  # noqa: ANN202

@@ -97,7 +97,6 @@ def total_indirect_test(
 
     Source: inference specification, section 2. Gaussian mediators and errors for "exact".
     """
-    q = paths.quadratics
     if variance not in ("exact", "robust"):
         raise ValueError(f'variance is "exact" or "robust", not {variance!r}')
     if variance == "robust":
@@ -105,9 +104,10 @@ def total_indirect_test(
             raise ValueError('variance="robust" has no exact law: leave out the key')
         return _robust(paths, data)
     if key is None:
-        return _closed_form(q, single=known_single(q))
+        return _closed_form(paths.quadratics, single=known_single(paths.quadratics))
     key = as_key(key)
     check_count("replicates", replicates)
+    q = paths.quadratics
     return _by_law(key, q, replicates=replicates, single=known_single(q))
 
 
@@ -241,7 +241,8 @@ def total_test_of(
     estimate = jnp.where(status.is_fatal(code), jnp.nan, q.total_indirect)
     few = status.when((spare < LEAST_SPARE_ROWS) & ~status.is_fatal(code), status.TOO_FEW_ROWS)
     code = status.combine(code, status.combine(few, variance_status))
-    there = ~status.is_fatal(code)
+    # An outcome that exposure and covariates fit exactly leaves no error to test against.
+    there = ~status.is_fatal(code) & (null | ((variance > 0) & (q.outcome_outcome > 0)))
     spread = jnp.sqrt(variance)
     statistic = divide(q.exposure_outcome, spread)
     if p_value is None:

@@ -16,7 +16,7 @@ CONCORDANT, SUPPRESSION = "concordant", "suppression"
 CROSS_FITTED, CROSS_FITTED_SUPPRESSION = "cross_fitted", "cross_fitted_suppression"
 COSINE, CORRECTED, JOINT = "cosine", "corrected_cosine", "joint"
 INTERSECTION_UNION, PERMUTATION = "intersection_union", "permutation"
-TOTAL_TEST, ROBUST_TOTAL = "total", "total_robust"
+TOTAL_TEST, ROBUST_TOTAL, DUAL_TOTAL = "total", "total_robust", "dual_total"
 
 
 def effect(record: Record, quantity: str) -> Entry | None:

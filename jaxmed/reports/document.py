@@ -120,6 +120,7 @@ def _key_numbers(record: Record) -> list[tuple[str, str, str]]:
         _effect_card(record, access.TOTAL),
         _effect_card(record, access.INDIRECT),
         None if single else ("Cosine of the paths", fmt.number(paths["cosine"]), angle),
+        _test_card(record, access.DUAL_TOTAL),
         _test_card(record, access.PERMUTATION) if access.is_dual(record) else None,
         _test_card(record, access.TOTAL_TEST),
         _test_card(record, access.INTERSECTION_UNION),

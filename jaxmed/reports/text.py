@@ -30,6 +30,7 @@ _TESTED = {
     access.PERMUTATION: "alignment of the paths",
     access.TOTAL_TEST: "net indirect effect",
     access.ROBUST_TOTAL: "net indirect effect",
+    access.DUAL_TOTAL: "net indirect effect",
     access.JOINT: "one path is null",
     access.INTERSECTION_UNION: "existence of both paths",
 }
@@ -226,6 +227,7 @@ def one_line(record: Record) -> str:
         access.TOTAL_TEST,
         access.ROBUST_TOTAL,
         access.INTERSECTION_UNION,
+        access.DUAL_TOTAL,
         access.COSINE,
         access.PERMUTATION,
     )

@@ -31,7 +31,8 @@ def verdict(record: Record) -> Verdict:
 
     Returns:
       Verdict. Primal: from the test of the total (net) indirect effect and the
-      intersection-union test (both paths exist). Dual: from the cosine test and the permutation.
+      intersection-union test (both paths exist). Dual: from the random-effects test of the total,
+      else from the cosine test and the permutation.
       Then the held-out effect of the learned composite, the mediators one at a time, and what
       does not exist.
     """
@@ -133,6 +134,10 @@ def _from_alignment(record: Record) -> tuple[str, str]:
         reason = record.document["paths"]["reason"] or "no test of the paths exists"
         return "No test available", f"No test of the two paths could be computed: {reason}."
     numbers = ", ".join(f"{name} {p_statement(p)}" for name, p in found)
+    random = access.value(access.test(record, access.DUAL_TOTAL), "p_value")
+    if finite(random):
+        numbers = f"random-effects test {p_statement(random)}, {numbers}"
+        return _from_random_effects(record, random < alpha, numbers)
     rejected = [p < alpha for _, p in found]
     if all(rejected):
         return _aligned(record, numbers)
@@ -141,11 +146,30 @@ def _from_alignment(record: Record) -> tuple[str, str]:
             "Tests of alignment disagree",
             f"The tests of alignment disagree at {percent(alpha)} ({numbers}): no firm conclusion.",
         )
+    return _not_aligned(record, numbers)
+
+
+def _from_random_effects(record: Record, shown: bool, numbers: str) -> tuple[str, str]:
+    if not shown:
+        return _not_aligned(record, numbers)
+    positive = access.value(access.test(record, access.DUAL_TOTAL), "statistic") > 0
+    word = "higher" if positive else "lower"
+    return (
+        f"Net indirect effect toward a {word} outcome",
+        f"Effects on {_outcome(record)} {'follow' if positive else 'run against'} the effects of "
+        f"{_exposure(record)} ({numbers}): through the mediators together, more "
+        f"{_exposure(record)} goes with {word} {_outcome(record)}. This reads the effects of "
+        "different mediators as unrelated: effects of one sign on correlated mediators give the "
+        "same without a net effect. Its size is not identified by in-sample numbers.",
+    )
+
+
+def _not_aligned(record: Record, numbers: str) -> tuple[str, str]:
     return (
         "No net indirect effect shown",
         f"Alignment of the two paths, that is a net indirect effect, is not shown at "
-        f"{percent(alpha)} ({numbers}). That does not exclude one, nor paths of both signs that "
-        "offset each other.",
+        f"{percent(1 - access.level(record))} ({numbers}). That does not exclude one, nor paths of "
+        "both signs that offset each other.",
     )
 
 

@@ -13,7 +13,6 @@ they stop; who wants that package's numbers needs both.
 import dataclasses
 from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
@@ -23,6 +22,7 @@ from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.quadratic import GramQuadratic
 from jaxmed.sparse.release import ncvreg
 from jaxmed.sparse.shapes import Shape
+from jaxmed.sparse.walk import walk
 from jaxmed.typing import Array, pytree
 
 MAX_ROUNDS = 400  # of the tight solver, per penalty
@@ -70,19 +70,6 @@ class BicPath:
     def chosen(self) -> Array:
         """Coefficients of least BIC, [d]."""
         return self.coefficients[self.index]
-
-
-@pytree
-class _Walk:
-    state: Any  # of the solver
-    step: Array  # [] position in the grid
-    sweeps: Array  # []
-    best: Array  # [] position of the least criterion so far
-    least: Array  # []
-    coefficients: Array  # [L, d]
-    bic: Array  # [L]
-    mean_rss: Array  # [L]
-    converged: Array  # [L] bool
 
 
 def score_at_null(gram: Array, score: Array, free: Array) -> Array:
@@ -156,7 +143,7 @@ def bic_path(
     eps = float(jnp.finfo(dtype).eps)
     target = max(solver.tolerance, 40 * eps) * jnp.maximum(penalties[0], jnp.sqrt(outcome_ss) * eps)
 
-    def tight(state: tuple[Array, Array], at: Array, sweeps: Array) -> tuple:
+    def tight(at: Array, state: tuple[Array, Array], sweeps: Array) -> tuple:
         found = descend(
             quadratic,
             shape.at(penalties[at] * factors),
@@ -167,7 +154,7 @@ def bic_path(
         swept = sweeps + found.sweeps
         return (found.coefficients, found.residual), swept, found.violation <= target
 
-    def reference(state: ncvreg.State, at: Array, sweeps: Array) -> tuple:
+    def reference(at: Array, state: ncvreg.State, sweeps: Array) -> tuple:
         return ncvreg.advance(
             state,
             gram,
@@ -180,51 +167,29 @@ def bic_path(
             max_sweeps=solver.max_sweeps,
         )
 
-    def body(walk: _Walk) -> _Walk:
-        at = walk.step
-        state, sweeps, converged = (reference if released else tight)(walk.state, at, walk.sweeps)
+    def visit(at: Array, last: tuple[Any, Array]) -> tuple:
+        state, sweeps, converged = (reference if released else tight)(at, *last)
         b, left = (state.b, state.score) if released else state
         mean_rss = jnp.maximum(outcome_ss - jnp.dot(b, score + left), 0)
         size = jnp.sum(b != 0).astype(dtype) + extra
         least = jnp.finfo(dtype).tiny
         bic = count * (jnp.log(2 * jnp.pi * jnp.maximum(mean_rss, least)) + 1)
         bic = bic + (size + 2) * jnp.log(count)
-        better = bic < walk.least
-        return _Walk(
-            state,
-            at + 1,
-            sweeps,
-            jnp.where(better, at, walk.best),
-            jnp.where(better, bic, walk.least),
-            walk.coefficients.at[at].set(b),
-            walk.bic.at[at].set(bic),
-            walk.mean_rss.at[at].set(mean_rss),
-            walk.converged.at[at].set(converged),
-        )
+        return (state, sweeps), bic, (b, mean_rss, converged)
 
-    def going(walk: _Walk) -> Array:
-        more = walk.step < length
-        if released:
-            more &= walk.sweeps < solver.max_sweeps
-        if solver.patience:
-            more &= walk.step - walk.best <= solver.patience
-        return more
-
-    zeros, integer = jnp.zeros(d, dtype), jnp.zeros((), jnp.int32)
-    walk = _Walk(
-        ncvreg.begin(score, factors) if released else (zeros, score),
-        integer,
-        integer,
-        integer,
-        jnp.full((), jnp.inf, dtype),
-        jnp.zeros((length, d), dtype),
-        jnp.full(length, jnp.inf, dtype),
-        jnp.zeros(length, dtype),
-        jnp.zeros(length, bool),
+    begin = ncvreg.begin(score, factors) if released else (jnp.zeros(d, dtype), score)
+    blank = jnp.zeros(length, dtype)
+    found = walk(
+        visit,
+        (begin, jnp.zeros((), jnp.int32)),
+        (jnp.zeros((length, d), dtype), blank, blank > 0),
+        blank + jnp.inf,
+        solver.patience,
+        lambda state: not released or state[1] < solver.max_sweeps,
     )
-    walk = jax.lax.while_loop(going, body, walk)
-    b = walk.coefficients[walk.best]
-    level = penalties[walk.best] * factors
+    (path, mean_rss, converged), (_, sweeps) = found.kept, found.state
+    b = path[found.best]
+    level = penalties[found.best] * factors
     inside = (b != 0) & (level > 0)
     both = inside[:, None] & inside[None, :]
     identity = jnp.eye(d, dtype=dtype)
@@ -232,17 +197,17 @@ def bic_path(
         identity * inside[None, :].astype(dtype)
     )
     # The reference ends the whole path with its budget, perhaps before the least criterion.
-    spent = released & (walk.sweeps >= solver.max_sweeps)
+    spent = released & (sweeps >= solver.max_sweeps)
     return BicPath(
         penalties,
-        walk.coefficients,
-        walk.mean_rss,
-        jnp.sum(walk.coefficients != 0, axis=1).astype(jnp.int32),
-        walk.bic,
-        jnp.arange(length, dtype=walk.step.dtype) < walk.step,
-        walk.sweeps,
-        walk.best,
+        path,
+        mean_rss,
+        jnp.sum(path != 0, axis=1).astype(jnp.int32),
+        found.criterion,
+        jnp.arange(length, dtype=found.step.dtype) < found.step,
+        sweeps,
+        found.best,
         optimality_violation(score - matmul(gram, b), b, shape.at(level), quadratic.curvature),
         ~jnp.all(jnp.isfinite(jnp.linalg.cholesky(shifted))),
-        st.when(~walk.converged[walk.best] | spent, st.NOT_CONVERGED),
+        st.when(~converged[found.best] | spent, st.NOT_CONVERGED),
     )

@@ -19,6 +19,7 @@ from jaxmed.linalg.safe import divide
 from jaxmed.sparse.descent import optimality_violation
 from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.penalties import L1
+from jaxmed.sparse.walk import walk
 from jaxmed.typing import Array, pytree
 
 # Allowed breach of the optimality conditions, relative to the largest penalty.
@@ -134,37 +135,30 @@ def search(
       scores: [K, p].
       penalties: [L], not increasing.
       criterion: (coefficients [K, p], explained [K]) -> scalar.
-      patience: the paths end after so many penalties without a new minimum of the criterion;
-        L for whole paths. Most kinks lie at the small penalties that it saves.
+      patience: the paths end after so many penalties without a new minimum of the criterion,
+        0: never. Most kinks lie at the small penalties that it saves.
     """
     length, (count, p) = penalties.shape[0], scores.shape
     size = penalties.dtype
 
-    def body(carry: tuple) -> tuple:
-        i, least_at, values, path, worst, states = carry
-
+    def visit(at: Array, state: tuple[_Tableau, Array]) -> tuple:
         def one(item: tuple) -> tuple:
-            return _follow(item[1], item[2], penalties[0], item[0], penalties[i])
+            return _follow(item[1], item[2], penalties[0], item[0], penalties[at])
 
-        states, (b, explained, violation) = jax.lax.map(one, (states, grams, scores))
+        states, (b, explained, violation) = jax.lax.map(one, (state[0], grams, scores))
         value = criterion(b, explained)
         value = jnp.where(jnp.isnan(value), jnp.inf, value)
-        least_at = jnp.where(value < jnp.min(values), i, least_at)
-        values, path = values.at[i].set(value), path.at[i].set(b)
-        return i + 1, least_at, values, path, jnp.maximum(worst, jnp.max(violation)), states
+        return (states, jnp.maximum(state[1], jnp.max(violation))), value, b
 
-    start = (
-        jnp.asarray(0),
-        jnp.asarray(0),
-        jnp.full(length, jnp.inf, size),
+    found = walk(
+        visit,
+        (jax.vmap(_start)(grams, scores), jnp.zeros((), size)),
         jnp.zeros((length, count, p), size),
-        jnp.zeros((), size),
-        jax.vmap(_start)(grams, scores),
+        jnp.full(length, jnp.inf, size),
+        patience,
     )
-    end = jax.lax.while_loop(
-        lambda carry: (carry[0] < length) & (carry[0] - carry[1] <= patience), body, start
-    )
-    return Search(end[2], end[3], end[4], code_of(end[4]))
+    worst = found.state[1]
+    return Search(found.criterion, found.kept, worst, code_of(worst))
 
 
 @pytree
@@ -188,6 +182,9 @@ def kinks(gram: Array, score: Array, *, most: int, free: int | None = None) -> K
     Source: as `gram_path`. A column that depends on active ones never enters.
     """
     p, dtype = score.shape[0], gram.dtype
+    if p == 0:
+        none = jnp.zeros((most, 0), dtype)
+        return Kinks(none.sum(axis=1), none, jnp.int32(1), jnp.int32(st.OK))
     # What rounding leaves of scores that the free column takes away is no signal.
     small = 1e2 * jnp.finfo(dtype).eps * jnp.max(jnp.abs(score))
     own = jnp.zeros(p, dtype)
@@ -273,10 +270,9 @@ def _start(gram: Array, score: Array, waiting: int | None = None) -> _Tableau:
     wait = jnp.zeros((score.shape[0], waiting), score.dtype)
     # With no support a score is constant: the first kink is at the largest.
     when = jnp.where(jnp.diagonal(gram) > 0, jnp.abs(score), 0)
-    column = jnp.argmax(when)
-    return _Tableau(
-        gram, wait, wait.T, score, zero, zero, zero != 0, jnp.asarray(0), column, when[column]
-    )
+    column = jnp.argmax(when) if when.size else jnp.asarray(0)
+    at = jnp.max(when, initial=0)
+    return _Tableau(gram, wait, wait.T, score, zero, zero, zero != 0, jnp.asarray(0), column, at)
 
 
 def _follow(
@@ -304,7 +300,8 @@ def _follow(
         none = jnp.zeros_like(moved.left)
         return replace(moved, matrix=matrix, left=none, right=none.T)
 
-    state = jax.lax.while_loop(pending, block, state)
+    if score.size:  # without columns there is no kink
+        state = jax.lax.while_loop(pending, block, state)
     inside = state.signs != 0
     b = jnp.where(inside, state.constant - penalty * state.slope, 0)
 

@@ -5,13 +5,13 @@ with T the threshold of a column of unit curvature and v_j = sum_i w_i x_ij^2 / 
 the log likelihood there.
 """
 
-import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
 from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.proximal_newton import Point, Problem, free_fit, proximal_newton
 from jaxmed.sparse.shapes import Shape
+from jaxmed.sparse.walk import walk
 from jaxmed.typing import Array, pytree
 
 
@@ -25,7 +25,7 @@ class LikelihoodPath:
     bic: Array  # [L] inf where not solved
     index: Array  # [] of the least BIC
     violation: Array  # [L] breach of the fixed point, units of the penalty
-    status: Array  # [] NOT_CONVERGED at the chosen penalty
+    status: Array  # [] NOT_CONVERGED at the chosen penalty; SEPARATED by the free columns
 
     @property
     def chosen(self) -> Array:
@@ -64,39 +64,21 @@ def likelihood_bic_path(
     penalties = penalty_grid(largest, count, ratio)
     target = jnp.maximum(rough * largest, 4 * jnp.finfo(dtype).eps)
 
-    def body(carry: tuple) -> tuple:
-        position, state, best, path, bic, deviance, violation = carry
+    def visit(at: Array, state: Point) -> tuple:
         state = proximal_newton(
-            problem, shape.at(penalties[position] * factors), state, tolerance=target, rescale=True
+            problem, shape.at(penalties[at] * factors), state, tolerance=target, rescale=True
         )
         b = state.coefficients
-        dev = 2 * rows * problem.likelihood.loss(state.predictor)
-        value = dev + (jnp.sum(b != 0).astype(dtype) + 1) * jnp.log(rows)
-        best = jnp.where(value < bic[best], position, best)
-        return (
-            position + 1,
-            state,
-            best,
-            path.at[position].set(b),
-            bic.at[position].set(value),
-            deviance.at[position].set(dev),
-            violation.at[position].set(state.violation),
-        )
+        deviance = 2 * rows * problem.likelihood.loss(state.predictor)
+        bic = deviance + (jnp.sum(b != 0).astype(dtype) + 1) * jnp.log(rows)
+        return state, bic, (b, deviance, state.violation)
 
-    def going(carry: tuple) -> Array:
-        more = carry[0] < count
-        return more & (carry[0] - carry[2] <= patience) if patience else more
-
-    zero, blank = jnp.zeros((), jnp.int32), jnp.zeros(count, dtype)
-    begin: tuple[Array, Point, Array, Array, Array, Array, Array] = (
-        zero,
-        start,
-        zero,
-        jnp.zeros((count, d), dtype),
-        blank + jnp.inf,
-        blank,
-        blank,
+    blank = jnp.zeros(count, dtype)
+    kept = (jnp.zeros((count, d), dtype), blank, blank)
+    found = walk(visit, start, kept, blank + jnp.inf, patience)
+    path, deviance, violation = found.kept
+    code = st.combine(
+        st.when(~(violation[found.best] <= 10 * target), st.NOT_CONVERGED),
+        st.when(start.status == st.SEPARATED, st.SEPARATED),
     )
-    _, _, best, path, bic, deviance, violation = jax.lax.while_loop(going, body, begin)
-    code = st.when(~(violation[best] <= 10 * target), st.NOT_CONVERGED)
-    return LikelihoodPath(penalties, path, deviance, bic, best, violation, code)
+    return LikelihoodPath(penalties, path, deviance, found.criterion, found.best, violation, code)

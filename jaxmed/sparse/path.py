@@ -32,7 +32,7 @@ def penalty_grid(largest: Array, count: int, ratio: float | Array) -> Array:
 
 def largest_penalty(score: Array, factors: Array) -> Array:
     """Smallest lambda at which every penalised coefficient is zero; score at the null model."""
-    return jnp.max(divide(jnp.abs(score), factors))
+    return jnp.max(divide(jnp.abs(score), factors), initial=0)
 
 
 def path(

@@ -12,7 +12,7 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 
-from jaxmed import status
+from jaxmed import status as st
 from jaxmed.linalg.products import matmul
 from jaxmed.sparse.descent import descend, optimality_violation
 from jaxmed.sparse.likelihoods import Diagonal, Joint, Likelihood
@@ -26,6 +26,9 @@ HALVINGS = 80  # a first step from a mean of 1 to counts of 1e15 is 1e15 times t
 # Newton steps at one penalty; warm starts need a handful, separated data any number.
 MAX_NEWTON = 50
 ROUNDS = 100  # of the descent in each of them
+# Newton steps shorten at once near an optimum; where the likelihood grows for ever each changes a
+# predictor by about 1, until the gradient is below any tolerance.
+FAR = 0.5
 # Rescaled penalties: steps halve after every such number of them, to leave a cycle.
 FULL_STEPS = 12
 MAX_FIXED_POINT = 300
@@ -76,6 +79,7 @@ class Point:
     predictor: Array  # [n] eta
     curvature: Array  # of `Problem.curvature_at`, at this predictor or an earlier one
     violation: Array  # []
+    status: Array  # [] of the fit that ends here: NOT_CONVERGED, or SEPARATED where no maximum is
 
 
 def null_point(problem: Problem) -> Point:
@@ -84,7 +88,8 @@ def null_point(problem: Problem) -> Point:
     dtype = problem.columns.dtype
     predictor = jnp.zeros(n, dtype)
     infinite = jnp.full((), jnp.inf, dtype)
-    return Point(jnp.zeros(p, dtype), predictor, problem.curvature_at(predictor), infinite)
+    curvature, ok = problem.curvature_at(predictor), jnp.asarray(st.OK, jnp.int32)
+    return Point(jnp.zeros(p, dtype), predictor, curvature, infinite, ok)
 
 
 def _step_length(
@@ -128,8 +133,9 @@ def proximal_newton(
       renew_first: compute the curvature at the start instead of using the one in `start`.
       rescale: the penalty is meant for columns of unit curvature, see `Rescaled`.
     Returns:
-      The point; converged exactly if its violation is at most `tolerance`. With separated data and
-      free columns there is no optimum and the budget ends the iteration.
+      The point; converged exactly if its violation is at most `tolerance`. Where free columns
+      separate the outcome (counts that are all 0, say) there is no optimum: the budget ends the
+      iteration, or the tolerance, with SEPARATED.
     Source: Lee, Sun and Saunders (2014), proximal Newton; Friedman et al. (2010), section 3.
     """
     # Every column that is not identically zero has curvature.
@@ -139,12 +145,15 @@ def proximal_newton(
     def penalty_with(curvature: Array) -> Penalty:
         return Rescaled(penalty, problem.quadratic(curvature).curvature) if rescale else penalty
 
-    def measured(b: Array, predictor: Array, curvature: Array) -> Point:
+    def measured(b: Array, predictor: Array, curvature: Array, far: Array) -> Point:
         if rescale:
             curvature = problem.curvature_at(predictor)
         own = penalty_with(curvature)
         breach = optimality_violation(problem.score(predictor), b, own, present)
-        return Point(b, predictor, curvature, breach)
+        code = jnp.where(
+            breach <= tolerance, st.when(far, st.SEPARATED), st.when(True, st.NOT_CONVERGED)
+        )
+        return Point(b, predictor, curvature, breach, code)
 
     def newton(carry: tuple[Point, Array]) -> tuple[Point, Array]:
         state, count = carry
@@ -176,9 +185,11 @@ def proximal_newton(
         if rescale:  # a coefficient that is to be 0 does not get there by halves
             b = jnp.where(inner.coefficients == 0, 0, b)
             predictor = matmul(b, problem.columns)
-        return measured(b, predictor, curvature), count + 1
+        moved = jnp.max(jnp.abs(predictor - state.predictor))
+        return measured(b, predictor, curvature, (not rescale) & (moved > FAR)), count + 1
 
-    begin = measured(start.coefficients, start.predictor, start.curvature)
+    far = start.status == st.SEPARATED
+    begin = measured(start.coefficients, start.predictor, start.curvature, far)
     budget = MAX_FIXED_POINT if rescale else MAX_NEWTON
     return jax.lax.while_loop(
         lambda c: (c[0].violation > tolerance) & (c[1] < budget),
@@ -195,7 +206,7 @@ def free_fit(problem: Problem, factors: Array, *, tolerance: float) -> tuple[Poi
       factors: penalty factors [p]; 0 for free columns.
       tolerance: relative to the largest score at b = 0.
     Returns:
-      The point and the score [p] there; no fit where the point's violation is above the tolerance.
+      The point with its status, and the score [p] there.
     """
     state = null_point(problem)
     score = problem.score(state.predictor)
@@ -223,7 +234,7 @@ def likelihood_path(
       penalty_at: the penalty at one lambda.
       tolerance: allowed optimality violation, units of lambda.
     Returns:
-      Path; status NOT_CONVERGED where the budget ran out.
+      Path; status NOT_CONVERGED where the budget ran out, SEPARATED where there is no maximum.
     """
 
     def step(state: Point, item: tuple[Array, Array]) -> tuple[Point, tuple]:
@@ -235,8 +246,7 @@ def likelihood_path(
             tolerance=tolerance,
             renew_first=(index % RENEW_PENALTIES == 0) | (problem.likelihood.renew_every == 1),
         )
-        code = status.when(~(state.violation <= tolerance), status.NOT_CONVERGED)
-        return state, (state.coefficients, state.violation, code)
+        return state, (state.coefficients, state.violation, state.status)
 
     items = (jnp.arange(penalties.shape[0]), penalties)
     return PathFit(*jax.lax.scan(step, state, items)[1])

@@ -80,7 +80,7 @@ def residual_columns(source: Array, weights: Array, basis: Array) -> ResidualCol
 
 def _centred(source: Array, mean: Array, root: Array) -> Array:
     # Before any product: the intercept's share of a column may be 1e6 times its spread.
-    return root[:, None] * (source - mean)
+    return root[:, None] * (source - mean[None, :])
 
 
 def _residual(source: Array, mean: Array, root: Array, basis: Array) -> Array:
@@ -140,7 +140,10 @@ def _cross_by_blocks(source: Array, mean: Array, root: Array, rows: Array) -> Ar
     def product(number: Array) -> Array:
         block, middle = _block(source, mean, number)
         # Row by row of V: a sum that XLA takes with the centring, without writing the block.
-        columns = [jnp.sum((block - middle) * row[:, None], axis=0) for row in (root * rows.T)]
+        middle = middle[None, :]
+        columns = [
+            jnp.sum((block - middle) * row[:, None], axis=0) for row in root[None, :] * rows.T
+        ]
         return jnp.stack(columns, axis=1)
 
     found = jax.lax.map(product, jnp.arange(count)).reshape(whole, rows.shape[1])

@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import problem
@@ -145,7 +144,7 @@ def test_a_missing_test_gives_the_graver_reason():
     assert np.isfinite(failed.record.effect("total_effect")["lower"])
     failed = jaxmed.mediate(repeated_rows(), **FAST)
     assert failed.record.document["paths"]["status"] == "RANK_DEFICIENT"
-    assert failed.record.test("joint_leave_one_out")["status"] == "RANK_DEFICIENT"
+    assert failed.record.test("total_robust")["status"] == "RANK_DEFICIENT"
 
 
 def test_duplicates_share_weight_in_the_dual():
@@ -158,8 +157,11 @@ def test_duplicates_share_weight_in_the_dual():
 
 
 def test_methods_that_need_a_residual_are_nan_in_the_dual():
-    result = jaxmed.mediate(data(n=20, p=30), ("directions", "numerical"), **FAST)
-    assert [c["status"] for c in result.record.document["composites"]] == ["NOT_IN_DUAL"] * 2
+    # Beside the closed forms, whose program the other tests have.
+    methods = ("maxie", "maxcor", "directions", "numerical")
+    result = jaxmed.mediate(data(n=20, p=30), methods, **FAST)
+    statuses = [c["status"] for c in result.record.document["composites"]]
+    assert statuses == ["RESTRICTED"] * 4 + ["NOT_IN_DUAL"] * 2
     assert np.isnan(result.record.mediators["weight_directions"]).all()
     assert np.isfinite(result.record.test("cosine")["p_value"])
 
@@ -210,7 +212,8 @@ def fit_of(rows):
 @pytest.mark.parametrize(
     ("p", "answer"),
     [
-        *((p, cosine_of) for p in (16, 17, 18, 19, 20)),
+        *((p, cosine_of) for p in (17, 18)),
+        *(pytest.param(p, cosine_of, marks=pytest.mark.slow) for p in (16, 19, 20)),
         *(pytest.param(p, fit_of, marks=pytest.mark.slow) for p in (17, 18)),
     ],
 )
@@ -253,7 +256,7 @@ def test_all_zero_weights_and_bad_batches_are_a_status():
     """One bad data set of a batch is NaN with its reason; its neighbours are untouched."""
     good = data()
     bad = dataclasses.replace(good, exposure=np.zeros(40))
-    batch = jax.tree.map(lambda a, b: jnp.stack([a, b]), good, bad)
+    batch = jax.tree.map(lambda a, b: np.stack([a, b]), good, bad)
     result = jax.jit(jax.vmap(lambda d: maxie(paths(d, route="gram"))))(batch)
     np.testing.assert_allclose(result.indirect[0], compiled(good)[1].indirect, rtol=1e-10)
     assert np.isnan(float(result.indirect[1]))

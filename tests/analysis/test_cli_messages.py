@@ -111,9 +111,10 @@ def test_requests_that_cannot_be_met(arguments, capsys, more, said):
 
 
 def test_warnings_are_lines_of_the_command(arguments, capsys, tmp_path):
-    path = tmp_path / "t.csv"
-    frame = pandas.read_csv(path).assign(m3=1.0)
-    frame.to_csv(path, index=False)
+    # 60 rows and 4 mediators that vary, as in `test_edges`: the same program.
+    values = np.random.default_rng(0).normal(size=(60, 6))
+    frame = pandas.DataFrame(values, columns=["x", "y", "m1", "m2", "m3", "m4"]).assign(m5=1.0)
+    frame.to_csv(tmp_path / "t.csv", index=False)
     assert main([*arguments, "--method", "effects"]) == 0
     error = capsys.readouterr().err
     assert error.startswith("jaxmed: warning: 1 mediators were left out") and ".py" not in error

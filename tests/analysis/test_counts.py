@@ -20,6 +20,7 @@ from jaxmed.inference.permutation import exposure_permutation_test
 
 DATA = problem(np.random.default_rng(0), 40, 3, 2, scale=0.0)
 ENOUGH = ("permutations", "n_seeds", "count")  # of which one is enough
+DUAL = problem(np.random.default_rng(0), 12, 16, 1)
 KEY = jax.random.key(0)
 COUNTS = {
     "mediate permutations": ("permutations", lambda k: jaxmed.mediate(DATA, key=0, permutations=k)),
@@ -39,6 +40,7 @@ COUNTS = {
     "pcma": ("replicates", lambda k: estimators.pcma(replicates=k)),
     "spcma": ("replicates", lambda k: estimators.spcma(replicates=k)),
     "permutation": ("count", lambda k: exposure_permutation_test(KEY, DATA, count=k)),
+    "dual": ("permutations", lambda k: jaxmed.dual_total_test(KEY, DUAL, permutations=k)),
 }
 
 

@@ -15,7 +15,8 @@ import jaxmed
 from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
-FAST = {"key": 0, "permutations": 99, "folds": 2, "replicates": 200, "splits": 3}
+# Folds, splits and permutations of `test_cross_fit_record` too: one program.
+FAST = {"key": 0, "permutations": 99, "replicates": 100}
 SIZE = 60, 4, 0  # rows, mediators and covariates of most cases: one size, one set of programs
 BOTH = ("total_effect", "direct_effect", "total_indirect")
 
@@ -73,9 +74,11 @@ def test_shares_that_sum_to_one(composition):
 
 
 @pytest.mark.slow
-def test_whichever_share_is_dropped(composition):
+def test_whichever_share_is_dropped():
+    settings = {"folds": 2, "replicates": 200, "splits": 3, "basis": "linear"}
+    composition = mediate(read("comp.csv"), **settings)
     for left in (["m2", "m3", "m4"], ["m1", "m2", "m3"]):
-        less = mediate(read("comp.csv", mediators=left), basis="linear")
+        less = mediate(read("comp.csv", mediators=left), **settings)
         for effect in less.document["effects"]:
             own = composition.effect(effect["quantity"])
             for part in ("estimate", "lower", "upper"):
@@ -119,9 +122,10 @@ def test_only_mediator_is_the_exposure(folds):
     assert_nothing_silent(record)
 
 
-def test_exact_outcome(capsys, tmp_path):
+@pytest.mark.parametrize("folds", [0, pytest.param(5, marks=pytest.mark.slow)])
+def test_exact_outcome(folds):
     """K08: a score computed from the exposure and one mediator."""
-    record = mediate(read("exact_outcome.csv"), basis="linear")
+    record = mediate(read("exact_outcome.csv"), basis="linear", folds=folds)
     table = record.mediators
     assert table["status"][0] == "ZERO_RESIDUAL" and table["beta_p"][0] == 0
     np.testing.assert_allclose(

@@ -161,7 +161,7 @@ def test_a_penalty_path_goes_on_after_its_last_training(data, tmp_path):
         if sentence.startswith("penalty: training 4"):
             raise Stopped
 
-    given = {"key": 7, "config": CONFIG, "penalty": "path"}
+    given = {"key": 7, "config": CONFIG, "tuning": "path"}
     with pytest.warns(UserWarning):
         whole = generative(data, **given)
     with pytest.warns(UserWarning), pytest.raises(Stopped):
@@ -180,14 +180,14 @@ def test_a_penalty_path_goes_on_after_its_last_training(data, tmp_path):
     np.testing.assert_allclose(chosen.chosen.mediator, chosen.best[0] * 0.1 / 5, rtol=1e-6)
     told = whole.document["choice"]["sentences"]
     assert any("Penalty by held-out rows" in sentence for sentence in told)
-    assert whole.document["settings"]["penalty"] == "path"
+    assert whole.document["settings"]["tuning"] == "path"
     with pytest.warns(UserWarning), pytest.raises(StoredStateError, match="other settings"):
         generative(data, key=7, config=CONFIG, checkpoint=tmp_path)
 
 
 def test_refusals(data):
-    with pytest.raises(ValueError, match="penalty must be"):
-        generative(data, key=1, penalty="cv")
+    with pytest.raises(ValueError, match="tuning must be"):
+        generative(data, key=1, tuning="cv")
     with pytest.raises(ValueError, match="stands alone"):
         jaxmed.mediate(data, ("gahmn", "maxie"), key=1)
     with pytest.raises(ValueError, match="interval must be"):

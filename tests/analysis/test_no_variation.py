@@ -177,6 +177,8 @@ def test_a_stream_answers_where_only_a_basis_determines_the_exposure(frames, tmp
     kind, door = ANSWERED
     command, *more = TERMINAL[door]
     out = ["--out", str(tmp_path / "answered"), "--no-figures", "--replicates", "100"]
+    # One covariate: the program of three mediators in `test_bad_input`.
+    out += ["--covariates", "age"]
     assert main([command, str(csv(frames[kind], tmp_path)), *ARGUMENTS, *more, *out]) == 0
 
 

@@ -21,7 +21,7 @@ from jaxmed.reports import figures  # noqa: E402
 from jaxmed.reports.text import summary  # noqa: E402
 
 CASE = Path(__file__).parents[1] / "cases" / "one_mediator.csv"
-FAST = {"permutations": 19, "replicates": 100, "folds": 2}
+FAST = {"permutations": 99, "replicates": 100, "folds": 2}  # as in `test_edges`: one program
 pytestmark = pytest.mark.float32
 TOLERANCE = 1e-9 if jax.config.jax_enable_x64 else 2e-3
 
@@ -135,7 +135,7 @@ def test_command_line(tmp_path, capsys):
         "--mediators",
         "m1",
         "--permutations",
-        "19",
+        "99",
         "--folds",
         "2",
         "--replicates",

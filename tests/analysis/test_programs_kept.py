@@ -25,6 +25,7 @@ from jaxmed.estimators import (
     reg_exposure,
 )
 from jaxmed.estimators.composites import from_composite
+from jaxmed.estimators.estimate import MediatorEffects
 from jaxmed.estimators.parts.kept import KEPT, kept
 
 PROGRAM = "/jax/core/compile/backend_compile_duration"
@@ -174,6 +175,7 @@ def test_nothing_of_a_user_is_kept():
     assert [reference() for reference in found] == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_users_composite_is_compiled_in_every_call():
     class Oriented:
         sign = 1
@@ -194,8 +196,8 @@ def test_a_users_composite_is_compiled_in_every_call():
 
 
 def test_limits_are_one_program_and_quantiles_of_a_report_none():
-    table = jax.jit(ols())(None, data_of(1)).mediators
-    table = jax.tree.map(lambda leaf: jnp.asarray(np.repeat(leaf, 3)), table)  # a new shape
+    columns = [jnp.asarray(c) for c in np.random.default_rng(3).uniform(0.1, 1, (10, 18))]
+    table = MediatorEffects(*columns, jnp.zeros(18, jnp.int32))  # a new shape
     with counted() as found:
         limits = table.interval
     assert len(found) == 1

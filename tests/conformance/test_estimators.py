@@ -39,11 +39,6 @@ MOST = [
     pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ESTIMATORS
 ]
 FITTED = [name for name in ESTIMATORS if name not in ALIKE]
-# One of each kind: a composite of the paths, an optimum of the rows.
-FEW = [
-    name if name in ("maxie", "directions") else pytest.param(name, marks=pytest.mark.slow)
-    for name in ESTIMATORS
-]
 CHEAPEST = [
     name if name == "maxie" else pytest.param(name, marks=pytest.mark.slow) for name in ESTIMATORS
 ]
@@ -104,13 +99,21 @@ def test_effects_of_the_others(together, name):
     np.testing.assert_allclose(effects.direct + effects.indirect, effects.total, rtol=1e-9)
 
 
-@pytest.mark.programs(250, reason="one estimator is called op by op")
-@pytest.mark.parametrize("name", CHEAPEST)
-def test_batched_equals_alone(fitted, batch, name):
+op_by_op = pytest.mark.programs(250, reason="the estimator is called op by op")
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("maxie", jax.jit),
+        *(pytest.param(x, jax.jit, marks=pytest.mark.slow) for x in ESTIMATORS if x != "maxie"),
+        # Without jit such a call compiles for longer than the program.
+        pytest.param("maxie", lambda f: f, marks=[pytest.mark.slow, op_by_op], id="maxie-eager"),
+    ],
+)
+def test_batched_equals_alone(fitted, batch, name, how):
     key = jax.random.split(jax.random.key(0), 2)[1]
-    # Op by op, without jit, is one of them: such a call compiles for longer than the program.
-    one = ESTIMATORS[name] if name == "maxie" else jax.jit(ESTIMATORS[name])
-    alone = one(key, jax.tree.map(lambda leaf: leaf[1], batch))
+    alone = how(ESTIMATORS[name])(key, jax.tree.map(lambda leaf: leaf[1], batch))
     batched = fitted(name)
     np.testing.assert_allclose(batched.effects.indirect[1], alone.effects.indirect, rtol=1e-6)
     np.testing.assert_allclose(batched.mediators.beta[1], alone.mediators.beta, rtol=1e-9)
@@ -168,7 +171,7 @@ def test_float32(batch, name):
     assert np.isfinite(float(estimate.effects.indirect))
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", CHEAPEST)
 def test_collinear_mediators_count_by_their_span(batch, name):
     """Directions have weights of norm 1, which a span does not determine."""
     data = jax.tree.map(lambda leaf: np.array(leaf[0]), batch)
@@ -192,7 +195,7 @@ def test_collinear_mediators_count_by_their_span(batch, name):
             np.testing.assert_allclose(estimate.effects.indirect, other.effects.indirect, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", CHEAPEST)
 def test_more_mediators_than_rows(name):
     data = problem(np.random.default_rng(3), 30, 45, 1)
     estimate = jax.jit(ESTIMATORS[name])(jax.random.key(0), data)
@@ -207,6 +210,7 @@ def test_more_mediators_than_rows(name):
     assert np.all(np.isfinite(estimate.mediators.p_value))
 
 
+@pytest.mark.slow  # in every run test_edges.py has it of a method that selects
 def test_nothing_selected_is_a_zero_effect():
     rng = np.random.default_rng(1)
     data = MediationData(
@@ -238,5 +242,6 @@ def test_wrong_configuration_is_refused(make):
 
 @pytest.mark.parametrize("name", ["numerical", "lasso_exposure", "lasso_outcome"])
 def test_random_methods_need_a_key(batch, name):
+    data = jax.tree.map(lambda leaf: leaf[0], batch)
     with pytest.raises(ValueError, match="pass a key"):
-        ESTIMATORS[name](None, jax.tree.map(lambda leaf: leaf[0], batch))
+        jax.eval_shape(lambda d: ESTIMATORS[name](None, d), data)

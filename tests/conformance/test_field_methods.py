@@ -30,10 +30,10 @@ METHODS = {
     "meddic": estimators.meddic(folds=3, num_penalties=10),
 }
 N, P, Q = 48, 6, 2
-# The same kernels as others of the list, or dear to compile and in every run elsewhere: hilma in
-# test_edges.py, the others against releases in tests/estimators.
+# The same kernels as others of the list, or dear to compile and in every run elsewhere: guo in
+# test_edges.py, the others against releases or explicit matrices in tests/estimators.
 ALIKE = {"hima2", "pathway_lasso", "pcma", "spcma", "post_selection", "ehima", "hdma", "hilma"}
-ALIKE |= {"medfix", "plsem"}
+ALIKE |= {"medfix", "plsem", "guo", "double_selection"}
 CHOSEN = [pytest.param(n, marks=pytest.mark.slow) if n in ALIKE else n for n in METHODS]
 # Not a choice among mediators: all of them, or one component of all.
 NO_SELECTION = {"ols", "pcma", "spcma"}
@@ -73,7 +73,7 @@ def cases():
         change(base, weights=weights),
         elsewhere,
     )
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *data)
 
 
 def numbers(estimate):

@@ -112,6 +112,7 @@ def test_statsmodels_on_its_framing_data(door):
     assert math.sqrt(wider) == pytest.approx(drawn["ACME sd"], rel=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["moments", "rows"])
 def test_pingouin_on_its_mediation_data(door):
     found = peer("pingouin_mediation")

@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from beyond_mediation import NAMES, data, oracle, regression, repeated, simulator, single
+from beyond_mediation import NAMES, data, oracle, paths_of, regression, repeated, simulator, single
 
 from jaxmed import estimands
 from jaxmed.simulate.chain import ChainModel, sample_chain
@@ -115,15 +115,7 @@ def test_generated_paths_are_those_of_the_generators_coefficients():
         estimands.chain, KEY, data(weighted=True), FIRST, basis="linear", adjust="all"
     )
     drawn, exact = call(generator=own, draws=2), call(generator=knowing)
-    alpha, beta, direct = map(np.asarray, own[:3])
-    carried = np.asarray(drawn.link) @ alpha[:3]
-    expected = [
-        direct,
-        alpha[:3] @ beta[:3],
-        beta[3:] @ (alpha[3:] - carried),
-        beta[3:] @ carried,
-        direct + alpha @ beta,
-    ]
+    expected = paths_of(*own[:3], drawn.link)
     np.testing.assert_allclose(exact.generated, expected, rtol=1e-12)
     np.testing.assert_allclose(drawn.generated, expected, rtol=1e-9)
     assert int(drawn.generator_status) == int(exact.generator_status) == 0

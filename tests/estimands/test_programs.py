@@ -49,7 +49,7 @@ def test_the_basis_that_looks_at_the_numbers_has_looked():
         jax.jit(lambda d: estimands.shift_value(KEY, d, {"ldl": 1.0}, basis="auto"))(given)
 
 
-@pytest.mark.parametrize("name", ["chain", "policy_value"])
+@pytest.mark.parametrize("name", ["chain", pytest.param("policy_value", marks=pytest.mark.slow)])
 def test_its_numbers_are_those_of_the_plain_function(name, monkeypatch):
     found = CALLS[name](data())
     monkeypatch.setattr(door, "_is_traced", lambda arguments: True)

@@ -97,7 +97,7 @@ def test_single_mediators_of_an_outcome_that_exposure_fits(dtype):
         assert np.isnan(table.lower).all() and np.isnan(table.upper).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_effects_of_ols(dtype):
     data = data_of(lambda a, m, x: m[:, 0] + 0.5 * a + x[:, 0], dtype)
     found = least_squares(data)
@@ -116,7 +116,7 @@ def test_effects_of_ols(dtype):
     assert np.isnan(found.mediators.p_value[1:]).all() and found.mediators.p_value[0] < 1e-3
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_no_direct_effect_without_error_is_no_discovery(dtype):
     data = data_of(lambda a, m, x: m[:, 0] + 3 * x[:, 0], dtype)
     found = least_squares(data)

@@ -118,6 +118,7 @@ def test_adaptive_lasso_certificate(fit):
     assert details.criterion[details.index] == np.min(details.criterion)
 
 
+@pytest.mark.slow
 def test_weights_are_copies():
     where = np.sort(np.random.default_rng(5).integers(0, N, N))
     weights = np.bincount(where, minlength=N).astype(float)

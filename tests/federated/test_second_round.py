@@ -1,4 +1,4 @@
-"""The leave-one-out variance from sites' sums equals that of the pooled rows."""
+"""The variance of the total from sites' sums equals that of the pooled rows."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import pytest
 from site_problems import SITES, pooled, sites
 
 from jaxmed import status as st
-from jaxmed.analysis.site_round import leave_one_out_test
+from jaxmed.analysis.site_round import robust_total_test
 from jaxmed.federated.archive import SiteFileError
 from jaxmed.federated.merge import MergeError
 from jaxmed.federated.merged import load_merged, merged_of, save_merged
@@ -18,8 +18,8 @@ from jaxmed.federated.rules import ReleaseRefused
 from jaxmed.federated.second_round import load_sums, round_sums, save_sums
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
-from jaxmed.inference.joint_test import joint_test
-from jaxmed.inference.leave_one_out import leave_one_out_variance
+from jaxmed.inference.leave_one_out import row_sums
+from jaxmed.inference.total_indirect import total_indirect_test
 
 pytestmark = pytest.mark.skipif(
     not jax.config.jax_enable_x64, reason="equalities to 1e-8 need float64"
@@ -36,14 +36,14 @@ def sums_of(parts, merged):
 
 @jax.jit
 def of_rows(data):
-    return joint_test(paths(data), data=data, variance="leave_one_out")
+    return total_indirect_test(paths(data), data=data, variance="robust")
 
 
 @pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_equals_the_pooled_rows(weighted):
     parts = sites(weighted=weighted)
     merged = merged_of(summaries(parts))
-    found = leave_one_out_test(merged, sums_of(parts, merged))
+    found = robust_total_test(merged, sums_of(parts, merged))
     data = jax.tree.map(jnp.asarray, pooled(parts))
     wanted = of_rows(data)
     assert int(found.status) == int(wanted.status)
@@ -58,16 +58,21 @@ def test_equals_the_pooled_rows(weighted):
 def test_equals_the_pooled_rows_with_site_columns(options):
     parts = sites()
     merged = merged_of(summaries(parts), **options)
-    variance = sum(s.variance for s in sums_of(parts, merged))
+    sums = sums_of(parts, merged)
     own = pooled(parts).covariates
     place = np.repeat(np.eye(3), 60, axis=0)
     columns = [place[:, 1:], own]
     if "covariates" in options:
         columns = [place[:, 1:], *(place[:, [k]] * own for k in range(3))]
     data = jax.tree.map(jnp.asarray, pooled(parts, np.concatenate(columns, axis=1), ()))
-    wanted, code = jax.jit(lambda d: leave_one_out_variance(paths(d), d))(data)
-    assert int(code) == st.OK
-    np.testing.assert_allclose(variance, wanted, rtol=1e-8)
+    wanted = jax.jit(lambda d: row_sums(paths(d), d))(data)
+    assert not wanted.exceeds
+    for name, value in {
+        "variance": wanted.outcome_side,
+        "hc3": wanted.outcome_hc3,
+        "exposure_side": wanted.exposure_side,
+    }.items():
+        np.testing.assert_allclose(sum(getattr(s, name) for s in sums), value, rtol=1e-8)
 
 
 def test_a_degenerate_mediator_is_left_out_at_every_site():
@@ -81,9 +86,9 @@ def test_a_degenerate_mediator_is_left_out_at_every_site():
         for d in parts
     ]
     merged, plain = merged_of(summaries(extra)), merged_of(summaries(parts))
-    found = leave_one_out_test(merged, sums_of(extra, merged))
-    wanted = leave_one_out_test(plain, sums_of(parts, plain))
-    np.testing.assert_allclose(found.p_outcome, wanted.p_outcome, rtol=1e-8)
+    found = robust_total_test(merged, sums_of(extra, merged))
+    wanted = robust_total_test(plain, sums_of(parts, plain))
+    np.testing.assert_allclose(found.p_value, wanted.p_value, rtol=1e-8)
 
 
 def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
@@ -96,12 +101,13 @@ def test_a_high_leverage_is_told_as_yes_or_no_and_falls_back_to_hc3():
         "count",
         "variance",
         "hc3",
+        "exposure_side",
         "exceeds",
         "ledger",
         "given",
     }
     sums[1] = dataclasses.replace(sums[1], exceeds=True)
-    found = leave_one_out_test(merged, sums)
+    found = robust_total_test(merged, sums)
     assert int(found.status) == st.VARIANCE_FALLBACK
 
 
@@ -129,13 +135,13 @@ def test_the_coordinator_refuses_missing_and_foreign_sums():
     merged = merged_of(summaries(parts))
     sums = sums_of(parts, merged)
     with pytest.raises(MergeError, match="needed once from each of north, south, west"):
-        leave_one_out_test(merged, sums[:2])
+        robust_total_test(merged, sums[:2])
     with pytest.raises(MergeError, match="needed once"):
-        leave_one_out_test(merged, [*sums, sums[0]])
+        robust_total_test(merged, [*sums, sums[0]])
     with pytest.raises(MergeError, match="other merged moments"):
-        leave_one_out_test(merged_of(summaries(parts), site_effects=True), sums)
+        robust_total_test(merged_of(summaries(parts), site_effects=True), sums)
     with pytest.raises(MergeError, match="59 rows"):
-        leave_one_out_test(merged, [dataclasses.replace(sums[0], count=59), *sums[1:]])
+        robust_total_test(merged, [dataclasses.replace(sums[0], count=59), *sums[1:]])
 
 
 def test_files_of_the_second_round(tmp_path):

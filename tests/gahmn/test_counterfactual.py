@@ -61,7 +61,9 @@ def untrained(config):
     return jax.tree.map(jnp.asarray, made)
 
 
-@pytest.mark.parametrize("noise", ["printed", "location_scale"])
+@pytest.mark.parametrize(
+    "noise", ["printed", pytest.param("location_scale", marks=pytest.mark.slow)]
+)
 def test_partially_linear_generators_have_constant_effects(data, noise):
     fitted = generators(data, noise=noise)
 
@@ -177,6 +179,18 @@ def test_damaged_and_foreign_files_are_refused(data, tmp_path):
     first = {name: value for name, value in facts.items() if name != "sha256"}
     (tmp_path / "generators.json").write_text(json.dumps(first | {"schema_version": 1}))
     assert load_fitted(tmp_path).config.latent == facts["config"]["latent"]  # of an older version
+
+    # A lambda was called a penalty.
+    block = facts["config"]["mediator"]
+    old = {"penalty" if k == "lam" else k: v for k, v in block.items()}
+    for mediator, good in ((old, True), (block | {"penalty": 0.2}, False)):
+        other = facts | {"config": facts["config"] | {"mediator": mediator}}
+        (tmp_path / "generators.json").write_text(json.dumps(sealed(other)))
+        if good:
+            assert load_fitted(tmp_path).config == generators(data).config
+        else:
+            with pytest.raises(StoredStateError, match="lam is missing, or there under two names"):
+                load_fitted(tmp_path)
 
     tree = {"a": jnp.arange(3.0), "key": jax.random.key(1)}
     write_tree(tmp_path / "state.npz", tree)

@@ -113,7 +113,7 @@ def test_bootstrap_is_centred_at_the_generators():
 @pytest.mark.slow
 def test_penalty_path_counts_its_fits():
     data = sample(jax.random.key(4), partially_linear("A", 6), 120)
-    found = jax.jit(gahmn(SHORT, penalty="path"))(KEY, data)
+    found = jax.jit(gahmn(SHORT, tuning="path"))(KEY, data)
     path = found.details.path
     assert path.loss.shape == (8, 2) and np.isfinite(path.loss).all()
     best = path.multiples[np.argmin(path.loss[:, 0])]
@@ -127,11 +127,11 @@ def test_bootstrap_refits_with_the_penalty_of_the_path():
     """The configured penalty keeps no exposure effect: refits with it would all agree on 0."""
     data = sample(jax.random.key(4), partially_linear("A", 6), 120)
     config = improved().with_steps(300, 50)
-    heavy = dataclasses.replace(config.mediator, penalty=1.0)
+    heavy = dataclasses.replace(config.mediator, lam=1.0)
     config = dataclasses.replace(config, mediator=heavy)
     plain = jax.jit(gahmn(config, interval="refit"))(KEY, data)
     assert not np.any(plain.details.adversarial.alpha)
-    found = jax.jit(gahmn(config, interval="bootstrap", penalty="path", resamples=3))(KEY, data)
+    found = jax.jit(gahmn(config, interval="bootstrap", tuning="path", resamples=3))(KEY, data)
     assert float(found.details.path.best[0]) < 1 and np.any(found.details.adversarial.alpha)
     assert np.any(np.asarray(found.mediators.alpha_se) > 0)
 
@@ -203,7 +203,7 @@ def test_refusals():
     [
         ({"interval": "quantile"}, "interval must be one of"),
         ({"nuisance": "trees"}, "nuisance must be one of"),
-        ({"penalty": "cv"}, "penalty must be one of"),
+        ({"tuning": "cv"}, "tuning must be one of"),
         ({"n_seeds": 0}, "at least 1"),
         ({"holdout": 1.0}, "share of the rows"),
         ({"resamples": 1}, "resamples"),

@@ -115,7 +115,7 @@ def test_initial_weights_have_their_variance():
         (lambda: BlockConfig(loss="hinge"), "loss must be one of"),
         (lambda: BlockConfig(metric="l2"), "metric must be one of"),
         (lambda: BlockConfig(freeze=1.5), "share of the steps"),
-        (lambda: BlockConfig(penalty=-1), "penalty must be 0 or more"),
+        (lambda: BlockConfig(lam=-1), "lam must be 0 or more"),
         (lambda: GahmnConfig(noise="other"), "noise must be one of"),
         (lambda: GahmnConfig(latent=0), "at least 1"),
         (lambda: improved(mean_loss=-1.0), "mean_loss"),

@@ -69,10 +69,10 @@ def test_weak_effects_that_the_configured_penalty_loses():
     data = dataclasses.replace(look_alike(jax.random.key(1), 3000, 20), names=Names())
     alpha = np.asarray(paths_of(20)[0])
     kept = {}
-    for penalty in ("given", "path"):
-        found = jax.jit(gahmn(improved(), interval="ols", penalty=penalty))(KEY, data)
-        kept[penalty] = np.asarray(found.details.adversarial.alpha) != 0
+    for tuning in ("given", "path"):
+        found = jax.jit(gahmn(improved(), interval="ols", tuning=tuning))(KEY, data)
+        kept[tuning] = np.asarray(found.details.adversarial.alpha) != 0
         flat = int(found.details.adversarial.status) == st.CRITIC_FLAT
-        assert flat == (penalty == "given")
+        assert flat == (tuning == "given")
     assert not kept["given"].any()
     assert kept["path"][alpha != 0].mean() >= 0.75

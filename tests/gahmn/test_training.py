@@ -50,7 +50,7 @@ def test_two_steps_against_numpy(metric):
         linear_rate=3.0,
         metric=metric,
         cosine=True,
-        penalty=0.0,
+        lam=0.0,
         freeze=None,
         average_from=0.0,
         decay=0.9,
@@ -83,7 +83,7 @@ def test_two_steps_against_numpy(metric):
 
 
 def test_support_is_frozen_and_the_penalty_ends():
-    config = BlockConfig(steps=50, freeze=0.4, average_from=1.0, penalty=0.0, metric="plain")
+    config = BlockConfig(steps=50, freeze=0.4, average_from=1.0, lam=0.0, metric="plain")
     block = Toy(config)
     state = begin(block, jax.random.key(0))
     state = dataclasses.replace(

@@ -2,24 +2,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from law_programs import REPLICATES, one_of
 from optimised import jit_for_many
 
 from jaxmed import inference, status
 from jaxmed.distributions.exact_law import law, sample_quadratics
-from jaxmed.inference.intervals import (
-    PARTS,
-    bootstrap_estimates,
-    fitted_law,
-    interval_from_draws,
-)
+from jaxmed.inference.bootstrap_intervals import interval_from_draws
+from jaxmed.inference.debiased import PARTS, bootstrap_estimates, fitted_law
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(11)
-REPLICATES = 400
 # Few programs: each compilation of the law costs a second or two.
 sample = jit_for_many(lambda key, law: sample_quadratics(key, law, 20_000))
 law_of = jax.jit(law)
-all_parts = jax.jit(lambda key, q: inference.indirect_intervals(key, q, replicates=REPLICATES))
+by_percentile = jax.jit(
+    lambda key, q: inference.indirect_intervals(key, q, method="percentile", replicates=REPLICATES)
+)
 
 
 @jax.jit
@@ -51,13 +49,19 @@ def test_estimates_are_unbiased_where_the_paper_is_not(n, p):
 def test_one_interval():
     population = law_of(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
     q = one(sample(KEY, population))
-    together = all_parts(KEY, q)
+    together, inverted = by_percentile(KEY, q), one_of(KEY, q)
     for part in PARTS:
-        result = together[part]
-        assert result.interval.lower < result.estimate < result.interval.upper
-        assert result.status == status.OK and result.standard_error > 0
         # Under jit the dimension is not known, and the name tells of both.
-        assert result.interval.method.startswith("exact-law percentile bootstrap; ")
+        for found, name in ((together, "percentile bootstrap"), (inverted, "inversion")):
+            result = found[part]
+            assert result.interval.lower < result.estimate < result.interval.upper
+            assert result.status == status.OK and result.standard_error > 0
+            assert result.interval.method.startswith(f"exact-law {name}; ")
+        widths = [
+            found[part].interval.upper - found[part].interval.lower
+            for found in (inverted, together)
+        ]
+        assert 0.8 < widths[0] / widths[1] < 1.25
 
     @jax.jit
     def from_draws(key, q):
@@ -77,35 +81,6 @@ def test_one_interval():
     np.testing.assert_allclose(parts.total, q.total_indirect)
 
 
-@pytest.mark.slow
-def test_interval_of_the_total_covers_where_both_paths_are_null():
-    # Half of these samples have |ab| > kA kY = 0, which no law allows.
-    population = law_of(0.0, 0.0, 0.0, exposure_ss=60.0, residual_df=58, num_mediators=20)
-    draws = jax.tree.map(lambda leaf: np.asarray(leaf)[:500], sample(KEY, population))
-    interval = jit_for_many(
-        lambda keys, q: jax.lax.map(lambda args: all_parts(*args)["total"].interval, (keys, q))
-    )(jax.random.split(KEY, 500), draws)
-    covered = float(np.mean((interval.lower <= 0) & (interval.upper >= 0)))
-    assert covered > 0.95 - 5 * np.sqrt(0.95 * 0.05 / 500)
-
-
-def test_units():
-    population = law_of(0.5, 1.0, 0.5, exposure_ss=90.0, residual_df=88, num_mediators=9)
-    q = one(sample(KEY, population))
-    scaled = type(q)(
-        **{
-            **vars(q),
-            "exposure_outcome": 7 * q.exposure_outcome,
-            "outcome_outcome": 49 * q.outcome_outcome,
-            "residual_ss": 49 * q.residual_ss,
-            "exposure_ss": 9 * q.exposure_ss,
-        }
-    )
-    base, other = all_parts(KEY, q)["concordant"], all_parts(KEY, scaled)["concordant"]
-    for a, b in zip(jax.tree.leaves(base)[:-1], jax.tree.leaves(other)[:-1], strict=True):
-        np.testing.assert_allclose(b, a * 7 / 3, rtol=1e-9)
-
-
 def test_not_in_the_dual_nor_from_fatal_status():
     population = law_of(1.0, 1.0, 0.5, exposure_ss=20.0, residual_df=18, num_mediators=18)
     q = one(sample(KEY, population))
@@ -114,7 +89,7 @@ def test_not_in_the_dual_nor_from_fatal_status():
         (type(q)(**{**vars(q), "residual_ss": jnp.float64(np.nan)}), status.NOT_IN_DUAL),
         (type(q)(**{**vars(q), "status": jnp.int32(status.NONFINITE)}), status.NONFINITE),
     ):
-        result = all_parts(KEY, quadratics)["total"]
+        result = one_of(KEY, quadratics)["total"]
         assert result.status == code
         assert np.isnan([result.estimate, result.interval.lower, result.interval.upper]).all()
 
@@ -123,7 +98,7 @@ def test_exactly_fitted_outcome_keeps_its_estimate():
     population = law_of(
         1.0, 1.0, 0.5, residual_sd=0.0, exposure_ss=80.0, residual_df=78, num_mediators=5
     )
-    result = all_parts(KEY, one(sample(KEY, population)))["concordant"]
+    result = one_of(KEY, one(sample(KEY, population)))["concordant"]
     assert result.status == status.ZERO_RESIDUAL
     assert result.interval.lower < 0.75 < result.interval.upper
 
@@ -131,23 +106,6 @@ def test_exactly_fitted_outcome_keeps_its_estimate():
 def test_misuse():
     population = law_of(1.0, 1.0, 0.5, exposure_ss=80.0, residual_df=78, num_mediators=5)
     q = one(sample(KEY, population))
-    for wrong in ({"part": "direct"}, {"method": "bca"}, {"level": 95}, {"replicates": 1}):
+    for wrong in ({"part": "direct"}, {"method": "bca"}, {"level": 95}, {"replicates": 38}):
         with pytest.raises(ValueError, match="."):
             inference.indirect_interval(KEY, q, **wrong)
-
-
-def single_precision(leaf):
-    leaf = np.asarray(leaf)[:3]
-    return leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf
-
-
-def test_float32_and_vmap():
-    population = law_of(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
-    draws = jax.tree.map(single_precision, sample(KEY, population))
-    keys = jax.random.split(KEY, 3)
-    batch = jax.jit(jax.vmap(lambda k, q: inference.indirect_interval(k, q, replicates=200)))(
-        keys, draws
-    )
-    assert batch.estimate.dtype == jnp.float32 and batch.interval.lower.shape == (3,)
-    assert (batch.interval.lower < batch.estimate).all()
-    assert (batch.estimate < batch.interval.upper).all()

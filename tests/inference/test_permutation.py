@@ -12,6 +12,7 @@ from jaxmed.geometry.paths import paths
 from jaxmed.inference import permutation
 from jaxmed.inference.permutation import exposure_permutation_test
 from jaxmed.inference.rows import project_off, residual_rows
+from jaxmed.inference.shuffles import shuffle
 
 fit = jax.jit(paths)
 permuted_test = jax.jit(exposure_permutation_test, static_argnums=2)
@@ -92,7 +93,7 @@ def test_shuffles_are_uniform_over_the_rows_with_weight():
     values, weights = jnp.asarray([5.0, 1, 6, 2, 3]), jnp.asarray([0.0, 1, 0, 2, 1])
     keys = jax.random.split(jax.random.key(1), 6000)
     shuffled = np.asarray(
-        jax.jit(jax.vmap(permutation._shuffle, in_axes=(0, None, None)))(keys, values, weights)
+        jax.jit(jax.vmap(shuffle, in_axes=(0, None, None)))(keys, values, weights)
     )
     assert np.all(np.sort(shuffled[:, [0, 2]]) == [5, 6])
     arrangements, times = np.unique(shuffled[:, [1, 3, 4]], axis=0, return_counts=True)

@@ -115,6 +115,6 @@ def test_a_batch_may_mix_one_dimension_with_several():
 
 def test_no_angle_to_permute():
     data = problem(np.random.default_rng(4), 30, 1, 1)
-    test = jax.jit(jaxmed.inference.permutation.exposure_permutation_test, static_argnums=2)
+    test = jax.jit(jaxmed.exposure_permutation_test, static_argnums=2)
     found = test(KEY, data, 19)
     assert int(found.status) == status.NOT_APPLICABLE and np.isnan(found.p_value)

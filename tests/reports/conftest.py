@@ -146,15 +146,22 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
             NAN,
             min(1.0, 1.1 * p_cos + 0.001),
         ),
-        test("joint", "Joint test", "the total indirect effect is zero", *((NAN,) * 3), fatal)
-        if dual
-        else test(
-            "joint",
-            "Joint test",
-            "the total indirect effect is zero",
-            statistic * 1.3,
-            [float(m - p), float(m)],
-            p_two_sided(statistic * 1.3),
+        *(
+            test(name, label, "the total indirect effect is zero", *((NAN,) * 3), fatal)
+            if dual
+            else test(
+                name,
+                label,
+                "the total indirect effect is zero",
+                statistic * 1.3,
+                float(m - p),
+                p_two_sided(statistic * 1.3),
+            )
+            for name, label in (
+                ("total", "Total indirect test"),
+                ("total_robust", "Total indirect test, robust"),
+                ("joint", "Joint test"),
+            )
         ),
         test(
             "intersection_union",

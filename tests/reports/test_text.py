@@ -26,9 +26,9 @@ def test_summary_fits_a_terminal(every, kind):
 def test_dual_summary_says_what_does_not_exist_and_why(dual):
     text = summary(dual)
     assert "row space" in text
-    assert "no joint and no" in " ".join(text.split())
-    assert "needs a residual sum of squares" in text
-    assert "Joint test" in text
+    assert "intervals and no intersection-union test" in " ".join(text.split())
+    assert "needs a residual sum of squares" in " ".join(text.split())
+    assert "Total indirect test" in text
 
 
 def with_total(record, lower, upper):
@@ -39,25 +39,24 @@ def with_total(record, lower, upper):
 
 
 def test_offsetting_paths_are_told_from_nothing_found(primal):
-    both = verdict(changed(primal, joint=0.4, intersection_union=1e-30))
+    both = verdict(changed(primal, total=0.4, intersection_union=1e-30))
     assert both.headline == "Paths of both signs that offset each other"
     assert "silent" in both.sentences[0]
-    nothing = verdict(changed(primal, joint=0.4, intersection_union=0.3))
+    nothing = verdict(changed(primal, total=0.4, intersection_union=0.3))
     assert nothing.headline == "No indirect effect shown"
     assert "does not show that there is none" in nothing.sentences[0]
-    record = with_total(changed(primal, joint=0.001, intersection_union=1e-30), 0.1, 0.2)
+    record = with_total(changed(primal, total=0.001, intersection_union=1e-30), 0.1, 0.2)
     assert verdict(record).headline.startswith("Net indirect effect")
 
 
-def test_a_joint_test_alone_shows_no_net_effect(primal):
-    """Where strong paths offset each other it rejects in up to 16 of 100 data sets."""
-    record = changed(primal, joint=0.001, intersection_union=1e-30)
-    found = verdict(with_total(record, -1.0, 1.0))
-    assert "disagree" in found.headline and "no firm conclusion" in found.sentences[0]
+def test_unequal_variances_are_told_where_they_change_the_answer(primal):
+    text = verdict(changed(primal, total=0.001, total_robust=0.3)).sentences[0]
+    assert "allowing unequal variances p = 0.30" in text
+    assert "unequal" not in verdict(changed(primal, total=0.001, total_robust=0.01)).sentences[0]
 
 
 def test_paths_whose_parts_reach_zero_are_not_called_offsetting(primal):
-    record = changed(primal, joint=0.4, intersection_union=1e-3)
+    record = changed(primal, total=0.4, intersection_union=1e-3)
     for entry in record.document["effects"]:
         if entry["quantity"] == "suppression":
             entry["upper"] = 0.0
@@ -71,6 +70,18 @@ def test_dual_verdict_follows_both_tests_of_alignment(dual):
     assert "disagree" in verdict(changed(dual, cosine=0.04, permutation=0.06)).headline
     aligned = verdict(changed(dual, cosine=0.01, permutation=0.02)).headline
     assert aligned.endswith("higher outcome") == (dual.document["paths"]["cosine"] > 0)
+
+
+def test_dual_verdict_is_that_of_the_random_effects_where_it_exists(dual):
+    record = copy.deepcopy(changed(dual, cosine=0.2, permutation=0.3))
+    entry = dict(record.test("cosine")) | {"test": "dual_total", "statistic": -2.5, "p_value": 0.01}
+    record.document["tests"].append(entry)
+    found = verdict(record)
+    assert found.headline == "Net indirect effect toward a lower outcome"
+    assert "random-effects test p = 0.010" in found.sentences[0]
+    assert "unrelated" in found.sentences[0]
+    entry["p_value"] = 0.2
+    assert verdict(record).headline == "No net indirect effect shown"
 
 
 def test_one_line_has_headline_and_p_values(primal, dual):

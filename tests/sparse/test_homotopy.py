@@ -15,6 +15,7 @@ from jaxmed.sparse.homotopy import (
     default_grid,
     gram_path,
     held_out_loss,
+    kinks,
     search,
 )
 
@@ -118,3 +119,18 @@ def test_held_out_loss_is_that_of_the_rows():
     expected = np.sum((y[:, None] - x @ b.T) ** 2, axis=0)
     loss = jax.jit(held_out_loss)(b, x.T @ x, x.T @ y, y @ y)
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+def test_no_columns_have_a_path_of_nothing():
+    gram, score = jnp.zeros((0, 0)), jnp.zeros(0)
+    path, corners = jax.jit(lambda g, s: (fit(g, s), kinks(g, s, most=3)))(gram, score)
+    assert path.coefficients.shape == (GRID, 0) and corners.coefficients.shape == (3, 0)
+    assert not np.asarray(path.explained).any() and not np.asarray(path.violation).any()
+    assert (np.asarray(path.status) == status.OK).all()
+    assert int(corners.count) == 1 and int(corners.status) == status.OK
+    grid = jnp.geomspace(1, 0.1, 4)
+    found = jax.jit(lambda g, s: search(g, s, grid, lambda b, gain: jnp.sum(gain), 2))(
+        gram[None], score[None]
+    )
+    assert int(found.best) == 0 and int(found.status) == status.OK
+    assert int(np.isfinite(found.criterion).sum()) == 3

@@ -10,10 +10,12 @@ import pytest
 from optimised import jit_for_many
 
 from jaxmed import status
+from jaxmed.sparse.likelihood_bic_path import likelihood_bic_path
 from jaxmed.sparse.likelihoods import Binomial, Poisson, cox
 from jaxmed.sparse.path import largest_penalty, penalty_grid
 from jaxmed.sparse.penalties import L1
 from jaxmed.sparse.proximal_newton import Problem, free_fit, likelihood_path
+from jaxmed.sparse.shapes import shape_of
 
 FAMILIES = ("binomial", "poisson", "breslow", "efron")
 ROWS = 80
@@ -228,7 +230,35 @@ def test_separated_outcomes_end_with_a_status():
 
     state, fit = solve(data)
     assert np.isfinite(np.asarray(state.coefficients)).all()
-    assert int(fit.status[0]) == status.NOT_CONVERGED
+    assert int(state.status) == int(fit.status[0]) == status.NOT_CONVERGED
+
+
+@pytest.mark.parametrize("separating", [False, True])
+def test_counts_without_a_maximum_have_a_status(separating):
+    """All 0, or all 0 where a free column is 1."""
+    rng = np.random.default_rng(0)
+    group = np.arange(ROWS) < ROWS // 3
+    counts = rng.poisson(2.0, ROWS) * (~group if separating else 0.0)
+    columns = np.concatenate([np.ones((1, ROWS)), group[None], rng.normal(size=(3, ROWS))])
+    factors, share = np.r_[0.0, 0.0, np.ones(3)], np.full(ROWS, 1 / ROWS)
+
+    @jax.jit
+    def solve(counts):
+        data = Problem(columns, Poisson(counts, share, np.zeros(ROWS)))
+        start, score = free_fit(data, factors, tolerance=1e-9)
+        grid = penalty_grid(largest_penalty(score, factors), 4, 0.1)
+        limit = jnp.maximum(1e-9 * grid[0], 1e-15)
+        path = likelihood_path(data, start, grid, lambda v: L1(v * factors), tolerance=limit)
+        chosen = likelihood_bic_path(data, ROWS * 1.0, factors, shape_of("mcp"), count=4, ratio=0.1)
+        return start, path.status, chosen.status
+
+    start, codes, chosen = solve(counts)
+    assert int(start.status) == int(chosen) == status.SEPARATED
+    assert np.isfinite(np.asarray(start.coefficients)).all()
+    assert separating or (np.asarray(codes) >= status.NOT_CONVERGED).all()
+    start, codes, chosen = solve(counts + 1.0 * (rng.random(ROWS) < 0.5))
+    assert int(start.status) == int(chosen) == status.OK
+    assert (np.asarray(codes) == status.OK).all()
 
 
 @pytest.mark.parametrize(("size", "offset"), [(1e12, 0.0), (2.0, -30.0)])
@@ -240,3 +270,4 @@ def test_counts_far_from_the_start(size, offset):
     state, _ = jax.jit(lambda d: free_fit(d, jnp.zeros(1), tolerance=1e-10))(data)
     wanted = np.log(counts.mean()) - offset
     assert float(state.coefficients[0]) == pytest.approx(wanted, abs=1e-8)
+    assert int(state.status) == status.OK

@@ -142,7 +142,7 @@ def test_table_3_shows_ours_beside_the_printed_numbers():
         "n": 10,
         "p": 3,
         "seeds": 2,
-        "penalty": "path",
+        "tuning": "path",
         "truth": {"direct": 0.1, "indirect": 0.02, "active": 1},
         "rows": [
             {

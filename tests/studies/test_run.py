@@ -153,10 +153,10 @@ def test_a_directory_changes_nothing_and_resumes(name, undisturbed, kept):
     assert chunks(kept) == before
 
 
-# Two workers, of which one dies, are in every run by way of the command line, with the same bytes.
-@pytest.mark.parametrize(
-    ("workers", "devices"), [pytest.param(2, 1, marks=pytest.mark.slow), (1, 4)]
-)
+# Two workers, of which one dies, are in every run by way of the command line, with the same bytes;
+# several devices are in tests/sweeps.
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "devices"), [(2, 1), (1, 4)])
 def test_workers_and_devices_give_the_same_bytes(
     name, undisturbed, kept, tmp_path, workers, devices
 ):

@@ -191,6 +191,7 @@ for devices in (jax.devices()[:1], jax.devices(), jax.make_mesh((4,), ("devices"
 """
 
 
+@pytest.mark.slow  # in every run test_sweep.py has two devices
 def test_four_devices_give_the_bytes_of_one():
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     done = subprocess.run(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jaxmed.cli.parsers.arguments import (
+    OldName,
     at_run,
     basis_argument,
     comma,
@@ -19,7 +20,7 @@ from jaxmed.vocabulary import METHODS, Assume, check_methods
 __all__ = ["GAHMN_SETTINGS", "add_commands"]
 
 # Beside --checkpoint, which a file in blocks has, too.
-GAHMN_SETTINGS = ("mode", "trainings", "noise", "penalty", "steps")
+GAHMN_SETTINGS = ("mode", "trainings", "noise", "tuning", "steps")
 ALONE = {"effects", "gahmn"}
 
 
@@ -49,11 +50,13 @@ def add_commands(commands: Any) -> None:
         choices=("printed", "location_scale"),
         help="with --method gahmn: noise of the mediators (default printed)",
     )
-    run.add_argument(
-        "--penalty",
-        choices=("given", "path"),
-        help="with --method gahmn: path chooses it by held-out rows (default given)",
+    tuning, of = run.add_mutually_exclusive_group(), ("given", "path")
+    tuning.add_argument(
+        "--tuning",
+        choices=of,
+        help="with --method gahmn: path chooses the penalties by held-out rows (default given)",
     )
+    tuning.add_argument("--penalty", action=OldName, new="--tuning", choices=of)
     run.add_argument("--steps", type=count, help="with --method gahmn: of either block")
     run.add_argument(
         "--checkpoint",

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.budget import said
+from jaxmed.deprecations import warn
 from jaxmed.vocabulary import BASES
 
 __all__ = [
+    "OldName",
     "at_run",
     "basis_argument",
     "comma",
@@ -29,6 +31,27 @@ Command = Callable[[argparse.Namespace], Any]
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 FILES = ".csv .tsv .txt (also .gz .bz2 .xz .zst .zip), .xlsx, .parquet, .npz, .h5ad or .h5mu"
 NAMES = "names in a list as in a csv: a name that holds a comma stands in double quotes"
+
+
+class OldName(argparse.Action):
+    """An option under its old name, out of the help: kept as the new one, with a warning."""
+
+    def __init__(self, option_strings: list[str], dest: str, *, new: str, **given: Any) -> None:
+        """As any option, with the name that takes its place."""
+        del dest
+        super().__init__(option_strings, new.lstrip("-"), help=argparse.SUPPRESS, **given)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """See argparse."""
+        setattr(namespace, self.dest, values)
+        old = (*getattr(namespace, "old_names", ()), f"{parser.prog} {option_string}")
+        namespace.old_names = old  # said by `at_run`, when warnings have their form
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,6 +227,8 @@ def at_run(place: str, check: Command | None = None) -> Command:
     """
 
     def run(options: argparse.Namespace) -> Any:
+        for old in getattr(options, "old_names", ()):
+            warn("flag", old)
         if check is not None:
             check(options)
         module, _, name = place.rpartition(".")

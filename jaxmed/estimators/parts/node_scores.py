@@ -19,6 +19,7 @@ from jaxmed.sparse.many_targets import (
     shared_violation,
     start_at_zero,
 )
+from jaxmed.sparse.walk import walk
 from jaxmed.statistics.base_span import BaseSpan, base_span, is_constant
 from jaxmed.typing import Array, pytree
 
@@ -218,27 +219,22 @@ def choose_penalty(
         loss = divide(jnp.sum(jnp.where(present, loss, 0)), counted)
         return new, state.coefficients, loss, new.change > PATH_TOLERANCE
 
-    def one_penalty(carry: tuple) -> tuple:
-        index, states, before, errors, stuck = carry
-        now, last, earlier = (penalties[jnp.maximum(index - lag, 0)] for lag in (0, 1, 2))
-        fraction = jnp.where(index > 1, divide(now - last, last - earlier), 0)
+    def visit(at: Array, state: tuple) -> tuple:
+        states, before, stuck = state
+        now, last, earlier = (penalties[jnp.maximum(at - lag, 0)] for lag in (0, 1, 2))
+        fraction = jnp.where(at > 1, divide(now - last, last - earlier), 0)
         states, before, losses, open_ended = jax.lax.map(
             lambda item: one_fold(item, now, fraction), (parts, states, before)
         )
         used = jnp.sum(parts.size > 0)
-        errors = errors.at[index].set(jnp.sum(losses) / used.astype(errors.dtype))
-        return index + 1, states, before, errors, stuck | jnp.any(open_ended)
-
-    def goes_on(carry: tuple) -> Array:
-        index, _, _, errors, _ = carry
-        return (index < count) & (index - jnp.argmin(errors).astype(index.dtype) <= patience)
+        error = jnp.sum(losses) / used.astype(losses.dtype)
+        return (states, before, stuck | jnp.any(open_ended)), error, ()
 
     states = jax.vmap(start_at_zero)(parts.problems)
-    infinite = jnp.full(count, jnp.inf, penalties.dtype)
-    begin = (jnp.int32(0), states, states.coefficients, infinite, jnp.zeros((), bool))
-    _, _, _, errors, stuck = jax.lax.while_loop(goes_on, one_penalty, begin)
-    code = st.when(stuck, st.NOT_CONVERGED)
-    return NodeChoice(penalties[jnp.argmin(errors)], penalties, errors, code)
+    begin = (states, states.coefficients, jnp.zeros((), bool))
+    found = walk(visit, begin, (), jnp.full(count, jnp.inf, penalties.dtype), patience)
+    code = st.when(found.state[2], st.NOT_CONVERGED)
+    return NodeChoice(penalties[found.best], penalties, found.criterion, code)
 
 
 @pytree

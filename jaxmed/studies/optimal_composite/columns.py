@@ -76,6 +76,7 @@ def printed_intersection_union(paths: Paths) -> IntersectionUnionTest:
         statistic_exposure=right.statistic_exposure,
         statistic_outcome=statistic,
         df_numerator=right.df_numerator,
+        df_numerator_outcome=right.df_numerator,
         df_exposure=right.df_exposure,
         df_outcome=df,
         p_exposure=right.p_exposure,
