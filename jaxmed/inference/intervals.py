@@ -71,8 +71,8 @@ def indirect_interval(
     mediators as well.
 
     "percentile" and "basic" redraw the path quadratics from the law at the debiased estimates and
-    apply the estimator to each replicate. Percentile intervals of a part cover .78 where one path
-    is moderate and the paths are parallel; of the total both cover .93 to .99.
+    apply the estimator to each replicate. Percentile intervals of a part cover .82 to .87 where it
+    is small but not 0, or one path null among many mediators; of the total both cover .92 to 1.
 
     A single mediator (dimension r = 1) has no parts: the total indirect effect has the product
     interval and the delta standard error of that mediator in the table of single mediators,

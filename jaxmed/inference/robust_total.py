@@ -30,7 +30,7 @@ def robust_total_variance(paths: Paths, data: MediationData) -> tuple[Array, Arr
     the outcome's coefficients b, less what the noise of b adds; W the whitened mediators, hA the
     leverages of [1, covariates, exposure]. With equal variances V is that of the exact law in
     expectation. Sizes .04 to .07 where the mediators' or the errors' spread depends on the exposure
-    or a mediator, where the exact variance has up to .13 (n = 200, p = 20).
+    or a mediator, where the exact variance has up to .15 (n = 200, p = 20).
 
     Args:
       paths: primal paths of `data`.

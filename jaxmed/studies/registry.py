@@ -24,10 +24,18 @@ __all__ = [
 
 def registered() -> Mapping[str, Study]:
     """The studies that come with jaxmed, by name."""
-    from jaxmed.studies import gahmn, generative_mediation, optimal_composite
+    from jaxmed.studies import (
+        composite_inference,
+        gahmn,
+        generative_mediation,
+        optimal_composite,
+    )
 
     return LazyStudies.together(
-        optimal_composite.STUDIES, generative_mediation.STUDIES, gahmn.STUDIES
+        optimal_composite.STUDIES,
+        composite_inference.STUDIES,
+        generative_mediation.STUDIES,
+        gahmn.STUDIES,
     )
 
 

@@ -1,4 +1,4 @@
-"""Size of the path tests over 400,000 law replicates, and coverage of the law intervals.
+"""Size of the path tests over 400,000 law replicates, and coverage of the percentile interval.
 
 Tolerances are 5 Monte Carlo standard errors, plus half a unit of the reference's last digit. The
 reference is itself a simulation of 400,000 replicates, hence the factor sqrt(2) there: its cell
@@ -161,7 +161,8 @@ def coverage(key_data, key_boot, population, truth, count):
 SAMPLE = jax.jit(sample_quadratics, static_argnums=2)
 BOOTSTRAP = jit_for_many(
     lambda keys, draws: jax.lax.map(
-        lambda args: inference.indirect_interval(args[0], args[1], replicates=400), (keys, draws)
+        lambda args: inference.indirect_interval(*args, method="percentile", replicates=400),
+        (keys, draws),
     )
 )
 
