@@ -127,7 +127,7 @@ def test_intervals_are_those_of_the_law_without_noise():
         merge_sites([summarise(d, site=s) for d, s in zip(sites(), SITES, strict=True)]),
         names=type(pooled(sites()).names)(),
     )
-    law = law_inference(law_key, jax.jit(paths)(merged), level=0.95, replicates=500)
+    law = law_inference(law_key, jax.jit(paths)(merged), level=0.95, replicates=500).intervals
     rel = 1e-6 if jax.config.jax_enable_x64 else 1e-3
     for part, one in found.parts.items():
         assert one.noise_sd == pytest.approx(0, abs=rel)

@@ -266,7 +266,9 @@ def test_an_estimate_that_extrapolates_is_refused():
 
 
 def test_the_primal_is_refused_with_what_to_do_instead():
-    with pytest.raises(ValueError, match=r"p >= n - 1 - q mediators, here 5 < 30 - 1 - 1.*joint"):
+    with pytest.raises(
+        ValueError, match=r"p >= n - 1 - q mediators, here 5 < 30 - 1 - 1.*total_indirect_test"
+    ):
         dual_total_test(KEY, problem(np.random.default_rng(0), 30, 5, 1))
 
 
