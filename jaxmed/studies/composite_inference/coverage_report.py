@@ -81,8 +81,8 @@ def _ranges(results: Mapping[str, Any]) -> Section:
         "At a value of 0, or at one that cannot be told from it, an interval of a part has one "
         "tail only and covers .975 and more.",
         "A single mediator (p = 1) has no parts; its total has the product interval.",
-        "The specification's percentile intervals come from a law whose strengths were not raised to "
-        "the product that the estimate of the total asks for; ours are those of the library.",
+        "The specification's percentile intervals come from a law whose strengths were not raised "
+        "to the product that the estimate of the total asks for; ours are those of the library.",
     )
     return Section(
         "coverage",
