@@ -15,9 +15,14 @@ KEY = jax.random.key(11)
 # Few programs: each compilation of the law costs a second or two.
 sample = jit_for_many(lambda key, law: sample_quadratics(key, law, 20_000))
 law_of = jax.jit(law)
-by_percentile = jax.jit(
-    lambda key, q: inference.indirect_intervals(key, q, method="percentile", replicates=REPLICATES)
-)
+
+
+@jax.jit
+def bootstrapped(key, q):
+    draws = bootstrap_estimates(key, q, REPLICATES)
+    basic = [interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)]
+    parts = {part: interval_from_draws(q, draws, part=part) for part in PARTS}
+    return parts, basic, fitted_law(q).maximal_indirect[0], inference.indirect_estimates(q)
 
 
 @jax.jit
@@ -49,7 +54,7 @@ def test_estimates_are_unbiased_where_the_paper_is_not(n, p):
 def test_one_interval():
     population = law_of(1.0, 1.0, 0.5, exposure_ss=200.0, residual_df=198, num_mediators=20)
     q = one(sample(KEY, population))
-    together, inverted = by_percentile(KEY, q), one_of(KEY, q)
+    (together, (alone, wide), fitted, parts), inverted = bootstrapped(KEY, q), one_of(KEY, q)
     for part in PARTS:
         # Under jit the dimension is not known, and the name tells of both.
         for found, name in ((together, "percentile bootstrap"), (inverted, "inversion")):
@@ -63,15 +68,6 @@ def test_one_interval():
         ]
         assert 0.8 < widths[0] / widths[1] < 1.25
 
-    @jax.jit
-    def from_draws(key, q):
-        draws = bootstrap_estimates(key, q, REPLICATES)
-        both = [
-            interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)
-        ]
-        return both, fitted_law(q).maximal_indirect[0], inference.indirect_estimates(q)
-
-    (alone, wide), fitted, parts = from_draws(KEY, q)
     assert wide.interval.lower < alone.interval.lower < alone.interval.upper < wide.interval.upper
     percentile = together["concordant"].interval
     np.testing.assert_allclose(

@@ -135,14 +135,8 @@ def test_cosine_under_a_null_exposure_path(share, printed):
     assert abs(rate - float(printed)) < slack
 
 
-@pytest.mark.parametrize(
-    ("n", "p"),
-    [
-        pytest.param(200, 20, marks=pytest.mark.slow),
-        pytest.param(200, 80, marks=pytest.mark.slow),
-        (1000, 500),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "p"), [(200, 20), (200, 80), (1000, 500)])
 def test_coverage_of_the_percentile_interval(n, p):
     count, truth = 2000, 0.75
     population = law(1.0, 1.0, 0.5, exposure_ss=float(n), residual_df=n - 2, num_mediators=p)
