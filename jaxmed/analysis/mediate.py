@@ -67,7 +67,7 @@ def mediate(
     permutations: int = 999,
     folds: int = 5,
     splits: int = 10,
-    replicates: int = 4000,
+    replicates: int = 2000,
     assume: Assume | None = None,
     progress: Progress | None = None,
 ) -> LevelsResult: ...
@@ -112,7 +112,7 @@ def mediate(
     permutations: int = 999,
     folds: int = 5,
     splits: int = 10,
-    replicates: int = 4000,
+    replicates: int = 2000,
     source: DataReport | None = None,
     progress: Progress | None = None,
 ) -> MediationResult: ...
@@ -129,7 +129,7 @@ def mediate(
     permutations: int = 999,
     folds: int = 5,
     splits: int = 10,
-    replicates: int = 4000,
+    replicates: int = 2000,
     assume: Assume | None = None,
     source: DataReport | None = None,
     progress: Progress | None = None,

@@ -55,7 +55,7 @@ def mediate_moments(
     level: float = 0.95,
     basis: Basis = "auto",
     standardise_mediators: bool = True,
-    replicates: int = 4000,
+    replicates: int = 2000,
     robust: TotalIndirectTest | None = None,
     columns: Mapping[str, dict[str, Any]] | None = None,
     rows_dtype: Any = None,

@@ -51,7 +51,7 @@ def mediate_stream(
     level: float = 0.95,
     basis: Basis = "auto",
     standardise_mediators: bool = True,
-    replicates: int = 4000,
+    replicates: int = 2000,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> MediationResult:
@@ -129,7 +129,7 @@ def mediate_read(
     level: float = 0.95,
     basis: Basis = "auto",
     standardise_mediators: bool = True,
-    replicates: int = 4000,
+    replicates: int = 2000,
     progress: Progress | None = None,
 ) -> MediationResult:
     """`mediate_moments` of a stream that has been read (`read_moments`); arguments as there."""

@@ -10,7 +10,7 @@ from jaxmed.typing import Array
 __all__ = ["outermost"]
 
 # Each step halves a bracket that is at first a few standard errors wide.
-STEPS = 20
+STEPS = 16
 
 
 def outermost(

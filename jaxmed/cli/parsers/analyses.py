@@ -69,7 +69,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
     run.add_argument("--folds", type=int, default=5, help="of the cross-fitted effect, 0 for none")
     run.add_argument("--splits", type=count, default=10, help="of the rows into folds (default 10)")
-    run.add_argument("--replicates", type=count, default=4000, help="of the exact law")
+    run.add_argument("--replicates", type=count, default=2000, help="of the exact law")
     run.add_argument("--no-figures", action="store_true", help="tables only")
     run.set_defaults(run=at_run("analyses.mediate_command", _check_mediate))
 

@@ -54,7 +54,7 @@ def add_command(commands: Any) -> None:
     mediate.add_argument(
         "--method", default="maxie,maxcor", help=f"comma list of {', '.join(MOMENT_METHODS)}"
     )
-    mediate.add_argument("--replicates", type=count, default=4000, help="of the exact law")
+    mediate.add_argument("--replicates", type=count, default=2000, help="of the exact law")
     mediate.add_argument(
         "--standardise",
         action=argparse.BooleanOptionalAction,
