@@ -246,29 +246,14 @@ def _tests(analysis: Analysis, replicates: int) -> list[dict[str, Any]]:
         if test is None:
             entries.append(_test(name, code=missing))
         else:
-            entries.append(
-                _test(
-                    name,
-                    test.statistic,
-                    test.df,
-                    test.p_value,
-                    test.p_concordant,
-                    test.p_suppression,
-                    int(test.status),
-                    test.notes,
-                )
-            )
+            entries.append(_sided(name, test, test.statistic, test.df))
     outcome_side = bool(np.asarray(joint.p_outcome) >= np.asarray(joint.p_exposure))
     entries.append(
-        _test(
+        _sided(
             "joint",
+            joint,
             joint.statistic_outcome if outcome_side else joint.statistic_exposure,
             joint.df_outcome if outcome_side else joint.df_exposure,
-            joint.p_value,
-            joint.p_concordant,
-            joint.p_suppression,
-            int(joint.status),
-            joint.notes,
         )
         | {"p_outcome": joint.p_outcome, "p_exposure": joint.p_exposure}
     )
@@ -312,17 +297,22 @@ def _by_t(entry: dict[str, Any]) -> float:
     return float(2 * stdtr(float(entry["df"]), -abs(float(entry["statistic"]))))
 
 
-def _dual_total(test: DualTotalTest) -> dict[str, Any]:
+def _sided(name: str, test: Any, statistic: Any, df: Any) -> dict[str, Any]:
+    """The entry of a test that has p-values of both sides."""
     return _test(
-        "dual_total",
-        test.statistic,
-        test.df,
+        name,
+        statistic,
+        df,
         test.p_value,
         test.p_concordant,
         test.p_suppression,
         int(test.status),
         test.notes,
-    ) | {
+    )
+
+
+def _dual_total(test: DualTotalTest) -> dict[str, Any]:
+    return _sided("dual_total", test, test.statistic, test.df) | {
         "p_reml": test.p_reml,
         "p_permutation": test.p_permutation,
         "ratio": test.ratio,

@@ -14,41 +14,14 @@ from jaxmed.inference.debiased import (
     indirect_estimates,
     naive_indirect,
 )
-from jaxmed.inference.part_interval import IndirectInterval, chosen_interval
+from jaxmed.inference.part_interval import IndirectInterval
 from jaxmed.inference.residual import HasQuadratics
-from jaxmed.inference.single_mediator import known_single
 from jaxmed.status import OK, SMALL_SAMPLE, combine, combine_notes, when
 from jaxmed.typing import Array, Interval
 
-__all__ = ["Bootstrap", "interval_from_draws", "law_interval", "law_intervals"]
+__all__ = ["Bootstrap", "law_intervals"]
 
 Bootstrap = Literal["percentile", "basic"]
-
-
-def interval_from_draws(
-    paths: HasQuadratics,
-    draws: IndirectEstimates,
-    *,
-    level: float = 0.95,
-    part: Part = "concordant",
-    method: Bootstrap = "percentile",
-) -> IndirectInterval:
-    """A bootstrap interval of `indirect_interval` from given estimates."""
-    q = paths.quadratics
-    several = law_interval(q, draws, level=level, part=part, method=method)
-    return chosen_interval(q, several, known_single(q), level, part)
-
-
-def law_interval(
-    paths: HasQuadratics,
-    draws: IndirectEstimates,
-    *,
-    level: float = 0.95,
-    part: Part = "concordant",
-    method: Bootstrap = "percentile",
-) -> IndirectInterval:
-    """What `indirect_interval` says where r > 1, from given bootstrap estimates."""
-    return law_intervals(paths, draws, level=level, parts=(part,), method=method)[part]
 
 
 def law_intervals(
@@ -59,7 +32,7 @@ def law_intervals(
     parts: tuple[Part, ...] = PARTS,
     method: Bootstrap = "percentile",
 ) -> dict[str, IndirectInterval]:
-    """`law_interval` of several parts, whose draws are sorted and summed together."""
+    """Intervals of the parts where r > 1, from given bootstrap estimates."""
     q = paths.quadratics
     estimates, values = indirect_estimates(q), jnp.stack([draws.part(part) for part in parts])
     estimate = jnp.stack([estimates.part(part) for part in parts])

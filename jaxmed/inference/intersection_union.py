@@ -11,7 +11,11 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.distributions.quadratics import PathQuadratics
 from jaxmed.distributions.tails import f_upper
 from jaxmed.door import at_the_door
-from jaxmed.inference.residual import HasQuadratics, residual_variance
+from jaxmed.inference.residual import (
+    HasQuadratics,
+    residual_variance,
+    without_rows,
+)
 from jaxmed.linalg.safe import divide
 from jaxmed.statistics.cross_moments import UNNAMED
 from jaxmed.status import NO_NOTES
@@ -78,10 +82,8 @@ def intersection_union_test(
         return _of_quadratics(q)
     if variance != "robust":
         raise ValueError(f'variance is "classical" or "robust", not {variance!r}')
-    if getattr(paths, "regime", "primal") == "dual":
-        return _without_rows(q, code=status.OK)  # NOT_IN_DUAL, like the classical variance
-    if data is None:
-        return _without_rows(q, code=status.NEEDS_ROWS)
+    if (code := without_rows(paths, data)) is not None:
+        return _without_rows(q, code=code)
     return _robust(cast(Any, paths), dataclasses.replace(data, names=UNNAMED))
 
 

@@ -16,6 +16,7 @@ from jaxmed.inference.residual import (
     cotangent_variance,
     null_path,
     residual_variance,
+    without_rows,
 )
 from jaxmed.inference.single_mediator import is_single
 from jaxmed.linalg.safe import divide, sqrt
@@ -81,10 +82,8 @@ def joint_test(
         return _classical(q)
     if variance != "leave_one_out":
         raise ValueError(f'variance is "classical" or "leave_one_out", not {variance!r}')
-    if getattr(paths, "regime", "primal") == "dual":
-        return _without_variance(q, code=status.OK)  # NOT_IN_DUAL, like the classical variance
-    if data is None:
-        return _without_variance(q, code=status.NEEDS_ROWS)
+    if (code := without_rows(paths, data)) is not None:
+        return _without_variance(q, code=code)
     return _leave_one_out(cast(Any, paths), dataclasses.replace(data, names=UNNAMED))
 
 

@@ -1,6 +1,6 @@
 """The residual variance that three tests share, and what it says about the outcome path."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 
@@ -10,7 +10,7 @@ from jaxmed.estimators.parts.exact import no_residual
 from jaxmed.linalg.safe import divide
 from jaxmed.typing import Array
 
-__all__ = ["HasQuadratics", "cotangent_variance", "null_path", "residual_variance"]
+__all__ = ["HasQuadratics", "cotangent_variance", "null_path", "residual_variance", "without_rows"]
 
 
 class HasQuadratics(Protocol):
@@ -20,6 +20,16 @@ class HasQuadratics(Protocol):
     def quadratics(self) -> PathQuadratics:
         """The four quadratics of the paths."""
         ...
+
+
+def without_rows(paths: HasQuadratics, data: Any) -> int | None:
+    """Why a variance from the rows cannot be had, as a status; None where it can.
+
+    OK in the dual, where `residual_variance` says NOT_IN_DUAL as with a variance from the paths.
+    """
+    if getattr(paths, "regime", "primal") == "dual":
+        return status.OK
+    return status.NEEDS_ROWS if data is None else None
 
 
 def residual_variance(quadratics: PathQuadratics) -> tuple[Array, Array]:

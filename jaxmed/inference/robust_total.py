@@ -19,11 +19,11 @@ from jaxmed.inference.total_indirect import (
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.typing import Array
 
-__all__ = ["robust_test_from", "robust_total_test", "robust_total_variance"]
+__all__ = ["robust_test_from", "robust_total_test"]
 
 
-def robust_total_variance(paths: Paths, data: MediationData) -> tuple[Array, Array]:
-    """V = V1 + max(V2, -V1 / 2) over tau, the variance of q_AY, whatever the variances of the rows.
+def robust_total_test(paths: Paths, data: MediationData, *, single: bool) -> TotalIndirectTest:
+    """The test with V = V1 + max(V2, -V1 / 2), whatever the variances of the rows.
 
     V1 = sum g_i^2 yperp_i e_i / (1 - h_i) is the outcome side (`leave_one_out_variance`), V2 =
     sum A_i^2 ((Z_i b)^2 - s2 |W_i|^2) / (1 - hA_i) the exposure side: the mediators' noise seen by
@@ -35,17 +35,13 @@ def robust_total_variance(paths: Paths, data: MediationData) -> tuple[Array, Arr
     Args:
       paths: primal paths of `data`.
       data: the same rows.
+      single: whether r = 1.
     Returns:
-      (V / tau in outcome units squared, status): VARIANCE_FALLBACK where HC3 had to replace V1.
+      TotalIndirectTest; VARIANCE_FALLBACK where HC3 had to replace V1.
     Raises:
       ValueError: dual paths.
     Source: inference specification, section 4 (W_R).
     """
-    return _variance(paths.quadratics, row_sums(paths, data))
-
-
-def robust_total_test(paths: Paths, data: MediationData, *, single: bool) -> TotalIndirectTest:
-    """The test of `total_indirect_test(variance="robust")` where it is known whether r = 1."""
     return robust_test_from(paths, row_sums(paths, data), single=single)
 
 
@@ -86,6 +82,7 @@ def _of_single(q: PathQuadratics, sums: RowSums) -> TotalIndirectTest:
 
 
 def _variance(q: PathQuadratics, sums: RowSums) -> tuple[Array, Array]:
+    """V / tau, the variance of q_AY in outcome units squared, and a status."""
     outcome_side, code = usable_variance(q, sums.outcome_side, sums.outcome_hc3, sums.exceeds)
     variance = outcome_side + jnp.maximum(sums.exposure_side, -outcome_side / 2)
     return divide(variance, q.exposure_ss, jnp.nan), code

@@ -17,7 +17,12 @@ from jaxmed.distributions.tails import t_two_sided
 from jaxmed.door import at_the_door
 from jaxmed.inference.debiased import indirect_estimates, law_with_total
 from jaxmed.inference.joint_test import JointTest, joint_test
-from jaxmed.inference.residual import HasQuadratics, null_path, residual_variance
+from jaxmed.inference.residual import (
+    HasQuadratics,
+    null_path,
+    residual_variance,
+    without_rows,
+)
 from jaxmed.inference.single_mediator import is_single, known_single, single_mediator
 from jaxmed.inference.unit_free import unit_free
 from jaxmed.keys import as_key
@@ -120,10 +125,8 @@ def total_indirect_test(
 
 def _robust(paths: HasQuadratics, data: Any) -> TotalIndirectTest:
     q = paths.quadratics
-    if getattr(paths, "regime", "primal") == "dual":
-        return _without_variance(q, code=status.OK)  # NOT_IN_DUAL, as with the exact variance
-    if data is None:
-        return _without_variance(q, code=status.NEEDS_ROWS)
+    if (code := without_rows(paths, data)) is not None:
+        return _without_variance(q, code=code)
     unnamed = dataclasses.replace(data, names=UNNAMED)
     return _of_rows(cast(Any, paths), unnamed, single=known_single(q))
 

@@ -7,8 +7,7 @@ from optimised import jit_for_many
 
 from jaxmed import inference, status
 from jaxmed.distributions.exact_law import law, sample_quadratics
-from jaxmed.inference.bootstrap_intervals import interval_from_draws
-from jaxmed.inference.debiased import PARTS, bootstrap_estimates, fitted_law
+from jaxmed.inference.debiased import PARTS, fitted_law
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 KEY = jax.random.key(11)
@@ -19,9 +18,12 @@ law_of = jax.jit(law)
 
 @jax.jit
 def bootstrapped(key, q):
-    draws = bootstrap_estimates(key, q, REPLICATES)
-    basic = [interval_from_draws(q, draws, level=level, method="basic") for level in (0.95, 0.99)]
-    parts = {part: interval_from_draws(q, draws, part=part) for part in PARTS}
+    options = {"replicates": REPLICATES}
+    basic = [
+        inference.indirect_interval(key, q, level=level, method="basic", **options)
+        for level in (0.95, 0.99)
+    ]
+    parts = inference.indirect_intervals(key, q, method="percentile", **options)
     return parts, basic, fitted_law(q).maximal_indirect[0], inference.indirect_estimates(q)
 
 
