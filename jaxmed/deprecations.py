@@ -96,12 +96,14 @@ def _of_flag(command: str, old: str, new: str) -> Deprecation:
 
 
 _WITH_SIGNIFICANCE = ("ehima", "hdma", "hima", "hima2", "meddic")
+_RELEASED = ("ehima", "hima", "hima2")
 ENTRIES: tuple[Deprecation, ...] = (
     *(_of_estimands("name", name, _DEFAULT) for name in _FUNCTIONS),
     *(_of_estimands("name", name) for name in _CLASSES),
     *(_of_estimands("module", name) for name in _MODULES),
     # `alpha` is the effect of the exposure on a mediator, `penalty` a kind of penalty.
     *(_of_option(f"estimators.{name}", "alpha", "significance") for name in _WITH_SIGNIFICANCE),
+    *(_of_option(f"estimators.{name}", "scale", "standardise") for name in _RELEASED),
     _of_option("estimators.double_selection", "penalty", "rule"),
     _of_option("gahmn.gahmn", "penalty", "tuning"),
     _of_option("gahmn.BlockConfig", "penalty", "lam"),

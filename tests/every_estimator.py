@@ -1,7 +1,6 @@
 """Every estimator but the one that trains networks, in a small configuration."""
 
-from jaxmed import estimators
-from jaxmed.analysis.field_methods import FIELD_METHODS
+from jaxmed import estimators, registry
 
 SMALL = {"folds": 3, "num_penalties": 10}
 METHODS = {
@@ -49,4 +48,4 @@ BY_POSITION = {
 # Whose answer depends on the units of the mediators: weights of norm or variance one.
 BY_UNITS = {"directions", "pcma", "spcma"}
 # Whose key matters.
-RANDOM_METHODS = {name for name in METHODS if FIELD_METHODS[name].random}
+RANDOM_METHODS = {name for name in METHODS if registry.METHODS[name].random}

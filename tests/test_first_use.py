@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 
 import jaxmed
-from jaxmed import vocabulary
-from jaxmed.analysis.field_methods import FIELD_METHODS
+from jaxmed import registry
 from jaxmed.analysis.fit import CLOSED_FORMS
-from jaxmed.analysis.mediate import OPEN
 from jaxmed.cli.parsers import make_parser
 
 ROOT = Path(__file__).parents[1]
@@ -110,12 +108,8 @@ def test_every_command_has_its_function():
         assert name in importlib.import_module(f"jaxmed.cli.{module}").__all__, words
 
 
-def test_names_of_methods_are_those_of_the_registries():
-    assert tuple(dict.fromkeys(name for name, _ in CLOSED_FORMS)) == vocabulary.CLOSED
-    assert (*vocabulary.CLOSED, *OPEN) == vocabulary.METHODS
-    assert set(vocabulary.METHODS) <= set(FIELD_METHODS)
-    assert set(FIELD_METHODS) == set(vocabulary.FIELD_METHODS)
-    assert len(set(vocabulary.FIELD_METHODS)) == len(vocabulary.FIELD_METHODS)
+def test_closed_forms_are_those_of_the_registry():
+    assert tuple(dict.fromkeys(name for name, _ in CLOSED_FORMS)) == registry.CLOSED
 
 
 # ---- names of the package

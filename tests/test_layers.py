@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxmed"
 # From the bottom up; names in one group do not import each other, but for their own package.
 LAYERS = [
-    ("version", "vocabulary", "lazy", "deprecations"),
+    ("version", "vocabulary", "registry", "lazy", "deprecations"),
     ("typing", "status"),
     ("configuration",),
     ("program_key", "program_store"),

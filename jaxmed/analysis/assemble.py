@@ -16,13 +16,16 @@ from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import plain, software
 from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
-from jaxmed.analysis.wording import EFFECTS, METHOD_LABELS, TESTS, status_fields
+from jaxmed.analysis.wording import EFFECTS, TESTS, status_fields
 from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.dual_total import DualTotalTest
+from jaxmed.registry import METHODS
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
+# What a composite does to the outcome, in the words of tables.
+DIRECTIONS = {"concordant": "upward", "suppression": "downward"}
 ARRAYS = ("fit", "law", "rows", "scales")
 
 
@@ -208,7 +211,7 @@ def _composite(
     size = np.abs(mediators[f"weight_per_sd_{label(method, direction)}"])
     order = np.argsort(-np.nan_to_num(size, nan=-1.0), kind="stable")[:TOP]
     top = [str(mediators["name"][j]) for j in order if size[j] > 0]
-    name = METHOD_LABELS[method] + (f" {direction}" if direction else "")
+    name = METHODS[method].label + (f" {DIRECTIONS[direction]}" if direction else "")
     whole = analysis.fit.total
     share, why = share_of_total(
         composite.indirect, composite.total, whole.interval, whole.standard_error

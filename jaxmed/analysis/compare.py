@@ -4,20 +4,15 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jaxmed import status as st
+from jaxmed.analysis.chosen_methods import LOG_ODDS, Chosen, MethodOptions, Methods, choose
 from jaxmed.analysis.comparison import SCHEMA, SCHEMA_VERSION, Comparison, stacked
 from jaxmed.analysis.design import Basis
-from jaxmed.analysis.field_methods import (
-    FIELD_METHODS,
-    LOG_ODDS,
-    FieldMethod,
-    MethodOptions,
-)
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.method_table import (
     PARTS,
@@ -43,7 +38,6 @@ from jaxmed.sweeps.resampling import check_resamples
 from jaxmed.sweeps.shared_resamples import SharedDraws, shared_resamples
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import Estimator, Key
-from jaxmed.vocabulary import check_field_methods
 
 __all__ = ["compare"]
 
@@ -70,7 +64,7 @@ class _Run:
 
 def compare(
     data: MediationData,
-    methods: Sequence[str] | Mapping[str, Estimator],
+    methods: Methods,
     *,
     key: Key | int,
     bootstrap: int = 200,
@@ -102,8 +96,8 @@ def compare(
 
     Args:
       data: from `jaxmed.mediation_data` or `jaxmed.from_frame`; concrete.
-      methods: names of `jaxmed.analysis.field_methods.FIELD_METHODS`, or label -> configured
-        estimator that reads case weights as counts of rows (several settings of one method).
+      methods: names (`jaxmed.methods()` lists them), configured estimators, which read case weights
+        as counts of rows, or label -> either (several settings of one method).
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       bootstrap: resamples; 0 for none.
       level: of all intervals.
@@ -131,7 +125,7 @@ def compare(
       ValueError: settings out of range, unknown methods or covariates (its subclasses ShapeError
         and InvalidDataError for the data).
     """
-    chosen = _chosen(methods)
+    chosen = choose(methods)
     seed, key = parse_key(key)
     check_level(level)
     check_compat(compat)
@@ -193,21 +187,7 @@ def compare(
     return Comparison(document, stacked(mediators))
 
 
-def _chosen(methods: Sequence[str] | Mapping[str, Estimator]) -> list[FieldMethod]:
-    if isinstance(methods, str):
-        raise ValueError(f"methods are a sequence of names, not the string {methods!r}")
-    if isinstance(methods, Mapping):
-        if not methods:
-            raise ValueError("a comparison needs at least one method")
-        return [
-            FieldMethod(name, name, lambda e=estimator: e, random=True)
-            for name, estimator in methods.items()
-        ]
-    check_field_methods(methods, FIELD_METHODS)
-    return [FIELD_METHODS[name] for name in methods]
-
-
-def _one(method: FieldMethod, run: _Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _one(method: Chosen, run: _Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Row of the table and rows of the mediators of one method."""
     run.say(f"{method.label}: fit")
     data = run.rows.data
@@ -240,7 +220,7 @@ def _one(method: FieldMethod, run: _Run) -> tuple[dict[str, Any], dict[str, np.n
     return row, mediator_columns(method.name, fit, run.rows)
 
 
-def _bootstrap(method: FieldMethod, estimator: Estimator | None, run: _Run) -> dict[str, Any]:
+def _bootstrap(method: Chosen, estimator: Estimator | None, run: _Run) -> dict[str, Any]:
     """Columns of the bootstrap; NaN limits where there is none."""
     resampling = WEIGHTS if method.takes_weights else COPIES
     if method.composite and run.rows.dual:

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from jaxmed.analysis.chosen_methods import Chosen, MethodOptions, choose
 from jaxmed.analysis.comparison import MethodTable, stacked
 from jaxmed.analysis.design import Basis
-from jaxmed.analysis.field_methods import FIELD_METHODS, MethodOptions
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.method_table import (
     MethodFit,
@@ -171,9 +171,9 @@ def effects(
         covariates_outcome=positions["covariates_outcome"],
     )
     table, mediators = [], []
-    for name in names:
-        say(f"{FIELD_METHODS[name].label} on {p} mediators and {n} rows")
-        row, columns = _one(name, rows, options, named_key(named_key(key, "method"), name))
+    for method in choose(names):
+        say(f"{method.label} on {p} mediators and {n} rows")
+        row, columns = _one(method, rows, options, named_key(named_key(key, "method"), method.name))
         table.append(row)
         mediators.append(columns)
     design = with_design(rows, level, same=bases[0] == bases[1])
@@ -207,21 +207,20 @@ def effects(
 
 
 def _one(
-    name: str, rows: Prepared, options: MethodOptions, key: Key
+    method: Chosen, rows: Prepared, options: MethodOptions, key: Key
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Row of the table and rows of the mediators; a refusal is the caller's error here."""
-    method = FIELD_METHODS[name]
     fit: MethodFit = fit_method(method.make(rows.data, options), key, rows.data, timed=False)
     if fit.estimate is None:
         raise ValueError(f"{method.label}: {fit.reason}")
-    row = {"method": name, "label": method.label} | effect_columns(fit)
+    row = {"method": method.name, "label": method.label} | effect_columns(fit)
     row |= {
         "scale": "outcome",
         "status": fit.status,
         "notes": fit.notes,
         "reason": fit.reason,
     }
-    return row, mediator_columns(name, fit, rows)
+    return row, mediator_columns(method.name, fit, rows)
 
 
 def _difference(table: list[dict[str, Any]]) -> list[str]:

@@ -19,7 +19,7 @@ from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import software
 from jaxmed.analysis.result import data_frame
-from jaxmed.analysis.wording import METHOD_LABELS, status_fields
+from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit
 from jaxmed.data.covariate_basis import covariate_basis
@@ -31,11 +31,11 @@ from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.parts.units import Units, rescaled, units_of
 from jaxmed.estimators.single_score import judge_score, predict_score
 from jaxmed.geometry.paths import regime_of
+from jaxmed.registry import CLOSED, METHODS, check_composites
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
 from jaxmed.statistics.score_ranks import GROUPS
 from jaxmed.typing import Interval, Key
-from jaxmed.vocabulary import CLOSED, check_methods
 
 SCHEMA = "jaxmed.evaluate"
 SCHEMA_VERSION = VERSIONS[SCHEMA]
@@ -109,7 +109,7 @@ def evaluate(
     Source: He (2026) section 8: its table's columns, and its figure's quintile prevalence and AUC.
     """
     methods = tuple(methods)
-    check_methods(methods)
+    check_composites(methods)
     check_level(level)
     seed, key = parse_key(key)
     if not 0 < holdout < 1:
@@ -139,7 +139,7 @@ def evaluate(
         for part, rows in (("train", train), ("test", test)):
             judged = _judge(rows, weights, level, int(composite.status), part == "test")
             table.append(
-                {"method": label(method, direction), "label": METHOD_LABELS[method], "part": part}
+                {"method": label(method, direction), "label": METHODS[method].label, "part": part}
                 | _in_units(judged, units)
             )
     every = np.arange(data.exposure.shape[0])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
 
-from jaxmed import estimators
 from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.data_facts import dependent_columns, dropped_warning, facts_of_rows
@@ -36,23 +35,12 @@ from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.inference.dual_total import dual_total_test
+from jaxmed.registry import CLOSED, METHODS, check_composites
 from jaxmed.typing import Estimator, Key
-from jaxmed.vocabulary import CLOSED, Assume, check_methods
+from jaxmed.vocabulary import Assume
 
 if TYPE_CHECKING:
     from jaxmed.analysis.generative_result import GenerativeResult
-
-# Methods that draw random numbers or iterate, run one by one.
-OPEN: dict[str, Callable[[MediationData, str], Estimator]] = {
-    "directions": lambda data, route: estimators.directions(route=route),
-    "numerical": lambda data, route: estimators.numerical(route=route),
-    "lasso_exposure": lambda data, route: estimators.lasso_exposure(
-        family=family_of(data.exposure), route=route
-    ),
-    "lasso_outcome": lambda data, route: estimators.lasso_outcome(
-        family=family_of(data.outcome), route=route
-    ),
-}
 
 
 @overload
@@ -213,7 +201,7 @@ def mediate(
         raise ValueError(f'"{min(alone)}" stands alone: call mediate once more for the others')
     if assume is not None:
         raise ValueError('assume goes with method="effects" only')
-    check_methods(methods)
+    check_composites(methods)
     seed, key = parse_key(key)
     settings = Settings(
         methods,
@@ -312,14 +300,21 @@ def composites_of(
     """All composites in the order asked for, keyed by (method, direction)."""
     composites: dict[tuple[str, str], CompositeMediator] = {}
     for position, method in enumerate(methods):
-        if method in OPEN:
+        if method not in CLOSED:
             say(f"method {method}")
-            estimator = OPEN[method](data, result.paths.route)
+            estimator = _open_estimator(method, data, result.paths.route)
             program = _composite_program(estimator, data.mediators.shape[1] >= LARGE_FROM)
             composites[(method, "")] = program(jax.random.fold_in(key, position), data)
             continue
         composites |= closed_composites(result, method)
     return composites
+
+
+def _open_estimator(name: str, data: MediationData, route: str) -> Estimator:
+    """An estimator of a composite that draws random numbers or iterates, by the paths' route."""
+    method = METHODS[name]
+    given = {} if method.family is None else {"family": family_of(getattr(data, method.family))}
+    return method.factory()(route=route, **given)
 
 
 @kept

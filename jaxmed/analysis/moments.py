@@ -30,6 +30,7 @@ from jaxmed.estimators.from_weights import with_status
 from jaxmed.geometry.composite import CompositeMediator, evaluate_weights
 from jaxmed.geometry.paths import Paths
 from jaxmed.inference.total_indirect import TotalIndirectTest
+from jaxmed.registry import CLOSED, check_moment_methods
 from jaxmed.statistics.cross_moments import CrossMoments
 from jaxmed.statistics.joint_factor import factor_moments
 from jaxmed.statistics.moment_columns import (
@@ -42,7 +43,6 @@ from jaxmed.statistics.moment_columns import (
 )
 from jaxmed.statistics.moment_variation import check_moments_leave
 from jaxmed.typing import Key
-from jaxmed.vocabulary import CLOSED, check_moment_methods
 
 __all__ = ["mediate_moments"]
 

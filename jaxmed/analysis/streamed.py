@@ -33,9 +33,9 @@ from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.dual_total import dual_total_test_from
 from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
+from jaxmed.registry import CLOSED
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
 from jaxmed.typing import Counted, Key
-from jaxmed.vocabulary import CLOSED
 
 __all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
 

@@ -92,17 +92,6 @@ TESTS = {
     ),
 }
 
-METHOD_LABELS = {
-    "maxie": "MaxIE",
-    "maxcor": "MaxCor",
-    "reg_outcome": "Reg Y~X",
-    "reg_exposure": "Reg A~X",
-    "directions": "Directions of mediation",
-    "numerical": "L-BFGS",
-    "lasso_outcome": "Lasso-Y",
-    "lasso_exposure": "Lasso-A",
-}
-
 
 def status_fields(code: int, notes: ArrayLike = NO_NOTES) -> dict[str, Any]:
     """What a record says of one status and its notes (concrete): names, and sentences in words.

@@ -48,7 +48,7 @@ class EhimaDetails:
     share: Array  # [p] |indirect| as a share of the reported mediators' sum
 
 
-@renamed("jaxmed.estimators.ehima", alpha="significance")
+@renamed("jaxmed.estimators.ehima", alpha="significance", scale="standardise")
 @in_safe_units
 def ehima(
     *,
@@ -59,7 +59,7 @@ def ehima(
     significance: float = 0.05,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
-    scale: bool | None = None,
+    standardise: bool | None = None,
     solver: PathSolver | None = None,
     compat: Compat = "correct",
     level: float = 0.95,
@@ -75,7 +75,7 @@ def ehima(
       significance: false discovery rate.
       covariates_mediator: of exposure -> mediator models; all covariates if None.
       covariates_outcome: of the outcome model; all covariates if None.
-      scale: alpha and beta of the table per standard deviation of exposure and mediators, as
+      standardise: alpha and beta of the table per standard deviation of exposure and mediators, as
         the release prints them; True for compat="r" and False otherwise if None.
       solver: of the path; if None tight and ended by BIC, for compat="r" the release's.
       compat: "correct" leaves exposure and covariates unpenalised, uses t p-values and the
@@ -102,7 +102,7 @@ def ehima(
     if num_penalties < 2:
         raise ValueError(f"num_penalties must be at least 2, not {num_penalties}")
     released = compat == "r"
-    scaled = released if scale is None else scale
+    scaled = released if standardise is None else standardise
     walk = solver or (REFERENCE if released else PathSolver(patience=PATIENCE))
 
     def fit(key: Key | None, data: MediationData) -> Estimate:

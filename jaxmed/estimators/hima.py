@@ -19,7 +19,7 @@ FAMILIES = ("gaussian", "binomial")
 FLAVORS = ("hima", "hdmed")
 
 
-@renamed("jaxmed.estimators.hima", alpha="significance")
+@renamed("jaxmed.estimators.hima", alpha="significance", scale="standardise")
 @in_safe_units
 def hima(
     *,
@@ -30,7 +30,7 @@ def hima(
     significance: float = 0.05,
     adjust: Adjust = "bonferroni",
     family: str = "gaussian",
-    scale: bool = True,
+    standardise: bool = True,
     tolerance: float | None = None,
     patience: int = 20,
     covariates_mediator: Columns = None,
@@ -66,7 +66,7 @@ def hima(
       adjust: of joint significance over the selected: "bonferroni", "bh" or "none".
       family: "gaussian", or "binomial" for a 0/1 outcome: effects are log odds ratios, with status
         LOG_ODDS because they do not add up.
-      scale: compat="r", flavor="hima": standardise as the release's default.
+      standardise: compat="r", flavor="hima": as the release does by default.
       tolerance: of the solver; default 1e-9 (stationarity) or the release's 1e-4.
       patience: the path ends when BIC has not improved for this many penalties; 0: never.
       covariates_mediator: names or positions, of the mediator models; default all.
@@ -103,7 +103,7 @@ def hima(
         solver,
         significance,
         adjust,
-        scale,
+        standardise,
         compat,
         flavor,
         level,

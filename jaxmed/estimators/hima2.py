@@ -44,7 +44,7 @@ class Hima2Details:
     share: Array  # [p] |indirect| over the sum of the reported (rimp / 100); NaN elsewhere
 
 
-@renamed("jaxmed.estimators.hima2", alpha="significance")
+@renamed("jaxmed.estimators.hima2", alpha="significance", scale="standardise")
 @in_safe_units
 def hima2(
     *,
@@ -57,7 +57,7 @@ def hima2(
     lam_initial: ArrayLike | None = None,
     fold_ids: tuple[ArrayLike, ArrayLike] | None = None,
     robust: bool = False,
-    scale: bool = True,
+    standardise: bool = True,
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
     compat: Compat = "correct",
@@ -69,7 +69,7 @@ def hima2(
     effects and their variances as `hdma`; `selected` by `adjust` of the joint p-values.
     compat="r": as HIMA 2.3.3 `hima_dblasso`, without its jitter of 1e-10: exposure and covariates
     penalised, z tests, the mixture counted above .5 only, exposure, mediators and covariates
-    standardised (`scale`; then all numbers are per standard deviation). The release gives no
+    standardised (`standardise`; then all numbers are per standard deviation). The release gives no
     effects; indirect is the sum over the reported and direct = total - indirect.
 
     Args:
@@ -82,7 +82,7 @@ def hima2(
       lam_initial: penalty of the initial lasso, on columns of mean square 1.
       fold_ids: folds of the rows, 0..folds-1, for the node-wise and the initial regressions.
       robust: standard errors that allow unequal variances of the outcome's noise.
-      scale: compat="r": standardise.
+      standardise: compat="r": exposure, mediators and covariates.
       covariates_mediator: names or positions, of the mediator models; default all.
       covariates_outcome: of the outcome model; default all.
       compat: "correct" or "r".
@@ -103,7 +103,7 @@ def hima2(
         drawn = draw_folds(key, n, folds, lam_node, lam_initial, fold_ids)
         reference = compat == "r"
         tuning = Tuning(*drawn, lam_node, lam_initial, folds, num_penalties, reference, robust)
-        legs = legs_of(_standardised(rows) if reference and scale else rows)
+        legs = legs_of(_standardised(rows) if reference and standardise else rows)
         product = jnp.abs(legs.alpha.estimate * legs.beta.estimate)
         index = smallest(-product, screen_size(n, p, n_include))
         return _fit(legs, index, tuning, reference, significance, adjust, level)

@@ -46,7 +46,7 @@ def fit_release(legs: Legs, settings: HimaSettings) -> Estimate:
     if settings.flavor == "hima":
         count = jnp.sum(chosen).astype(p_value.dtype)
         reported = chosen & (count * p_value < settings.significance)
-        table = _table(legs, alpha, beta, p_value, chosen, reported, settings.scale)
+        table = _table(legs, alpha, beta, p_value, chosen, reported, settings.standardise)
     else:
         one_covariate = rows.outcome_base.shape[1] == 2
         code = st.combine(
@@ -85,9 +85,9 @@ def _table(
     p_value: Array,
     chosen: Array,
     reported: Array,
-    scale: bool,
+    standardise: bool,
 ) -> HimaTable:
-    if scale:
+    if standardise:
         weights = legs.rows.weights
         _, sd = mean_and_sd(weights, legs.rows.mediators)
         _, unit = mean_and_sd(weights, legs.rows.exposure[:, None])

@@ -65,7 +65,7 @@ class HimaSettings:
     solver: PathSolver
     significance: float
     adjust: str
-    scale: bool
+    standardise: bool
     compat: str
     flavor: str
     level: float

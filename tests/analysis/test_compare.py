@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from problems import problem
 
+import jaxmed
 from jaxmed import status as st
+from jaxmed.analysis.chosen_methods import Chosen, MethodOptions, choose
 from jaxmed.analysis.compare import compare
-from jaxmed.analysis.field_methods import FIELD_METHODS, FieldMethod, MethodOptions
 from jaxmed.data.mediation_data import Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.estimators.estimate import Effects, Estimate, MediatorEffects, poison
 from jaxmed.estimators.parts.reference import stops
+from jaxmed.registry import METHODS, Method
 from jaxmed.reports.comparison_figure import comparison_figure
 from jaxmed.sweeps.shared_resamples import even_chunk, resample_rows
 from jaxmed.sweeps.task import named_key
@@ -86,14 +88,15 @@ def rows(p=P, n=N, weights=None):
 
 
 LIMIT = float(np.mean(rows().outcome)) + 0.05
+LEAST_SQUARES = f"{__name__}:least_squares"
 STUBS = (
-    FieldMethod("plain", "Plain", least_squares, note="of use"),
-    FieldMethod("copied", "Copied", least_squares, takes_weights=False),
-    FieldMethod("noisy", "Noisy", least_squares, random=True, settings=(("noise", 1.0),)),
-    FieldMethod("flaky", "Flaky", least_squares, settings=(("select", 1), ("limit", LIMIT))),
-    FieldMethod("refusing", "Refusing", refusing),
-    FieldMethod("reference", "Reference", reference),
-    FieldMethod("whole", "Whole", least_squares, composite=True),
+    Method("plain", "Plain", LEAST_SQUARES, note="of use"),
+    Method("copied", "Copied", LEAST_SQUARES, takes_weights=False),
+    Method("noisy", "Noisy", LEAST_SQUARES, random=True, settings=(("noise", 1.0),)),
+    Method("flaky", "Flaky", LEAST_SQUARES, settings=(("select", 1), ("limit", LIMIT))),
+    Method("refusing", "Refusing", f"{__name__}:refusing"),
+    Method("reference", "Reference", f"{__name__}:reference"),
+    Method("whole", "Whole", LEAST_SQUARES, estimand="composite"),
 )
 
 
@@ -101,7 +104,7 @@ STUBS = (
 def stubs():
     with pytest.MonkeyPatch.context() as patch:
         for method in STUBS:
-            patch.setitem(FIELD_METHODS, method.name, method)
+            patch.setitem(METHODS, method.name, method)
         yield
 
 
@@ -230,8 +233,10 @@ def test_case_weights_take_part_in_resamples():
         ({"methods": ["nope"]}, "choose from"),
         ({"methods": []}, "choose from"),
         ({"methods": ["plain", "plain"]}, "come twice"),
-        ({"methods": "plain"}, "sequence"),
-        ({"methods": {}}, "at least one"),
+        ({"methods": {}}, "choose from"),
+        ({"methods": [3]}, "a name, an estimator"),
+        ({"methods": [jaxmed.estimators.ols]}, "makes estimators"),
+        ({"methods": {"one": "nope"}}, "choose from"),
         ({"bootstrap": 1}, "bootstrap must be"),
         ({"chunk": 0}, "chunk must be"),
         ({"compat": "R"}, "compat must be"),
@@ -245,19 +250,18 @@ def test_misuse_is_refused(change, message):
         compare(rows(), arguments.pop("methods"), **arguments)
 
 
+def keeping(*, covariates_mediator=None, covariates_outcome=None, compat="correct"):
+    """A factory that shows what it was given."""
+    return dict(locals())
+
+
 def test_separate_covariates_reach_the_method_or_its_row():
-    seen = {}
-
-    def keeping(*, covariates_mediator=None, covariates_outcome=None, compat="correct"):
-        seen.update(m=covariates_mediator, y=covariates_outcome, compat=compat)
-        return least_squares()
-
-    keeping_method = FieldMethod("keeping", "Keeping", keeping)
     options = MethodOptions(0.9, "r", (), (0,))
-    keeping_method.make(rows(), options)
-    assert seen == {"m": (), "y": (0,), "compat": "r"}
+    keeping = Chosen("keeping", "Keeping", Method("keeping", "Keeping", f"{__name__}:keeping"))
+    made = keeping.make(rows(), options)
+    assert made == {"covariates_mediator": (), "covariates_outcome": (0,), "compat": "r"}
     with pytest.raises(ValueError, match="one set of covariates"):
-        FIELD_METHODS["maxie"].make(rows(), options)
+        choose("maxie")[0].make(rows(), options)
 
 
 def test_released_packages_have_linear_covariates(stubs):
@@ -272,16 +276,16 @@ def test_released_packages_have_linear_covariates(stubs):
 
 def test_registry_makes_every_estimator():
     data = rows()
-    for method in FIELD_METHODS.values():
+    for method in choose(list(METHODS)):
         if method.name != "refusing":
             assert callable(method.make(data, MethodOptions(0.9))), method.name
         if method.name not in ("refusing", "meddic"):
             assert callable(method.make(data, MethodOptions(0.9, "r"))), method.name
         assert method.label and method.name.isidentifier()
     with pytest.raises(ValueError, match="no release"):
-        FIELD_METHODS["meddic"].make(data, MethodOptions(0.9, "r"))
+        choose("meddic")[0].make(data, MethodOptions(0.9, "r"))
     zero_one = dataclasses.replace(data, outcome=(data.outcome > 8).astype(float))
-    assert not FIELD_METHODS["lasso_outcome"].log_odds(zero_one)
+    assert not choose("lasso_outcome")[0].log_odds(zero_one)
 
 
 def test_chunks_waste_little():
@@ -338,5 +342,5 @@ def test_labels_of_twenty_methods_do_not_overlap(result):
 def test_methods_that_learn_curves_need_the_covariates_themselves():
     options = MethodOptions(raw=None)
     with pytest.raises(ValueError, match="named basis"):
-        FIELD_METHODS["gahmn"].make(rows(), options)
-    assert FIELD_METHODS["gahmn"].make(rows(), MethodOptions(raw=(0,)))
+        choose("gahmn")[0].make(rows(), options)
+    assert choose("gahmn")[0].make(rows(), MethodOptions(raw=(0,)))

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from every_estimator import METHODS
 
-from jaxmed import estimators
+from jaxmed import estimators, registry
 from jaxmed import status as st
-from jaxmed.analysis.field_methods import FIELD_METHODS
 from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData
 
@@ -24,7 +23,7 @@ COLUMNS = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "lower", "upper",
 
 
 def test_every_method_of_the_list_is_here():
-    assert set(METHODS) == set(FIELD_METHODS) - {"gahmn"}  # which trains networks
+    assert set(METHODS) == set(registry.METHODS) - {"gahmn"}  # which trains networks
 
 
 def data_of(case, p=P):

@@ -15,7 +15,8 @@ from jaxmed.cli.parsers.arguments import (
     level_arguments,
     stream_arguments,
 )
-from jaxmed.vocabulary import METHODS, Assume, check_methods
+from jaxmed.registry import COMPOSITES, check_composites
+from jaxmed.vocabulary import Assume
 
 __all__ = ["GAHMN_SETTINGS", "add_commands"]
 
@@ -34,7 +35,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument(
         "--method",
         default="maxie,maxcor",
-        help=f"effects, or gahmn, or comma list of {', '.join(METHODS)}",
+        help=f"effects, or gahmn, or comma list of {', '.join(COMPOSITES)}",
     )
     run.add_argument(
         "--assume",
@@ -94,8 +95,8 @@ def _check_mediate(options: argparse.Namespace) -> None:
     if options.assume is not None and methods != ("effects",):
         raise ValueError("--assume goes with --method effects only")
     if not ALONE & set(methods):  # `mediate` knows with what these can be combined
-        check_methods(methods)
+        check_composites(methods)
 
 
 def _check_evaluate(options: argparse.Namespace) -> None:
-    check_methods(comma(options.methods))
+    check_composites(comma(options.methods))

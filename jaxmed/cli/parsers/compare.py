@@ -12,7 +12,8 @@ from jaxmed.cli.parsers.arguments import (
     data_arguments,
     level_arguments,
 )
-from jaxmed.vocabulary import FIELD_METHODS, Compat, check_field_methods
+from jaxmed.registry import METHODS, check_methods
+from jaxmed.vocabulary import Compat
 
 __all__ = ["add_command"]
 
@@ -39,7 +40,7 @@ def add_command(commands: Any) -> None:
     run.add_argument(
         "--methods",
         default=DEFAULT,
-        help=f"comma list of {', '.join(FIELD_METHODS)} (default {DEFAULT})",
+        help=f"comma list of {', '.join(METHODS)} (default {DEFAULT})",
     )
     run.add_argument("--bootstrap", type=count, default=200, help="resamples, 0 for none")
     run.add_argument(
@@ -53,4 +54,4 @@ def add_command(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    check_field_methods(comma(options.methods))
+    check_methods(comma(options.methods))

@@ -13,7 +13,8 @@ from jaxmed.cli.parsers.arguments import (
     message_arguments,
     no_cache_argument,
 )
-from jaxmed.vocabulary import LEDGER_NAME, MOMENT_METHODS, check_moment_methods
+from jaxmed.registry import MOMENT_METHODS, check_moment_methods
+from jaxmed.vocabulary import LEDGER_NAME
 
 __all__ = ["add_command"]
 

@@ -1,0 +1,226 @@
+"""The methods a caller chose, by name or as estimators, and what is asked of all of them."""
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jaxmed.configuration import origin_of
+from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.penalised import family_of
+from jaxmed.registry import METHODS, Method, check_methods
+from jaxmed.typing import Estimator
+from jaxmed.vocabulary import Compat
+
+__all__ = ["LOG_ODDS", "Chosen", "MethodOptions", "Methods", "choose"]
+
+# One method or several: a name, a configured estimator, or label -> either.
+Methods = str | Estimator | Sequence[str | Estimator] | Mapping[str, str | Estimator]
+LOG_ODDS = "effects on the log-odds scale: direct and indirect do not add up to the total"
+# What decides for all methods at once, and is no option of one of them.
+_COMMON = (
+    "basis",
+    "compat",
+    "covariates_mediator",
+    "covariates_outcome",
+    "family",
+    "level",
+    "network_covariates",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodOptions:
+    """What is asked of every method that knows it.
+
+    Attributes:
+      level: of intervals.
+      compat: "correct" or "r".
+      covariates_mediator: positions of the covariates of the mediator models; None for all.
+      covariates_outcome: positions of those of the outcome model; None for all.
+      raw: positions of the covariates that are no squares, products or splines of others, for
+        methods that learn curves of their own; None where they are not known.
+    """
+
+    level: float = 0.95
+    compat: Compat = "correct"
+    covariates_mediator: tuple[int, ...] | None = None
+    covariates_outcome: tuple[int, ...] | None = None
+    raw: tuple[int, ...] | None = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """One method of one call.
+
+    Attributes:
+      name: key of its row and of its random numbers.
+      label: as in tables and figures.
+      method: entry of the registry; None for an estimator that came configured.
+      estimator: that estimator.
+      options: of the factory, beside those of all methods.
+    """
+
+    name: str
+    label: str
+    method: Method | None = None
+    estimator: Estimator | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def random(self) -> bool:
+        """True where it may draw random numbers."""
+        return self.method is None or self.method.random
+
+    @property
+    def takes_weights(self) -> bool:
+        """True where case weights are counts of rows to it, as they are to any estimator."""
+        return self.method is None or self.method.takes_weights
+
+    @property
+    def composite(self) -> bool:
+        """True where its effects are those of one weighted sum of all mediators."""
+        return self.method is not None and self.method.composite
+
+    @property
+    def note(self) -> str:
+        """What its bootstrap interval is worth."""
+        return "" if self.method is None else self.method.note
+
+    def make(self, data: MediationData, options: MethodOptions) -> Estimator:
+        """The configured estimator.
+
+        Raises:
+          ValueError: separate covariates for a method that has one set, or whatever the factory
+            refuses.
+        """
+        if self.method is None:
+            assert self.estimator is not None
+            return self.estimator
+        factory = self.method.factory()
+        known = inspect.signature(factory).parameters
+        given: dict[str, Any] = dict(self.method.settings)
+        for name in ("covariates_mediator", "covariates_outcome"):
+            wanted = getattr(options, name)
+            if wanted is not None and name not in known:
+                raise ValueError("takes one set of covariates for both models")
+            if name in known:
+                given[name] = wanted
+        if _differ(options, data.covariates.shape[1]):
+            given |= dict(self.method.separate)
+        # A method without a released package has one reading only.
+        given |= {name: getattr(options, name) for name in ("level", "compat") if name in known}
+        # The data are on their basis already: one total effect for all methods.
+        given |= {name: "given" for name in ("basis",) if name in known}
+        if "network_covariates" in known:
+            if options.raw is None:
+                raise ValueError("needs the covariates themselves: choose a named basis")
+            given["network_covariates"] = options.raw
+        if self.method.family is not None:
+            given["family"] = family_of(getattr(data, self.method.family))
+        return factory(**given | dict(self.options))
+
+    def log_odds(self, data: MediationData) -> bool:
+        """True where the outcome model is logistic, so that effects do not add up."""
+        if self.method is None or self.composite or self.method.family != "outcome":
+            return False
+        return family_of(data.outcome) == "binomial"
+
+
+def choose(
+    methods: Methods, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Chosen]:
+    """The methods of a call.
+
+    Args:
+      methods: a name of the registry, a configured estimator, several of these, or label -> either.
+      options: name -> options of its factory, for methods by name.
+
+    Raises:
+      ValueError: none, an unknown name or option, one label twice, or anything else than a name or
+        an estimator.
+    """
+    if isinstance(methods, Mapping):
+        pairs = list(methods.items())
+    else:
+        several = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+        pairs = [(_name_of(one), one) for one in several]
+    check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
+    labels = [label for label, _ in pairs]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ValueError(
+            f"methods come twice: {', '.join(twice)}; label several settings of one, "
+            "as in {'few': estimators.hima(n_include=20), 'many': estimators.hima(n_include=99)}"
+        )
+    named = {one for _, one in pairs if isinstance(one, str)}
+    for name in options or {}:
+        if name not in named:
+            raise ValueError(f"options for {name}, which is not among the methods: {labels}")
+    return [_chosen(label, one, options or {}) for label, one in pairs]
+
+
+def _none_by_name(pairs: Sequence[tuple[str, Any]]) -> Sequence[str]:
+    """Names that pass where all methods are estimators; none where there is no method at all."""
+    return tuple(METHODS)[:1] if pairs else ()
+
+
+def _chosen(label: str, one: Any, options: Mapping[str, Mapping[str, Any]]) -> Chosen:
+    if not isinstance(one, str):
+        _check_estimator(one)
+        return Chosen(str(label), str(label), estimator=one)
+    method = METHODS[one]
+    own = dict(options.get(one, {}))
+    _check_options(method, own)
+    shown = str(label)
+    if label == one:
+        shown = f"{method.label} upward" if method.signed else method.label
+    return Chosen(str(label), shown, method, options=tuple(own.items()))
+
+
+def _check_estimator(one: Any) -> None:
+    if not callable(one):
+        raise ValueError(
+            f"a method is a name, an estimator or label -> either, not {type(one).__name__}"
+        )
+    if one in _factories():
+        raise ValueError(
+            f"{one.__name__} makes estimators: call it, as in estimators.{one.__name__}()"
+        )
+
+
+def _factories() -> list[Callable[..., Any]]:
+    """Factories that are imported; others cannot have been given."""
+    found = []
+    for method in METHODS.values():
+        module, _, name = method.place.partition(":")
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return found
+
+
+def _name_of(one: Any) -> str:
+    """The name itself; of an estimator that of its factory or function."""
+    if isinstance(one, str):
+        return one
+    origin = origin_of(one) if inspect.isfunction(one) else None
+    return getattr(one if origin is None else origin[0], "__name__", type(one).__name__)
+
+
+def _check_options(method: Method, given: Mapping[str, Any]) -> None:
+    known = [name for name in inspect.signature(method.factory()).parameters if name not in _COMMON]
+    for name in given:
+        if name in _COMMON:
+            raise ValueError(f"{name} is one for all methods: it is no option of {method.name}")
+        if name not in known:
+            raise ValueError(
+                f"{method.name} has no option {name!r}; it has {', '.join(known) or 'none'}"
+            )
+
+
+def _differ(options: MethodOptions, q: int) -> bool:
+    """True where mediator and outcome models have different covariates."""
+    sets = (options.covariates_mediator, options.covariates_outcome)
+    first, second = (set(range(q) if wanted is None else wanted) for wanted in sets)
+    return first != second
