@@ -10,28 +10,32 @@ EFFECTS = {
     "total_effect": ("Total effect", "effect of one unit of exposure on the outcome"),
     "direct_effect": (
         "Direct effect",
-        "effect of one unit of exposure on the outcome at fixed mediators (ordinary least squares "
-        "on all mediators)",
+        "effect of one unit of exposure on the outcome at fixed mediators",
     ),
     "total_indirect": (
         "Total indirect effect",
-        "effect through all mediators jointly; concordant + suppression; unbiased",
+        "effect through all mediators jointly: total effect minus direct effect",
+    ),
+    "proportion_mediated": (
+        "Proportion mediated",
+        "total indirect effect as a share of the total effect",
     ),
     "concordant": (
-        "Concordant part",
-        "largest indirect effect that any composite has in the population",
+        "Upward part",
+        "largest indirect effect that any composite has in the population (the concordant part)",
     ),
     "suppression": (
-        "Suppression part",
-        "most negative indirect effect that any composite has in the population",
+        "Downward part",
+        "most negative indirect effect that any composite has in the population (the suppression "
+        "part)",
     ),
     "cross_fitted": (
-        "Cross-fitted effect",
+        "Cross-fitted upward part",
         "indirect effect, on rows not used for learning, of the concordant MaxIE composites "
         "learned on the other folds",
     ),
     "cross_fitted_suppression": (
-        "Cross-fitted suppression",
+        "Cross-fitted downward part",
         "indirect effect, on rows not used for learning, of the suppression MaxIE composites "
         "learned on the other folds",
     ),
