@@ -123,11 +123,8 @@ def _least_squares(analysis: Analysis, level: float) -> list[Entry]:
     sizes = Effects(fit.direct.estimate, law.estimate, fit.total.estimate)
     errors = Effects(fit.direct.standard_error, law.standard_error, fit.total.standard_error)
     share = share_with_limits(sizes, errors, fit.total.interval)
-    return [
-        direct,
-        indirect,
-        _share(analysis, level, share, (OLS.name, OLS.label), int(law.status)),
-    ]
+    method, code = (OLS.name, OLS.label), int(law.status)
+    return [direct, indirect, _share(analysis, level, share, method, code)]
 
 
 def _share(

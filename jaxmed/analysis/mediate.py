@@ -74,9 +74,9 @@ def mediate(
     (`choose_effects` has the rule), composites, tests, single mediators, and what may be wrong.
 
     Args:
-      data: rows, from `jaxmed.mediation_data` or `jaxmed.from_frame`; or `jaxmed.levels_from_frame`:
-        every level of the exposure against the reference; or `jaxmed.stream`, a file larger than
-        memory; or the merged moments of sites. What needs rows together says NEEDS_ROWS in the
+      data: rows, from `jaxmed.mediation_data` or `jaxmed.from_frame`; or every level of an exposure
+        against the reference, from `jaxmed.levels_from_frame`; or a file larger than memory, from
+        `jaxmed.stream`; or the merged moments of sites. What needs rows together says NEEDS_ROWS in the
         last two, which have linear covariates, and closed forms (and directions, by moments) as
         composites.
       method: the old name of `composites`; "effects" and "gahmn" give what they gave.
@@ -141,7 +141,8 @@ def mediate(
     if isinstance(data, LevelsData):
 
         def part(rows: MediationData, report: Source) -> MediationResult:
-            return analyse_rows(rows, call_of(**settings | {"source": report}))
+            given: dict[str, Any] = {"source": report}
+            return analyse_rows(rows, call_of(**(settings | given)))
 
         return over_levels(data, part, basis=basis)
     call = call_of(**settings)

@@ -25,13 +25,13 @@ class Table(Sequence[Row]):
 
     Attributes:
       rows: one mapping per row.
-      index: the column that names a row; of several rows of one name the first is found by it.
+      named_by: the column that names a row; of several rows of one name the first is found by it.
       shown: columns of the text form; all if empty.
     """
 
-    def __init__(self, rows: Sequence[Row], index: str, shown: Sequence[str] = ()) -> None:
+    def __init__(self, rows: Sequence[Row], named_by: str, shown: Sequence[str] = ()) -> None:
         """See the attributes."""
-        self.rows, self.index, self.shown = tuple(rows), index, tuple(shown)
+        self.rows, self.named_by, self.shown = tuple(rows), named_by, tuple(shown)
 
     @overload
     def __getitem__(self, which: int | str) -> Row: ...
@@ -46,14 +46,14 @@ class Table(Sequence[Row]):
           KeyError: no row of that name, with the names there are.
         """
         if isinstance(which, slice):
-            return Table(self.rows[which], self.index, self.shown)
+            return Table(self.rows[which], self.named_by, self.shown)
         if not isinstance(which, str):
             return self.rows[which]
         for row in self.rows:
-            if row[self.index] == which:
+            if row[self.named_by] == which:
                 return row
-        names = list(dict.fromkeys(str(row[self.index]) for row in self.rows))
-        raise KeyError(f"no {self.index} {which!r}; there are {names}")
+        names = list(dict.fromkeys(str(row[self.named_by]) for row in self.rows))
+        raise KeyError(f"no {self.named_by} {which!r}; there are {names}")
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -62,17 +62,17 @@ class Table(Sequence[Row]):
     def where(self, **values: Any) -> "Table":
         """The rows that have these values: `effects.where(method="ols")`."""
         found = [r for r in self.rows if all(r.get(name) == v for name, v in values.items())]
-        return Table(found, self.index, self.shown)
+        return Table(found, self.named_by, self.shown)
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame with a row per row, indexed by `index`.
+        """A pandas DataFrame with a row per row, indexed by `named_by`.
 
         Raises:
           ImportError: pandas is not installed (extra `io`).
         """
         if not self.rows:
             return data_frame([])
-        return data_frame([dict(row) for row in self.rows]).set_index(self.index)
+        return data_frame([dict(row) for row in self.rows]).set_index(self.named_by)
 
     def __repr__(self) -> str:
         """The table in columns of text."""
