@@ -1,7 +1,7 @@
 """One call of an analysis: what was asked for, of rows, of a stream or of moments alike."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 from jaxmed.analysis.chosen_effects import AUTO, wanted
@@ -103,9 +103,10 @@ def call_of(
     check_composites(composites)
     seed, key = parse_key(key)
     options = dict(options or {})
+    asked = _asked(effects, options)
     settings = Settings(
         composites=composites,
-        effects=_asked(effects),
+        effects=asked,
         basis=basis_name(basis),
         level=level,
         standardise=standardise,
@@ -122,12 +123,13 @@ def call_of(
     return Call(settings, key, effects, basis, options, labels, source, say)
 
 
-def _asked(effects: Methods) -> tuple[str, ...]:
+def _asked(effects: Methods, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Labels of the estimators; checked here, before any data are."""
     if isinstance(effects, str) and effects == AUTO:
         return (AUTO,)
-    if not callable(effects) and not isinstance(effects, str) and not len(effects):
+    if isinstance(effects, Sized) and not len(effects):
         return ()
-    return tuple(method.name for method in choose(effects))
+    return tuple(method.name for method in choose(effects, options))
 
 
 def _shown(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, get_args
 
 import numpy as np
@@ -133,7 +133,7 @@ def wanted(
         return choose(names, options), reason
     if assume is not None:
         raise ValueError('assume goes with effects="auto" only: it chooses the estimator')
-    if not callable(effects) and not isinstance(effects, str) and not len(effects):
+    if isinstance(effects, Sized) and not len(effects):
         return [], "no estimator was asked for"
     return choose(effects, options), "asked for by name"
 

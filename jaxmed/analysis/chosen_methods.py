@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxmed.configuration import origin_of
@@ -144,7 +144,8 @@ def choose(
     if isinstance(methods, Mapping):
         pairs = list(methods.items())
     else:
-        several = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+        alone = isinstance(methods, str) or not isinstance(methods, Iterable)
+        several: list[Any] = [methods] if alone else list(methods)
         pairs = [(_name_of(one), one) for one in several]
     check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
     labels = [label for label, _ in pairs]

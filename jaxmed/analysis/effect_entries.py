@@ -78,7 +78,8 @@ def _entry(
         "level": level,
         "interval": interval,
         "unit": "share of the total effect" if quantity == "proportion_mediated" else unit,
-    } | status
+        **status,
+    }
 
 
 def _linear(analysis: Analysis, quantity: str, level: float, effect: Any, code: int) -> Entry:

@@ -15,9 +15,9 @@ from jaxmed.analysis.design import Basis, designed
 from jaxmed.analysis.fit import fit, label
 from jaxmed.analysis.inputs import check_level, parse_key
 from jaxmed.analysis.least_squares import least_squares
-from jaxmed.analysis.mediate import composites_of
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import software
+from jaxmed.analysis.row_analysis import composites_of
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit

@@ -30,15 +30,51 @@ Data = MediationData | RowStream | CrossMoments
 
 
 @overload
-def mediate(data: LevelsData, *, key: Key | int, **settings: Any) -> LevelsResult: ...
+def mediate(
+    data: LevelsData,
+    method: Any = None,
+    *,
+    key: Key | int,
+    effects: Methods = AUTO,
+    composites: str | Sequence[str] = ("maxie", "maxcor"),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    assume: Assume | None = None,
+    basis: Basis = "auto",
+    level: float = 0.95,
+    standardise: bool = True,
+    permutations: int = 999,
+    folds: int = 5,
+    splits: int = 10,
+    replicates: int = 2000,
+    screened: Screened = "unknown",
+    labels: Labels | None = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> LevelsResult: ...
 
 
 @overload
-def mediate(data: Data, *, key: Key | int, **settings: Any) -> MediationResult: ...
-
-
-@overload
-def mediate(data: Any, method: Any, *, key: Key | int, **settings: Any) -> Any: ...
+def mediate(
+    data: Data,
+    method: Any = None,
+    *,
+    key: Key | int,
+    effects: Methods = AUTO,
+    composites: str | Sequence[str] = ("maxie", "maxcor"),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    assume: Assume | None = None,
+    basis: Basis = "auto",
+    level: float = 0.95,
+    standardise: bool = True,
+    permutations: int = 999,
+    folds: int = 5,
+    splits: int = 10,
+    replicates: int = 2000,
+    screened: Screened = "unknown",
+    labels: Labels | None = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> MediationResult: ...
 
 
 @renamed("jaxmed.mediate", standardise_mediators="standardise")
@@ -76,9 +112,9 @@ def mediate(
     Args:
       data: rows, from `jaxmed.mediation_data` or `jaxmed.from_frame`; or every level of an exposure
         against the reference, from `jaxmed.levels_from_frame`; or a file larger than memory, from
-        `jaxmed.stream`; or the merged moments of sites. What needs rows together says NEEDS_ROWS in the
-        last two, which have linear covariates, and closed forms (and directions, by moments) as
-        composites.
+        `jaxmed.stream`; or the merged moments of sites. What needs rows together says NEEDS_ROWS
+        in the last two, which have linear covariates, and closed forms (and directions, by
+        moments) as composites.
       method: the old name of `composites`; "effects" and "gahmn" give what they gave.
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       effects: estimators of direct and indirect effect, the one of record first: "auto", names

@@ -91,7 +91,7 @@ def analyse_moments(
     asked, reason = call.estimators(sizes, None)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)
     dropped = [*design["dropped"].values(), *dropped]
     if settings.standardise:
         kept, scales = standardise_moments(kept)
@@ -100,7 +100,7 @@ def analyse_moments(
     result = fit_moments(kept, methods=closed, level=level)
     dependent = dependent_columns(kept.names, result.paths)
     for sentence in dependent:
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)
     dropped += dependent
     say("debiased effects and intervals")
     law_key, _, _ = jax.random.split(call.key, 3)  # the draws of `mediate` on the rows

@@ -58,7 +58,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
     block = design_block(design, kept.data, level, equal_variances=True)
     dropped = [*dropped_warning(facts.names, kept.reasons), *matters_sentences(block)]
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)
     dropped = [*design.chosen.warnings, *dropped]
     law_key, rows_key, method_key = _three_keys(call.key)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
@@ -69,7 +69,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
     folds, notes = (0, []) if is_single(result) else _possible_folds(kept.data, folds)
     dependent = dependent_columns(kept.data.names, result.paths)
     for sentence in dependent:
-        warnings.warn(sentence, stacklevel=3)
+        warnings.warn(sentence, stacklevel=4)
     notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
     law = law_inference(law_key, result.paths, level=level, replicates=settings.replicates)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxmed
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.generative import generative
 from jaxmed.cli import main
 from jaxmed.data import InvalidDataError, ShapeError, mediation_data
@@ -269,7 +270,7 @@ def test_a_killed_process_goes_on(data, tmp_path):
 
 def test_the_total_effect_is_that_of_the_other_commands(data, whole):
     design = whole.document["design"]
-    peer = jaxmed.mediate(data, "effects", key=7)
+    peer = effects(data, key=7)
     assert design["basis"] != "linear" and design == peer.document["design"]
     assert whole.rows[0]["total"] == pytest.approx(peer.rows[0]["total"], abs=1e-10)
     assert whole.covariates.shape[1] == 2  # the generators learn from the covariates themselves
