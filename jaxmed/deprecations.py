@@ -108,6 +108,7 @@ ENTRIES: tuple[Deprecation, ...] = (
     _of_option("gahmn.gahmn", "penalty", "tuning"),
     _of_option("gahmn.BlockConfig", "penalty", "lam"),
     _of_option("analysis.generative.generative", "penalty", "tuning"),
+    *(_of_option(name, "standardise_mediators", "standardise") for name in ("compare", "evaluate")),
     _of_flag("mediate", "--penalty", "--tuning"),
 )
 

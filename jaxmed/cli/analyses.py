@@ -11,7 +11,7 @@ from jaxmed.analysis.result import MediationResult
 from jaxmed.cli.data_file import open_file, prepare, read_data, read_levels, roles_of
 from jaxmed.cli.parsers.analyses import GAHMN_SETTINGS
 from jaxmed.cli.parsers.arguments import comma
-from jaxmed.cli.shared import Say, progress, show_levels, show_table
+from jaxmed.cli.shared import Say, kept_methods, progress, show_levels, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
@@ -162,21 +162,23 @@ def evaluate_command(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
     data, source = read_data(options, say)
-    result = evaluate(
-        data,
-        comma(options.methods),
-        key=options.seed,
-        holdout=options.holdout,
-        level=options.level,
-        basis=options.basis,
-        standardise_mediators=options.standardise,
-        source=source,
-        progress=say,
-    )
-    print(summary_of_evaluation(result.document))
-    if options.out is not None:
-        save_evaluation(result.document, options.out)
-        print(f"\nTables: {options.out / 'evaluation.csv'}")
+    with kept_methods(options, say) as partial:
+        result = evaluate(
+            data,
+            comma(options.methods),
+            key=options.seed,
+            holdout=options.holdout,
+            level=options.level,
+            basis=options.basis,
+            standardise=options.standardise,
+            checkpoint=partial,
+            source=source,
+            progress=say,
+        )
+        print(summary_of_evaluation(result.document))
+        if options.out is not None:
+            save_evaluation(result.document, options.out)
+            print(f"\nTables: {options.out / 'evaluation.csv'}")
 
 
 def demo_command(options: argparse.Namespace) -> None:

@@ -8,11 +8,13 @@ from jaxmed.cli.parsers.arguments import (
     OldName,
     at_run,
     basis_argument,
+    check_resume,
     comma,
     common_arguments,
     count,
     data_arguments,
     level_arguments,
+    resume_argument,
     stream_arguments,
 )
 from jaxmed.registry import COMPOSITES, check_composites
@@ -78,8 +80,14 @@ def add_commands(commands: Any) -> None:
     data_arguments(split)
     basis_argument(split)
     common_arguments(split)
-    split.add_argument("--methods", default="maxie,maxcor,lasso_exposure,lasso_outcome")
+    chosen = "maxie,maxcor,lasso_exposure,lasso_outcome"
+    split.add_argument(
+        "--methods",
+        default=chosen,
+        help=f"comma list of {', '.join(COMPOSITES)} (default {chosen})",
+    )
     split.add_argument("--holdout", type=float, default=0.3, help="share of test rows")
+    resume_argument(split)
     split.set_defaults(run=at_run("analyses.evaluate_command", _check_evaluate))
 
     demo = commands.add_parser("demo", help="the bundled plasma proteome, p > n and p < n")
@@ -100,3 +108,4 @@ def _check_mediate(options: argparse.Namespace) -> None:
 
 def _check_evaluate(options: argparse.Namespace) -> None:
     check_composites(comma(options.methods))
+    check_resume(options)
