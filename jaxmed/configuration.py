@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_ours", "key_of", "made_by", "origin_of"]
+__all__ = ["is_ours", "key_of", "made_by", "name_of", "origin_of"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, np.dtype)
 _SCALARS = (np.number, np.bool_, np.str_, enum.Enum)
@@ -37,6 +37,12 @@ def made_by(
 def origin_of(function: Callable[..., Any]) -> Origin | None:
     """Factory and arguments of a function of `made_by`; None for any other one."""
     return _ORIGINS.get(function)
+
+
+def name_of(value: Any) -> str:
+    """A callable in a message or a table: by the factory that made it, itself, or its class."""
+    origin = origin_of(value) if isinstance(value, types.FunctionType) else None
+    return getattr(value if origin is None else origin[0], "__name__", type(value).__name__)
 
 
 def key_of(value: Any) -> tuple[Any, ...] | None:

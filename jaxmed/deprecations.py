@@ -148,6 +148,7 @@ ENTRIES: tuple[Deprecation, ...] = (
         _of_flag("mediate", f"--{flag}", f"generative --{flag}")
         for flag in ("mode", "noise", "steps", "trainings", "tuning")
     ),
+    *(_of_option(name, "standardise_mediators", "standardise") for name in ("compare", "evaluate")),
 )
 
 

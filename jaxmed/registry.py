@@ -92,6 +92,11 @@ class Method:
         return self.estimand == "composite"
 
     @property
+    def label_of_one(self) -> str:
+        """Label where there is room for one composite: the upward one of two."""
+        return f"{self.label} upward" if self.signed else self.label
+
+    @property
     def families(self) -> tuple[str, ...]:
         """What the outcome may be beside a number: "binomial" where 0/1 has a model of its own."""
         return ("gaussian", "binomial") if self.family == "outcome" else ("gaussian",)

@@ -26,7 +26,11 @@ OPTIONS = {
     for entry in ENTRIES
     if entry.kind == "option"
 } | {"jaxmed.gahmn.gahmn(penalty)": "path", "jaxmed.gahmn.BlockConfig(penalty)": 0.2}
-ANALYSES = {"jaxmed.analysis.generative.generative": {"data": None, "key": 1}}
+ANALYSES = {
+    "jaxmed.analysis.generative.generative": {"data": None, "key": 1},
+    "jaxmed.compare": {"data": None, "methods": "ols", "key": 1},
+    "jaxmed.evaluate": {"data": None, "key": 1},
+}
 
 
 def with_option(path, value):

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxmed.configuration import origin_of
+from jaxmed.configuration import name_of
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.estimators.by_name import estimator_of
 from jaxmed.estimators.penalised import family_of
 from jaxmed.registry import METHODS, Method, check_methods
 from jaxmed.typing import Estimator
@@ -98,28 +99,20 @@ class Chosen:
         if self.method is None:
             assert self.estimator is not None
             return self.estimator
-        factory = self.method.factory()
-        known = inspect.signature(factory).parameters
-        given: dict[str, Any] = dict(self.method.settings)
+        known = inspect.signature(self.method.factory()).parameters
+        # A method without a released package has one reading only.
+        given: dict[str, Any] = {"level": options.level, "compat": options.compat}
         for name in ("covariates_mediator", "covariates_outcome"):
-            wanted = getattr(options, name)
-            if wanted is not None and name not in known:
+            given[name] = getattr(options, name)
+            if given[name] is not None and name not in known:
                 raise ValueError("takes one set of covariates for both models")
-            if name in known:
-                given[name] = wanted
         if _differ(options, data.covariates.shape[1]):
             given |= dict(self.method.separate)
-        # A method without a released package has one reading only.
-        given |= {name: getattr(options, name) for name in ("level", "compat") if name in known}
-        # The data are on their basis already: one total effect for all methods.
-        given |= {name: "given" for name in ("basis",) if name in known}
         if "network_covariates" in known:
             if options.raw is None:
                 raise ValueError("needs the covariates themselves: choose a named basis")
             given["network_covariates"] = options.raw
-        if self.method.family is not None:
-            given["family"] = family_of(getattr(data, self.method.family))
-        return factory(**given | dict(self.options))
+        return estimator_of(self.method, data, **given | dict(self.options))
 
     def log_odds(self, data: MediationData) -> bool:
         """True where the outcome model is logistic, so that effects do not add up."""
@@ -146,7 +139,7 @@ def choose(
     else:
         alone = isinstance(methods, str) or not isinstance(methods, Iterable)
         several: list[Any] = [methods] if alone else list(methods)
-        pairs = [(_name_of(one), one) for one in several]
+        pairs = [(one if isinstance(one, str) else name_of(one), one) for one in several]
     check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
     labels = [label for label, _ in pairs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
@@ -176,7 +169,7 @@ def _chosen(label: str, one: Any, options: Mapping[str, Mapping[str, Any]]) -> C
     _check_options(method, own)
     shown = str(label)
     if label == one:
-        shown = f"{method.label} upward" if method.signed else method.label
+        shown = method.label_of_one
     return Chosen(str(label), shown, method, options=tuple(own.items()))
 
 
@@ -201,16 +194,9 @@ def _factories() -> list[Callable[..., Any]]:
     return found
 
 
-def _name_of(one: Any) -> str:
-    """The name itself; of an estimator that of its factory or function."""
-    if isinstance(one, str):
-        return one
-    origin = origin_of(one) if inspect.isfunction(one) else None
-    return getattr(one if origin is None else origin[0], "__name__", type(one).__name__)
-
-
 def _check_options(method: Method, given: Mapping[str, Any]) -> None:
-    known = [name for name in inspect.signature(method.factory()).parameters if name not in _COMMON]
+    factory = method.factory()
+    known = [name for name in inspect.signature(factory).parameters if name not in _COMMON]
     for name in given:
         if name in _COMMON:
             raise ValueError(f"{name} is one for all methods: it is no option of {method.name}")
@@ -218,6 +204,12 @@ def _check_options(method: Method, given: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{method.name} has no option {name!r}; it has {', '.join(known) or 'none'}"
             )
+    if given:
+        try:
+            factory(**dict(method.settings) | dict(given))
+        except (TypeError, ValueError) as error:
+            said = ", ".join(f"{name}={value!r}" for name, value in given.items())
+            raise ValueError(f"{method.name} does not take {said}: {error}") from error
 
 
 def _differ(options: MethodOptions, q: int) -> bool:

@@ -1,19 +1,22 @@
 """Many methods on one data set: one table, the same resamples for all."""
 
 import dataclasses
+import functools
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.chosen_methods import LOG_ODDS, Chosen, MethodOptions, Methods, choose
 from jaxmed.analysis.comparison import SCHEMA, SCHEMA_VERSION, Comparison, stacked
 from jaxmed.analysis.design import Basis
-from jaxmed.analysis.inputs import check_level, parse_key
+from jaxmed.analysis.fingerprints import fingerprint, method_settings
+from jaxmed.analysis.inputs import check_flag, check_level, parse_key, refuse_traced
 from jaxmed.analysis.method_table import (
     PARTS,
     STOPPED,
@@ -27,10 +30,13 @@ from jaxmed.analysis.method_table import (
     prepared,
     with_design,
 )
-from jaxmed.analysis.record_values import software
+from jaxmed.analysis.pace import SILENT, Steps, in_chunks, now_and_then
+from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
+from jaxmed.analysis.record_values import plain, software
 from jaxmed.budget import BYTES_A_DRAW, check_fits, check_whole, said
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.parts.reference import Compat, check_compat
 from jaxmed.estimators.parts.rows import Columns
 from jaxmed.sweeps.bootstrap_intervals import bootstrap_interval
@@ -62,32 +68,37 @@ class _Run:
     say: Callable[[str], None]
 
 
+@renamed("jaxmed.compare", standardise_mediators="standardise")
 def compare(
     data: MediationData,
     methods: Methods,
     *,
     key: Key | int,
-    bootstrap: int = 200,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    bootstrap: int = 0,
     level: float = 0.95,
     basis: Basis = "auto",
     compat: Compat = "correct",
     covariates_mediator: Columns = None,
     covariates_outcome: Columns = None,
-    standardise_mediators: bool | None = None,
+    standardise: bool | None = None,
     chunk: int | None = None,
     batch: int | None = 1,
+    checkpoint: Checkpoint = None,
+    resume: bool = False,
     source: DataReport | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Direct, indirect and total effect by several methods, with two intervals each.
+    """Direct, indirect and total effect by several methods, each with its own interval.
 
-        found = jaxmed.compare(data, ["ols", "hima", "guo"], key=1)
+        found = jaxmed.compare(data, ["ols", "hima", "guo"], key=1, bootstrap=200)
         print(found.summary())
 
-    All methods see the same resamples: rows drawn with replacement, passed as case weights (how
-    often each row was drawn), or as row copies to a method that takes no weights. The whole method
-    is repeated, screening, tuning and selection included. Method-specific random numbers (folds)
-    come from a stable hash of the method's name: another method more changes no other row.
+    Method-specific random numbers (folds) come from a stable hash of the method's name: another
+    method more changes no other row. With `bootstrap`, all methods see the same resamples, too:
+    rows drawn with replacement, passed as case weights (how often each row was drawn), or as row
+    copies to a method that takes no weights. The whole method is repeated, screening, tuning and
+    selection included.
 
     The percentile interval is shown for every method because it is what users of these methods
     compute; its `note` says what it is worth. It does not cover for composites whose weights are
@@ -99,7 +110,9 @@ def compare(
       methods: names (`jaxmed.methods()` lists them), configured estimators, which read case weights
         as counts of rows, or label -> either (several settings of one method).
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
-      bootstrap: resamples; 0 for none.
+      options: by method, options of its factory: {"hdma": {"n_include": 60}}. A method of the
+        mapping label -> name has them under every label.
+      bootstrap: resamples; 0, the default, for none: the whole method is repeated on each.
       level: of all intervals.
       basis: what the covariates stand for in every model of every method, see
         `jaxmed.covariate_basis`; configured estimators see its columns as covariates.
@@ -108,13 +121,18 @@ def compare(
       covariates_mediator: names or positions of the covariates of the mediator models, which get
         the columns of the basis that are made of these alone; all if None.
       covariates_outcome: of the outcome model; all if None.
-      standardise_mediators: divide mediators by their standard deviation first; tables are per unit
+      standardise: divide mediators by their standard deviation first; tables are per unit
         either way. None: yes, but not with compat="r".
       chunk: resamples of one program call; the numbers do not depend on it.
       batch: resamples vectorised at once: 1 on a CPU, more (or None, the whole chunk) on an
         accelerator.
+      checkpoint: folder that keeps every finished method until all are done. None keeps nothing.
+      resume: goes on from what an interrupted call left in the folder, for methods whose data,
+        options, key, other settings and versions are the same; otherwise that is deleted. The
+        result is that of a call without interruption, seconds apart. A damaged file is said in a
+        warning, and its method computed anew.
       source: what happened between the file and the data, for the report.
-      progress: called with a sentence before each long step.
+      progress: called with a sentence before each long step, and now and then within it.
 
     Returns:
       Comparison. A method that refuses the data (ValueError, or `ReferenceWouldStop` with
@@ -125,41 +143,32 @@ def compare(
       ValueError: settings out of range, unknown methods or covariates (its subclasses ShapeError
         and InvalidDataError for the data).
     """
-    chosen = choose(methods)
+    refuse_traced("compare", data, key)
+    chosen = choose(methods, options)
     seed, key = parse_key(key)
     check_level(level)
     check_compat(compat)
+    scaled = compat == "correct" if standardise is None else standardise
+    check_flag("standardise", scaled)
     check_whole("bootstrap", bootstrap)
     if bootstrap < 0 or bootstrap == 1:
         raise ValueError(f"bootstrap must be 0 (none) or at least 2, not {said(bootstrap)}")
     check_fits("bootstrap", bootstrap, BYTES_A_DRAW)
     check_resamples(data, 1, 1, 1 if chunk is None else chunk, batch)
     sets = {"covariates_mediator": covariates_mediator, "covariates_outcome": covariates_outcome}
-    scaled = compat == "correct" if standardise_mediators is None else standardise_mediators
     say = progress or (lambda sentence: None)
     if compat == "r" and basis == "auto":
         basis = "linear"  # all that the released packages know
-    rows = prepared(data, basis, standardised=scaled)
-    positions = {name: rows.positions(wanted) for name, wanted in sets.items()}
-    every = tuple(range(rows.design.chosen.rank - 1))
-    bases = {every if where is None else where for where in positions.values()}
-    design = with_design(rows, level, same=len(bases) == 1)
-    options = MethodOptions(
-        level,
-        compat,
-        positions["covariates_mediator"],
-        positions["covariates_outcome"],
-        rows.design.chosen.linear,
-    )
-    run = _Run(rows, options, key, bootstrap, chunk, batch, say)
-    table, mediators, sentences = [], [], list(rows.warnings)
-    for method in chosen:
-        row, columns = _one(method, run)
-        table.append(row)
-        mediators.append(columns)
-        if not math.isfinite(row["indirect"]) and row["reason"]:
-            sentences.append(f"{row['label']}: {row['reason']}")
-            warnings.warn(sentences[-1], stacklevel=2)
+    with partial_results(checkpoint, resume=resume, progress=progress) as partial:
+        rows = prepared(data, basis, standardised=scaled)
+        positions = {name: rows.positions(wanted) for name, wanted in sets.items()}
+        every = tuple(range(rows.design.chosen.rank - 1))
+        bases = {every if where is None else where for where in positions.values()}
+        design = with_design(rows, level, same=len(bases) == 1)
+        common = MethodOptions(level, compat, **positions, raw=rows.design.chosen.linear)
+        run = _Run(rows, common, key, bootstrap, chunk, batch, say)
+        finished = _all(chosen, run, partial)
+    table = [row for method in finished for row in method.rows]
     names = rows.given.names
     covariates = {part: covariate_names(rows.given, wanted) for part, wanted in sets.items()}
     document = {
@@ -168,6 +177,7 @@ def compare(
         "software": software(str(rows.data.exposure.dtype)),
         "settings": {
             "methods": [method.name for method in chosen],
+            "options": _recorded(options or {}),
             "seed": seed,
             "bootstrap": bootstrap,
             "level": level,
@@ -182,14 +192,72 @@ def compare(
         "data": data_block(rows, source),
         "design": design,
         "table": table,
-        "warnings": sentences,
+        "warnings": [*rows.warnings, *_without_answer(table)],
     }
-    return Comparison(document, stacked(mediators))
+    return Comparison(document, stacked([method.columns for method in finished]))
 
 
-def _one(method: Chosen, run: _Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _all(chosen: Sequence[Chosen], run: _Run, partial: Partial) -> list[Finished]:
+    """Row and mediators of every method, computed or taken from what is kept."""
+    steps = Steps(run.say, "method", len(chosen))
+    identity = functools.cache(lambda: _identity_of_run(run))
+    finished = []
+    for method in chosen:
+        steps.begin(method.label)
+        found, taken = partial.finished(
+            method.label,
+            functools.partial(_identity, method, run, identity),
+            functools.partial(_one, method, run),
+        )
+        if taken:
+            steps.take()
+        for sentence in _without_answer(found.rows):
+            warnings.warn(sentence, stacklevel=4)  # of who calls, past `renamed`
+        finished.append(found)
+    return finished
+
+
+def _without_answer(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Methods that have no indirect effect, and why."""
+    return [
+        f"{row['label']}: {row['reason']}"
+        for row in rows
+        if not math.isfinite(row["indirect"]) and row["reason"]
+    ]
+
+
+def _identity_of_run(run: _Run) -> str:
+    """Fingerprint of what the numbers of every method depend on."""
+    rows = run.rows
+    names = [*rows.given.names.mediators]
+    settings = dataclasses.asdict(run.options) | {
+        name: getattr(run, name) for name in ("bootstrap", "chunk", "batch")
+    }
+    arrays = [*jax.tree.leaves(rows.data), rows.scale, rows.kept.reasons, run.key]
+    return fingerprint({"call": "compare", "mediators": names, **settings}, arrays)
+
+
+def _identity(method: Chosen, run: _Run, of_run: Callable[[], str]) -> str | None:
+    own = method_settings(method, run.key, run.rows.data)
+    return None if own is None else fingerprint({"run": of_run(), **own})
+
+
+def _recorded(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Options of methods as JSON has them; what it does not know as Python shows it."""
+    return {
+        method: {name: value if _is_plain(value) else repr(value) for name, value in given.items()}
+        for method, given in plain(dict(options)).items()
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _one(method: Chosen, run: _Run) -> Finished:
     """Row of the table and rows of the mediators of one method."""
-    run.say(f"{method.label}: fit")
     data = run.rows.data
     own_key = named_key(named_key(run.key, "method"), method.name)
     try:
@@ -216,11 +284,13 @@ def _one(method: Chosen, run: _Run) -> tuple[dict[str, Any], dict[str, np.ndarra
         "reason": fit.reason,
     }
     possible = estimator is not None and fit.estimate is not None
-    row |= _bootstrap(method, estimator if possible else None, run)
-    return row, mediator_columns(method.name, fit, run.rows)
+    row |= _bootstrap(method, estimator if possible else None, run, fit.seconds)
+    return Finished([row], mediator_columns(method.name, fit, run.rows))
 
 
-def _bootstrap(method: Chosen, estimator: Estimator | None, run: _Run) -> dict[str, Any]:
+def _bootstrap(
+    method: Chosen, estimator: Estimator | None, run: _Run, fit_seconds: float
+) -> dict[str, Any]:
     """Columns of the bootstrap; NaN limits where there is none."""
     resampling = WEIGHTS if method.takes_weights else COPIES
     if method.composite and run.rows.dual:
@@ -232,7 +302,10 @@ def _bootstrap(method: Chosen, estimator: Estimator | None, run: _Run) -> dict[s
     draws, seconds = SharedDraws({}, {}), math.nan
     if resampling in (WEIGHTS, COPIES):
         assert estimator is not None
-        run.say(f"{method.label}: {run.bootstrap} resamples")
+        ahead = fit_seconds * run.bootstrap
+        about = f", about {ahead:.0f} s" if ahead > SILENT else ""
+        run.say(f"{method.label}: {run.bootstrap} resamples{about}")
+        tell = now_and_then(run.say, f"resamples of {method.label}")
         start = time.perf_counter()
         draws = shared_resamples(
             named_key(run.key, "bootstrap"),
@@ -244,6 +317,7 @@ def _bootstrap(method: Chosen, estimator: Estimator | None, run: _Run) -> dict[s
             needs_rank=method.composite,
             chunk=run.chunk,
             batch=run.batch,
+            progress=in_chunks(tell, run.bootstrap),
         )
         seconds = time.perf_counter() - start
     row: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """Train and test: composites learned on one part of the rows, judged on the other."""
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,26 +12,31 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
+from jaxmed.analysis.composites import composites_of_method
 from jaxmed.analysis.design import Basis, designed
-from jaxmed.analysis.fit import fit, label
-from jaxmed.analysis.inputs import check_level, parse_key
+from jaxmed.analysis.fingerprints import fingerprint
+from jaxmed.analysis.fit import Fit, fit, label
+from jaxmed.analysis.inputs import check_flag, check_level, parse_key, refuse_traced
 from jaxmed.analysis.least_squares import least_squares
+from jaxmed.analysis.pace import Steps
+from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import software
-from jaxmed.analysis.row_analysis import composites_of
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit
+from jaxmed.data import transforms
 from jaxmed.data.covariate_basis import covariate_basis
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.train_test import on_scale, part_strata
-from jaxmed.data.transforms import drop_degenerate, standardise
+from jaxmed.data.transforms import drop_degenerate
+from jaxmed.deprecations import renamed
 from jaxmed.estimators.marginal import single_mediator_data
 from jaxmed.estimators.parts.units import Units, rescaled, units_of
 from jaxmed.estimators.single_score import judge_score, predict_score
 from jaxmed.geometry.paths import regime_of
-from jaxmed.registry import CLOSED, METHODS, check_composites
+from jaxmed.registry import CLOSED, COMPOSITES, METHODS, check_composites
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
 from jaxmed.reports.table import data_frame
@@ -67,15 +73,30 @@ class EvaluationResult:
         return result_json(self.document)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Learned:
+    """Composites learned on the training rows, and the rows to judge them on."""
+
+    train: MediationData
+    test: MediationData
+    fit: Fit
+    units: Units
+    key: Key
+    level: float
+
+
+@renamed("jaxmed.evaluate", standardise_mediators="standardise")
 def evaluate(
     data: MediationData,
-    methods: Sequence[str] = ("maxie", "maxcor", "lasso_exposure", "lasso_outcome"),
+    methods: str | Sequence[str] = ("maxie", "maxcor", "lasso_exposure", "lasso_outcome"),
     *,
     key: Key | int,
     holdout: float = 0.3,
     level: float = 0.95,
     basis: Basis = "auto",
-    standardise_mediators: bool = True,
+    standardise: bool = True,
+    checkpoint: Checkpoint = None,
+    resume: bool = False,
     source: DataReport | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> EvaluationResult:
@@ -87,8 +108,8 @@ def evaluate(
 
     Args:
       data: concrete rows.
-      methods: maxie, maxcor, reg_outcome, reg_exposure, directions, numerical, lasso_exposure,
-        lasso_outcome; maxie and maxcor stand for their concordant composites.
+      methods: composites by name: maxie, maxcor, reg_outcome, reg_exposure, directions, numerical,
+        lasso_exposure, lasso_outcome; maxie and maxcor stand for their upward ones.
       key: seed (recorded) or JAX key.
       holdout: share of test rows, in (0, 1); by strata of a 0/1 outcome, so that a rare outcome
         is present in both parts.
@@ -96,7 +117,10 @@ def evaluate(
       basis: what the covariates stand for, see `jaxmed.covariate_basis`. It belongs to the data
         set: both parts have the columns of the whole table, whose centres and knots come from the
         covariates of all rows, and from nothing else of the test rows.
-      standardise_mediators: by the training rows' means and standard deviations.
+      standardise: mediators by the training rows' means and standard deviations.
+      checkpoint: folder that keeps every finished method until all are done. None keeps nothing.
+      resume: goes on from what an interrupted call left in the folder, where data, methods, key,
+        other settings and versions are the same; see `jaxmed.compare`.
       source: what happened between the file and the data, for the record.
       progress: called with a sentence before each long step.
     Returns:
@@ -108,45 +132,40 @@ def evaluate(
       ValueError: holdout out of range or parts too small.
     Source: He (2026) section 8: its table's columns, and its figure's quintile prevalence and AUC.
     """
-    methods = tuple(methods)
+    refuse_traced("evaluate", data, key)
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
+    if not all(isinstance(name, str) for name in methods):
+        raise ValueError(f"evaluate takes composites by name: {', '.join(COMPOSITES)}")
     check_composites(methods)
     check_level(level)
+    check_flag("standardise", standardise)
     seed, key = parse_key(key)
     if not 0 < holdout < 1:
         raise ValueError(f"holdout must be between 0 and 1, not {said(holdout)}")
-    design = designed(data, basis)
-    given, data = design.given, design.data
-    units = units_of(data)
-    safe = rescaled(data, units)
-    split_key, method_key = jax.random.split(key)
-    train_rows, test_rows = _split(split_key, data, holdout, design.linear.rank - 1)
-    kept = drop_degenerate(_rows(safe, train_rows), keep_duplicates=_is_dual(data, train_rows))
-    train = _independent(kept.data)
-    test = _independent(_rows(safe, test_rows))
-    test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
-    if standardise_mediators:
-        train, scales = standardise(train)
-        test = on_scale(test, scales)
     say = progress or (lambda sentence: None)
-    say(f"learning on {len(train_rows)} rows, testing on {len(test_rows)}")
-    result = fit(train, methods=tuple(m for m in methods if m in CLOSED), level=level)
-    composites = composites_of(result, train, methods, method_key, say)
-    table = []
-    for (method, direction), composite in composites.items():
-        if direction == "suppression":
-            continue
-        weights = np.asarray(composite.weights)
-        for part, rows in (("train", train), ("test", test)):
-            judged = _judge(rows, weights, level, int(composite.status), part == "test")
-            table.append(
-                {"method": label(method, direction), "label": METHODS[method].label, "part": part}
-                | _in_units(judged, units)
-            )
+    with partial_results(checkpoint, resume=resume, progress=progress) as partial:
+        design = designed(data, basis)
+        given, data = design.given, design.data
+        units = units_of(data)
+        safe = rescaled(data, units)
+        split_key, method_key = jax.random.split(key)
+        train_rows, test_rows = _split(split_key, data, holdout, design.linear.rank - 1)
+        kept = drop_degenerate(_rows(safe, train_rows), keep_duplicates=_is_dual(data, train_rows))
+        train = _independent(kept.data)
+        test = _independent(_rows(safe, test_rows))
+        test = dataclasses.replace(test, mediators=test.mediators[:, kept.kept], names=train.names)
+        if standardise:
+            train, scales = transforms.standardise(train)
+            test = on_scale(test, scales)
+        say(f"learning on {len(train_rows)} rows, testing on {len(test_rows)}")
+        result = fit(train, methods=tuple(m for m in methods if m in CLOSED), level=level)
+        learned = _Learned(train, test, result, units, method_key, level)
+        table = _all(methods, learned, partial, say)
     every = np.arange(data.exposure.shape[0])
     usable = drop_degenerate(data, keep_duplicates=_is_dual(data, every)).data
     block = design_block(design, usable, level, equal_variances=True)
     for sentence in matters_sentences(block):
-        warnings.warn(sentence, stacklevel=2)
+        warnings.warn(sentence, stacklevel=3)  # of who calls, past `renamed`
     whole = least_squares(data, data.covariates, least_df=every.size)
     parts = {part: next(r["total"] for r in table if r["part"] == part) for part in PARTS}
     document = {
@@ -159,7 +178,7 @@ def evaluate(
             "holdout": holdout,
             "level": level,
             "basis": design.asked,
-            "standardise": standardise_mediators,
+            "standardise": standardise,
             "exposure": given.names.exposure,
             "outcome": given.names.outcome,
             "covariates": list(given.names.covariates),
@@ -180,6 +199,52 @@ def evaluate(
         "warnings": [*design.chosen.warnings, *matters_sentences(block)],
     }
     return EvaluationResult(document)
+
+
+def _all(
+    methods: tuple[str, ...],
+    learned: _Learned,
+    partial: Partial,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Rows of all methods, computed or taken from what is kept."""
+    steps = Steps(say, "composite", len(methods))
+
+    @functools.cache
+    def of_run() -> str:
+        # One program holds all closed forms: other methods beside one may change its last bits.
+        settings = {"call": "evaluate", "methods": methods, "level": learned.level}
+        parts = (learned.train, learned.test, learned.units, learned.key)
+        return fingerprint(settings, jax.tree.leaves(parts))
+
+    table: list[dict[str, Any]] = []
+    for position, name in enumerate(methods):
+        steps.begin(METHODS[name].label)
+        found, taken = partial.finished(
+            name,
+            functools.partial(lambda name: fingerprint({"run": of_run(), "name": name}), name),
+            functools.partial(_one, name, position, learned),
+        )
+        if taken:
+            steps.take()
+        table += found.rows
+    return table
+
+
+def _one(name: str, position: int, learned: _Learned) -> Finished:
+    """Rows of one method: both parts of each of its composites but a downward one."""
+    found = composites_of_method(name, learned.fit, learned.train, learned.key, position)
+    rows = []
+    for (method, direction), composite in found.items():
+        if direction == "suppression":
+            continue
+        weights = np.asarray(composite.weights)
+        code = int(composite.status)
+        for part, data in zip(PARTS, (learned.train, learned.test), strict=True):
+            judged = _judge(data, weights, learned.level, code, part == "test")
+            named = {"method": label(method, direction), "label": METHODS[name].label_of_one}
+            rows.append(named | {"part": part} | _in_units(judged, learned.units))
+    return Finished(rows)
 
 
 def _is_dual(data: MediationData, rows: np.ndarray) -> bool:

@@ -1,10 +1,13 @@
 """What every analysis checks before it starts: the key, the level and the data."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
 from jaxmed.budget import said
 from jaxmed.data.mediation_data import MediationData, mediation_data
+from jaxmed.data.validation import is_traced
 from jaxmed.keys import as_key, check_seed
 from jaxmed.typing import Key
 
@@ -23,6 +26,30 @@ def check_level(level: float) -> None:
     """Raises ValueError unless the level of intervals is in (0, 1)."""
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {said(level)}")
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Raises ValueError for anything but True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, not {said(value)}")
+
+
+def refuse_traced(name: str, *values: Any) -> None:
+    """Refuses to be traced: an analysis decides by the values of the data.
+
+    Args:
+      name: of the function.
+      values: data and keys that it was called with.
+
+    Raises:
+      ValueError: one of them is traced by jax.jit, vmap or grad.
+    """
+    if is_traced(*jax.tree.leaves(values)):
+        raise ValueError(
+            f"jaxmed.{name} runs on the host and cannot be traced by jax.jit, vmap or grad: call "
+            "it on concrete data. The estimators are what runs inside a program, as in "
+            "jax.jit(jaxmed.estimators.ols())(key, data); estimators.* has all of them"
+        )
 
 
 def checked(data: MediationData) -> MediationData:

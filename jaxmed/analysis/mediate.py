@@ -7,6 +7,7 @@ from jaxmed.analysis.call import call_of
 from jaxmed.analysis.chosen_effects import AUTO
 from jaxmed.analysis.chosen_methods import Methods
 from jaxmed.analysis.design import Basis
+from jaxmed.analysis.inputs import refuse_traced
 from jaxmed.analysis.labels import Labels
 from jaxmed.analysis.levels import LevelsResult, over_levels
 from jaxmed.analysis.moments import analyse_moments
@@ -150,6 +151,7 @@ def mediate(
         ShapeError and InvalidDataError for the data; a basis that leaves too few rows is a
         ShapeError).
     """
+    refuse_traced("mediate", data, key)
     settings: dict[str, Any] = {
         "key": key,
         "effects": effects,

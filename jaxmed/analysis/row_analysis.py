@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable
 
 import jax
 
@@ -10,31 +9,29 @@ from jaxmed.analysis.assemble import build_record
 from jaxmed.analysis.basis_effects import design_block, matters_sentences
 from jaxmed.analysis.call import Call
 from jaxmed.analysis.chosen_effects import effects_by
+from jaxmed.analysis.composites import composites_of_method
 from jaxmed.analysis.data_facts import dependent_columns, dropped_warning, facts_of_rows
 from jaxmed.analysis.data_units import Analysis, in_units
 from jaxmed.analysis.design import Design, designed
-from jaxmed.analysis.fit import LARGE_FROM, Fit, closed_composites, fit
+from jaxmed.analysis.fit import fit
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.method_table import prepared_of
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_program
-from jaxmed.analysis.settings import Progress
 from jaxmed.analysis.single import is_single
 from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
 from jaxmed.data.transforms import Kept, Standardisation, drop_degenerate, standardise
-from jaxmed.estimators.parts.kept import kept
 from jaxmed.estimators.parts.units import rescaled, units_of
-from jaxmed.estimators.penalised import family_of
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.cross_fit import MIN_FOLD_ROWS
 from jaxmed.inference.dual_total import dual_total_test
 from jaxmed.registry import CLOSED, METHODS
-from jaxmed.typing import Estimator, Key
+from jaxmed.typing import Key
 
-__all__ = ["analyse_rows", "composites_of"]
+__all__ = ["analyse_rows"]
 
 
 def analyse_rows(data: MediationData, call: Call) -> MediationResult:
@@ -89,7 +86,11 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
     if permutations and result.paths.regime == "dual":
         tested = dual_total_test(law_key, unnamed, permutations=permutations)
         rows = dataclasses.replace(rows, dual_total=tested)
-    composites = composites_of(result, unnamed, settings.composites, method_key, say)
+    composites: dict[tuple[str, str], CompositeMediator] = {}
+    for position, name in enumerate(settings.composites):
+        if name not in CLOSED:
+            say(f"composite {METHODS[name].label}")
+        composites |= composites_of_method(name, result, unnamed, method_key, position)
     of_methods = prepared_of(design, usable, standardised=settings.standardise)
     estimated = effects_by(asked, reason, of_methods, level, call.key, say)
     found = Analysis(
@@ -145,36 +146,3 @@ def _possible_folds(data: MediationData, folds: int) -> tuple[int, list[str]]:
     return largest, [
         f"{n} rows allow {largest} folds of at least {q + MIN_FOLD_ROWS} rows, not {folds}"
     ]
-
-
-def composites_of(
-    result: Fit,
-    data: MediationData,
-    methods: tuple[str, ...],
-    key: Key,
-    say: Progress,
-) -> dict[tuple[str, str], CompositeMediator]:
-    """All composites in the order asked for, keyed by (method, direction)."""
-    composites: dict[tuple[str, str], CompositeMediator] = {}
-    for position, method in enumerate(methods):
-        if method not in CLOSED:
-            say(f"method {method}")
-            estimator = _open_estimator(method, data, result.paths.route)
-            program = _composite_program(estimator, data.mediators.shape[1] >= LARGE_FROM)
-            composites[(method, "")] = program(jax.random.fold_in(key, position), data)
-            continue
-        composites |= closed_composites(result, method)
-    return composites
-
-
-def _open_estimator(name: str, data: MediationData, route: str) -> Estimator:
-    """An estimator of a composite that draws random numbers or iterates, by the paths' route."""
-    method = METHODS[name]
-    given = {} if method.family is None else {"family": family_of(getattr(data, method.family))}
-    return method.factory()(route=route, **given)
-
-
-@kept
-def _composite_program(estimator: Estimator, large: bool) -> Callable[..., CompositeMediator]:
-    """The composite alone: what else the estimate holds is known, and is not compiled."""
-    return quick_jit(lambda key, data: estimator(key, data).details.composite, optimised=large)

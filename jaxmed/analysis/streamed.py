@@ -1,7 +1,6 @@
 """The analyst's call on a file larger than memory: primal by moments, dual by the kernel."""
 
 import dataclasses
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.moments import analyse_moments
+from jaxmed.analysis.pace import now_and_then
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress
@@ -37,8 +37,6 @@ from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sum
 from jaxmed.typing import Counted
 
 __all__ = ["analyse_read", "analyse_stream", "is_dual", "read_moments"]
-
-SPEAK_EVERY = 5.0  # seconds between two sentences on a long reading
 
 
 def analyse_stream(
@@ -92,7 +90,7 @@ def read_moments(
         f"blocks {start} to {stop} of {stream.num_blocks}"
     )
     return shared_moments(
-        stream, checkpoint=checkpoint, every=every, progress=_now_and_then(say, "blocks")
+        stream, checkpoint=checkpoint, every=every, progress=now_and_then(say, "blocks")
     )
 
 
@@ -128,7 +126,7 @@ def _dual(stream: RowStream, call: Call) -> MediationResult:
     labels = call.labels_of(stream.names.mediators)
     say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")
     found = kernel_sums(
-        stream, standardised=settings.standardise, progress=_now_and_then(say, "mediators")
+        stream, standardised=settings.standardise, progress=now_and_then(say, "mediators")
     )
     facts = _facts(stream, found)
     dropped = dropped_warning(facts.names, facts.reasons)
@@ -138,7 +136,7 @@ def _dual(stream: RowStream, call: Call) -> MediationResult:
     sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
     result = fit_kernel(found.stats, sums, methods=methods, level=level)
     say("reading once more, for the weights")
-    result = _weighted(stream, found, result, facts.kept, _now_and_then(say, "mediators"))
+    result = _weighted(stream, found, result, facts.kept, now_and_then(say, "mediators"))
     law_key, _, _ = jax.random.split(call.key, 3)
     law = law_inference(law_key, result.paths, level=level, replicates=settings.replicates)
     sd = found.columns.divisor[facts.kept]
@@ -239,17 +237,3 @@ def _weighted(
         for i, (name, c) in enumerate(result.composites.items())
     }
     return dataclasses.replace(result, composites=composites)
-
-
-def _now_and_then(say: Progress, what: str) -> Counted:
-    """Progress of a long reading as sentences, some seconds apart."""
-    start = last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= SPEAK_EVERY and done < total:
-            last = now
-            say(f"{done} of {total} {what}, {(now - start) * (total - done) / done:.0f} s to go")
-
-    return tell

@@ -13,7 +13,8 @@ from jaxmed.cli.asked import effects_of, labels_of
 from jaxmed.cli.data_file import open_file, prepare, read_data, read_levels, roles_of
 from jaxmed.cli.parsers.analyses import OLD_METHODS
 from jaxmed.cli.parsers.arguments import comma
-from jaxmed.cli.shared import Say, progress, show_levels, show_table
+from jaxmed.cli.parsers.method_options import method_options
+from jaxmed.cli.shared import Say, kept_methods, progress, show_levels, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file
 from jaxmed.data import datasets
 from jaxmed.data.atomic import atomic_write
@@ -78,6 +79,7 @@ def _analysed(
         key=options.seed,
         effects=effects_of(options),
         composites=comma(options.composites),
+        options=method_options(options.options),
         assume=options.assume,
         level=options.level,
         basis=options.basis,
@@ -138,21 +140,23 @@ def evaluate_command(options: argparse.Namespace) -> None:
     prepare(options)
     say = progress(options.quiet)
     data, source = read_data(options, say)
-    result = evaluate(
-        data,
-        comma(options.methods),
-        key=options.seed,
-        holdout=options.holdout,
-        level=options.level,
-        basis=options.basis,
-        standardise_mediators=options.standardise,
-        source=source,
-        progress=say,
-    )
-    print(summary_of_evaluation(result.document))
-    if options.out is not None:
-        save_evaluation(result.document, options.out)
-        print(f"\nTables: {options.out / 'evaluation.csv'}")
+    with kept_methods(options, say) as partial:
+        result = evaluate(
+            data,
+            comma(options.methods),
+            key=options.seed,
+            holdout=options.holdout,
+            level=options.level,
+            basis=options.basis,
+            standardise=options.standardise,
+            checkpoint=partial,
+            source=source,
+            progress=say,
+        )
+        print(summary_of_evaluation(result.document))
+        if options.out is not None:
+            save_evaluation(result.document, options.out)
+            print(f"\nTables: {options.out / 'evaluation.csv'}")
 
 
 def demo_command(options: argparse.Namespace) -> None:

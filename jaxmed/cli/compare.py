@@ -2,14 +2,17 @@
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from jaxmed.analysis.compare import compare
 from jaxmed.analysis.comparison import Comparison
 from jaxmed.analysis.levels import over_levels
+from jaxmed.analysis.partial import Partial
 from jaxmed.cli.data_file import open_file, prepare, read_levels, roles_of
 from jaxmed.cli.parsers.arguments import comma
-from jaxmed.cli.shared import progress, show_levels, show_table
+from jaxmed.cli.parsers.method_options import method_options
+from jaxmed.cli.shared import kept_methods, progress, show_levels, show_table
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.frame_columns import columns_of
 from jaxmed.data.frames import data_of
@@ -33,28 +36,32 @@ def compare_command(options: argparse.Namespace) -> None:
     mediator, outcome = (common if wanted is None else wanted for wanted in sets)
     columns = tuple(dict.fromkeys((*mediator, *outcome)) if separate else dict.fromkeys(common))
 
-    def analysed(data: MediationData, source: DataReport) -> Comparison:
+    def analysed(data: MediationData, source: DataReport, partial: Partial) -> Comparison:
         return compare(
             data,
             comma(options.methods),
             key=options.seed,
+            options=method_options(options.options),
             bootstrap=options.bootstrap,
             level=options.level,
             basis=options.basis,
             compat=options.compat,
             covariates_mediator=_coded(mediator, source) if separate else None,
             covariates_outcome=_coded(outcome, source) if separate else None,
-            standardise_mediators=options.standardise,
+            standardise=options.standardise,
+            checkpoint=partial,
             source=source,
             progress=say,
         )
 
     levels = read_levels(options, table, columns)
-    if levels is None:
-        found = columns_of(table, dataclasses.replace(roles_of(options), covariates=columns))
-        show_table(analysed(data_of(found), found.report), options, say)
-        return
-    show_levels(over_levels(levels, analysed, basis=options.basis), options, say)
+    with kept_methods(options, say) as partial:
+        if levels is None:
+            found = columns_of(table, dataclasses.replace(roles_of(options), covariates=columns))
+            show_table(analysed(data_of(found), found.report, partial), options, say)
+            return
+        each = functools.partial(analysed, partial=partial)
+        show_levels(over_levels(levels, each, basis=options.basis), options, say)
 
 
 def _coded(names: Sequence[str], source: DataReport) -> tuple[str, ...]:

@@ -4,11 +4,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from jaxmed.analysis.comparison import MethodTable
 from jaxmed.analysis.levels import LevelsResult
+from jaxmed.analysis.partial import Partial, partial_results
 
-__all__ = ["Say", "notice", "progress", "show_levels", "show_table"]
+__all__ = ["Say", "kept_methods", "notice", "progress", "show_levels", "show_table"]
 
 Say = Callable[[str], None]
 
@@ -32,6 +34,12 @@ def notice(quiet: bool) -> Callable[[str], None]:
             print(f"jaxmed: {sentence}", file=sys.stderr, flush=True)
 
     return say
+
+
+def kept_methods(options: argparse.Namespace, say: Say) -> AbstractContextManager[Partial]:
+    """OUT/partial with every finished method, until the reports are written."""
+    folder = None if options.out is None else options.out / "partial"
+    return partial_results(folder, resume=options.resume, progress=say)
 
 
 def show_table(

@@ -10,6 +10,7 @@ from jaxmed.budget import default_budget
 from jaxmed.cli.asked import effects_of, labels_of
 from jaxmed.cli.data_file import file_options, roles_of
 from jaxmed.cli.parsers.arguments import comma
+from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger
 from jaxmed.data.streams.row_stream import row_stream
@@ -52,6 +53,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
         key=options.seed,
         effects=effects_of(options),
         composites=comma(options.composites),
+        options=method_options(options.options),
         assume=options.assume,
         level=options.level,
         basis=options.basis,

@@ -9,7 +9,6 @@ __all__ = ["at_the_terminal", "message_of"]
 
 # Settings of Python that have an option under another name; others have their own.
 OTHER_NAMES = {
-    "standardise_mediators": "standardise",
     "method": "method",
     "key": "seed",
     "n_seeds": "trainings",

@@ -58,7 +58,8 @@ def summary_of_comparison(document: Document) -> str:
     lines += ["", "Methods", table_text(_method_table(document))]
     notes = [f"{who}: {text}" for who, text in _notes(document)]
     warnings = [f"warning: {text}" for text in document["warnings"]]
-    sentences = [*document.get("choice", {}).get("sentences", ()), *notes, *warnings]
+    chosen = document.get("choice", {}).get("sentences", ())
+    sentences = [*chosen, *_without_resamples(document), *notes, *warnings]
     lines += ["", *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in sentences)]
     return "\n".join(lines).rstrip()
 
@@ -185,7 +186,18 @@ def _sentences(document: Document) -> list[str]:
             "Bootstrap intervals are percentiles of whole refits, selection and tuning included; "
             "the notes say what they are worth."
         )
+    found += _without_resamples(document)
     return [*found, *document.get("choice", {}).get("sentences", ())]
+
+
+def _without_resamples(document: Document) -> list[str]:
+    """Of a comparison alone: how its table gets bootstrap intervals."""
+    if document["settings"].get("bootstrap") != 0:
+        return []
+    return [
+        "Intervals are each method's own. Resamples of the rows, the same for all methods, add a "
+        "second one: bootstrap=200 in Python, --bootstrap 200 on the command line."
+    ]
 
 
 def _caption(document: Document) -> str:

@@ -54,20 +54,23 @@ def summary_of_evaluation(document: dict[str, Any]) -> str:
             f"{number(whole['train'])} of the training rows, {number(whole['test'])} of the test "
             "rows"
         )
-    head = f"{'':14s}" + "".join(f"{title:>12s}" for _, title in COLUMNS) + f"{'selected':>10s}"
+    wide = max(len(row["label"]) for row in document["table"]) + 2
+    head = f"{'':{wide}s}" + "".join(f"{title:>12s}" for _, title in COLUMNS) + f"{'selected':>10s}"
     for part in ("train", "test"):
         lines += ["", f"{part} rows", head]
         for row in _part(document, part):
             cells = "".join(f"{number(row[name]):>12s}" for name, _ in COLUMNS)
-            lines.append(f"{row['label']:14s}{cells}{row['selected']:>10d}")
+            lines.append(f"{row['label']:{wide}s}{cells}{row['selected']:>10d}")
     lines += ["", f"indirect effect on the test rows, {settings['level']:.0%} interval"]
     for row in _part(document, "test"):
         limits = interval(row["lower"], row["upper"])
-        lines.append(f"{row['label']:14s}{number(row['indirect']):>12s}  {limits}  {row['reason']}")
+        lines.append(
+            f"{row['label']:{wide}s}{number(row['indirect']):>12s}  {limits}  {row['reason']}"
+        )
     lines += ["", "mean outcome by fifths of the composite given the exposure (test rows)"]
     for row in _part(document, "test"):
         cells = "".join(f"{number(mean):>10s}" for mean in row["group_means"])
-        lines.append(f"{row['label']:14s}{cells}")
+        lines.append(f"{row['label']:{wide}s}{cells}")
     warnings = [f"warning: {text}" for text in document.get("warnings", ())]
     if warnings:
         lines += ["", *(textwrap.fill(s, WIDTH, break_on_hyphens=False) for s in warnings)]

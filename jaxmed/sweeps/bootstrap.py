@@ -17,12 +17,12 @@ from jaxmed.keys import as_key
 from jaxmed.sweeps.bootstrap_intervals import INTERVALS, BootstrapInterval, bootstrap_interval
 from jaxmed.sweeps.jackknife import jackknife
 from jaxmed.sweeps.reducers import stack
+from jaxmed.sweeps.resampled import OfData, repeated
 from jaxmed.sweeps.resampling import (
     Refit,
     Statistic,
     check_resamples,
     count_statuses,
-    effects_of,
     reweighted,
     usable,
     weighted_rows,
@@ -97,11 +97,11 @@ class _Resample:
 def bootstrap(
     key: Key,
     data: MediationData,
-    estimator: Estimator,
+    estimator: str | Estimator | OfData,
     count: int = 1000,
     *,
     weights: Weights = "exponential",
-    statistic: Statistic = effects_of,
+    statistic: Statistic | None = None,
     level: float = 0.95,
     intervals: Sequence[IntervalKind] = ("percentile", "basic", "bc"),
     acceleration: Mapping[str, float] | None = None,
@@ -114,6 +114,8 @@ def bootstrap(
 
         found = bootstrap(key, data, jaxmed.estimators.reg_exposure(), 2000)
         found["indirect"].intervals["percentile"]
+        bootstrap(key, data, "hima", 200)  # as `compare` makes it, covariates as they are
+        bootstrap(key, data, lambda d: jaxmed.maxie(jaxmed.paths(d)).index)["value"]
 
     The whole estimator is repeated, selection and tuning included. Folds of a cross-validation
     follow the row, so that copies of a row are never on both sides. Calls with the same estimator
@@ -144,13 +146,16 @@ def bootstrap(
       key: consumed.
       data: rows; their case weights are multiplied into the resample's. Rows without weight are
         left out.
-      estimator: (key, data) -> Estimate; must use `data.weights`, as every method here does.
+      estimator: (key, data) -> Estimate; or a method's name (`jaxmed.registry.METHODS`), made for
+        these data, whose covariates it takes as they are; or a function of the data alone, with
+        one argument, that returns a number (then the measure "value") or numbers by name. All of
+        them must use `data.weights`, as every method here does. `settings["repeats"]` says which.
       count: resamples, at least 2; interval limits want 1000 or more, see their Monte Carlo errors.
       weights: "exponential" draws one exponential weight per row (the Bayesian bootstrap):
         every row stays, which keeps p < n and works in both regimes. "multinomial" draws n rows
         with replacement as counts (the classical bootstrap), for the primal only: about 37 percent
         of the rows vanish.
-      statistic: estimate -> measures, scalars by name.
+      statistic: estimate -> measures, scalars by name; direct, indirect and total effect if None.
       level: of the intervals.
       intervals: which, see `bootstrap_interval`; "bca" needs one refit more per row, unless
         `acceleration` is given.
@@ -167,7 +172,7 @@ def bootstrap(
       the primal a resample with fewer than p + 2 + q distinct rows is TOO_FEW_ROWS.
 
     Raises:
-      ValueError: multinomial weights in the dual; an unknown interval or kind of weights; level
+      ValueError: none of the three as estimator; multinomial weights in the dual; an unknown interval or kind of weights; level
         outside (0, 1); count < 2; a statistic that returns anything but scalars.
 
     Source: Rubin (1981), Annals of Statistics 9; Efron (1987), JASA 82.
@@ -176,8 +181,10 @@ def bootstrap(
     _check(weights, level, intervals)
     check_resamples(data, count, 2, chunk, batch)
     (data,) = weighted_rows(data)
-    _refuse_multinomial_in_dual(data, weights)
-    refit = Refit(estimator, statistic)
+    asked = repeated(data, estimator, statistic)
+    if asked.needs_rank:
+        _refuse_multinomial_in_dual(data, weights)
+    refit = Refit(asked.estimator, asked.statistic)
     observed_key, draw_key = jax.random.split(key)
     observed = refit.once(observed_key, data)
     options: dict[str, Any] = dict(chunk=chunk, batch=batch, mesh=mesh, progress=progress)
@@ -186,7 +193,9 @@ def bootstrap(
     )
     names = [name for name in columns if name != STATUS]
     if "bca" in intervals and acceleration is None:
-        left = jackknife(data, estimator, key=observed_key, statistic=statistic, **options)
+        left = jackknife(
+            data, asked.estimator, key=observed_key, statistic=asked.statistic, **options
+        )
         acceleration = {name: left[name].acceleration for name in names}
     measures = {
         name: _measure(
@@ -201,6 +210,7 @@ def bootstrap(
         for name in names
     }
     settings = _settings(data, weights, level, intervals, chunk, batch)
+    settings["repeats"] = asked.described
     draws = {name: np.asarray(columns[name], np.float64) for name in names}
     return Bootstrap(measures, count_statuses(columns), count, settings, draws)
 

@@ -23,9 +23,10 @@ from jaxmed.sweeps.reducers import stack
 from jaxmed.sweeps.states import Columns, count_codes
 from jaxmed.sweeps.sweep import sweep
 from jaxmed.sweeps.task import STATUS, Scores
-from jaxmed.typing import Array, Estimator, Key
+from jaxmed.typing import Array, Estimator, Key, pytree
 
 __all__ = [
+    "Numbers",
     "Refit",
     "Statistic",
     "check_resamples",
@@ -40,9 +41,26 @@ __all__ = [
 Statistic = Callable[[Any], Mapping[str, Array]]
 
 
+@pytree
+class Numbers:
+    """What a function of the data returned, in the place of an Estimate."""
+
+    values: dict[str, Array]
+    status: Array  # int32
+
+
 def effects_of(estimate: Estimate) -> dict[str, Array]:
-    """The default statistic: direct, indirect and total effect."""
-    effects = estimate.effects
+    """The default statistic: direct, indirect and total effect.
+
+    Raises:
+      ValueError: no Estimate.
+    """
+    effects = getattr(estimate, "effects", None)
+    if effects is None:
+        raise ValueError(
+            f"an estimator (key, data) returns an Estimate, not {type(estimate).__name__}: "
+            "statistic= reads any other result with a status"
+        )
     return {"direct": effects.direct, "indirect": effects.indirect, "total": effects.total}
 
 
@@ -131,7 +149,9 @@ class Refit:
             raise ValueError(
                 f"a statistic cannot name a measure {STATUS!r}: the estimate's own is recorded"
             )
-        code = _row_status(data, estimate.status)
+        code = estimate.status
+        if not isinstance(estimate, Numbers):  # of which nobody knows what rank they need
+            code = _row_status(data, code)
         fatal = st.is_fatal(code)
         kept: Scores = {name: jnp.where(fatal, jnp.nan, x) for name, x in measures.items()}
         return kept | {STATUS: code}

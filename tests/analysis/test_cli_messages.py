@@ -46,7 +46,6 @@ KNOWN = {
             "use --precision float64, or rescale",
         ),
         ("other=3 stays, p = 0.05 too", "other=3 stays, p = 0.05 too"),
-        ("with standardise_mediators=False", "with --standardise False"),
     ],
 )
 def test_settings_are_named_as_options(python, terminal):

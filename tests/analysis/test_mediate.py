@@ -15,8 +15,8 @@ from scipy import stats
 
 import jaxmed
 from jaxmed import mediate, registry
+from jaxmed.analysis.composites import _open_estimator
 from jaxmed.analysis.fit import fit
-from jaxmed.analysis.row_analysis import _open_estimator
 from jaxmed.data import standardise
 from jaxmed.estimators.penalised import family_of
 

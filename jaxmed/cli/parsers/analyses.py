@@ -8,15 +8,18 @@ from jaxmed.cli.parsers.arguments import (
     OldName,
     at_run,
     basis_argument,
+    check_resume,
     comma,
     common_arguments,
     count,
     data_arguments,
     level_arguments,
+    resume_argument,
     stream_arguments,
 )
 from jaxmed.cli.parsers.generative import SETTINGS as GENERATIVE
 from jaxmed.cli.parsers.generative import old_arguments
+from jaxmed.cli.parsers.method_options import method_options, options_argument
 from jaxmed.registry import COMPOSITES, check_composites, check_methods
 from jaxmed.vocabulary import Assume
 
@@ -57,6 +60,7 @@ def add_commands(commands: Any) -> None:
         help="display names of mediators: a table whose first column has their names and whose "
         "column label the labels, or these two columns",
     )
+    options_argument(run)
     old_arguments(run)
     run.add_argument(
         "--checkpoint",
@@ -77,8 +81,14 @@ def add_commands(commands: Any) -> None:
     data_arguments(split)
     basis_argument(split)
     common_arguments(split)
-    split.add_argument("--methods", default="maxie,maxcor,lasso_exposure,lasso_outcome")
+    chosen = "maxie,maxcor,lasso_exposure,lasso_outcome"
+    split.add_argument(
+        "--methods",
+        default=chosen,
+        help=f"comma list of {', '.join(COMPOSITES)} (default {chosen})",
+    )
     split.add_argument("--holdout", type=float, default=0.3, help="share of test rows")
+    resume_argument(split)
     split.set_defaults(run=at_run("analyses.evaluate_command", _check_evaluate))
 
     demo = commands.add_parser("demo", help="the bundled plasma proteome, p > n and p < n")
@@ -96,6 +106,7 @@ def _check_mediate(options: argparse.Namespace) -> None:
             raise ValueError(f"{min(old)} stood alone in --method: see --effects")
         return
     check_composites(comma(options.composites))
+    method_options(options.options)
     if options.effects not in ("auto", "none"):
         check_methods(comma(options.effects))
         if options.assume is not None:
@@ -104,3 +115,4 @@ def _check_mediate(options: argparse.Namespace) -> None:
 
 def _check_evaluate(options: argparse.Namespace) -> None:
     check_composites(comma(options.methods))
+    check_resume(options)

@@ -15,6 +15,7 @@ __all__ = [
     "OldName",
     "at_run",
     "basis_argument",
+    "check_resume",
     "comma",
     "common_arguments",
     "count",
@@ -22,6 +23,7 @@ __all__ = [
     "level_arguments",
     "message_arguments",
     "no_cache_argument",
+    "resume_argument",
     "size",
     "stream_arguments",
 ]
@@ -178,6 +180,22 @@ def common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     no_cache_argument(where)
     message_arguments(parser)
+
+
+def resume_argument(parser: argparse.ArgumentParser) -> None:
+    """Of commands that keep every finished method in OUT until all are done."""
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what an interrupted command with the same --out, data and settings left "
+        "in OUT/partial; without it that is deleted",
+    )
+
+
+def check_resume(options: argparse.Namespace) -> None:
+    """Refuses to resume where nothing was kept; raises ValueError."""
+    if options.resume and options.out is None:
+        raise ValueError("--resume goes on from the files of --out DIR: name it")
 
 
 def no_cache_argument(parser: Any) -> None:

@@ -6,12 +6,15 @@ from typing import Any, get_args
 from jaxmed.cli.parsers.arguments import (
     at_run,
     basis_argument,
+    check_resume,
     comma,
     common_arguments,
     count,
     data_arguments,
     level_arguments,
+    resume_argument,
 )
+from jaxmed.cli.parsers.method_options import method_options, options_argument
 from jaxmed.registry import METHODS, check_methods
 from jaxmed.vocabulary import Compat
 
@@ -42,16 +45,28 @@ def add_command(commands: Any) -> None:
         default=DEFAULT,
         help=f"comma list of {', '.join(METHODS)} (default {DEFAULT})",
     )
-    run.add_argument("--bootstrap", type=count, default=200, help="resamples, 0 for none")
+    options_argument(run)
+    run.add_argument(
+        "--bootstrap",
+        type=count,
+        default=0,
+        help="resamples, on each of which every method is repeated as a whole (default 0: none)",
+    )
     run.add_argument(
         "--compat",
         choices=get_args(Compat),
         default="correct",
         help="r: what the released packages compute, defects included",
     )
+    resume_argument(run)
     run.add_argument("--no-figures", action="store_true", help="tables only")
     run.set_defaults(run=at_run("compare.compare_command", _check))
 
 
 def _check(options: argparse.Namespace) -> None:
-    check_methods(comma(options.methods))
+    methods = comma(options.methods)
+    check_methods(methods)
+    check_resume(options)
+    for name in method_options(options.options):
+        if name not in methods:
+            raise ValueError(f"--options {name}: no such method among --methods {options.methods}")
