@@ -171,7 +171,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
     )
     from jaxmed.typing import Interval
 else:
-    __getattr__, __dir__ = lazily(__name__, _PLACES, moved(__name__))
+    __getattr__, __dir__ = lazily(__name__, _PLACES, moved(__name__, stacklevel=3))
 
 __all__ = [
     "hdmt",

@@ -236,18 +236,20 @@ def _of_the_user() -> int:
     return level
 
 
-def moved(package: str) -> Callable[[str], Any]:
+def moved(package: str, *, stacklevel: int = 2) -> Callable[[str], Any]:
     """`__getattr__` of a module (PEP 562) that finds the names which have left it.
 
     Args:
       package: its `__name__`.
+      stacklevel: of the line to be named, counted in the caller: one more for every function
+        between it and what this gives.
     """
     names = {entry.old for entry in ENTRIES if entry.kind == "name"}
 
     def find(name: str) -> Any:
         if f"{package}.{name}" not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        entry = warn("name", f"{package}.{name}", stacklevel=2)
+        entry = warn("name", f"{package}.{name}", stacklevel=stacklevel)
         return _object(entry.target or entry.new)
 
     return find

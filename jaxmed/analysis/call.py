@@ -7,7 +7,7 @@ from typing import Any
 from jaxmed.analysis.chosen_effects import AUTO, wanted
 from jaxmed.analysis.chosen_methods import Chosen, Methods, choose
 from jaxmed.analysis.design import Basis
-from jaxmed.analysis.inputs import parse_key
+from jaxmed.analysis.inputs import check_flag, parse_key
 from jaxmed.analysis.labels import Labels, display_names
 from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.data.covariate_basis import basis_name
@@ -102,6 +102,7 @@ def call_of(
     composites = (composites,) if isinstance(composites, str) else tuple(composites)
     check_composites(composites)
     seed, key = parse_key(key)
+    check_flag("standardise", standardise)
     options = dict(options or {})
     asked = _asked(effects, options)
     settings = Settings(

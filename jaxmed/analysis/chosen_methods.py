@@ -138,7 +138,8 @@ def choose(
         pairs = list(methods.items())
     else:
         alone = isinstance(methods, str) or not isinstance(methods, Iterable)
-        several: list[Any] = [methods] if alone else list(methods)
+        given: Any = methods
+        several: list[Any] = [methods] if alone else list(given)
         pairs = [(one if isinstance(one, str) else name_of(one), one) for one in several]
     check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
     labels = [label for label, _ in pairs]

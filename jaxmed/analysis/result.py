@@ -23,7 +23,7 @@ class _CalledBefore(Table):
 
     def __call__(self) -> list[dict[str, Any]]:
         """The rows, as before."""
-        warn("option", f"jaxmed.MediationResult.{self.old}()")
+        warn("call", f"jaxmed.MediationResult.{self.old}()")
         return [dict(row) for row in self.rows]
 
     old = ""
