@@ -94,7 +94,7 @@ def test_no_error_shows_a_traceback_unless_asked(
         (["--replicates", "10000000000000"], "--replicates is 10,000,000,000,000.*at most"),
         (["--replicates", "1e13"], "--replicates is 10,000,000,000,000.*at most"),
         (["--permutations", "1e12"], "--permutations is .*at most"),
-        (["--composites", "hima"], "no composite 'hima'.*hima: an estimator, for --effects"),
+        (["--composites", "hima"], "no composite 'hima'.*hima: an estimator, --effects hima"),
         (["--composites", "maxy"], "did you mean maxie"),
         (["--covariates", "m3"], "covariates: there is no column 'm3'; did you mean"),
         (["--where", "x > 100"], "at least 3 rows are needed"),
