@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from jaxmed.analysis.comparison import MethodTable
 from jaxmed.analysis.levels import LevelsResult
+from jaxmed.reports.text import files_written
 
 __all__ = ["Say", "notice", "progress", "show_levels", "show_table"]
 
@@ -41,8 +42,7 @@ def show_table(
     print(result.summary())
     if options.out is not None:
         say(f"writing {options.out}")
-        result.save(options.out, figures=not options.no_figures)
-        print(f"\nReport: {options.out / 'report.html'}")
+        print(f"\n{files_written(result.save(options.out, figures=not options.no_figures))}")
 
 
 def show_levels(
@@ -52,5 +52,4 @@ def show_levels(
     print(result.summary())
     if options.out is not None:
         say(f"writing {options.out}")
-        result.save(options.out, figures=not options.no_figures)
-        print(f"\nReports: {options.out / 'index.html'}")
+        print(f"\n{files_written(result.save(options.out, figures=not options.no_figures))}")

@@ -83,6 +83,13 @@ def percent(value: Any) -> str:
     return f"{share:.0f}%" if abs(share) >= 100 else f"{share:.3g}%"
 
 
+def share(value: Any) -> str:
+    """A share that is known by its interval, in whole percents: "83%", below a tenth "4.2%"."""
+    if not finite(value):
+        return MISSING
+    return percent(value) if abs(value) >= 0.995 or abs(value) < 0.0995 else f"{100 * value:.0f}%"
+
+
 def quantity(value: Any, unit: str = "") -> str:
     """A number with its unit; no unit after a dash."""
     text = number(value)

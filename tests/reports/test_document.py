@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from jaxmed.reports import document
+from jaxmed.reports.index_page import IndexEntry, index_html
 from jaxmed.reports.save import save
 from jaxmed.reports.style import MissingExtraError
 
@@ -70,10 +71,14 @@ def test_dual_report_says_why_numbers_are_missing(every):
 
 
 def test_index_links_to_every_report():
-    entries = [("p > n <dual>", "dual/report.html", "nothing & all"), ("b", "b/report.html", "")]
-    page = Page(document.index_html(entries))
+    entries = [
+        IndexEntry("p > n <dual>", "dual/report.html", "nothing & all", "a -> b", "Data: 5 rows."),
+        IndexEntry("b", "b/report.html"),
+    ]
+    page = Page(index_html(entries))
     assert page.links == ["dual/report.html", "b/report.html"]
-    assert "p > n <dual>" in page.words
+    assert {"p > n <dual>", "nothing & all", "a → b", "Data: 5 rows."} <= set(page.words)
+    assert page.tags.count("p") == 3  # no empty lines for the second
 
 
 def test_missing_jinja2_names_the_extra(every, monkeypatch):

@@ -13,7 +13,7 @@ from jaxmed.reports.style import MissingExtraError
 matplotlib = pytest.importorskip("matplotlib")
 
 KINDS = ["primal", "dual", "tiny", "binary", "singular"]
-FIGURES = ["path_plane", "decomposition", "alpha_beta", "top_weights", "scores"]
+FIGURES = ["decomposition", "path_plane", "alpha_beta", "top_weights", "scores", "checks"]
 
 
 @pytest.fixture(scope="module")
