@@ -6,7 +6,7 @@ from jaxmed.reports import access
 from jaxmed.reports.direction import DIRECTIONS
 from jaxmed.reports.format import finite, number, p_statement, percent
 from jaxmed.reports.record import Record
-from jaxmed.reports.wording import exposure, level_of_tests, outcome, through, with_interval, word
+from jaxmed.reports.wording import exposure, level_of_tests, outcome, with_interval, word
 
 __all__ = ["Finding", "agreement", "finding"]
 
@@ -192,12 +192,13 @@ def _interval(record: Record, found: Finding) -> list[str]:
         return []
     entry = access.effect(record, access.INDIRECT)
     assert entry is not None  # it has an interval
-    verb = "leaves zero out" if found.interval else "holds zero"
-    rejects = "rejects" if found.tested else "does not reject"
-    text = (
-        f"The interval of the indirect effect through {through(record)} ({entry['method_label']}) "
-        f"{verb}, while the test {rejects}"
-    )
     if found.only_interval:
-        return [f"{text}: it is of another estimator, and the finding rests on the interval alone."]
-    return [f"{text}: test and interval disagree, and no firm conclusion follows."]
+        return [
+            f"The interval of the indirect effect ({entry['method_label']}) leaves zero out where "
+            "the test does not reject: they are of different estimators, and the finding rests on "
+            "the interval alone."
+        ]
+    verb, does = (
+        ("leaves zero out", "does not reject") if found.interval else ("holds zero", "rejects")
+    )
+    return [f"The test {does} where the interval {verb}: no firm conclusion follows."]

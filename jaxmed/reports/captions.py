@@ -21,8 +21,9 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "length 1. A lobe is as long as the indirect effect of the composite in that direction. "
         "Blue lobes hold upward composites, through which more exposure goes with a higher "
         "outcome (the paper's concordant), orange ones downward composites, with a lower outcome "
-        "(the paper's suppression); their tips are the two MaxIE composites. At 90 degrees the "
-        "lobes are equal and the total indirect effect is zero, however strong the paths are. "
+        "(the paper's suppression); their tips are the two MaxIE composites, on the bisectors of "
+        "the paths. At 90 degrees the lobes are equal and the total indirect effect is zero, "
+        "however strong the paths are. "
         "Below 90 degrees the upward part is larger, above it the downward part.",
     ),
     "alpha_beta": (

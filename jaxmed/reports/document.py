@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TOP_MEDIATORS = 50
 MARGINAL = ("alpha", "alpha_se", "beta", "beta_se", "indirect", "p_value", "q_value")
-JOINT = ("joint_beta", "joint_indirect", "joint_lower", "joint_upper", "joint_p", "joint_q")
+JOINT = ("joint_beta", "joint_indirect", "joint_lower", "joint_upper", "joint_q")
 
 
 def html(record: Record, figures: "Mapping[str, Figure]") -> str:
@@ -95,7 +95,9 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "composites": [] if single else [_composite_row(record, e) for e in document["composites"]],
         "one_composite": ONE_COMPOSITE if single else "",
         **{field: document[field] for field in ("warnings", "settings", "software")},
-        **{field: document[field] for field in ("choice", "methods_text", "citations")},
+        **{field: document[field] for field in ("choice", "citations")},
+        "why": [fmt.typographic_numbers(line) for line in document["choice"]["sentences"]],
+        "methods_text": [fmt.typographic_numbers(line) for line in document["methods_text"]],
         "files": file_facts(document["data"]),
         "schema": f"{document['schema']} {document['schema_version']}",
     }

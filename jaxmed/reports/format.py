@@ -161,5 +161,7 @@ def typographic(text: str) -> str:
 
 def typographic_numbers(text: str) -> str:
     """Minus signs of numbers inside sentences; "p = 0.01" stays on one line."""
-    text = re.sub(r"\b(p) ([=<\N{EN DASH}]) ?", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text)
+    text = re.sub(
+        r"\b([pq]) ([=<\N{EN DASH}]) ?", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text
+    )
     return re.sub(r"(?<![\w.])-(?=\d)|(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)

@@ -160,22 +160,16 @@ def _at(angle: float, reach: float) -> tuple[float, float]:
 def _legend(axes: "Axes", record: Record) -> None:
     lines = require("matplotlib.lines", "a figure")
     paths = record.document["paths"]
-    where = ", within the row space" if access.is_dual(record) else ""
     handles = [
         lines.Line2D([], [], color=UPWARD, lw=1.5, marker="o", mec="white"),
         lines.Line2D([], [], color=UPWARD, lw=1.3, ls=(0, (2, 2))),
         lines.Line2D([], [], color=DOWNWARD, lw=1.5, marker="o", mec="white"),
         lines.Line2D([], [], color=DOWNWARD, lw=1.3, ls=(0, (2, 2))),
     ]
-    up, down = (
-        f"{WORDS[direction]}{f', {found}' if (found := side(record, direction)) else ''}"
-        for direction in (access.UPWARD, access.DOWNWARD)
-    )
     labels = [
-        f"MaxIE {up}: bisector, largest effect{where}",
-        "MaxCor upward",
-        f"MaxIE {down}: most negative effect",
-        "MaxCor downward",
+        ", ".join(filter(None, (f"{method} {WORDS[direction]}", side(record, direction))))
+        for direction in (access.UPWARD, access.DOWNWARD)
+        for method in ("MaxIE", "MaxCor")
     ]
     axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
     strength = (
