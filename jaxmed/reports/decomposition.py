@@ -89,10 +89,12 @@ def _forest(axes: "Axes", entries: list[Entry], record: Record) -> None:
 
 def _label(record: Record, entry: Entry) -> str:
     """The effect, and in a second line its estimator and which way it goes."""
-    direction = {
+    quantity: str = entry["quantity"]
+    crossed = {
         access.CROSS_FITTED: access.UPWARD,
         access.CROSS_FITTED_DOWNWARD: access.DOWNWARD,
-    }.get(entry["quantity"], entry["quantity"])
+    }
+    direction = crossed.get(quantity, quantity)
     below = ", ".join(filter(None, (entry["method_label"], side(record, direction))))
     return f"{shorten(entry['label'], 34)}\n{shorten(below, 44)}"
 

@@ -126,7 +126,9 @@ def _effects(document: Document) -> Iterator[str]:
 
 
 def _label(document: Document, method: str) -> str:
-    return next((e["method_label"] for e in document["effects"] if e["method"] == method), method)
+    # The total effect is of least squares without mediators, under a label of its own.
+    own = (e for e in document["effects"] if e["quantity"] != "total_effect")
+    return next((e["method_label"] for e in own if e["method"] == method), method)
 
 
 def _composites(document: Document) -> Iterator[str]:
@@ -134,6 +136,7 @@ def _composites(document: Document) -> Iterator[str]:
     if settings["composites"]:
         # A method is cited once, behind the last one of its paper.
         groups: dict[tuple[str, ...], list[str]] = {}
+        method: str
         for method in settings["composites"]:
             groups.setdefault(BY_METHOD.get(method, ()), []).append(_COMPOSITES.get(method, method))
         named = "; ".join(f"{', '.join(m)}{_cite(keys)}" for keys, m in groups.items())

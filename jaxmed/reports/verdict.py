@@ -60,6 +60,8 @@ def _headline(record: Record) -> str:
         text = f"Test and interval of the {_name(record)} disagree: no firm conclusion"
     else:
         text = _shown(record) if found.interval else _not_shown(record, found)
+    if found.tested and found.both_paths is False:
+        text = f"{text}; the two tests disagree"
     # A test that does not hold where variances are unequal is no more than that.
     unequal = found.tested and found.robust is False
     return f"{text}, if variances are equal" if unequal else text

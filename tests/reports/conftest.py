@@ -504,6 +504,29 @@ def build():
 
 
 @pytest.fixture(scope="session")
+def edit():
+    """`edit(record, effects, p_values, **fields)`: see `edited`."""
+    return edited
+
+
+@pytest.fixture(scope="session")
+def effect_entry():
+    """`effect_entry(quantity, estimate, lower, upper, ...)`: see `entry`."""
+    return entry
+
+
+@pytest.fixture(scope="session")
+def threat_entry():
+    """`threat_entry(code, severity, sentence, remedy)`: see `threat`."""
+    return threat
+
+
+@pytest.fixture(scope="session")
+def kinds():
+    return KINDS
+
+
+@pytest.fixture(scope="session")
 def primal():
     return make(200, 40, seed=3)
 
