@@ -41,40 +41,48 @@ def _because(entry: Entry | None) -> str:
 
 def _through(record: Record) -> list[str]:
     indirect = access.effect(record, access.INDIRECT)
+    others = [_by_other(record, e) for e in access.beside(record, access.INDIRECT)]
     if not access.exists(indirect):
-        sentences = _no_estimate(record, indirect)
-    else:
-        sentences = _by_record(record, indirect)
-    return [*sentences, *(_by_other(record, e) for e in access.beside(record, access.INDIRECT))]
+        return [_no_estimate(record, indirect), *others]
+    assert indirect is not None  # it has an estimate
+    return [_by_record(record, indirect), *others, *_qualified(record, indirect)]
 
 
-def _no_estimate(record: Record, entry: Entry | None) -> list[str]:
+def _no_estimate(record: Record, entry: Entry | None) -> str:
     if entry is None or not record.document["choice"]["methods"]:
         reason = record.document["choice"]["reason"] or NOT_ASKED
-        return [f"How much of it runs through {through(record)} was not estimated: {reason}."]
-    return [
+        return f"How much of it runs through {through(record)} was not estimated: {reason}."
+    return (
         f"How much of it runs through {through(record)} could not be estimated by "
         f"{entry['method_label']}{_because(entry)}."
-    ]
+    )
 
 
-def _by_record(record: Record, indirect: Entry | None) -> list[str]:
-    assert indirect is not None  # it has an estimate
-    name = "indirect effect" if access.is_single(record) else "total indirect effect"
-    text = f"Through {through(record)} runs {with_interval(indirect)} ({name})"
-    share = access.effect(record, access.SHARE)
-    if found := share_text(share):
+def _by_record(record: Record, indirect: Entry) -> str:
+    """The effects by the estimator of record."""
+    text = f"Through {through(record)} runs {with_interval(indirect)} ({_name(record)})"
+    if found := share_text(access.effect(record, access.SHARE)):
         text += f", {found} of the total effect (Fieller's interval)"
     direct = access.effect(record, access.DIRECT)
     if access.exists(direct):
         text += f"; {with_interval(direct)} does not (direct effect)"
-    sentences = [f"{text}. The estimator is {indirect['method_label']}."]
+    return f"{text}. The estimator is {indirect['method_label']}."
+
+
+def _name(record: Record) -> str:
+    return "indirect effect" if access.is_single(record) else "total indirect effect"
+
+
+def _qualified(record: Record, indirect: Entry) -> list[str]:
+    """What of this is not shown or does not exist."""
+    share, direct = (access.effect(record, name) for name in (access.SHARE, access.DIRECT))
+    sentences = []
     if access.holds_zero(indirect):
         sentences.append(
-            f"The interval of the {name} holds zero: that anything runs through {through(record)} "
-            "is not shown, nor that nothing does."
+            f"The interval of the {_name(record)} holds zero: that anything runs through "
+            f"{through(record)} is not shown, nor that nothing does."
         )
-    if not found and share is not None:
+    if not share_text(share) and share is not None:
         sentences.append(f"No share of the total effect is given{_because(share)}.")
     if not access.exists(direct):
         sentences.append(f"The direct effect does not exist here{_because(direct)}.")

@@ -92,11 +92,13 @@ def _estimate(entry: Entry | None) -> str:
 
 
 def _not_shown(record: Record, found: Finding) -> str:
+    text = _both_paths(found)
     if access.is_single(record) or access.is_dual(record) or not found.both_paths:
-        return (
+        text = (
             f"Not shown that any of the effect of {exposure(record)} runs through {through(record)}"
         )
-    return _both_paths(found)
+    share = share_text(access.effect(record, access.SHARE))
+    return f"{text} ({share} of the total effect)" if share else text
 
 
 def _both_paths(found: Finding) -> str:

@@ -134,7 +134,10 @@ def test_an_interval_that_holds_zero_is_not_shown_and_not_nothing(every, edit, e
         {"total": 0.3, "total_robust": 0.3, "intersection_union": 0.4},
     )
     found = verdict(record)
-    assert found.headline == "Not shown that any of the effect of age runs through the mediators"
+    assert found.headline == (
+        "Not shown that any of the effect of age runs through the mediators "
+        "(83% [32%, 171%] of the total effect)"
+    )
     said = " ".join(found.paragraph)
     assert "that anything runs through the mediators is not shown, nor that nothing does." in said
     assert "neither a net indirect effect" in said and "That does not show" in said
@@ -179,7 +182,7 @@ def test_tests_and_intervals_that_disagree_are_told(
     ends = (-0.5, -0.1) if shown else (-0.5, 0.1)
     p_values = {"total": p_total, "total_robust": p_total, "intersection_union": p_union}
     found = verdict(edit(record, [effect_entry("total_indirect", -0.2, *ends, by=by)], p_values))
-    assert found.headline.endswith(headline)
+    assert headline in found.headline
     assert sentence in " ".join(found.paragraph)
 
 
@@ -191,13 +194,13 @@ def test_offsetting_paths_are_told_from_paths_that_may_not_meet(every, edit, eff
         effect_entry("suppression", -0.28, -0.4, -0.16),
     ]
     found = verdict(edit(every["beside"], [*effects, *parts], no_net))
-    assert found.headline == OFFSET
+    assert found.headline.startswith(OFFSET)
     assert (
         "Paths of both signs offset each other: the upward part, 0.300 [0.200, 0.400], and the "
         "downward part, -0.280 [-0.400, -0.160]."
     ) in " ".join(found.paragraph)
     found = verdict(edit(every["beside"], effects, no_net))
-    assert found.headline == "Both paths exist; no net indirect effect shown"
+    assert found.headline.startswith("Both paths exist; no net indirect effect shown (83% [")
     assert "Whether the two paths meet in the same mediators" in " ".join(found.paragraph)
 
 
@@ -232,7 +235,8 @@ def test_threats_are_told_by_their_weight(every, edit, threat_entry):
 
 
 @pytest.mark.parametrize(
-    "random, cosine, permuted", itertools.product([None, 0.01, 0.4], [0.01, 0.2], [0.02, 0.3])
+    ("random", "cosine", "permuted"),
+    list(itertools.product([None, 0.01, 0.4], [0.01, 0.2], [0.02, 0.3])),
 )
 def test_the_tests_of_the_dual(every, edit, random, cosine, permuted):
     record = edit(every["not_asked"], p_values={"cosine": cosine, "permutation": permuted})
