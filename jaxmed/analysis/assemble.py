@@ -18,7 +18,7 @@ from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import plain, software
 from jaxmed.analysis.single import existing_composites, is_single, single_test
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
-from jaxmed.analysis.wording import TESTS, status_fields
+from jaxmed.analysis.wording import DIRECTIONS, TESTS, status_fields
 from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.dual_total import DualTotalTest
@@ -26,8 +26,6 @@ from jaxmed.registry import METHODS
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
-# What a composite does to the outcome, in the words of tables.
-DIRECTIONS = {"concordant": "upward", "suppression": "downward"}
 ARRAYS = ("fit", "law", "rows", "scales")
 
 

@@ -14,30 +14,31 @@ EFFECTS = {
     ),
     "total_indirect": (
         "Total indirect effect",
-        "effect through all mediators jointly: total effect minus direct effect",
+        "effect through all mediators jointly; upward + downward part where these exist",
     ),
     "proportion_mediated": (
         "Proportion mediated",
-        "total indirect effect as a share of the total effect",
+        "total indirect effect / total effect, with Fieller's interval",
     ),
     "concordant": (
         "Upward part",
-        "largest indirect effect that any composite has in the population (the concordant part)",
+        "largest indirect effect that any composite has in the population (alpha beta > 0; the "
+        "paper's concordant part)",
     ),
     "suppression": (
         "Downward part",
-        "most negative indirect effect that any composite has in the population (the suppression "
-        "part)",
+        "most negative indirect effect that any composite has in the population (alpha beta < 0; "
+        "the paper's suppression part)",
     ),
     "cross_fitted": (
         "Cross-fitted upward part",
-        "indirect effect, on rows not used for learning, of the concordant MaxIE composites "
-        "learned on the other folds",
+        "indirect effect, on rows not used for learning, of the upward MaxIE composites learned "
+        "on the other folds",
     ),
     "cross_fitted_suppression": (
         "Cross-fitted downward part",
-        "indirect effect, on rows not used for learning, of the suppression MaxIE composites "
-        "learned on the other folds",
+        "indirect effect, on rows not used for learning, of the downward MaxIE composites learned "
+        "on the other folds",
     ),
 }
 
@@ -95,6 +96,9 @@ TESTS = {
         "approximate: needs the exposure exchangeable given the mediators when its path is null",
     ),
 }
+
+# direction of a composite -> word of its label
+DIRECTIONS = {"concordant": "upward", "suppression": "downward", "": ""}
 
 
 def status_fields(code: int, notes: ArrayLike = NO_NOTES) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from jaxmed.data.frame_columns import columns_of
 from jaxmed.data.frames import data_of, from_frame_with_report
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.parallel.processes import this_process
-from jaxmed.reports import document, save
+from jaxmed.reports import save, text
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
+from jaxmed.reports.index_page import index_entry, index_html
 
 __all__ = ["demo_command", "evaluate_command", "mediate_command"]
 
@@ -131,8 +132,7 @@ def _streamed(options: argparse.Namespace, say: Say) -> None:
 
 def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool = True) -> None:
     say(f"writing {directory}")
-    save.save(result.record, directory, figures=figures)
-    print(f"\nReport: {directory / 'report.html'}")
+    print(f"\n{text.files_written(save.save(result.record, directory, figures=figures))}")
 
 
 def evaluate_command(options: argparse.Namespace) -> None:
@@ -185,7 +185,7 @@ def demo_command(options: argparse.Namespace) -> None:
         print(f"\n{'=' * 100}\n{title}\n{'=' * 100}")
         print(result.summary())
         _write(result, out / name, say)
-        entries.append((title, f"{name}/report.html", result.verdict()))
+        entries.append(index_entry(result.record, title, f"{name}/report.html"))
     index = out / "index.html"
-    atomic_write(index, document.index_html(entries))
+    atomic_write(index, index_html(entries))
     print(f"\nBoth reports: {index}")

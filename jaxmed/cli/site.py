@@ -147,8 +147,8 @@ def mediate_command(options: argparse.Namespace) -> None:
     print(text.summary(record))
     if options.out is not None:
         say(f"writing {options.out}")
-        save.save(record, options.out, figures=not options.no_figures)
-        print(f"\nReport: {options.out / 'report.html'}")
+        written = save.save(record, options.out, figures=not options.no_figures)
+        print(f"\n{text.files_written(written)}")
 
 
 def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | None) -> list[str]:
