@@ -87,8 +87,8 @@ def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> Fr
     _check_finite(table, fields, positions)
     coded = columns.design_matrix(fields, adjust)
     used = {*own, *chosen, *asked}
-    # Features that nobody chose are measurements, and a stream holds no other columns.
-    idle = [name for name in table.fields if name not in {*own, *chosen}] if read_mediators else []
+    # Features of AnnData that nobody chose are measurements: only fields are looked at.
+    idle = [name for name in table.fields if name not in {*own, *chosen}]
     report = DataReport(
         rows_read=table.rows,
         rows_where=rows_where,

@@ -16,7 +16,7 @@ from jaxmed.data.tables import Table
 __all__ = ["FEWEST_ROWS", "MOST_ROWS", "group_codes", "is_factor", "is_repeated", "named_like"]
 
 MOST_COLUMNS = 50  # kept
-CELLS_READ = 2_000_000  # of columns whose names say nothing
+COLUMNS_SEEN, CELLS_SEEN = 200, 2_000_000  # of columns whose names say nothing
 CODE_BYTES = 1 << 26  # of all codes kept
 # A group that makes rows dependent has so many of them.
 FEWEST_ROWS, MOST_ROWS = 2, 50
@@ -55,7 +55,8 @@ def named_like(name: str) -> str:
 def is_factor(codes: np.ndarray) -> bool:
     """True for codes [n] (-1 missing) of so few levels that each is a group of rows."""
     sizes = _sizes(codes)
-    return 2 <= sizes.size <= max(MOST_LEVELS, sizes.sum() / ROWS_PER_LEVEL)
+    most = min(max(MOST_LEVELS, sizes.sum() / ROWS_PER_LEVEL), sizes.sum() / 2)
+    return 2 <= sizes.size <= most
 
 
 def is_repeated(codes: np.ndarray, most_rows: float = MOST_ROWS) -> bool:
@@ -69,20 +70,23 @@ def group_codes(table: Table, names: Sequence[str], rows: np.ndarray) -> Mapping
     """Codes of the columns that look like groups on the rows used.
 
     Columns whose names say so are looked at first, the others in their order and as far as that
-    takes little: up to `CELLS_READ` cells.
+    takes little: up to `COLUMNS_SEEN` of them and `CELLS_SEEN` cells. A column most of whose values are
+    different is not read.
 
     Args:
-      table: the table.
+      table: the table; a stream's has no such columns at hand.
       names: columns without a role.
       rows: [n] positions in the table.
     Returns:
       Name -> [n] int codes from 0, -1 where missing, in the order of the table; `MOST_COLUMNS` at
       most.
     """
+    if table.repeats is None:
+        return {}
     speaking = [name for name in names if named_like(name)]
     most = min(MOST_COLUMNS, CODE_BYTES // max(4 * rows.size, 1))
     others = [name for name in names if not named_like(name)]
-    others = others[: CELLS_READ // max(table.rows, 1)]
+    others = others[: min(COLUMNS_SEEN, CELLS_SEEN // max(table.rows, 1))]
     found: dict[str, np.ndarray] = {}
     for name in (*speaking[:MOST_COLUMNS], *others):
         if len(found) >= most:
@@ -97,6 +101,8 @@ def _codes(table: Table, name: str, rows: np.ndarray) -> np.ndarray | None:
     """The column as codes [n]; None for measurements, and for what cannot be read."""
     try:
         with np.errstate(all="ignore"):
+            if table.repeats is None or not table.repeats(name):
+                return None
             return _coded(table.read(name).values, rows)
     except Exception:
         # Whatever is wrong with a column that nobody asked for is no reason to refuse the others.

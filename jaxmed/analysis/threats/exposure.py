@@ -1,9 +1,12 @@
 """Rows that say nothing of the exposure's effect: no overlap, levels without contrast, sites."""
 
+import re
+
 import numpy as np
+from scipy.special import expit
 
 from jaxmed.analysis.threats.estimates import Estimates
-from jaxmed.analysis.threats.logistic import logistic_probabilities
+from jaxmed.analysis.threats.logistic import logistic_logits
 from jaxmed.analysis.threats.rows import Factor, Rows, explained
 from jaxmed.analysis.threats.threat import Threat, percent, plural
 from jaxmed.data.data_report import listed
@@ -13,6 +16,9 @@ __all__ = ["collinear_exposure", "overlap", "site_exposure"]
 
 LEAST_LEFT = 0.1  # share of the exposure's variation that covariates, or mediators, leave
 LEAST_EFFECTIVE = 0.25  # effective rows over rows
+# Of the rarer value: no exposure drawn at random fell below the above with as many, for 40 to 1,000
+# rows and up to a quarter of them columns; with fewer, one in ten did.
+ROWS_PER_COLUMN = 1
 SITE_SHARE = 0.5
 FEW_ROWS = 5  # a level of fewer is a note: chance alone gives it one value of the exposure
 MANY_SHARE = 0.05  # of the rows, in levels of such sizes together
@@ -72,27 +78,43 @@ def _without_contrast(rows: Rows) -> list[Threat]:
     if len(found) > 1:
         others = [f"{_level(f, k)} ({plural(count, 'row')})" for f, k, count in found[1:]]
         sentence += f" So it is in {listed(others)}."
-    quoted = factor.levels[level] if factor.levels else ""
-    remedy = f"Leave out the level (--where \"{factor.name} != '{quoted}'\"), or match."
-    return [Threat("OVERLAP", severity, float(total), 0.0, sentence, remedy)]
+    return [Threat("OVERLAP", severity, float(total), 0.0, sentence, _leave_out(factor, level))]
 
 
 def _level(factor: Factor, level: int) -> str:
-    named = factor.levels[level] if level < len(factor.levels) else str(level)
-    return f"{factor.name} {named}"
+    """A level in words: "site C", "male = 1"."""
+    named = factor.levels[level]
+    if named is None:
+        return f"the reference level of {factor.name}"
+    return f"{factor.name} = {named}" if named in ("0", "1") else f"{factor.name} {named}"
+
+
+def _leave_out(factor: Factor, level: int) -> str:
+    named = factor.levels[level]
+    # What a shell could read in another way is not offered for copying.
+    plain = named is not None and re.fullmatch(r"[\w .,:/%+-]+", named) is not None
+    if not plain or not factor.stored or not factor.name.isidentifier():
+        return "Leave out the level (--where), or match."
+    return f"Leave out the level (--where \"{factor.name} != '{named}'\"), or match."
 
 
 def _effective(rows: Rows) -> list[Threat]:
-    """Rows of a two-valued exposure that could have been treated either way."""
+    """Rows of a two-valued exposure that could have had either value.
+
+    Not where the rarer value has few rows for each column: a fit to so few is chance.
+    """
     a, n = rows.plain_exposure, rows.count
     low, high = float(a.min()), float(a.max())
     if rows.base.shape[1] < 2 or low == high or not np.all((a == low) | (a == high)):
         return []
     treated = (a == high).astype(float)
+    rarer = min(float(rows.weights @ treated), float(rows.weights @ (1 - treated)))
+    if rarer < ROWS_PER_COLUMN * rows.base.shape[1]:
+        return []
     columns = rows.base / rows.root[:, None] * np.sqrt(rows.weights.sum())
     columns[:, 0] = 1.0
-    p = logistic_probabilities(columns, treated, rows.weights)
-    contrast = p * (1 - p)
+    logits = logistic_logits(columns, treated, rows.weights)
+    contrast = expit(logits) * expit(-logits)
     contrast = contrast / contrast.max()
     effective = float((rows.weights @ contrast) ** 2 / (rows.weights @ np.square(contrast)))
     share = effective / float(rows.weights.sum())

@@ -12,6 +12,11 @@ from jaxmed.data.validation import row_blocks
 
 __all__ = ["batch", "clusters", "leading_components"]
 
+LEAST_LEVELS = 3  # "patient" of two values says who is one
+REMEDIES = {
+    "person": "Analyse one row of each value, or the means of its rows.",
+    "place": "Put the column among the covariates; with many values, analyse the means of each.",
+}
 COMPONENTS = 5
 BATCH_SHARE = 0.3
 SIGNIFICANT = 0.01  # of the F test over all pairs: a factor of many levels explains by chance
@@ -39,18 +44,16 @@ def clusters(rows: Rows) -> list[Threat]:
     )
     if len(found) > 1:
         sentence += f" So do {listed([repr(factor.name) for factor in found[1:]])}."
-    remedy = (
-        "Analyse one row of each value, or the means of its rows; a site or a batch of few values "
-        "can stand among the covariates."
-    )
+    remedy = REMEDIES[named_like(first.name)]
     share = _levels(first) / there
     return [Threat("CLUSTERS", "warn", share, 1.0, sentence, remedy)]
 
 
 def _is_cluster(factor: Factor) -> bool:
     kind = named_like(factor.name)
-    most = np.inf if kind == "person" else MOST_ROWS
-    return bool(kind) and is_repeated(factor.codes, most)
+    if not kind or _levels(factor) < LEAST_LEVELS:
+        return False
+    return is_repeated(factor.codes, np.inf if kind == "person" else MOST_ROWS)
 
 
 def _levels(factor: Factor) -> int:

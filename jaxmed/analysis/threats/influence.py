@@ -58,7 +58,8 @@ def leverage(rows: Rows) -> list[Threat]:
     shift = _over(on_direct * residual, slack - from_outcome) - alone  # of the indirect effect
     s2 = float(residual @ residual) / (df - rank)
     path = max(float(left @ left) / df - s2, 0.0) / ss
-    error = math.sqrt(s2 * float(on_path @ on_path) + path)
+    # Where both paths are noise the first-order error is near 0; that of the product is the latter.
+    error = math.sqrt(max(s2 * float(on_path @ on_path) + path, rank * s2 / ss / df))
     free = (df - rank) / n
     return [*high, *_influential(rows, total - direct, shift, error, free)]
 

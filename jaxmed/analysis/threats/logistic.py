@@ -3,18 +3,16 @@
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["logistic_probabilities"]
+__all__ = ["logistic_logits"]
 
-PRIOR_SD = 2.5  # of the coefficient of a column of mean square 1
+PRIOR_SD = 10.0  # of the coefficient of a column of mean square 1
 STEPS = 30
 HALVINGS = 8
 CLOSE = 1e-8  # change of the log posterior per row
 
 
-def logistic_probabilities(
-    columns: np.ndarray, treated: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Fitted probabilities [n] of a 0/1 column; between 0 and 1 whatever the data.
+def logistic_logits(columns: np.ndarray, treated: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Fitted log odds [n] of a 0/1 column; finite whatever the data.
 
     Newton's steps, halved until the log posterior rises. The prior is normal for all coefficients
     but the first: under separation, where the likelihood has no maximum, it holds them.
@@ -51,4 +49,4 @@ def logistic_probabilities(
         beta, gain, value = beta + step, ahead - value, ahead
         if gain < CLOSE * len(treated):
             break
-    return expit(columns @ beta)
+    return columns @ beta

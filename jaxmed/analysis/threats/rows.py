@@ -19,12 +19,14 @@ class Factor:
     Attributes:
       name: of the covariate, or of the column without a role.
       codes: [n] int from 0, -1 where missing.
-      levels: names of the levels; () where they are not known.
+      levels: names of the levels, None for one whose name is not known.
+      stored: the levels are values of the column, and none of them merged.
     """
 
     name: str
     codes: np.ndarray
-    levels: tuple[str, ...] = ()
+    levels: tuple[str | None, ...] = ()
+    stored: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,26 +188,27 @@ def _describes(source: DataReport, rows: int) -> bool:
 
 def _numbering(source: DataReport | None, rows: int) -> tuple[np.ndarray, str]:
     if source is None or source.row_numbers is None:
-        return np.arange(1, rows + 1), "of those analysed, counted from 1"
+        return np.arange(1, rows + 1), "of those analysed (counted from 1)"
     if "file" in source.origin:
         return source.row_numbers, "of the file"
-    return source.row_numbers, "of the table, counted from 0"
+    return source.row_numbers, "of the table (counted from 0)"
 
 
 def _factors(given: MediationData, source: DataReport | None) -> tuple[Factor, ...]:
     """Groups of 0/1 columns as codes, the reference level first; single 0/1 columns."""
     names, columns = given.names, np.asarray(given.covariates)
     place = {name: j for j, name in enumerate(names.covariates)}
-    dummies = {} if source is None else {group: name for name, group in source.dummies.items()}
+    called = {} if source is None else {group: name for name, group in source.dummies.items()}
     found, grouped = [], set()
     for group in names.groups:
         grouped |= set(group)
         block = columns[:, [place[name] for name in group]]
         codes = np.where(block.any(axis=1), block.argmax(axis=1) + 1, 0)
-        name = dummies.get(tuple(group)) or group[0].split("[")[0]
-        reference = "its reference level" if source is None else source.reference_levels.get(name)
+        name = called.get(tuple(group)) or group[0].split("[")[0]
+        reference = None if source is None else source.reference_levels.get(name)
+        merged = source is not None and name in source.merged
         levels = [label[len(name) + 1 : -1] or label for label in group]
-        found.append(Factor(name, codes, (reference or "its reference level", *levels)))
+        found.append(Factor(name, codes, (reference, *levels), not merged))
     for name, j in place.items():
         column = columns[:, j]
         if name not in grouped and np.all((column == 0) | (column == 1)):

@@ -16,7 +16,7 @@ WORDS = {
     "outcome": "the outcome",
     "both": "both exposure and outcome",
 }
-HALVES = "Learn on one half of the rows which mediators to keep, and analyse the other half"
+HALVES = "learn on one half of the rows which mediators to keep, and analyse the other half"
 
 
 def screened_by(screened: Screened) -> list[Threat]:
@@ -37,7 +37,7 @@ def screened_by(screened: Screened) -> list[Threat]:
         f"mediation a composite of mediators chosen so held up out of sample in {least} to {most} "
         "of the data sets, and in none where nothing was chosen."
     )
-    return [Threat("SCREENED_UNKNOWN", "warn", None, None, sentence, f"{HALVES}.")]
+    return [Threat("SCREENED_UNKNOWN", "warn", None, None, sentence, f"{HALVES.capitalize()}.")]
 
 
 def crossfit_above_total(found: Estimates) -> list[Threat]:
