@@ -70,8 +70,8 @@ def group_codes(table: Table, names: Sequence[str], rows: np.ndarray) -> Mapping
     """Codes of the columns that look like groups on the rows used.
 
     Columns whose names say so are looked at first, the others in their order and as far as that
-    takes little: up to `COLUMNS_SEEN` of them and `CELLS_SEEN` cells. A column most of whose values are
-    different is not read.
+    takes little: up to `COLUMNS_SEEN` of them and `CELLS_SEEN` cells. A column most of whose values
+    are different is not read.
 
     Args:
       table: the table; a stream's has no such columns at hand.

@@ -202,6 +202,16 @@ def test_the_reference_level_without_contrast():
     assert unnamed["remedy"].count("'") == ("In site D" in unnamed["sentence"]) * 2
 
 
+def test_groups_of_arrays_are_called_by_their_columns():
+    frame = site_frame()
+    dummies = np.column_stack([frame["site"] == level for level in "BCD"])
+    names = {"covariates": ["two", "three", "four"], "groups": [["two", "three", "four"]]}
+    data = mediation_data(frame["t"], frame["m"], frame["y"], dummies, names=names)
+    found = of(threats(data), "OVERLAP")
+    assert found["sentence"].startswith("In two, three, four three the exposure never varies")
+    assert found["remedy"] == "Leave out the level (--where), or match."
+
+
 def test_small_levels_without_contrast_are_a_note():
     frame = site_frame(n=400, fixed=())
     frame["site"][:3], frame["t"][:3] = "E", 1.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.data.data_report import DataReport
+from jaxmed.data.data_report import DataReport, listed
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.parts.units import rescaled, units_of, with_safe_mediators
 
@@ -204,11 +204,13 @@ def _factors(given: MediationData, source: DataReport | None) -> tuple[Factor, .
         grouped |= set(group)
         block = columns[:, [place[name] for name in group]]
         codes = np.where(block.any(axis=1), block.argmax(axis=1) + 1, 0)
-        name = called.get(tuple(group)) or group[0].split("[")[0]
+        name = called.get(tuple(group), group[0].partition("[")[0])
+        bracketed = all(label.startswith(f"{name}[") and label[-1] == "]" for label in group)
+        levels = [label[len(name) + 1 : -1] if bracketed else label for label in group]
         reference = None if source is None else source.reference_levels.get(name)
         merged = source is not None and name in source.merged
-        levels = [label[len(name) + 1 : -1] or label for label in group]
-        found.append(Factor(name, codes, (reference, *levels), not merged))
+        name = name if bracketed else listed(group)
+        found.append(Factor(name, codes, (reference, *levels), bracketed and not merged))
     for name, j in place.items():
         column = columns[:, j]
         if name not in grouped and np.all((column == 0) | (column == 1)):
