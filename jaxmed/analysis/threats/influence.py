@@ -50,7 +50,9 @@ def leverage(rows: Rows) -> list[Threat]:
         return []
     residual, on_direct, on_path, from_outcome, direct, rank = fit
     slack = 1 - np.sum(rows.base**2, axis=1)
-    high = _high(rows, 1 - slack + from_outcome, rows.base.shape[1] + 1 + rank)
+    # A row of weight w is w rows, of which each has its share.
+    own = (1 - slack + from_outcome) / rows.weights
+    high = _high(rows, own, rows.base.shape[1] + 1 + rank)
     # Given exposure and covariates.
     total = float(rows.exposure @ rows.outcome) / ss
     left = rows.outcome - total * rows.exposure
@@ -110,11 +112,12 @@ def _influential(
     if not error > 0:
         return []
     ratio = np.abs(shift) / error
-    threshold = max(HALF, _by_chance(rows.count) / math.sqrt(free))
-    found = np.flatnonzero(ratio > threshold)
+    bound = np.maximum(HALF, _by_chance(rows.count) / math.sqrt(free) * rows.weights)
+    found = np.flatnonzero(ratio > bound)
     if not found.size:
         return []
-    worst = int(ratio.argmax())
+    found = found[np.argsort(-(ratio / bound)[found])]
+    worst, threshold = int(found[0]), float(bound[found[0]])
     without = (indirect + shift[worst]) * rows.unit
     sentence = (
         f"Without {rows.called(worst)} the total indirect effect (least squares on all mediators) "
@@ -122,9 +125,8 @@ def _influential(
         f"{ratio[worst]:.2g} standard errors."
     )
     if found.size > 1:
-        others = found[np.argsort(-ratio[found])][1:]
-        named = listed([str(int(rows.numbers[i])) for i in others])
-        sentence += f" Rows that also change it by more than {threshold:.2g}: {named}."
+        named = listed([str(int(rows.numbers[i])) for i in found[1:]])
+        sentence += f" Other rows that change it by more than {HALF:g}: {named}."
     return [Threat("LEVERAGE", "warn", float(ratio[worst]), threshold, sentence, REMEDY)]
 
 
