@@ -21,7 +21,7 @@ from jaxmed.cli.parsers.generative import SETTINGS as GENERATIVE
 from jaxmed.cli.parsers.generative import old_arguments
 from jaxmed.cli.parsers.method_options import method_options, options_argument
 from jaxmed.registry import COMPOSITES, check_composites, check_methods
-from jaxmed.vocabulary import Assume
+from jaxmed.vocabulary import Assume, Screened
 
 __all__ = ["OLD_METHODS", "add_commands"]
 
@@ -59,6 +59,12 @@ def add_commands(commands: Any) -> None:
         metavar="FILE[:NAMES,LABELS]",
         help="display names of mediators: a table whose first column has their names and whose "
         "column label the labels, or these two columns",
+    )
+    run.add_argument(
+        "--screened",
+        choices=get_args(Screened),
+        default="unknown",
+        help="by what the mediators were chosen in these rows (default unknown)",
     )
     options_argument(run)
     old_arguments(run)
