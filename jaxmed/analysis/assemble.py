@@ -14,6 +14,7 @@ from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.effect_entries import effect_entries
 from jaxmed.analysis.fit import label
+from jaxmed.analysis.found_threats import found_threats
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import plain, software
 from jaxmed.analysis.single import existing_composites, is_single, single_test
@@ -23,6 +24,7 @@ from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.dual_total import DualTotalTest
 from jaxmed.registry import METHODS
+from jaxmed.reports.methods_text import citations, methods_text
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
@@ -62,9 +64,12 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
         ],
         "tests": _tests(analysis, settings.replicates),
         "mediator_summary": mediator_summary(mediators),
+        "threats": found_threats(analysis, effects, settings, source),
         "warnings": analysis.warnings,
     }
-    return Record(plain(document), mediators, row_table(analysis))
+    document = plain(document)
+    document |= {"methods_text": methods_text(document), "citations": citations(document)}
+    return Record(document, mediators, row_table(analysis))
 
 
 def _choice(analysis: Analysis, effects: list[dict[str, Any]]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
         notes,
         estimated,
         labels,
+        design.given,
     )
     found = in_units(found, units)
     return MediationResult(build_record(found, settings, source), found.fit)

@@ -90,6 +90,7 @@ def _analysed(
         splits=options.splits,
         replicates=options.replicates,
         labels=labels_of(options),
+        screened=options.screened,
         source=source,
         progress=say,
     )

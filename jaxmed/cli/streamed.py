@@ -63,6 +63,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
         splits=options.splits,
         replicates=options.replicates,
         labels=labels_of(options),
+        screened=options.screened,
         progress=say,
     )
     me = this_process()

@@ -310,7 +310,7 @@ def test_stocks_opposing_paths():
         ({"level": 1.0}, "level must be"),
         ({"composites": "maxi"}, "no composite 'maxi'.*did you mean maxie"),
         ({"composites": ()}, "no composite named"),
-        ({"composites": "hima"}, "no composite 'hima'.*effects="hima""),
+        ({"composites": "hima"}, "no composite 'hima'.*effects=.hima"),
         ({"effects": "himma"}, "no method 'himma'.*did you mean hima"),
         ({"effects": ("ols", "ols")}, "come twice"),
         ({"effects": 3}, "a name, an estimator"),
