@@ -9,15 +9,18 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.chosen_effects import EffectsFound
 from jaxmed.analysis.data_units import Analysis
-from jaxmed.analysis.proportion import share_with_limits
+from jaxmed.analysis.proportion import HOLDS_ZERO, share_with_limits
 from jaxmed.analysis.single import is_single, single_effect
 from jaxmed.analysis.wording import EFFECTS, status_fields
+from jaxmed.distributions.fieller import KINDS
 from jaxmed.estimators.estimate import Effects
 from jaxmed.registry import METHODS
 
 __all__ = ["effect_entries"]
 
-OLS, CROSS_FITTED = METHODS["ols"], METHODS["maxie"]
+OLS = METHODS["ols"]
+TOTAL = ("ols", "OLS")  # without mediators
+CROSS_FITTED = ("maxie", "MaxIE, cross-fitted")
 SAME = 1e-6  # relative; totals of two linear methods that differ by less are one
 # Column of a table of methods -> quantity.
 _ESTIMATED = {"direct": "direct_effect", "indirect": "total_indirect"}
@@ -96,7 +99,7 @@ def _linear(analysis: Analysis, quantity: str, level: float, effect: Any, code: 
         effect.interval.lower,
         effect.interval.upper,
         effect.interval.method,
-        method=(OLS.name, OLS.label),
+        method=TOTAL if quantity == "total_effect" else (OLS.name, OLS.label),
         status=status_fields(code, notes),
     )
 
@@ -135,11 +138,9 @@ def _share(
     method: tuple[str, str],
     code: int | None = None,
 ) -> Entry:
-    status = {"status": "OK", "notes": [], "reason": ""}
+    status = _status_of_share(share)
     if code is not None and st.is_fatal(code):
         status = status_fields(code)
-    elif share["proportion_reason"]:
-        status = status | {"reason": share["proportion_reason"]}
     value = share["proportion_mediated"]
     return _entry(
         analysis,
@@ -153,6 +154,17 @@ def _share(
         method=method,
         status=status,
     )
+
+
+def _status_of_share(share: Mapping[str, Any]) -> dict[str, Any]:
+    """OK with a note where limits are missing, NOT_APPLICABLE where the share is."""
+    whole, limits = (math.isfinite(share[f"proportion_{p}"]) for p in ("mediated", "lower"))
+    if whole and limits:
+        return status_fields(st.OK)
+    weak = share["proportion_reason"] in (HOLDS_ZERO, *KINDS.values())
+    note = st.Note.WEAK_TOTAL if weak else st.Note.NO_STANDARD_ERRORS
+    fields = status_fields(st.OK if whole else st.NOT_APPLICABLE, int(note))
+    return fields | {"reason": share["proportion_reason"] or fields["reason"]}
 
 
 def _fitted(
@@ -246,7 +258,7 @@ def _cross_fitted(analysis: Analysis, level: float) -> list[Entry]:
             cross.interval.lower,
             cross.interval.upper,
             cross.interval.method,
-            method=(CROSS_FITTED.name, CROSS_FITTED.label),
+            method=CROSS_FITTED,
             status=status_fields(int(cross.status), analysis.fit.paths.notes),
         )
         entries.append(

@@ -191,8 +191,9 @@ def test_order_and_units_of_the_table_change_nothing():
     second = mediate(shuffled)
     for effect in first.document["effects"]:
         own = second.effect(effect["quantity"])
+        unit = 1 if effect["quantity"] == "proportion_mediated" else 100
         for part in ("estimate", "lower", "upper"):
-            np.testing.assert_allclose(own[part], 100 * effect[part], rtol=1e-7)
+            np.testing.assert_allclose(own[part], unit * effect[part], rtol=1e-7)
     for test in first.document["tests"]:
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-7)
 
@@ -217,8 +218,9 @@ def test_any_unit_of_the_outcome(unit):
     second = mediate(dataclasses.replace(data, outcome=data.outcome * unit), basis="linear")
     for effect in first.document["effects"]:
         own = second.effect(effect["quantity"])
+        scale = 1 if effect["quantity"] == "proportion_mediated" else unit
         for part in ("estimate", "lower", "upper", "standard_error"):
-            np.testing.assert_allclose(own[part] / unit, effect[part], rtol=1e-6)
+            np.testing.assert_allclose(own[part] / scale, effect[part], rtol=1e-6)
     for test in first.document["tests"]:
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-6)
     np.testing.assert_allclose(second.mediators["beta"] / unit, first.mediators["beta"], rtol=1e-9)

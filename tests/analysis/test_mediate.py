@@ -183,7 +183,7 @@ def test_single_mediator_columns_are_plain_regressions(primal):
 
 def test_record_is_strict_versioned_json_with_seed(primal):
     document = json.loads(primal.to_json(), parse_constant=lambda c: pytest.fail(c))
-    assert (document["schema"], document["schema_version"]) == ("jaxmed.mediate", 2)
+    assert (document["schema"], document["schema_version"]) == ("jaxmed.mediate", 3)
     assert document["settings"]["seed"] == 1
     assert document["software"]["precision"] == "float64"
     assert {"jaxmed", "jax", "jaxlib", "numpy", "python"} <= set(document["software"])
