@@ -111,6 +111,7 @@ def test_the_old_method_effects_of_the_command_line(table, monkeypatch, capsys):
 
         def save(self, directory, figures):
             calls.update(directory=directory, figures=figures)
+            return []
 
     def fake(data, **settings):
         calls.update(settings)

@@ -100,7 +100,7 @@ def test_report_shows_total_direct_and_indirect(result):
     assert text.count("[0.248, 0.858]") == 2 and "MaxIE" not in text and "cosine 1" not in text
     assert "Through m1" in text and "offsets" not in text and "1 of 1" not in text
     drawn = figures.all_figures(result.record)
-    assert sorted(drawn) == ["alpha_beta", "decomposition", "scores"]
+    assert sorted(drawn) == ["alpha_beta", "checks", "decomposition", "scores"]
     labels = [
         t.get_text().strip() for a in drawn["decomposition"].axes for t in a.get_yticklabels()
     ]

@@ -1,0 +1,116 @@
+"""One call answers: the first paragraph on real and simulated tables, one total effect everywhere."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from problems import problem
+
+import jaxmed
+from jaxmed.reports.paragraph import first_paragraph
+
+FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
+
+
+def paragraph(result):
+    return " ".join(first_paragraph(result.record))
+
+
+def least_squares(outcome, *columns):
+    """Coefficients of `numpy.linalg.lstsq` with an intercept, which is left out."""
+    design = np.column_stack([np.ones(len(outcome)), *columns])
+    return np.linalg.lstsq(design, outcome, rcond=None)[0][1:]
+
+
+def test_proteome_of_more_proteins_than_patients(dual):
+    text = paragraph(dual)
+    assert "is -0.365 [-0.555, -0.175]" in text
+    effects = dual.effects
+    share = effects["total_indirect"]["estimate"] / effects["total_effect"]["estimate"]
+    assert f"{100 * share:.0f}%" in text and "The estimator is Double selection, robust." in text
+    assert "the downward composite (with the total) carries" in text
+    assert "holds zero" in text  # the interval of the total indirect effect
+    assert dual.methods == ("double_selection_zz",)
+
+
+def test_proteome_of_fewer_proteins_than_patients(primal):
+    text = paragraph(primal)
+    assert "is -0.365 [-0.555, -0.175]" in text and "44% [" in text
+    assert "OLS, all mediators" in text and "Double selection, robust" in text
+    assert "(with the total)" in text and "No composite is the net effect" in text
+    assert primal.methods == ("ols", "double_selection_zz")
+    by = primal.effects.where(quantity="total_indirect")
+    assert [row["method"] for row in by] == ["ols", "double_selection_zz"]
+    assert [row["of_record"] for row in by] == [True, False]
+
+
+def test_parts_of_every_estimator_add_up(dual, primal):
+    for result in (dual, primal):
+        total = result.effects["total_effect"]["estimate"]
+        for method in result.methods:
+            rows = result.effects.where(method=method)
+            parts = [rows[q]["estimate"] for q in ("direct_effect", "total_indirect")]
+            assert sum(parts) == pytest.approx(total, rel=1e-9)
+            assert rows["proportion_mediated"]["estimate"] == pytest.approx(parts[1] / total)
+
+
+def test_joint_effects_of_single_mediators(dual):
+    columns = dual.record.mediators
+    assert np.isfinite(columns["joint_beta"]).any()
+
+
+def test_the_estimator_of_record_is_that_of_compare():
+    data = problem(np.random.default_rng(2), 60, 16, 1)
+    result = jaxmed.mediate(data, **FAST, basis="linear")
+    row = jaxmed.compare(data, ["double_selection_zz"], key=1, basis="linear").rows[0]
+    own = result.effects.where(method="double_selection_zz")
+    for quantity, part in (("direct_effect", "direct"), ("total_indirect", "indirect")):
+        for field, column in (("estimate", part), ("lower", f"{part}_lower")):
+            assert own[quantity][field] == pytest.approx(row[column], rel=1e-9)
+
+
+def published_shape(seed=4):
+    """85 rows, 11 mediators, 8 covariates: the shape of a published data set."""
+    rng = np.random.default_rng(seed)
+    covariates = rng.normal(size=(85, 8))
+    covariates[:, :3] = rng.integers(0, 2, (85, 3))
+    exposure = rng.normal(size=85) + covariates[:, 0]
+    mediators = rng.normal(size=(85, 11)) + 0.4 * exposure[:, None]
+    outcome = mediators[:, 0] + 0.3 * exposure + covariates @ rng.normal(size=8)
+    return jaxmed.mediation_data(exposure, mediators, outcome + rng.normal(size=85), covariates)
+
+
+def test_a_table_of_many_covariates_answers_and_says_the_linear_answer():
+    data = published_shape()
+    result = jaxmed.mediate(data, **FAST)
+    own = [result.effects[q] for q in ("total_effect", "direct_effect", "total_indirect")]
+    assert all(np.isfinite([row["estimate"], row["lower"], row["upper"]]).all() for row in own)
+    design = result.record.document["design"]
+    direct = least_squares(data.outcome, data.exposure, data.mediators, data.covariates)[0]
+    total = least_squares(data.outcome, data.exposure, data.covariates)[0]
+    linear = design["linear"]
+    assert linear is not None, "the basis of these rows is richer than linear"
+    for part, value in (("direct", direct), ("total", total), ("indirect", total - direct)):
+        assert linear[part]["estimate"] == pytest.approx(value, rel=1e-8), part
+    assert "with linear covariates" in " ".join(result.summary().split())
+
+
+def test_labels_and_screening_are_in_the_record():
+    data = published_shape()
+    labels = {"m1": "ALB", "m2": ""}
+    data = dataclasses.replace(
+        data, names=dataclasses.replace(data.names, mediators=tuple(f"m{i}" for i in range(1, 12)))
+    )
+    result = jaxmed.mediate(data, labels=labels, screened="both", effects=(), **FAST)
+    assert list(result.record.mediators["label"])[:3] == ["ALB", "m2", "m3"]
+    assert result.mediators["m1"]["label"] == "ALB"
+    assert result.threats["SCREENED_UNKNOWN"]["severity"] == "warn"
+    assert result.record.document["settings"]["screened"] == "both"
+    assert result.methods == ()
+
+
+def test_mediate_is_no_part_of_a_program():
+    data = published_shape()
+    with pytest.raises(ValueError, match="runs on the host.*jaxmed.estimators"):
+        jax.jit(jaxmed.mediate, static_argnames="key")(data, key=1)
