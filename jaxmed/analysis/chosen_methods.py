@@ -139,7 +139,9 @@ def choose(
     else:
         several = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
         pairs = [(one if isinstance(one, str) else name_of(one), one) for one in several]
-    check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
+    named = tuple(dict.fromkeys(one for _, one in pairs if isinstance(one, str)))
+    if named or not pairs:
+        check_methods(named)
     labels = [label for label, _ in pairs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
@@ -147,16 +149,10 @@ def choose(
             f"methods come twice: {', '.join(twice)}; label several settings of one, "
             "as in {'few': estimators.hima(n_include=20), 'many': estimators.hima(n_include=99)}"
         )
-    named = {one for _, one in pairs if isinstance(one, str)}
     for name in options or {}:
         if name not in named:
             raise ValueError(f"options for {name}, which is not among the methods: {labels}")
     return [_chosen(label, one, options or {}) for label, one in pairs]
-
-
-def _none_by_name(pairs: Sequence[tuple[str, Any]]) -> Sequence[str]:
-    """Names that pass where all methods are estimators; none where there is no method at all."""
-    return tuple(METHODS)[:1] if pairs else ()
 
 
 def _chosen(label: str, one: Any, options: Mapping[str, Mapping[str, Any]]) -> Chosen:
