@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jaxmed.analysis.option_kinds import fits, kinds
 from jaxmed.configuration import name_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.by_name import estimator_of
@@ -191,14 +192,18 @@ def _factories() -> list[Callable[..., Any]]:
 
 def _check_options(method: Method, given: Mapping[str, Any]) -> None:
     factory = method.factory()
-    known = [name for name in inspect.signature(factory).parameters if name not in _COMMON]
-    for name in given:
+    parameters = inspect.signature(factory).parameters
+    known = [name for name in parameters if name not in _COMMON]
+    for name, value in given.items():
         if name in _COMMON:
             raise ValueError(f"{name} is one for all methods: it is no option of {method.name}")
         if name not in known:
             raise ValueError(
                 f"{method.name} has no option {name!r}; it has {', '.join(known) or 'none'}"
             )
+        hint = parameters[name].annotation
+        if not fits(value, hint):
+            raise ValueError(f"{method.name} does not take {name}={value!r}: it is {kinds(hint)}")
     if given:
         try:
             factory(**dict(method.settings) | dict(given))

@@ -1,9 +1,15 @@
 """`--options METHOD.OPTION=VALUE`: what a value stands for, and what is refused."""
 
+import inspect
+from typing import Literal
+
+import numpy as np
 import pytest
 
+from jaxmed.analysis.option_kinds import fits, kinds
 from jaxmed.cli.parsers import make_parser
 from jaxmed.cli.parsers.method_options import method_options
+from jaxmed.registry import METHODS
 
 ROLES = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--methods", "hdma,hima"]
 
@@ -16,14 +22,15 @@ ROLES = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--methods", 
         ("1e-3", 1e-3),
         ("true", True),
         ("False", False),
-        ("none", None),
+        ("None", None),
+        ("none", "none"),  # which adjust= takes
         ("bh", "bh"),
-        ("'none'", "none"),
+        ("'None'", "None"),
         ("0.1,0.2", (0.1, 0.2)),
         ("a, b", ("a", "b")),
         ("1,", (1,)),
         ("a,", ("a",)),
-        ("true,none,1", (True, None, 1)),
+        ("true,None,x", (True, None, "x")),
         ("", ""),
         ("x=y", "x=y"),
     ],
@@ -67,3 +74,38 @@ def test_refused_before_a_file_is_read(more, said):
     options = parsed(*more)
     with pytest.raises(ValueError, match=said):
         options.run(options)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (3, int, True),
+        (np.int64(3), int | None, True),
+        (None, int | None, True),
+        (True, int, False),
+        ("3", int | None, False),
+        (3.0, int, False),
+        (3, float, True),
+        (np.float32(3), float, True),
+        (False, bool, True),
+        (0, bool, False),
+        ("bh", Literal["bh", "none"], True),
+        ("by", Literal["bh", "none"] | None, False),
+        ((1, 2), tuple[float, ...] | None, True),
+        ("anything", inspect.Parameter.empty, True),
+    ],
+)
+def test_a_kind_rules_out_what_it_names(value, hint, expected):
+    assert fits(value, hint) is expected
+
+
+def test_kinds_in_words():
+    assert kinds(int | None) == "a whole number or None"
+    assert kinds(Literal["bh", "none"]) == "'bh' or 'none'"
+
+
+def test_every_default_of_every_method_fits_its_annotation():
+    for method in METHODS.values():
+        for name, parameter in inspect.signature(method.factory()).parameters.items():
+            assert fits(parameter.default, parameter.annotation), (method.name, name)
+            assert not isinstance(parameter.annotation, str), "a text says nothing of a kind"
