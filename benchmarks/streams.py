@@ -202,7 +202,7 @@ def dual_stream(folder: str) -> dict:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from jaxmed.analysis.streamed import mediate_stream
+    from jaxmed import mediate
     from jaxmed.statistics.kernel_sums import kernel_sums
 
     reset_peak()
@@ -213,7 +213,7 @@ def dual_stream(folder: str) -> dict:
         kernel_sums(source)
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
-    result = mediate_stream(source, key=1)
+    result = mediate(source, key=1)
     return {
         "rows_per_second": source.num_mediators / min(times),
         "seconds": min(times),

@@ -5,6 +5,7 @@ JAX and the modules of this package are imported when one of the names below is 
 
 from typing import TYPE_CHECKING
 
+from jaxmed.deprecations import moved
 from jaxmed.lazy import lazily
 from jaxmed.version import __version__
 
@@ -12,13 +13,15 @@ from jaxmed.version import __version__
 _PLACES = {
     "jaxmed.analysis.compare": ("compare",),
     "jaxmed.analysis.comparison": ("Comparison",),
-    "jaxmed.analysis.effects": ("EffectsResult", "choose_effects"),
+    "jaxmed.analysis.chosen_effects": ("choose_effects",),
     "jaxmed.analysis.evaluate": ("EvaluationResult", "evaluate"),
+    "jaxmed.analysis.effects": ("EffectsResult",),
+    "jaxmed.analysis.generative": ("generative",),
+    "jaxmed.analysis.generative_result": ("GenerativeResult",),
     "jaxmed.analysis.levels": ("LevelsResult", "over_levels"),
     "jaxmed.analysis.mediate": ("mediate",),
-    "jaxmed.analysis.moments": ("mediate_moments",),
+    "jaxmed.analysis.methods": ("methods",),
     "jaxmed.analysis.result": ("MediationResult",),
-    "jaxmed.analysis.streamed": ("mediate_stream",),
     "jaxmed.calibration.dact": ("DactResult", "dact"),
     "jaxmed.calibration.diagnostics": ("CalibrationDiagnostics", "calibration_diagnostics"),
     "jaxmed.calibration.hdmt": ("HdmtResult", "hdmt"),
@@ -68,6 +71,7 @@ _PLACES = {
     "jaxmed.parallel.streamed": ("streamed_moments",),
     "jaxmed.reports.calibration_figures": ("calibration_qq",),
     "jaxmed.reports.record": ("read_result",),
+    "jaxmed.reports.table": ("Table",),
     "jaxmed.statistics.cross_moments": ("CrossMoments", "cross_moments", "merge", "zero_moments"),
     "jaxmed.studies": ("Study", "run_study"),
     "jaxmed.sweeps": (
@@ -83,16 +87,27 @@ _PLACES = {
 }
 
 if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
-    from jaxmed import estimands, estimators, parallel, simulate, studies, sweeps
+    from jaxmed import (
+        estimands,
+        estimators,
+        federated,
+        gahmn,
+        parallel,
+        simulate,
+        studies,
+        sweeps,
+    )
+    from jaxmed.analysis.chosen_effects import choose_effects
     from jaxmed.analysis.compare import compare
     from jaxmed.analysis.comparison import Comparison
-    from jaxmed.analysis.effects import EffectsResult, choose_effects
+    from jaxmed.analysis.effects import EffectsResult
     from jaxmed.analysis.evaluate import EvaluationResult, evaluate
+    from jaxmed.analysis.generative import generative
+    from jaxmed.analysis.generative_result import GenerativeResult
     from jaxmed.analysis.levels import LevelsResult, over_levels
     from jaxmed.analysis.mediate import mediate
-    from jaxmed.analysis.moments import mediate_moments
+    from jaxmed.analysis.methods import methods
     from jaxmed.analysis.result import MediationResult
-    from jaxmed.analysis.streamed import mediate_stream
     from jaxmed.calibration.dact import DactResult, dact
     from jaxmed.calibration.diagnostics import CalibrationDiagnostics, calibration_diagnostics
     from jaxmed.calibration.hdmt import HdmtResult, hdmt
@@ -142,6 +157,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
     from jaxmed.parallel.streamed import streamed_moments
     from jaxmed.reports.calibration_figures import calibration_qq
     from jaxmed.reports.record import read_result
+    from jaxmed.reports.table import Table
     from jaxmed.statistics.cross_moments import CrossMoments, cross_moments, merge, zero_moments
     from jaxmed.studies import Study, run_study
     from jaxmed.sweeps import (
@@ -155,7 +171,7 @@ if TYPE_CHECKING:  # the same for type checkers, editors and the documentation
     )
     from jaxmed.typing import Interval
 else:
-    __getattr__, __dir__ = lazily(__name__, _PLACES)
+    __getattr__, __dir__ = lazily(__name__, _PLACES, moved(__name__, stacklevel=3))
 
 __all__ = [
     "hdmt",
@@ -221,8 +237,12 @@ __all__ = [
     "maxcor",
     "maxie",
     "mediate",
-    "mediate_moments",
-    "mediate_stream",
+    "generative",
+    "GenerativeResult",
+    "methods",
+    "Table",
+    "federated",
+    "gahmn",
     "mediation_data",
     "merge",
     "parallel",

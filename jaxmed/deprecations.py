@@ -27,7 +27,7 @@ __all__ = [
     "warn",
 ]
 
-Kind = Literal["name", "module", "option", "flag"]
+Kind = Literal["name", "module", "option", "call", "flag"]
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
@@ -37,14 +37,15 @@ class Deprecation:
     """One old name and what to write instead.
 
     Attributes:
-      kind: "name" in a module, "module", "option" of a function or of a configuration, or "flag"
-        of a command.
+      kind: "name" in a module, "module", "option" of a function or of a configuration, "call" of
+        what is no function any more, or "flag" of a command.
       old: dotted path from `jaxmed` on; of an option, "jaxmed.f(old)", of a flag, as it is typed.
       new: the same of what takes its place.
       since: version that warns first.
       until: version without the old name.
       day: that version is not made before this day.
       note: what else is different; empty where nothing is.
+      target: dotted path of what an old "name" gives, where that is not the new one.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Deprecation:
     until: str
     day: datetime.date
     note: str = ""
+    target: str = ""
 
     @property
     def message(self) -> str:
@@ -85,14 +87,16 @@ def _of_estimands(kind: Kind, name: str, note: str = "") -> Deprecation:
     return Deprecation(kind, old, new, "0.1", "0.2", _SUMMER, note)
 
 
-def _of_option(function: str, old: str, new: str) -> Deprecation:
+def _of_option(function: str, old: str, new: str, note: str = "") -> Deprecation:
     path = f"jaxmed.{function}"
-    return Deprecation("option", f"{path}({old})", f"{path}({new})", "0.1", "0.2", _SUMMER)
+    return Deprecation("option", f"{path}({old})", f"{path}({new})", "0.1", "0.2", _SUMMER, note)
 
 
-def _of_flag(command: str, old: str, new: str) -> Deprecation:
+def _of_flag(command: str, old: str, new: str, note: str = "") -> Deprecation:
+    """Of one command; `new` is a flag of it, or a command with its flag."""
     path = f"jaxmed {command}"
-    return Deprecation("flag", f"{path} {old}", f"{path} {new}", "0.1", "0.2", _SUMMER)
+    new = f"{path} {new}" if new.startswith("-") else f"jaxmed {new}"
+    return Deprecation("flag", f"{path} {old}", new, "0.1", "0.2", _SUMMER, note)
 
 
 _WITH_SIGNIFICANCE = ("ehima", "hdma", "hima", "hima2", "meddic")
@@ -108,8 +112,43 @@ ENTRIES: tuple[Deprecation, ...] = (
     _of_option("gahmn.gahmn", "penalty", "tuning"),
     _of_option("gahmn.BlockConfig", "penalty", "lam"),
     _of_option("analysis.generative.generative", "penalty", "tuning"),
+    _of_flag("mediate", "--penalty", "generative --tuning"),
+    # One call for rows, streams and moments, and one registry of methods.
+    _of_option(
+        "mediate", "method", "composites", 'name estimators by effects=; "gahmn" is generative'
+    ),
+    _of_option("mediate", "standardise_mediators", "standardise"),
+    *(
+        Deprecation(
+            "name",
+            f"jaxmed.{name}",
+            "jaxmed.mediate",
+            "0.1",
+            "0.2",
+            _SUMMER,
+            target=f"jaxmed.analysis.old_calls.{name}",
+        )
+        for name in ("mediate_moments", "mediate_stream")
+    ),
+    *(
+        Deprecation(
+            "call",
+            f"jaxmed.MediationResult.{name}()",
+            f"jaxmed.MediationResult.{name}",
+            "0.1",
+            "0.2",
+            _SUMMER,
+            "a table, not a function",
+        )
+        for name in ("effects", "tests")
+    ),
+    _of_flag("site mediate", "--method", "--composites"),
+    _of_flag("mediate", "--method", "--composites", "estimators are named by --effects"),
+    *(
+        _of_flag("mediate", f"--{flag}", f"generative --{flag}")
+        for flag in ("mode", "noise", "steps", "trainings", "tuning")
+    ),
     *(_of_option(name, "standardise_mediators", "standardise") for name in ("compare", "evaluate")),
-    _of_flag("mediate", "--penalty", "--tuning"),
 )
 
 
@@ -197,18 +236,21 @@ def _of_the_user() -> int:
     return level
 
 
-def moved(package: str) -> Callable[[str], Any]:
+def moved(package: str, *, stacklevel: int = 2) -> Callable[[str], Any]:
     """`__getattr__` of a module (PEP 562) that finds the names which have left it.
 
     Args:
       package: its `__name__`.
+      stacklevel: of the line to be named, counted in the caller: one more for every function
+        between it and what this gives.
     """
     names = {entry.old for entry in ENTRIES if entry.kind == "name"}
 
     def find(name: str) -> Any:
         if f"{package}.{name}" not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return _object(warn("name", f"{package}.{name}", stacklevel=2).new)
+        entry = warn("name", f"{package}.{name}", stacklevel=stacklevel)
+        return _object(entry.target or entry.new)
 
     return find
 

@@ -9,7 +9,9 @@ __all__ = ["lazily"]
 
 
 def lazily(
-    package: str, places: Mapping[str, Sequence[str]]
+    package: str,
+    places: Mapping[str, Sequence[str]],
+    old: Callable[[str], Any] | None = None,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package that imports nothing before it has to.
 
@@ -17,6 +19,7 @@ def lazily(
       package: its `__name__`.
       places: by module, the names that the package takes from there. A module that lies in the
         package is an attribute without an entry.
+      old: finds names that have left the package, or raises AttributeError.
 
     Returns:
       The two functions. A name that was asked for once is a plain attribute from then on.
@@ -29,7 +32,12 @@ def lazily(
         elif name.startswith("_") or not name.isidentifier():  # no module of ours
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         else:
-            value = _module(package, name)
+            try:
+                value = _module(package, name)
+            except AttributeError:
+                if old is None:
+                    raise
+                return old(name)  # warns each time
         setattr(sys.modules[package], name, value)
         return value
 

@@ -216,7 +216,7 @@ def check_composites(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in COMPOSITES]
     if unknown or not names:
         elsewhere = [name for name in unknown if name in METHODS]
-        hint = f"; {', '.join(elsewhere)}: an estimator, for effects=" if elsewhere else ""
+        hint = f'; {elsewhere[0]}: an estimator, effects="{elsewhere[0]}"' if elsewhere else ""
         raise ValueError(
             f"there is no composite {', '.join(map(repr, unknown)) or 'named'}: choose from "
             f"{', '.join(COMPOSITES)}{hint or _near(unknown, COMPOSITES)}"

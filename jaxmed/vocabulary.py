@@ -11,6 +11,7 @@ __all__ = [
     "Assume",
     "Compat",
     "Rung",
+    "Screened",
 ]
 
 # What the covariates stand for; "auto" chooses from LADDER, each of which contains the one before.
@@ -20,6 +21,8 @@ LADDER: tuple[Rung, ...] = ("linear", "quadratic", "second_degree", "splines")
 BASES = ("auto", *RUNGS, "splines_all_products")
 # How many mediators matter, for the choice of an estimator.
 Assume = Literal["unknown", "sparse", "dense"]
+# How mediators were chosen in the rows that are analysed.
+Screened = Literal["unknown", "no", "exposure", "outcome", "both"]
 # "r": what the released packages compute, defects included.
 Compat = Literal["correct", "r"]
 

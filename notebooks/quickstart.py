@@ -84,7 +84,7 @@ print(dual.summary())
 # A dash is never an oversight: each missing number has a status and a sentence that says why it does not exist.
 
 # %%
-pd.DataFrame(dual.tests()).set_index("test")[["statistic", "df", "p_value", "status"]]
+pd.DataFrame(dual.tests).set_index("test")[["statistic", "df", "p_value", "status"]]
 
 # %% [markdown]
 # ## 3. Fifty proteins: fewer mediators than patients
@@ -127,7 +127,7 @@ primal.plot_paths()
 # and filled markers in the figure.
 
 # %%
-effects = pd.DataFrame(primal.effects()).set_index("quantity")
+effects = pd.DataFrame(primal.effects).set_index("quantity")
 effects[["naive", "estimate", "standard_error", "lower", "upper", "interval", "status"]]
 
 # %%
@@ -168,10 +168,10 @@ primal.plot_scores()
 # and both with the decomposition above.
 
 # %%
-pd.DataFrame(primal.tests()).set_index("test")[["statistic", "df", "p_value", "p_concordant", "p_suppression", "status"]]
+pd.DataFrame(primal.tests).set_index("test")[["statistic", "df", "p_value", "p_concordant", "p_suppression", "status"]]
 
 # %%
-for test in primal.tests():
+for test in primal.tests:
     print(f"{test['label']}\n    null:  {test['null']}\n    exact: {test['exact']}")
 
 # %% [markdown]
@@ -222,7 +222,7 @@ dual.plot_weights()
 crossed = ["cross_fitted", "cross_fitted_suppression"]
 pd.concat(
     {
-        name: pd.DataFrame(result.effects()).set_index("quantity").loc[crossed, ["estimate", "lower", "upper"]]
+        name: pd.DataFrame(result.effects).set_index("quantity").loc[crossed, ["estimate", "lower", "upper"]]
         for name, result in (("517 proteins", dual), ("50 proteins", primal))
     }
 )

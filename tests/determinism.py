@@ -145,8 +145,12 @@ def analysed():
     found = {}
     for name, rows in {"primal": primal, "dual": dual}.items():
         result = jaxmed.mediate(rows, key=5, permutations=99, splits=3, replicates=500)
-        found[f"mediate {name}"] = [result.effects(), result.tests(), result.record.mediators]
-    found["effects"] = jaxmed.mediate(data(80, 30, 2), "effects", key=5).rows
+        found[f"mediate {name}"] = [
+            list(result.effects),
+            list(result.tests),
+            result.record.mediators,
+        ]
+    found["effects"] = jaxmed.analysis.effects.effects(data(80, 30, 2), key=5).rows
     for chunk in CHUNKS:
         table = jaxmed.compare(primal, ["ols", "maxie"], key=5, bootstrap=COUNT, chunk=chunk).rows
         timed = ("seconds", "bootstrap_seconds")

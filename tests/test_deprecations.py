@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from problems import problem
 
 import jaxmed
 import jaxmed.gahmn
@@ -25,8 +27,13 @@ OPTIONS = {
     entry.old: 0.2 if entry.old.endswith("(alpha)") else "zz"
     for entry in ENTRIES
     if entry.kind == "option"
-} | {"jaxmed.gahmn.gahmn(penalty)": "path", "jaxmed.gahmn.BlockConfig(penalty)": 0.2}
+} | {
+    "jaxmed.gahmn.gahmn(penalty)": "path",
+    "jaxmed.gahmn.BlockConfig(penalty)": 0.2,
+    **{f"jaxmed.estimators.{name}(scale)": False for name in ("ehima", "hima", "hima2")},
+}
 ANALYSES = {
+    "jaxmed.mediate": {"data": None, "key": 1},
     "jaxmed.analysis.generative.generative": {"data": None, "key": 1},
     "jaxmed.compare": {"data": None, "methods": "ols", "key": 1},
     "jaxmed.evaluate": {"data": None, "key": 1},
@@ -46,15 +53,32 @@ def with_option(path, value):
     return str(refused.value)
 
 
+FLAGS = {
+    "--method": "maxie",
+    "--composites": "maxie",
+    "--mode": "faithful",
+    "--noise": "printed",
+    "--steps": "7",
+    "--trainings": "7",
+}
+
+
 def typed(line):
-    """The options that a command line stands for, when the command begins to run."""
-    command, flag = line.split()[1:]
-    roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--method", "gahmn"]
-    more = [flag, "path", "--assume", "unknown"]  # which another method has
-    options = make_parser().parse_args([command, "no.csv", *roles, *more])
-    with pytest.raises(ValueError, match="--assume"):
+    """The value that a flag of a command line gives to its option, when the command begins."""
+    *command, flag = line.split()[1:]
+    roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*"]
+    roles = [] if command[0] == "site" else roles
+    options = make_parser().parse_args([*command, "no.csv", *roles, flag, FLAGS.get(flag, "path")])
+    with pytest.raises((ValueError, OSError)):
         options.run(options)
-    return {k: v for k, v in vars(options).items() if k not in ("run", "old_names")}
+    return getattr(options, {"--penalty": "tuning", "--method": "composites"}.get(flag, flag[2:]))
+
+
+def small_result():
+    """An analysis of few rows, of few programs."""
+    data = problem(np.random.default_rng(0), 60, 4)
+    settings = {"permutations": 0, "folds": 0, "replicates": 100, "basis": "linear"}
+    return jaxmed.mediate(data, key=0, effects=(), **settings)
 
 
 def object_of(path):
@@ -70,7 +94,11 @@ def used(entry):
         value = OPTIONS[entry.old]
         return with_option(entry.old, value), with_option(entry.new, value)
     if entry.kind == "name":
-        return object_of(entry.old), object_of(entry.new)
+        return object_of(entry.old), object_of(entry.target or entry.new)
+    if entry.kind == "call":
+        name = entry.new.rpartition(".")[2]
+        table = getattr(small_result(), name)
+        return table(), [dict(row) for row in table]
     new = importlib.import_module(entry.new)
     name = new.__all__[0]
     return getattr(importlib.import_module(entry.old), name), getattr(new, name)
@@ -112,14 +140,15 @@ def test_a_field_is_replaced_read_and_unpickled_by_its_old_name():
 def test_a_flag_warns_in_a_line_of_the_command(capsys):
     roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--method", "gahmn"]
     assert main(["mediate", "no_such_file.csv", *roles, "--penalty", "path"]) == 2
-    first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("jaxmed: warning: jaxmed mediate --penalty is now jaxmed mediate --tun")
-    assert "no_such_file.csv" in second
-    with pytest.raises(SystemExit):
-        main(["mediate", "no_such_file.csv", *roles, "--penalty", "path", "--tuning", "path"])
+    *warned, last = capsys.readouterr().err.splitlines()
+    assert [line.split(" is now ")[0] for line in warned] == [
+        f"jaxmed: warning: jaxmed mediate {flag}" for flag in ("--method", "--penalty")
+    ]
+    assert "no_such_file.csv" in last
     with pytest.raises(SystemExit):
         main(["mediate", "--help"])
-    assert "--penalty" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--penalty" not in shown and "--method" not in shown and "--effects" in shown
 
 
 def overdue(entry, today):

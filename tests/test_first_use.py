@@ -79,16 +79,18 @@ WRONG = [
     ["mediate", "t.csv", *ROLES, "--colour", "red"],
     ["mediate", "t.csv", *ROLES, "--basis", "cubic"],
     ["mediate", "t.csv", *ROLES, "--permutations", "many"],
-    ["mediate", "t.csv", *ROLES, "--method", "maxi"],
-    ["mediate", "t.csv", *ROLES, "--method", ""],
+    ["mediate", "t.csv", *ROLES, "--composites", "maxi"],
+    ["mediate", "t.csv", *ROLES, "--composites", ""],
     ["mediate", "t.csv", *ROLES, "--steps", "5"],
-    ["mediate", "t.csv", *ROLES, "--assume", "sparse"],
+    ["mediate", "t.csv", *ROLES, "--effects", "ols", "--assume", "sparse"],
+    ["mediate", "t.csv", *ROLES, "--effects", "lasso"],
+    ["mediate", "t.csv", *ROLES, "--options", "hdma"],
     ["mediate", "t.csv", *ROLES, "--cache", "c", "--no-cache"],
     ["evaluate", "t.csv", *ROLES, "--methods", "ols"],
     ["compare", "t.csv", *ROLES, "--methods", "lasso"],
     ["compare", "t.csv", *ROLES, "--methods", "ols,ols"],
     ["compare", "t.csv", *ROLES, "--compat", "R"],
-    ["site", "mediate", "m.npz", "--method", "numerical"],
+    ["site", "mediate", "m.npz", "--composites", "numerical"],
     ["study", "run"],
 ]
 
@@ -101,7 +103,7 @@ def test_help_of_every_command_and_wrong_arguments_import_no_jax():
 
 def test_every_command_has_its_function():
     leaves = {words: p.get_default("run") for words, p in COMMANDS.items() if p.get_default("run")}
-    assert len(leaves) == 18
+    assert len(leaves) == 20
     for words, run in leaves.items():
         place = dict(zip(run.__code__.co_freevars, run.__closure__, strict=True))
         module, _, name = place["place"].cell_contents.rpartition(".")
@@ -124,7 +126,8 @@ def typed_imports():
 
 def test_one_list_of_public_names():
     places = {(m, name) for m, names in jaxmed._PLACES.items() for name in names}
-    modules = {"estimands", "estimators", "parallel", "simulate", "studies", "sweeps"}
+    modules = {"estimands", "estimators", "federated", "gahmn"}
+    modules |= {"parallel", "simulate", "studies", "sweeps"}
     assert typed_imports() == places | {("jaxmed", name) for name in modules}
     public = {name for _, name in places} | modules | {"__version__"}
     assert sorted(jaxmed.__all__) == sorted(public)
@@ -266,4 +269,4 @@ def test_a_folder_that_others_may_write_to_is_said_and_left_alone(tmp_path):
 def test_every_command_that_compiles_has_no_cache():
     without = {words for words, p in COMMANDS.items() if "--no-cache" not in p.format_help()}
     groups = {(), ("study",), ("site",)}
-    assert without - groups == {("study", "list"), ("study", "status"), ("launch",)}
+    assert without - groups == {("study", "list"), ("study", "status"), ("launch",), ("methods",)}

@@ -8,6 +8,7 @@ from problems import problem
 
 import jaxmed
 from jaxmed import estimands, estimators, gahmn, simulate
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.distributions.gram_law import sample_gram_paths
 from jaxmed.estimators import Effects, Estimate
@@ -110,7 +111,7 @@ LONG = {
         jaxmed.split_sample(k, DATA, MAXIE, held_out_effects, 2, chunk=2).means["indirect"].mean
     ),
     "evaluate": lambda k: jaxmed.evaluate(DATA, ["maxie"], key=k).rows[0]["indirect"],
-    "effects": lambda k: jaxmed.mediate(DATA, "effects", key=k).rows,
+    "effects": lambda k: effects(DATA, key=k).rows,
     "gahmn": lambda k: gahmn.gahmn()(k, DATA),
     "counterfactuals": lambda k: gahmn.counterfactuals(k, None, None),
     "disparity": lambda k: estimands.disparity(k, DATA, {}),
@@ -147,7 +148,7 @@ NO_KEYS = {
 
 def numbers(result):
     """The parts of a record that come from draws, among others."""
-    return [result.effects(), result.tests()]
+    return [list(result.effects), list(result.tests)]
 
 
 def same(a, b):

@@ -9,23 +9,25 @@ import numpy as np
 from scipy.special import stdtr
 
 from jaxmed import status as st
+from jaxmed.analysis.chosen_effects import difference
 from jaxmed.analysis.data_facts import DataFacts, dropped_mediators, row_facts
 from jaxmed.analysis.data_units import Analysis
+from jaxmed.analysis.effect_entries import effect_entries
 from jaxmed.analysis.fit import label
+from jaxmed.analysis.found_threats import found_threats
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import plain, software
-from jaxmed.analysis.single import existing_composites, is_single, single_effect, single_test
+from jaxmed.analysis.single import existing_composites, is_single, single_test
 from jaxmed.analysis.tables import mediator_summary, mediator_table, row_table
-from jaxmed.analysis.wording import EFFECTS, TESTS, status_fields
+from jaxmed.analysis.wording import DIRECTIONS, TESTS, status_fields
 from jaxmed.data.data_report import Source
 from jaxmed.geometry.composite import CompositeMediator
 from jaxmed.inference.dual_total import DualTotalTest
 from jaxmed.registry import METHODS
+from jaxmed.reports.methods_text import citations, methods_text
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 TOP = 20
-# What a composite does to the outcome, in the words of tables.
-DIRECTIONS = {"concordant": "upward", "suppression": "downward"}
 ARRAYS = ("fit", "law", "rows", "scales")
 
 
@@ -40,6 +42,7 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
     }
     analysis = dataclasses.replace(analysis, **host)
     mediators = mediator_table(analysis)
+    effects = effect_entries(analysis, settings.level)
     document = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -53,16 +56,32 @@ def build_record(analysis: Analysis, settings: Any, source: Source | None) -> Re
         "data": _data(analysis.facts, source),
         "design": analysis.design,
         "paths": _paths(analysis),
-        "effects": _effects(analysis, settings.level),
+        "effects": effects,
+        "choice": _choice(analysis, effects),
         "composites": [
             _composite(analysis, method, direction, composite, mediators)
             for (method, direction), composite in analysis.composites.items()
         ],
         "tests": _tests(analysis, settings.replicates),
         "mediator_summary": mediator_summary(mediators),
+        "threats": found_threats(analysis, effects, settings, source),
         "warnings": analysis.warnings,
     }
-    return Record(plain(document), mediators, row_table(analysis))
+    document = plain(document)
+    document |= {"methods_text": methods_text(document), "citations": citations(document)}
+    return Record(document, mediators, row_table(analysis))
+
+
+def _choice(analysis: Analysis, effects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Which estimators, why, and by how much they differ."""
+    found = analysis.effects
+    answers = {
+        entry["method_label"]: float(np.asarray(entry["estimate"]))
+        for entry in effects
+        if entry["quantity"] == "total_indirect" and entry["method"] in found.methods
+    }
+    said = difference(list(answers.items()))
+    return {"methods": list(found.methods), "reason": found.reason, "sentences": said}
 
 
 def _data(facts: DataFacts, source: Source | None) -> dict[str, Any]:
@@ -99,106 +118,6 @@ def _paths(analysis: Analysis) -> dict[str, Any]:
             "suppression": suppression,
         },
     } | status_fields(int(paths.status), paths.notes)
-
-
-def _effects(analysis: Analysis, level: float) -> list[dict[str, Any]]:
-    fit, names = analysis.fit, analysis.facts.names
-    unit = f"{names.outcome} per unit of {names.exposure}"
-    dual = fit.paths.regime == "dual"
-    no_residual = fit.paths.quadratics.residual_df <= fit.paths.quadratics.dimension
-    code = int(fit.paths.status)
-    entries = []
-    for quantity, effect in (("total_effect", fit.total), ("direct_effect", fit.direct)):
-        own = code
-        if quantity == "direct_effect":
-            own = max(code, st.NOT_IN_DUAL) if dual or no_residual else code
-        elif math.isfinite(effect.estimate) and code not in (st.OK, st.WEIGHTED):
-            own = st.OK  # the trouble is the mediators'
-        if effect.standard_error == 0:
-            own = max(own, st.ZERO_RESIDUAL)
-        entries.append(
-            _effect(
-                quantity,
-                unit,
-                level,
-                effect.estimate,
-                effect.standard_error,
-                effect.interval,
-                own,
-                notes=fit.paths.notes if quantity == "direct_effect" else st.NO_NOTES,
-            )
-        )
-    for part, quantity in (
-        ("total", "total_indirect"),
-        ("concordant", "concordant"),
-        ("suppression", "suppression"),
-    ):
-        law = analysis.law.intervals[part]
-        entries.append(
-            _effect(
-                quantity,
-                unit,
-                level,
-                law.estimate,
-                law.standard_error,
-                law.interval,
-                int(law.status),
-                naive=law.naive,
-                notes=law.notes,
-            )
-        )
-    for quantity, cross in (
-        ("cross_fitted", analysis.rows.cross_fit),
-        ("cross_fitted_suppression", analysis.rows.cross_fit_suppression),
-    ):
-        if cross is not None:
-            entries.append(
-                _effect(
-                    quantity,
-                    unit,
-                    level,
-                    cross.indirect,
-                    cross.standard_error,
-                    cross.interval,
-                    int(cross.status),
-                    notes=fit.paths.notes,
-                )
-                | {
-                    "splits": cross.splits,
-                    "splits_used": cross.splits_used,
-                    "split_sd": cross.spread,
-                    "split_lower": cross.lowest,
-                    "split_upper": cross.highest,
-                }
-            )
-    return [single_effect(entry) for entry in entries] if is_single(fit) else entries
-
-
-def _effect(
-    quantity: str,
-    unit: str,
-    level: float,
-    estimate: Any,
-    error: Any,
-    interval: Any,
-    code: int,
-    naive: Any = math.nan,
-    notes: Any = st.NO_NOTES,
-) -> dict[str, Any]:
-    name, estimand = EFFECTS[quantity]
-    return {
-        "quantity": quantity,
-        "label": name,
-        "estimand": estimand,
-        "estimate": estimate,
-        "naive": naive,
-        "standard_error": error,
-        "lower": interval.lower,
-        "upper": interval.upper,
-        "level": level,
-        "interval": interval.method,
-        "unit": unit,
-    } | status_fields(code, notes)
 
 
 def _composite(

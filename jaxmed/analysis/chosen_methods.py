@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxmed.analysis.option_kinds import fits, kinds
@@ -138,7 +138,9 @@ def choose(
     if isinstance(methods, Mapping):
         pairs = list(methods.items())
     else:
-        several = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+        alone = isinstance(methods, str) or not isinstance(methods, Iterable)
+        given: Any = methods
+        several: list[Any] = [methods] if alone else list(given)
         pairs = [(one if isinstance(one, str) else name_of(one), one) for one in several]
     named = tuple(dict.fromkeys(one for _, one in pairs if isinstance(one, str)))
     if named or not pairs:

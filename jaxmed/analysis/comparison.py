@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxmed.analysis.result import data_frame
 from jaxmed.reports import comparison as report
 from jaxmed.reports.comparison_figure import comparison_figure
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
+from jaxmed.reports.table import data_frame
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "Comparison", "MethodTable", "stacked"]
 

@@ -6,6 +6,7 @@ They are computed in units that are safe to square.
 import dataclasses
 from typing import Any
 
+from jaxmed.analysis.chosen_effects import EffectsFound
 from jaxmed.analysis.data_facts import DataFacts
 from jaxmed.analysis.fit import Fit
 from jaxmed.analysis.law_inference import LawInference
@@ -41,6 +42,9 @@ class Analysis:
     rows: RowsInference
     composites: dict[tuple[str, str], CompositeMediator]
     warnings: list[str]
+    effects: EffectsFound  # by estimators that were run; in the data's units already
+    labels: tuple[str, ...] = ()  # display names of all mediators; their names if empty
+    given: MediationData | None = None  # rows as given, every mediator and covariate
     outcome_unit: float = 1.0  # of the paths behind the fit, see `estimators.parts.units`
 
 

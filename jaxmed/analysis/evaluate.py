@@ -22,7 +22,6 @@ from jaxmed.analysis.pace import Steps
 from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import software
-from jaxmed.analysis.result import data_frame
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit
@@ -40,6 +39,7 @@ from jaxmed.geometry.paths import regime_of
 from jaxmed.registry import CLOSED, COMPOSITES, METHODS, check_composites
 from jaxmed.reports.record import result_json
 from jaxmed.reports.result_form import VERSIONS
+from jaxmed.reports.table import data_frame
 from jaxmed.statistics.score_ranks import GROUPS
 from jaxmed.typing import Interval, Key
 

@@ -16,9 +16,9 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import InvalidDataError, ShapeError
 from jaxmed.distributions.tails import f_upper
 from jaxmed.estimators.parts.exact import no_residual
-from jaxmed.reports.document import index_html
 from jaxmed.reports.format import degrees_of_freedom, number, p_value
-from jaxmed.reports.record import result_json
+from jaxmed.reports.index_page import IndexEntry, index_entry, index_html
+from jaxmed.reports.record import Record, result_json
 from jaxmed.reports.result_form import VERSIONS
 
 __all__ = ["JointTest", "LevelsResult", "joint_test_of_levels", "over_levels"]
@@ -115,11 +115,19 @@ class LevelsResult:
         entries = []
         for level, name in self._folders().items():
             written += self.levels[level].save(folder / name, figures=figures)
-            entries.append((self._title(level), f"{name}/report.html", ""))
+            entries.append(_entry(self.levels[level], self._title(level), f"{name}/report.html"))
         text = result_json(self.to_dict()) + "\n"
         written.append(atomic_write(folder / "levels.json", text.encode()))
         page = index_html(entries, self.joint.sentence(self.exposure))
         return [*written, atomic_write(folder / "index.html", page)]
+
+
+def _entry(result: Any, title: str, link: str) -> IndexEntry:
+    """With the answer, where the analysis of a level has one."""
+    record = getattr(result, "record", None)
+    return (
+        index_entry(record, title, link) if isinstance(record, Record) else IndexEntry(title, link)
+    )
 
 
 def over_levels(

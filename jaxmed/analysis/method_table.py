@@ -43,6 +43,7 @@ __all__ = [
     "fit_method",
     "mediator_columns",
     "prepared",
+    "prepared_of",
     "with_design",
 ]
 
@@ -108,24 +109,38 @@ def prepared(
       InvalidDataError, ShapeError, ValueError: as `designed`.
     """
     design = designed(data, basis)
-    given, on_basis = design.given, design.data
-    n, p = given.mediators.shape
+    on_basis = design.data
+    n, p = on_basis.mediators.shape
     dual = regime_of(n, p, on_basis.covariates.shape[1]) == "dual"
     kept = drop_degenerate(on_basis, keep_duplicates=dual)
-    rows, scale = kept.data, np.ones(kept.kept.size)
-    if standardised:
-        rows, scales = standardise(rows)
-        scale = np.asarray(scales.sd, np.float64)
-    else:
-        rows, scale = with_safe_mediators(rows)
-    sentences = dropped_warning(given.names, kept.reasons)
+    found = prepared_of(design, kept, standardised=standardised, in_given_order=in_given_order)
+    sentences = dropped_warning(design.given.names, kept.reasons)
     for sentence in sentences:
         warnings.warn(sentence, stacklevel=3)
-    sentences = [*design.chosen.warnings, *sentences]
+    found.warnings.extend([*design.chosen.warnings, *sentences])
+    return found
+
+
+def prepared_of(
+    design: Design, kept: Kept, *, standardised: bool, in_given_order: bool = False
+) -> Prepared:
+    """The same where the basis is chosen and constant mediators are out; without warnings.
+
+    Args:
+      design: of the covariates.
+      kept: what `drop_degenerate` left of the data on the basis.
+      standardised: divide mediators by their standard deviation.
+      in_given_order: keep the order of the rows.
+    """
+    if standardised:
+        rows, scales = standardise(kept.data)
+        scale = np.asarray(scales.sd, np.float64)
+    else:
+        rows, scale = with_safe_mediators(kept.data)
     unnamed = dataclasses.replace(rows, names=Names())  # names are static: new ones recompile
     if not in_given_order:
         unnamed = in_canonical_order(unnamed)
-    return Prepared(given, design, kept, jax.tree.map(jnp.asarray, unnamed), scale, sentences)
+    return Prepared(design.given, design, kept, jax.tree.map(jnp.asarray, unnamed), scale, [])
 
 
 def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:

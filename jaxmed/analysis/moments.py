@@ -2,25 +2,23 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.call import Call
+from jaxmed.analysis.chosen_effects import without_rows_of
 from jaxmed.analysis.data_facts import DataFacts, dependent_columns, dropped_warning
 from jaxmed.analysis.data_units import Analysis
-from jaxmed.analysis.design import Basis, linear_only
+from jaxmed.analysis.design import linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_moments
-from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
-from jaxmed.analysis.settings import Progress, Settings
 from jaxmed.compile import quick_jit
-from jaxmed.data.covariate_basis import basis_name
-from jaxmed.data.data_report import Source
 from jaxmed.data.independent_columns import KEPT
 from jaxmed.data.mediation_data import Names, complete_names
 from jaxmed.data.validation import ShapeError
@@ -42,48 +40,32 @@ from jaxmed.statistics.moment_columns import (
     standardise_moments,
 )
 from jaxmed.statistics.moment_variation import check_moments_leave
-from jaxmed.typing import Key
 
-__all__ = ["mediate_moments"]
+__all__ = ["analyse_moments"]
 
 
-def mediate_moments(
+def analyse_moments(
     moments: CrossMoments,
-    method: str | Sequence[str] = ("maxie", "maxcor"),
+    call: Call,
     *,
-    key: Key | int,
-    level: float = 0.95,
-    basis: Basis = "auto",
-    standardise_mediators: bool = True,
-    replicates: int = 2000,
     robust: TotalIndirectTest | None = None,
     columns: Mapping[str, dict[str, Any]] | None = None,
     rows_dtype: Any = None,
-    source: Source | None = None,
-    progress: Progress | None = None,
 ) -> MediationResult:
-    """Mediation analysis of moments: `mediate` without what needs rows.
+    """Mediation analysis of moments: that of rows without what needs them together.
 
     Permutation and the variance from the rows say NEEDS_ROWS, cross-fitting and scores are left
     out, and an ill-conditioned Gram matrix cannot be replaced by a QR decomposition of the rows.
 
     Args:
       moments: of all rows, concrete, p <= n - 2 - q.
-      method: maxie, maxcor, reg_outcome, reg_exposure, directions.
-      key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
-      level: of all intervals, in (0, 1).
-      basis: of the covariates: "auto" and "linear" are linear, which is all that moments have;
-        `mediate` with basis="linear" on the rows gives the same numbers.
-      standardise_mediators: divide mediators by their standard deviation first.
-      replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
-        is at least 1 / (replicates + 1).
+      call: what was asked for; covariates are linear, which is all that moments have: `mediate`
+        with basis="linear" on the rows gives the same numbers.
       robust: the test of the total with the variance from a second round over the rows.
       columns: name -> description of exposure, outcome and covariates, where more is known than
         the moments tell (minimum, maximum).
       rows_dtype: of the rows behind the moments, by which constant columns are told; the moments'
         own if None.
-      source: where the moments come from, for the report.
-      progress: called with a sentence before each long step.
     Returns:
       MediationResult.
     Raises:
@@ -92,40 +74,53 @@ def mediate_moments(
         no mediator left.
       ValueError: settings out of range, a method or a basis that needs rows.
     """
-    methods = (method,) if isinstance(method, str) else tuple(method)
-    check_moment_methods(methods)
-    seed, key = parse_key(key)
-    settings = Settings(
-        methods, basis_name(basis), level, standardise_mediators, seed, 0, 0, replicates
-    )
-    say = progress or (lambda sentence: None)
+    call.check_without_rows("moments")
+    settings = dataclasses.replace(call.settings, permutations=0, folds=0, splits=0)
+    check_moment_methods(settings.composites)
+    level, say = settings.level, call.say
     moments = _named(moments)
     facts = _facts(moments, columns, rows_dtype)
+    labels = call.labels_of(facts.names.mediators)
     codes = covariate_codes(moments, rows_dtype)
-    design = linear_only(facts.names, facts.rows_used, basis, "moments", codes)
+    design = linear_only(facts.names, facts.rows_used, call.basis, "moments", codes)
     kept = keep_covariates(keep_mediators(moments, facts.kept), np.flatnonzero(codes == KEPT))
     scales = None
     _check_primal(kept)
     check_moments_leave(moments, codes, rows_dtype)
+    sizes = (round(float(kept.weight)), kept.num_mediators, kept.num_covariates + 1)
+    asked, reason = call.estimators(sizes, None)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=2)
+        warnings.warn(sentence, stacklevel=4)
     dropped = [*design["dropped"].values(), *dropped]
-    if standardise_mediators:
+    if settings.standardise:
         kept, scales = standardise_moments(kept)
     say(f"fitting {kept.num_mediators} mediators on the moments of {facts.rows_used} rows")
-    result = fit_moments(kept, methods=tuple(m for m in methods if m in CLOSED), level=level)
+    closed = tuple(m for m in settings.composites if m in CLOSED)
+    result = fit_moments(kept, methods=closed, level=level)
     dependent = dependent_columns(kept.names, result.paths)
     for sentence in dependent:
-        warnings.warn(sentence, stacklevel=2)
+        warnings.warn(sentence, stacklevel=4)
     dropped += dependent
     say("debiased effects and intervals")
-    law_key, _, _ = jax.random.split(key, 3)  # the draws of `mediate` on the rows
-    law = law_inference(law_key, result.paths, level=level, replicates=replicates)
+    law_key, _, _ = jax.random.split(call.key, 3)  # the draws of `mediate` on the rows
+    law = law_inference(law_key, result.paths, level=level, replicates=settings.replicates)
     rows = without_rows(result.paths, robust)
-    composites = _composites(result, kept, methods)
-    analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
-    return MediationResult(build_record(analysis, settings, source), result)
+    composites = _composites(result, kept, settings.composites)
+    analysis = Analysis(
+        facts,
+        design,
+        None,
+        scales,
+        result,
+        law,
+        rows,
+        composites,
+        dropped,
+        without_rows_of(asked, reason, dual=False),
+        labels,
+    )
+    return MediationResult(build_record(analysis, settings, call.source), result)
 
 
 def _named(moments: CrossMoments) -> CrossMoments:

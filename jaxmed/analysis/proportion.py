@@ -7,11 +7,11 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.compile import quick_jit
-from jaxmed.distributions.fieller import BOUNDED, KINDS
-from jaxmed.estimators.estimate import Estimate, proportion_interval
+from jaxmed.distributions.fieller import KINDS
+from jaxmed.estimators.estimate import Effects, Estimate, proportion_interval
 from jaxmed.typing import Interval
 
-__all__ = ["PROPORTION", "proportion_columns", "share_of_total"]
+__all__ = ["PROPORTION", "proportion_columns", "share_of_total", "share_with_limits"]
 
 PROPORTION = "proportion_mediated"
 HOLDS_ZERO = "the interval of the total effect holds zero: a share of it says nothing"
@@ -19,6 +19,7 @@ NO_ERROR = (
     "the total effect has no standard error by this method, so that nothing says whether a share "
     "of it means anything"
 )
+NO_INDIRECT_ERROR = "the indirect effect has no standard error by this method"
 _interval = quick_jit(proportion_interval, ("level",))
 
 
@@ -44,29 +45,34 @@ def share_of_total(indirect: Any, total: Any, interval: Interval, error: Any) ->
 
 def proportion_columns(estimate: Estimate | None) -> dict[str, Any]:
     """`proportion_mediated`, its Fieller limits, and the reason for what is missing of them."""
-    nan = math.nan
     if estimate is None:
-        return _columns(nan, nan, nan, "")
-    effects, total = estimate.effects, estimate.intervals.total
-    share, reason = share_of_total(
-        effects.indirect, effects.total, total, estimate.standard_errors.total
+        return _columns(math.nan, math.nan, math.nan, "")
+    code = int(estimate.status)
+    said = st.message(code) if code in (st.EMPTY_SELECTION, st.ZERO_RESIDUAL) else NO_INDIRECT_ERROR
+    return share_with_limits(
+        estimate.effects, estimate.standard_errors, estimate.intervals.total, said
     )
+
+
+def share_with_limits(
+    effects: Effects, errors: Effects, total: Interval, no_error: str = NO_INDIRECT_ERROR
+) -> dict[str, Any]:
+    """The same of effects, their standard errors and the interval of the total effect.
+
+    Args:
+      effects: concrete.
+      errors: standard errors, NaN where there is none.
+      total: interval of the total effect; its level is that of the limits.
+      no_error: why there are no limits where an error is missing.
+    """
+    share, reason = share_of_total(effects.indirect, effects.total, total, errors.total)
     if not math.isfinite(share):
-        return _columns(share, nan, nan, reason)
-    found = _interval(effects, estimate.standard_errors, level=total.level)
+        return _columns(share, math.nan, math.nan, reason)
+    found = _interval(effects, errors, level=total.level)
     lower, upper = float(found.lower), float(found.upper)
     if not math.isfinite(lower):
-        reason = KINDS[int(found.kind)]
-        if int(found.kind) == BOUNDED:
-            reason = _why_no_interval(estimate)
+        reason = KINDS[int(found.kind)] or no_error
     return _columns(share, lower, upper, reason)
-
-
-def _why_no_interval(estimate: Estimate) -> str:
-    code = int(estimate.status)
-    if code in (st.EMPTY_SELECTION, st.ZERO_RESIDUAL):
-        return st.message(code)
-    return "the indirect effect has no standard error by this method"
 
 
 def _columns(share: float, lower: float, upper: float, reason: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What an analysis was asked for."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 from jaxmed.analysis.inputs import check_level
 from jaxmed.budget import check_count, check_whole
 from jaxmed.inference.inversion import least_replicates
+from jaxmed.vocabulary import Assume, Screened
 
 __all__ = ["Progress", "Settings"]
 
@@ -20,7 +22,8 @@ class Settings:
       ValueError: a setting out of range.
     """
 
-    methods: tuple[str, ...]
+    composites: tuple[str, ...]
+    effects: tuple[str, ...]  # estimators as asked for; ("auto",) for the rule
     basis: str  # as asked for; what became of it is in the record's `design`
     level: float
     standardise: bool
@@ -29,12 +32,17 @@ class Settings:
     folds: int
     replicates: int
     splits: int = 0  # of the rows into folds; a reading in blocks has neither
+    assume: Assume | None = None
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    screened: Screened = "unknown"
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         for name in ("permutations", "folds", "replicates", "splits"):
             check_whole(name, getattr(self, name))
         check_level(self.level)
+        if self.screened not in get_args(Screened):
+            raise ValueError(f"screened must be one of {get_args(Screened)}, not {self.screened!r}")
         ranges = {"permutations": 0, "folds": 0, "replicates": 100, "splits": min(self.folds, 1)}
         for name, least in ranges.items():
             check_count(name, getattr(self, name), least)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,18 @@ import jax
 import numpy as np
 
 from jaxmed.analysis.assemble import build_record
+from jaxmed.analysis.call import Call
+from jaxmed.analysis.chosen_effects import without_rows_of
 from jaxmed.analysis.data_facts import DataFacts, described, dropped_warning
 from jaxmed.analysis.data_units import Analysis
 from jaxmed.analysis.design import Basis, check_linear, linear_only
 from jaxmed.analysis.fit import Fit, closed_composites, fit_kernel
-from jaxmed.analysis.inputs import parse_key
 from jaxmed.analysis.law_inference import law_inference
-from jaxmed.analysis.moments import mediate_moments
+from jaxmed.analysis.moments import analyse_moments
 from jaxmed.analysis.pace import now_and_then
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
-from jaxmed.analysis.settings import Progress, Settings
-from jaxmed.data.covariate_basis import basis_name
+from jaxmed.analysis.settings import Progress
 from jaxmed.data.independent_columns import KEPT, IndependentColumns
 from jaxmed.data.no_variation import check_covariates_leave
 from jaxmed.data.streams import RowStream
@@ -35,62 +34,38 @@ from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
 from jaxmed.registry import CLOSED
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
-from jaxmed.typing import Counted, Key
+from jaxmed.typing import Counted
 
-__all__ = ["is_dual", "mediate_read", "mediate_stream", "read_moments"]
-
-PERMUTATIONS = 999  # of the test of the total in the dual, whose kernel is at hand
+__all__ = ["analyse_read", "analyse_stream", "is_dual", "read_moments"]
 
 
-def mediate_stream(
-    stream: RowStream,
-    method: str | Sequence[str] = ("maxie", "maxcor"),
-    *,
-    key: Key | int,
-    level: float = 0.95,
-    basis: Basis = "auto",
-    standardise_mediators: bool = True,
-    replicates: int = 2000,
-    checkpoint: str | Path | None = None,
-    progress: Progress | None = None,
+def analyse_stream(
+    stream: RowStream, call: Call, *, checkpoint: str | Path | None = None
 ) -> MediationResult:
     """Mediation analysis of a file in the memory of a few blocks of it.
 
-    With p <= n - 2 - q the mediators are read once and `mediate_moments` does the rest; where this
+    With p <= n - 2 - q the mediators are read once and `analyse_moments` does the rest; where this
     process is one of several (`parallel.processes`), each reads its share and all get the same
     result. With more mediators they are read by columns, twice.
 
     Args:
       stream: rows of a file, from `jaxmed.stream`.
-      method: maxie, maxcor, reg_outcome, reg_exposure, directions (not in the dual).
-      key: seed or JAX key.
-      level: of all intervals, in (0, 1).
-      basis: of the covariates: "auto" and "linear" are linear, all that a stream has; `mediate`
-        with basis="linear" on the rows gives the same numbers.
-      standardise_mediators: divide mediators by their standard deviation first.
-      replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
-        is at least 1 / (replicates + 1).
+      call: what was asked for; covariates are linear, all that a stream has: `mediate` with
+        basis="linear" on the rows gives the same numbers. Composites are closed forms, and
+        directions in the primal.
       checkpoint: primal only: file from which an interrupted reading goes on.
-      progress: called with a sentence now and then.
     Returns:
       MediationResult; what needs rows together is missing with its reason (permutation of
       the cosine, the variance from the rows, cross-fitting, scores).
     Raises:
-      InvalidDataError, ShapeError, ValueError: as `mediate` and `mediate_moments`.
+      InvalidDataError, ShapeError, ValueError: as `mediate` and `analyse_moments`.
     """
-    options: dict[str, Any] = {
-        "key": key,
-        "level": level,
-        "basis": basis,
-        "standardise_mediators": standardise_mediators,
-        "replicates": replicates,
-        "progress": progress,
-    }
     if is_dual(stream):
-        return _dual(stream, method, **options)
-    check_linear(basis, "streams")  # before the reading
-    found = read_moments(stream, checkpoint=checkpoint, progress=progress)
-    return mediate_read(stream, found, method, **options)
+        return _dual(stream, call)
+    check_linear(call.basis, "streams")  # before the reading
+    call.check_without_rows("streams")
+    found = read_moments(stream, checkpoint=checkpoint, progress=call.say)
+    return analyse_read(stream, found, call)
 
 
 def is_dual(stream: RowStream) -> bool:
@@ -119,19 +94,8 @@ def read_moments(
     )
 
 
-def mediate_read(
-    stream: RowStream,
-    found: SharedMoments,
-    method: str | Sequence[str] = ("maxie", "maxcor"),
-    *,
-    key: Key | int,
-    level: float = 0.95,
-    basis: Basis = "auto",
-    standardise_mediators: bool = True,
-    replicates: int = 2000,
-    progress: Progress | None = None,
-) -> MediationResult:
-    """`mediate_moments` of a stream that has been read (`read_moments`); arguments as there."""
+def analyse_read(stream: RowStream, found: SharedMoments, call: Call) -> MediationResult:
+    """`analyse_moments` of a stream that has been read (`read_moments`)."""
     source = stream.report
     if found.dropped:
         source = dataclasses.replace(
@@ -139,48 +103,30 @@ def mediate_read(
             rows_used=source.rows_used - found.dropped,
             missing=source.missing | {"mediators": found.dropped},
         )
-    return mediate_moments(
+    return analyse_moments(
         found.moments,
-        method,
-        key=key,
-        level=level,
-        basis=basis,
-        replicates=replicates,
-        standardise_mediators=standardise_mediators,
+        dataclasses.replace(call, source=source),
         columns=described(stream.fields),
         rows_dtype=stream.dtype,
-        source=source,
-        progress=progress,
     )
 
 
-def _dual(
-    stream: RowStream,
-    method: str | Sequence[str],
-    *,
-    key: Key | int,
-    level: float,
-    basis: Basis,
-    standardise_mediators: bool,
-    replicates: int,
-    progress: Progress | None,
-) -> MediationResult:
-    methods = (method,) if isinstance(method, str) else tuple(method)
+def _dual(stream: RowStream, call: Call) -> MediationResult:
+    settings, say = call.settings, call.say
+    methods, level = settings.composites, settings.level
     unknown = [m for m in methods if m not in CLOSED]
-    if unknown or not methods:
+    if unknown:
         raise ValueError(
-            f"methods {unknown} are not computed from a stream of more mediators than rows: "
+            f"composites {unknown} are not computed from a stream of more mediators than rows: "
             f"{', '.join(CLOSED)} are"
         )
-    say = progress or (lambda sentence: None)
-    seed, key = parse_key(key)
-    settings = Settings(
-        methods, basis_name(basis), level, standardise_mediators, seed, PERMUTATIONS, 0, replicates
-    )
-    stream, design = _independent(stream, basis)
+    call.check_without_rows("streams", "permutations")
+    settings = dataclasses.replace(settings, folds=0, splits=0)
+    stream, design = _independent(stream, call.basis)
+    labels = call.labels_of(stream.names.mediators)
     say(f"reading {stream.num_mediators} mediators of {stream.num_rows} rows by columns")
     found = kernel_sums(
-        stream, standardised=standardise_mediators, progress=now_and_then(say, "mediators")
+        stream, standardised=settings.standardise, progress=now_and_then(say, "mediators")
     )
     facts = _facts(stream, found)
     dropped = dropped_warning(facts.names, facts.reasons)
@@ -191,17 +137,33 @@ def _dual(
     result = fit_kernel(found.stats, sums, methods=methods, level=level)
     say("reading once more, for the weights")
     result = _weighted(stream, found, result, facts.kept, now_and_then(say, "mediators"))
-    law_key, _, _ = jax.random.split(key, 3)
-    law = law_inference(law_key, result.paths, level=level, replicates=replicates)
+    law_key, _, _ = jax.random.split(call.key, 3)
+    law = law_inference(law_key, result.paths, level=level, replicates=settings.replicates)
     sd = found.columns.divisor[facts.kept]
-    scales = Standardisation(found.columns.mean[facts.kept], sd) if standardise_mediators else None  # pyright: ignore[reportArgumentType]
+    scales = Standardisation(found.columns.mean[facts.kept], sd) if settings.standardise else None  # pyright: ignore[reportArgumentType]
     composites: dict[tuple[str, str], CompositeMediator] = {}
     for name in methods:
         composites |= closed_composites(result, name)
-    say(f"{PERMUTATIONS} permutations")
-    tested = dual_total_test_from(law_key, found.stats, permutations=PERMUTATIONS)
+    tested = None
+    if settings.permutations:
+        say(f"{settings.permutations} permutations")
+        tested = dual_total_test_from(law_key, found.stats, permutations=settings.permutations)
     rows = without_rows(result.paths, dual_total=tested)
-    analysis = Analysis(facts, design, None, scales, result, law, rows, composites, dropped)
+    sizes = (stream.num_rows, facts.kept.size, stream.num_covariates + 1)
+    asked, reason = call.estimators(sizes, stream.fields.weights)
+    analysis = Analysis(
+        facts,
+        design,
+        None,
+        scales,
+        result,
+        law,
+        rows,
+        composites,
+        dropped,
+        without_rows_of(asked, reason, dual=True),
+        labels,
+    )
     return MediationResult(build_record(analysis, settings, stream.report), result)
 
 

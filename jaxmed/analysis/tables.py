@@ -24,7 +24,12 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
         return column
 
     limits = mediator_interval(effects)
-    table: dict[str, np.ndarray] = {"name": np.asarray(names), "mean": facts.mean, "sd": sd}
+    table: dict[str, np.ndarray] = {
+        "name": np.asarray(names),
+        "label": np.asarray(analysis.labels or names),
+        "mean": facts.mean,
+        "sd": sd,
+    }
     for (method, direction), composite in analysis.composites.items():
         per_unit = np.asarray(composite.weights, np.float64) / scale
         name = label(method, direction)
@@ -44,6 +49,7 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
         "p_value": full(effects.p_value),
         "q_value": full(effects.p_adjusted),
     }
+    table |= _joint(analysis)
     reasons = facts.reasons.copy()
     reason = np.asarray(effects.reason)
     # Where the whole problem failed, its reason is the one that helps.
@@ -52,6 +58,16 @@ def mediator_table(analysis: Analysis) -> dict[str, np.ndarray]:
     table["status"] = np.asarray([f["status"] for f in fields])
     table["reason"] = np.asarray([f["reason"] for f in fields])
     return table
+
+
+def _joint(analysis: Analysis) -> dict[str, np.ndarray]:
+    """What the estimator of record says of every mediator beside the others, where it does."""
+    found = analysis.effects.joint
+    if found is None or not np.isfinite(found["beta"]).any():
+        return {}
+    columns = ("beta", "beta_se", "indirect", "indirect_se", "lower", "upper", "p")
+    joint = {f"joint_{name}": np.asarray(found[name]) for name in columns}
+    return joint | {"joint_q": np.asarray(found["p_adjusted"])}
 
 
 def mediator_summary(mediators: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -10,30 +10,35 @@ EFFECTS = {
     "total_effect": ("Total effect", "effect of one unit of exposure on the outcome"),
     "direct_effect": (
         "Direct effect",
-        "effect of one unit of exposure on the outcome at fixed mediators (ordinary least squares "
-        "on all mediators)",
+        "effect of one unit of exposure on the outcome at fixed mediators",
     ),
     "total_indirect": (
         "Total indirect effect",
-        "effect through all mediators jointly; concordant + suppression; unbiased",
+        "effect through all mediators jointly; upward + downward part where these exist",
+    ),
+    "proportion_mediated": (
+        "Proportion mediated",
+        "total indirect effect / total effect, with Fieller's interval",
     ),
     "concordant": (
-        "Concordant part",
-        "largest indirect effect that any composite has in the population",
+        "Upward part",
+        "largest indirect effect that any composite has in the population (alpha beta > 0; the "
+        "paper's concordant part)",
     ),
     "suppression": (
-        "Suppression part",
-        "most negative indirect effect that any composite has in the population",
+        "Downward part",
+        "most negative indirect effect that any composite has in the population (alpha beta < 0; "
+        "the paper's suppression part)",
     ),
     "cross_fitted": (
-        "Cross-fitted effect",
-        "indirect effect, on rows not used for learning, of the concordant MaxIE composites "
-        "learned on the other folds",
+        "Cross-fitted upward part",
+        "indirect effect, on rows not used for learning, of the upward MaxIE composites learned "
+        "on the other folds",
     ),
     "cross_fitted_suppression": (
-        "Cross-fitted suppression",
-        "indirect effect, on rows not used for learning, of the suppression MaxIE composites "
-        "learned on the other folds",
+        "Cross-fitted downward part",
+        "indirect effect, on rows not used for learning, of the downward MaxIE composites learned "
+        "on the other folds",
     ),
 }
 
@@ -91,6 +96,9 @@ TESTS = {
         "approximate: needs the exposure exchangeable given the mediators when its path is null",
     ),
 }
+
+# direction of a composite -> word of its label
+DIRECTIONS = {"concordant": "upward", "suppression": "downward", "": ""}
 
 
 def status_fields(code: int, notes: ArrayLike = NO_NOTES) -> dict[str, Any]:

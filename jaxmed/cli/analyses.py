@@ -4,13 +4,16 @@ import argparse
 from pathlib import Path
 
 from jaxmed.analysis.comparison import MethodTable
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.evaluate import evaluate
 from jaxmed.analysis.levels import over_levels
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.result import MediationResult
+from jaxmed.cli.asked import effects_of, labels_of
 from jaxmed.cli.data_file import open_file, prepare, read_data, read_levels, roles_of
-from jaxmed.cli.parsers.analyses import GAHMN_SETTINGS
+from jaxmed.cli.parsers.analyses import OLD_METHODS
 from jaxmed.cli.parsers.arguments import comma
+from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.cli.shared import Say, kept_methods, progress, show_levels, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file
 from jaxmed.data import datasets
@@ -20,8 +23,9 @@ from jaxmed.data.frame_columns import columns_of
 from jaxmed.data.frames import data_of, from_frame_with_report
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.parallel.processes import this_process
-from jaxmed.reports import document, save
+from jaxmed.reports import save, text
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
+from jaxmed.reports.index_page import index_entry, index_html
 
 __all__ = ["demo_command", "evaluate_command", "mediate_command"]
 
@@ -40,22 +44,18 @@ def mediate_command(options: argparse.Namespace) -> None:
             f"{options.file} fits in memory, where several processes have nothing to share: run it "
             "without `jaxmed launch`, or have it read in blocks with --memory 0"
         )
-    methods = comma(options.method)
-    if options.checkpoint is not None and methods != ("gahmn",):
-        raise ValueError("--checkpoint goes with --method gahmn only")
     table = open_file(options, say)
     levels = read_levels(options, table)
-    if levels is not None and methods == ("gahmn",):
-        raise ValueError(
-            f"the exposure {levels.exposure!r} has the levels {levels.reference}, "
-            f"{', '.join(levels.levels)}: generators are trained for two at a time, chosen with "
-            "--contrast REFERENCE,TREATED"
-        )
     if levels is not None:
+        if options.composites == "gahmn":
+            raise ValueError(
+                "generators are trained for two levels of the exposure at a time, chosen with "
+                "--contrast REFERENCE,TREATED"
+            )
         show_levels(
             over_levels(
                 levels,
-                lambda data, source: _analysed(options, methods, data, source, say),
+                lambda data, source: _analysed(options, data, source, say),
                 basis=options.basis,
             ),
             options,
@@ -63,7 +63,7 @@ def mediate_command(options: argparse.Namespace) -> None:
         )
         return
     found = columns_of(table, roles_of(options))
-    result = _analysed(options, methods, data_of(found), found.report, say)
+    result = _analysed(options, data_of(found), found.report, say)
     if isinstance(result, MediationResult):
         _show(result, options, say)
     else:
@@ -71,36 +71,46 @@ def mediate_command(options: argparse.Namespace) -> None:
 
 
 def _analysed(
-    options: argparse.Namespace,
-    methods: tuple[str, ...],
-    data: MediationData,
-    source: DataReport,
-    say: Say,
+    options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
 ) -> MediationResult | MethodTable:
-    if methods == ("effects",):
-        return mediate(
-            data,
-            "effects",
-            key=options.seed,
-            level=options.level,
-            basis=options.basis,
-            assume=options.assume or "unknown",
-            source=source,
-            progress=say,
-        )
-    if methods == ("gahmn",):
-        return _generative(options, data, source, say)
+    if options.composites in OLD_METHODS:
+        return _old(options, data, source, say)
     return mediate(
         data,
-        methods,
         key=options.seed,
+        effects=effects_of(options),
+        composites=comma(options.composites),
+        options=method_options(options.options),
+        assume=options.assume,
         level=options.level,
         basis=options.basis,
-        standardise_mediators=options.standardise,
+        standardise=options.standardise,
         permutations=options.permutations,
         folds=options.folds,
         splits=options.splits,
         replicates=options.replicates,
+        labels=labels_of(options),
+        screened=options.screened,
+        source=source,
+        progress=say,
+    )
+
+
+def _old(
+    options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
+) -> MethodTable:
+    """What `--method effects` and `--method gahmn` gave."""
+    if options.composites == "gahmn":
+        # Imported here, because it brings flax and optax.
+        from jaxmed.cli.generative import trained
+
+        return trained(options, data, source, say)
+    return effects(
+        data,
+        key=options.seed,
+        level=options.level,
+        basis=options.basis,
+        assume=options.assume or "unknown",
         source=source,
         progress=say,
     )
@@ -114,47 +124,16 @@ def _show(result: MediationResult, options: argparse.Namespace, say: Say) -> Non
 
 def _streamed(options: argparse.Namespace, say: Say) -> None:
     """By blocks; of several processes the first one reports."""
-    for name in (*GAHMN_SETTINGS, "assume"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"--{name} goes with methods that need all rows: raise --memory")
+    if options.composites in OLD_METHODS:
+        raise ValueError("--method needs all rows here: raise --memory")
     result = mediate_file(options, say if this_process().index == 0 else lambda sentence: None)
     if result is not None:
         _show(result, options, say)
 
 
-def _generative(
-    options: argparse.Namespace, data: MediationData, source: DataReport, say: Say
-) -> MethodTable:
-    """Trains generators; imported here, because they bring flax and optax."""
-    from jaxmed.analysis.generative import generative
-    from jaxmed.gahmn import faithful, improved
-
-    config = (faithful if options.mode == "faithful" else improved)(
-        noise=options.noise or "printed"
-    )
-    if options.steps is not None:
-        config = config.with_steps(options.steps)
-    folder = options.checkpoint
-    if folder is None and options.out is not None:
-        folder = options.out / "training"
-    return generative(
-        data,
-        key=options.seed,
-        config=config,
-        n_seeds=options.trainings or 1,
-        tuning=options.tuning or "given",
-        checkpoint=folder,
-        level=options.level,
-        basis=options.basis,
-        source=source,
-        progress=say,
-    )
-
-
 def _write(result: MediationResult, directory: Path, say: Say, *, figures: bool = True) -> None:
     say(f"writing {directory}")
-    save.save(result.record, directory, figures=figures)
-    print(f"\nReport: {directory / 'report.html'}")
+    print(f"\n{text.files_written(save.save(result.record, directory, figures=figures))}")
 
 
 def evaluate_command(options: argparse.Namespace) -> None:
@@ -207,7 +186,7 @@ def demo_command(options: argparse.Namespace) -> None:
         print(f"\n{'=' * 100}\n{title}\n{'=' * 100}")
         print(result.summary())
         _write(result, out / name, say)
-        entries.append((title, f"{name}/report.html", result.verdict()))
+        entries.append(index_entry(result.record, title, f"{name}/report.html"))
     index = out / "index.html"
-    atomic_write(index, document.index_html(entries))
+    atomic_write(index, index_html(entries))
     print(f"\nBoth reports: {index}")

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from jaxmed.analysis.comparison import MethodTable
 from jaxmed.analysis.levels import LevelsResult
 from jaxmed.analysis.partial import Partial, partial_results
+from jaxmed.reports.text import files_written
 
 __all__ = ["Say", "kept_methods", "notice", "progress", "show_levels", "show_table"]
 
@@ -49,8 +50,7 @@ def show_table(
     print(result.summary())
     if options.out is not None:
         say(f"writing {options.out}")
-        result.save(options.out, figures=not options.no_figures)
-        print(f"\nReport: {options.out / 'report.html'}")
+        print(f"\n{files_written(result.save(options.out, figures=not options.no_figures))}")
 
 
 def show_levels(
@@ -60,5 +60,4 @@ def show_levels(
     print(result.summary())
     if options.out is not None:
         say(f"writing {options.out}")
-        result.save(options.out, figures=not options.no_figures)
-        print(f"\nReports: {options.out / 'index.html'}")
+        print(f"\n{files_written(result.save(options.out, figures=not options.no_figures))}")

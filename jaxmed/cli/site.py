@@ -6,8 +6,9 @@ import dataclasses
 import jax
 import numpy as np
 
+from jaxmed.analysis.call import call_of
 from jaxmed.analysis.inputs import parse_key
-from jaxmed.analysis.moments import mediate_moments
+from jaxmed.analysis.moments import analyse_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.analysis.site_round import robust_total_test
 from jaxmed.cli.data_file import prepare, read_columns
@@ -128,17 +129,17 @@ def mediate_command(options: argparse.Namespace) -> None:
     test = None
     if options.leave_one_out is not None:
         test = robust_total_test(merged, [load_sums(p, key=key) for p in options.leave_one_out])
-    result = mediate_moments(
-        merged.moments,
-        comma(options.method),
+    call = call_of(
         key=options.seed,
+        composites=comma(options.composites),
         level=options.level,
-        standardise_mediators=options.standardise,
+        standardise=options.standardise,
         replicates=options.replicates,
-        robust=test,
-        rows_dtype=np.dtype(merged.rows_dtype),
         source=merged.report,
         progress=say,
+    )
+    result = analyse_moments(
+        merged.moments, call, robust=test, rows_dtype=np.dtype(merged.rows_dtype)
     )
     document = result.record.document
     document = document | {"warnings": [*document["warnings"], *noise]}
@@ -146,8 +147,8 @@ def mediate_command(options: argparse.Namespace) -> None:
     print(text.summary(record))
     if options.out is not None:
         say(f"writing {options.out}")
-        save.save(record, options.out, figures=not options.no_figures)
-        print(f"\nReport: {options.out / 'report.html'}")
+        written = save.save(record, options.out, figures=not options.no_figures)
+        print(f"\n{text.files_written(written)}")
 
 
 def _noise_sentences(merged: Merged, options: argparse.Namespace, key: bytes | None) -> list[str]:

@@ -1,14 +1,16 @@
 """`jaxmed mediate` on a file that is larger than the memory it may take."""
 
 import argparse
-from typing import Any
 
+from jaxmed.analysis.call import call_of
 from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
-from jaxmed.analysis.streamed import is_dual, mediate_read, mediate_stream, read_moments
+from jaxmed.analysis.streamed import analyse_read, analyse_stream, is_dual, read_moments
 from jaxmed.budget import default_budget
+from jaxmed.cli.asked import effects_of, labels_of
 from jaxmed.cli.data_file import file_options, roles_of
 from jaxmed.cli.parsers.arguments import comma
+from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger
 from jaxmed.data.streams.row_stream import row_stream
@@ -47,25 +49,34 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:
         checkpoint = options.out / "moments.npz"
-    settings: dict[str, Any] = {
-        "key": options.seed,
-        "level": options.level,
-        "basis": options.basis,
-        "replicates": options.replicates,
-        "standardise_mediators": options.standardise,
-        "progress": say,
-    }
-    me, methods = this_process(), comma(options.method)
+    call = call_of(
+        key=options.seed,
+        effects=effects_of(options),
+        composites=comma(options.composites),
+        options=method_options(options.options),
+        assume=options.assume,
+        level=options.level,
+        basis=options.basis,
+        standardise=options.standardise,
+        permutations=options.permutations,
+        folds=options.folds,
+        splits=options.splits,
+        replicates=options.replicates,
+        labels=labels_of(options),
+        screened=options.screened,
+        progress=say,
+    )
+    me = this_process()
     if is_dual(source):
         if me.count > 1:
             raise ValueError(
                 f"{source.num_mediators} mediators of {source.num_rows} rows are read by columns, "
                 "which is not shared among processes: run it without `jaxmed launch`"
             )
-        return mediate_stream(source, methods, **settings)
+        return analyse_stream(source, call)
     found = read_moments(source, checkpoint=checkpoint, every=options.every, progress=say)
     leave()
-    result = mediate_read(source, found, methods, **settings) if me.index == 0 else None
+    result = analyse_read(source, found, call) if me.index == 0 else None
     if checkpoint is not None and options.checkpoint is None:
         part_file(checkpoint, me.index, me.count).unlink(missing_ok=True)
     return result

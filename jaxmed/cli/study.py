@@ -13,7 +13,7 @@ from jaxmed.budget import check_processes
 from jaxmed.cli.meter import meter
 from jaxmed.cli.study_process import prepare, say, terminable
 from jaxmed.data.atomic import atomic_write, npz_bytes
-from jaxmed.reports.document import index_html
+from jaxmed.reports.index_page import IndexEntry, index_html
 from jaxmed.reports.sections import TidyTable
 from jaxmed.reports.style import require
 from jaxmed.reports.tidy import table_text
@@ -65,7 +65,7 @@ def all_command(options: argparse.Namespace) -> int:
         if status:
             return status
         took = f"{name}, {time.monotonic() - start:.0f} s"
-        entries.append((study.title, took, f"{folder.name}/report.html"))
+        entries.append(IndexEntry(study.title, f"{folder.name}/report.html", took))
     index = options.out / "index.html"
     atomic_write(index, index_html(entries, "Studies"))
     print(f"\nAll studies: {index}")

@@ -4,9 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from jaxmed.data.mediation_data import NanPolicy
 
 SHOWN = 5
+OF_ROWS = ("row_numbers", "group_codes")
+
+
+def _of_rows(empty: Any) -> Any:
+    """A field of row data: neither compared nor shown."""
+    return dataclasses.field(default_factory=lambda: empty, compare=False, repr=False)
 
 
 class Source(Protocol):
@@ -48,6 +56,9 @@ class DataReport:
     aside: tuple[str, ...] = ()  # sentences on columns that have no name of their own
     questions: tuple[str, ...] = ()  # sentences on what may be meant otherwise
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # file, sha256, dialect
+    # Of the rows used; they serve while the data are at hand, and go into no file.
+    row_numbers: np.ndarray | None = _of_rows(None)  # [n] as messages of the reader call them
+    group_codes: Mapping[str, np.ndarray] = _of_rows({})  # column without a role -> [n], -1 missing
 
     @property
     def rows_dropped(self) -> int:
@@ -57,7 +68,10 @@ class DataReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, ready for JSON."""
         origin = {key: value for key, value in self.origin.items() if key != "lines"}
-        return dataclasses.asdict(self) | {"origin": origin, "rows_dropped": self.rows_dropped}
+        plain = dataclasses.asdict(dataclasses.replace(self, row_numbers=None, group_codes={}))
+        for name in OF_ROWS:
+            del plain[name]
+        return plain | {"origin": origin, "rows_dropped": self.rows_dropped}
 
     def lines(self) -> list[str]:
         """Sentences for a human."""

@@ -12,25 +12,38 @@ Entry = dict[str, Any]
 
 # A report names these quantities and tests; others are shown in the tables under their own label.
 TOTAL, DIRECT, INDIRECT = "total_effect", "direct_effect", "total_indirect"
-CONCORDANT, SUPPRESSION = "concordant", "suppression"
-CROSS_FITTED, CROSS_FITTED_SUPPRESSION = "cross_fitted", "cross_fitted_suppression"
+SHARE = "proportion_mediated"
+UPWARD, DOWNWARD = "concordant", "suppression"
+CROSS_FITTED, CROSS_FITTED_DOWNWARD = "cross_fitted", "cross_fitted_suppression"
 COSINE, CORRECTED, JOINT = "cosine", "corrected_cosine", "joint"
 INTERSECTION_UNION, PERMUTATION = "intersection_union", "permutation"
 TOTAL_TEST, ROBUST_TOTAL, DUAL_TOTAL = "total", "total_robust", "dual_total"
 
 
-def effect(record: Record, quantity: str) -> Entry | None:
-    """One effect of the record, None where it has none of that name."""
-    return _find(record.document["effects"], "quantity", quantity)
+def effect(record: Record, quantity: str, method: str | None = None) -> Entry | None:
+    """One effect of the record: by a method, else by the estimator of record, else the first.
+
+    None where there is none.
+    """
+    found = [e for e in record.document["effects"] if e["quantity"] == quantity]
+    if method is not None:
+        return next((e for e in found if e["method"] == method), None)
+    return next((e for e in found if e["of_record"]), found[0] if found else None)
+
+
+def beside(record: Record, quantity: str) -> list[Entry]:
+    """The same effect by other estimators than the one of record, those with an estimate."""
+    first = effect(record, quantity)
+    return [
+        e
+        for e in record.document["effects"]
+        if e["quantity"] == quantity and e is not first and finite(value(e, "estimate"))
+    ]
 
 
 def test(record: Record, name: str) -> Entry | None:
     """One test of the record, None where it has none of that name."""
-    return _find(record.document["tests"], "test", name)
-
-
-def _find(entries: list[Entry], field: str, wanted: str) -> Entry | None:
-    return next((entry for entry in entries if entry[field] == wanted), None)
+    return next((entry for entry in record.document["tests"] if entry["test"] == name), None)
 
 
 def value(entry: Entry | None, field: str) -> float:
@@ -43,6 +56,11 @@ def best(entry: Entry | None) -> float:
     """The estimate of an effect, or the in-sample value where there is no estimate."""
     estimate = value(entry, "estimate")
     return estimate if finite(estimate) else value(entry, "naive")
+
+
+def exists(entry: Entry | None) -> bool:
+    """True where the effect has an estimate."""
+    return finite(value(entry, "estimate"))
 
 
 def excludes_zero(entry: Entry | None) -> bool:
@@ -102,6 +120,23 @@ def column(record: Record, name: str) -> np.ndarray:
 def mediator_names(record: Record) -> list[str]:
     """Names of the mediators, in the order of the data."""
     return [str(name) for name in record.mediators["name"]]
+
+
+def mediator_labels(record: Record) -> list[str]:
+    """Names to show, in the order of the data: the labels given, else the names."""
+    labels = record.mediators.get("label")
+    return mediator_names(record) if labels is None else [str(label) for label in labels]
+
+
+def label_of(record: Record) -> dict[str, str]:
+    """Name of a mediator -> the name to show."""
+    return dict(zip(mediator_names(record), mediator_labels(record), strict=True))
+
+
+def threats(record: Record, *severities: str) -> list[Entry]:
+    """The threats of these severities, in their order; those of the record within one."""
+    found = record.document["threats"]
+    return [e for severity in severities for e in found if e["severity"] == severity]
 
 
 def weight_columns(record: Record) -> list[str]:

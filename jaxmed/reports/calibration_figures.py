@@ -8,9 +8,9 @@ from jaxmed import status as st
 from jaxmed.calibration.diagnostics import CalibrationDiagnostics, QuantilePairs
 from jaxmed.reports.style import (
     ACCENT,
-    CONCORDANT,
+    DOWNWARD,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     finish,
     message_figure,
     new_figure,
@@ -39,8 +39,8 @@ def calibration_qq(diagnostics: CalibrationDiagnostics) -> "Figure":
     with style():
         series = (
             (diagnostics.max_p, "larger p, uniform null", MUTED, "^"),
-            (diagnostics.mixture, "larger p, mixture null (HDMT)", CONCORDANT, "o"),
-            (diagnostics.dact, "DACT", SUPPRESSION, "s"),
+            (diagnostics.mixture, "larger p, mixture null (HDMT)", UPWARD, "o"),
+            (diagnostics.dact, "DACT", DOWNWARD, "s"),
         )
         drawn = [(_thin(pairs), *rest) for pairs, *rest in series]
         if not any(len(x) for (x, _), *_ in drawn):

@@ -7,11 +7,11 @@ import numpy as np
 
 from jaxmed.reports.format import finite, percent, shorten
 from jaxmed.reports.style import (
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     MUTED,
     PAPER,
-    SUPPRESSION,
+    UPWARD,
     axis_name,
     finish,
     message_figure,
@@ -85,9 +85,9 @@ def _panel(axes: "Axes", rows: Sequence[Row], part: str) -> None:
                 bbox={"fc": PAPER, "ec": "none", "pad": 1.5},
             )
             continue
-        _line(axes, row, part, "", height - 0.1, lw=2.6, color=CONCORDANT)
-        _line(axes, row, part, "bootstrap_", height + 0.22, lw=1.1, color=SUPPRESSION)
-        axes.plot(row[part], height - 0.1, "o", color=CONCORDANT, mec="white", mew=0.8, ms=6.5)
+        _line(axes, row, part, "", height - 0.1, lw=2.6, color=UPWARD)
+        _line(axes, row, part, "bootstrap_", height + 0.22, lw=1.1, color=DOWNWARD)
+        axes.plot(row[part], height - 0.1, "o", color=UPWARD, mec="white", mew=0.8, ms=6.5)
 
 
 def _line(
@@ -131,7 +131,7 @@ def _key(level: str, bootstrap: bool) -> list[Any]:
     own = lines.Line2D(
         [],
         [],
-        color=CONCORDANT,
+        color=UPWARD,
         lw=2.6,
         marker="o",
         mec="white",
@@ -145,7 +145,7 @@ def _key(level: str, bootstrap: bool) -> list[Any]:
         lines.Line2D(
             [],
             [],
-            color=SUPPRESSION,
+            color=DOWNWARD,
             lw=1.1,
             marker="|",
             ms=6,

@@ -1,18 +1,18 @@
-"""Total effect = direct + concordant + suppression, with what is known about each."""
+"""Total effect = direct + upward + downward part: each estimate, and how they add up."""
 
 from typing import TYPE_CHECKING
 
 from jaxmed.reports import access
 from jaxmed.reports.access import Entry
+from jaxmed.reports.direction import side
 from jaxmed.reports.format import MISSING, finite, interval, number, percent, shorten, typographic
 from jaxmed.reports.record import Record
 from jaxmed.reports.style import (
-    ACCENT,
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     INK,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     finish,
     message_figure,
     new_figure,
@@ -28,36 +28,42 @@ _COLORS = {
     access.TOTAL: INK,
     access.DIRECT: MUTED,
     access.INDIRECT: INK,
-    access.CONCORDANT: CONCORDANT,
-    access.SUPPRESSION: SUPPRESSION,
-    access.CROSS_FITTED: ACCENT,
-    access.CROSS_FITTED_SUPPRESSION: ACCENT,
+    access.UPWARD: UPWARD,
+    access.DOWNWARD: DOWNWARD,
+    access.CROSS_FITTED: UPWARD,
+    access.CROSS_FITTED_DOWNWARD: DOWNWARD,
 }
-_BRIDGE = (access.DIRECT, access.CONCORDANT, access.SUPPRESSION)
+_BRIDGE = (access.DIRECT, access.UPWARD, access.DOWNWARD)
+ROW = 0.5  # inches of one effect with its estimator below it
 
 
 def decomposition(record: Record) -> "Figure":
-    """Effects with intervals above the bridge that adds them up.
+    """Effects with intervals, a row for each and its estimator, above the bridge that adds them up.
 
-    Filled markers are estimates, hollow ones in-sample values of optimised weights, which flatter.
-    Where an interval does not exist the in-sample value stands alone and says so.
+    An effect without an estimate has no row, and without all parts of it there is no bridge.
+    Hollow markers are in-sample values of optimised weights beside their estimate; they flatter.
     """
     with style():
-        entries = access.effects_shown(record)
-        if not any(finite(access.best(e)) for e in entries):
+        entries = [
+            e
+            for e in access.effects_shown(record)
+            if access.exists(e) and e["quantity"] != access.SHARE
+        ]
+        if not entries:
             return message_figure(
                 "Decomposition of the total effect", "No effect could be computed."
             )
-        parts, kind = _bridge_parts(record)
-        rows = 0.46 * len(entries)
+        parts = bridge_parts(record)
+        rows = ROW * len(entries)
         bridge = 0.36 * (len(parts) + 1) if parts else 0.0
         figure = new_figure(8.2, rows + bridge + 1.75)
         if parts:
             upper, lower = figure.subplots(
                 2, 1, sharex=True, height_ratios=[rows + 0.4, bridge + 0.3]
             )
-            _bridge(lower, parts, access.best(access.effect(record, access.TOTAL)))
-            lower.set_title(f"How they add up: {kind}")
+            total = access.value(access.effect(record, access.TOTAL), "estimate")
+            _bridge(lower, parts, total)
+            lower.set_title("How the estimates of least squares add up")
         else:
             upper = lower = figure.subplots()
         _forest(upper, entries, record)
@@ -75,15 +81,22 @@ def _forest(axes: "Axes", entries: list[Entry], record: Record) -> None:
     for height, entry in enumerate(entries):
         _row(axes, height, entry)
     axes.set_ylim(len(entries) - 0.45, -0.6)
-    axes.set_yticks(range(len(entries)), [_label(e) for e in entries])
+    axes.set_yticks(range(len(entries)), [_label(record, e) for e in entries])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     _key(axes, entries, percent(access.level(record)))
 
 
-def _label(entry: Entry) -> str:
-    depth = {access.DIRECT: 1, access.INDIRECT: 1, access.CONCORDANT: 2, access.SUPPRESSION: 2}
-    return "    " * depth.get(entry["quantity"], 0) + shorten(entry["label"], 34)
+def _label(record: Record, entry: Entry) -> str:
+    """The effect, and in a second line its estimator and which way it goes."""
+    quantity: str = entry["quantity"]
+    crossed = {
+        access.CROSS_FITTED: access.UPWARD,
+        access.CROSS_FITTED_DOWNWARD: access.DOWNWARD,
+    }
+    direction = crossed.get(quantity, quantity)
+    below = ", ".join(filter(None, (entry["method_label"], side(record, direction))))
+    return f"{shorten(entry['label'], 34)}\n{shorten(below, 44)}"
 
 
 def _align_left(*panels: "Axes") -> None:
@@ -94,6 +107,7 @@ def _align_left(*panels: "Axes") -> None:
         axes.tick_params(axis="y", pad=8 + widest * 72 / axes.get_figure().dpi)  # type: ignore[union-attr]
         for text in axes.get_yticklabels():
             text.set_horizontalalignment("left")
+            text.set_linespacing(1.25)
 
 
 def _row(axes: "Axes", height: int, entry: Entry) -> None:
@@ -106,13 +120,9 @@ def _row(axes: "Axes", height: int, entry: Entry) -> None:
         )
     if finite(naive):
         axes.plot(naive, height, "o", mfc="white", mec=color, mew=1.5, ms=7, zorder=3)
-    if finite(estimate):
-        axes.plot(estimate, height, "o", color=color, mec="white", mew=0.9, ms=8.5, zorder=4)
-        text = number(estimate)
-        limits = interval(lower, upper)
-        text += "" if limits == MISSING else f"  {limits}"
-    else:
-        text = f"{number(naive)}  in sample only" if finite(naive) else "does not exist here"
+    axes.plot(estimate, height, "o", color=color, mec="white", mew=0.9, ms=8.5, zorder=4)
+    limits = interval(lower, upper)
+    text = number(estimate) + ("" if limits == MISSING else f"  {limits}")
     axes.annotate(
         typographic(text),
         (1.0, height),
@@ -121,7 +131,7 @@ def _row(axes: "Axes", height: int, entry: Entry) -> None:
         textcoords="offset points",
         va="center",
         fontsize=8.5,
-        color=INK if finite(estimate) else MUTED,
+        color=INK,
         annotation_clip=False,
     )
 
@@ -139,24 +149,23 @@ def _key(axes: "Axes", entries: list[Entry], level: str) -> None:
     axes.set_title("Effects of the exposure", pad=28)
 
 
-def _bridge_parts(record: Record) -> tuple[list[tuple[str, str, float]], str]:
-    """(quantity, label, size) of the parts and what kind of values they are.
+def bridge_parts(record: Record) -> list[tuple[str, str, float]]:
+    """(quantity, label, size) of the parts by the estimator that has all of them.
 
-    Empty where one is unknown or they do not add up.
+    Empty where one does not exist or they do not add up.
     """
     single = access.is_single(record)
     bridge = (access.DIRECT, access.INDIRECT) if single else _BRIDGE
-    labels = ("Direct", "+ indirect") if single else ("Direct", "+ concordant", "+ suppression")
-    entries = [access.effect(record, name) for name in bridge]
-    total = access.best(access.effect(record, access.TOTAL))
-    for field, kind in (("estimate", "estimates"), ("naive", "in-sample values")):
-        sizes = [access.value(entry, field) for entry in entries]
-        if not finite(sizes[0]):
-            sizes[0] = total - sum(sizes[1:])
-        gap = abs(sum(sizes) - total)
-        if all(map(finite, sizes)) and gap <= 0.02 * max(map(abs, (*sizes, total))):
-            return list(zip(bridge, labels, sizes, strict=True)), kind
-    return [], ""
+    labels = ("Direct", "+ indirect") if single else ("Direct", "+ upward", "+ downward")
+    last = access.effect(record, access.INDIRECT if single else access.UPWARD)
+    method = None if last is None else last["method"]
+    sizes = [access.value(access.effect(record, name, method), "estimate") for name in bridge]
+    total = access.value(access.effect(record, access.TOTAL), "estimate")
+    gap = abs(sum(sizes) - total)
+    # Sums of numbers in single precision; more is another estimator's.
+    if all(map(finite, (*sizes, total))) and gap <= 0.001 * max(map(abs, (*sizes, total))):
+        return list(zip(bridge, labels, sizes, strict=True))
+    return []
 
 
 def _bridge(axes: "Axes", parts: list[tuple[str, str, float]], total: float) -> None:

@@ -12,10 +12,10 @@ from jaxmed.reports.format import interval, number
 from jaxmed.reports.record import result_json
 from jaxmed.reports.style import (
     ACCENT,
-    CONCORDANT,
+    DOWNWARD,
     INK,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     axis_name,
     finish,
     new_figure,
@@ -32,7 +32,7 @@ COLUMNS = (
     ("auc", "AUC"),
 )
 WIDTH = 98
-COLOURS = (CONCORDANT, SUPPRESSION, ACCENT, MUTED)
+COLOURS = (UPWARD, DOWNWARD, ACCENT, MUTED)
 
 
 def summary_of_evaluation(document: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from jaxmed.reports import access
+from jaxmed.reports.checks import checks, has_checks
 from jaxmed.reports.decomposition import decomposition
 from jaxmed.reports.format import visible
 from jaxmed.reports.mediator_figures import alpha_beta, top_weights
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_figures",
     "alpha_beta",
+    "checks",
     "decomposition",
     "path_plane",
     "png",
@@ -44,9 +46,11 @@ def all_figures(record: Record) -> "dict[str, Figure]":
     single = access.is_single(record)
     makers = (decomposition, alpha_beta)
     if not single:
-        makers = (path_plane, *makers, top_weights)
-    if record.rows:  # an analysis of moments has no rows to score
+        makers = (decomposition, path_plane, alpha_beta, top_weights)
+    if record.rows:  # an analysis of moments has no rows to score or to check
         makers = (*makers, scores)
+    if has_checks(record):
+        makers = (*makers, checks)
     return {maker.__name__: maker(record) for maker in makers}
 
 

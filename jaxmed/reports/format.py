@@ -83,6 +83,13 @@ def percent(value: Any) -> str:
     return f"{share:.0f}%" if abs(share) >= 100 else f"{share:.3g}%"
 
 
+def share(value: Any) -> str:
+    """A share that is known by its interval, in whole percents: "83%", below a tenth "4.2%"."""
+    if not finite(value):
+        return MISSING
+    return percent(value) if abs(value) >= 0.995 or abs(value) < 0.0995 else f"{100 * value:.0f}%"
+
+
 def quantity(value: Any, unit: str = "") -> str:
     """A number with its unit; no unit after a dash."""
     text = number(value)
@@ -154,5 +161,7 @@ def typographic(text: str) -> str:
 
 def typographic_numbers(text: str) -> str:
     """Minus signs of numbers inside sentences; "p = 0.01" stays on one line."""
-    text = re.sub(r"\b(p) ([=<\N{EN DASH}]) ?", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text)
+    text = re.sub(
+        r"\b([pq]) ([=<\N{EN DASH}]) ?", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text
+    )
     return re.sub(r"(?<![\w.])-(?=\d)|(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxmed.reports import access
+from jaxmed.reports.direction import DIRECTIONS, composite_title
 from jaxmed.reports.format import shorten
 from jaxmed.reports.label_placement import place_labels
 from jaxmed.reports.record import Record
 from jaxmed.reports.style import (
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     INK,
+    MANY,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     axis_name,
     finish,
     message_figure,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 TOP = 20
 LABELS = 12
-# Above this many points a scatter is drawn as pixels inside the SVG.
-MANY = 2000
 
 
 def top_weights(record: Record) -> "Figure":
@@ -59,14 +59,14 @@ def _first_method(record: Record) -> list[str]:
         return []
     first = finite[0]
     method, _, direction = first.rpartition("_")
-    if direction not in ("concordant", "suppression"):
+    if direction not in DIRECTIONS:
         return [first]
     return [key for key in finite if key.rpartition("_")[0] == method][:2]
 
 
 def _weight_bars(axes: "Axes", record: Record, key: str) -> None:
     weights = np.nan_to_num(access.column(record, f"weight_per_sd_{key}"))
-    names = access.mediator_names(record)
+    names = access.mediator_labels(record)
     order = np.argsort(-np.abs(weights), kind="stable")[: min(TOP, len(names))]
     adjusted = access.column(record, "q_value")[order]
     height = np.arange(len(order))
@@ -87,12 +87,12 @@ def _weight_bars(axes: "Axes", record: Record, key: str) -> None:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=FAINT, lw=0.6)
     axes.set_xlabel("weight per sd of the mediator")
-    axes.set_title(access.composite_label(record, key))
+    axes.set_title(composite_title(record, key))
 
 
 def _sign_legend(figure: "Figure") -> None:
     patch = require("matplotlib.patches", "a figure").Patch
-    handles = [patch(color=CONCORDANT), patch(color=SUPPRESSION), patch(alpha=0)]
+    handles = [patch(color=UPWARD), patch(color=DOWNWARD), patch(alpha=0)]
     labels = ["its own α·β is positive", "its own α·β is negative", "*  q < .05 on both paths"]
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
@@ -118,7 +118,7 @@ def alpha_beta(record: Record) -> "Figure":
         _points(axes, record, alpha, beta, seen)
         _axis_labels(axes, record, scaled)
         chosen = _labelled(record, seen)
-        names = access.mediator_names(record)
+        names = access.mediator_labels(record)
         finish(figure)
         points = np.column_stack([alpha, beta])
         strong = seen & (access.column(record, "q_value") < 0.10)
@@ -133,19 +133,19 @@ def _quadrants(axes: "Axes", alpha: np.ndarray, beta: np.ndarray) -> None:
     axes.set_ylim(-y, y)
     rectangle = require("matplotlib.patches", "a figure").Rectangle
     for left, bottom, color in (
-        (0, 0, CONCORDANT),
-        (-x, -y, CONCORDANT),
-        (-x, 0, SUPPRESSION),
-        (0, -y, SUPPRESSION),
+        (0, 0, UPWARD),
+        (-x, -y, UPWARD),
+        (-x, 0, DOWNWARD),
+        (0, -y, DOWNWARD),
     ):
         axes.add_patch(rectangle((left, bottom), x, y, color=color, alpha=0.055, lw=0, zorder=0))
     axes.axhline(0, color=MUTED, lw=0.7, zorder=1)
     axes.axvline(0, color=MUTED, lw=0.7, zorder=1)
     for across, up, text, color in (
-        (0.985, 0.985, "concordant: α·β > 0", CONCORDANT),
-        (0.015, 0.015, "concordant: α·β > 0", CONCORDANT),
-        (0.015, 0.985, "suppression: α·β < 0", SUPPRESSION),
-        (0.985, 0.015, "suppression: α·β < 0", SUPPRESSION),
+        (0.985, 0.985, "upward: α·β > 0", UPWARD),
+        (0.015, 0.015, "upward: α·β > 0", UPWARD),
+        (0.015, 0.985, "downward: α·β < 0", DOWNWARD),
+        (0.985, 0.015, "downward: α·β < 0", DOWNWARD),
     ):
         axes.text(
             across,

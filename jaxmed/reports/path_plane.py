@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxmed.reports import access
+from jaxmed.reports.direction import WORDS, side
 from jaxmed.reports.format import finite, number, typographic
 from jaxmed.reports.record import Record
 from jaxmed.reports.style import (
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     INK,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     axis_name,
     finish,
     message_figure,
@@ -31,9 +32,9 @@ def path_plane(record: Record) -> "Figure":
     """Unit exposure path and outcome path, their angle, and the optimal directions.
 
     The lobe at a direction is as long as the indirect effect of the composite in that direction,
-    |cos t cos(t - angle)|: the tip of the concordant lobe is MaxIE, the tip of the other
-    suppression; MaxCor leans from there. Exposure strengths and outcome strengths have different
-    units, so both paths are drawn with length 1.
+    |cos t cos(t - angle)|: the tip of the upward lobe is the upward MaxIE composite, the tip of the
+    other the downward one; MaxCor leans from there. Exposure strengths and outcome strengths have
+    different units, so both paths are drawn with length 1.
     """
     with style():
         paths = record.document["paths"]
@@ -69,7 +70,7 @@ def _frame(axes: "Axes") -> None:
 def _lobes(axes: "Axes", angle: float) -> None:
     turn = np.linspace(0, 2 * math.pi, 481)
     product = np.cos(turn) * np.cos(turn - angle)
-    for sign, color in ((1, CONCORDANT), (-1, SUPPRESSION)):
+    for sign, color in ((1, UPWARD), (-1, DOWNWARD)):
         reach = np.maximum(sign * product, 0)
         axes.fill(
             reach * np.cos(turn), reach * np.sin(turn), color=color, alpha=0.16, lw=0, zorder=1
@@ -83,15 +84,15 @@ def _directions(axes: "Axes", record: Record, angle: float) -> None:
     maxcor = record.document["paths"].get("maxcor_angle_degrees") or {}
     half = angle / 2
     rows = (
-        ("concordant", half, math.cos(half) ** 2, CONCORDANT, 1),
-        ("suppression", half - math.pi / 2, math.sin(half) ** 2, SUPPRESSION, -1),
+        (access.UPWARD, half, math.cos(half) ** 2, UPWARD, 1),
+        (access.DOWNWARD, half - math.pi / 2, math.sin(half) ** 2, DOWNWARD, -1),
     )
-    for name, bisector, reach, color, side in rows:
+    for name, bisector, reach, color, sign in rows:
         _ray(axes, bisector, 1.0, color, "-", 1.5)
         axes.plot(*_at(bisector, reach), "o", color=color, ms=6, mec="white", mew=0.9, zorder=5)
         lean = maxcor.get(name)
         if lean is not None and finite(lean):
-            _ray(axes, side * math.radians(abs(lean)), 1.0, color, (0, (2, 2)), 1.3)
+            _ray(axes, sign * math.radians(abs(lean)), 1.0, color, (0, (2, 2)), 1.3)
 
 
 def _ray(axes: "Axes", angle: float, reach: float, color: str, dash: object, width: float) -> None:
@@ -159,18 +160,16 @@ def _at(angle: float, reach: float) -> tuple[float, float]:
 def _legend(axes: "Axes", record: Record) -> None:
     lines = require("matplotlib.lines", "a figure")
     paths = record.document["paths"]
-    where = ", within the row space" if access.is_dual(record) else ""
     handles = [
-        lines.Line2D([], [], color=CONCORDANT, lw=1.5, marker="o", mec="white"),
-        lines.Line2D([], [], color=CONCORDANT, lw=1.3, ls=(0, (2, 2))),
-        lines.Line2D([], [], color=SUPPRESSION, lw=1.5, marker="o", mec="white"),
-        lines.Line2D([], [], color=SUPPRESSION, lw=1.3, ls=(0, (2, 2))),
+        lines.Line2D([], [], color=UPWARD, lw=1.5, marker="o", mec="white"),
+        lines.Line2D([], [], color=UPWARD, lw=1.3, ls=(0, (2, 2))),
+        lines.Line2D([], [], color=DOWNWARD, lw=1.5, marker="o", mec="white"),
+        lines.Line2D([], [], color=DOWNWARD, lw=1.3, ls=(0, (2, 2))),
     ]
     labels = [
-        f"MaxIE: bisector, largest effect{where}",
-        "MaxCor, concordant",
-        "MaxIE suppression: most negative effect",
-        "MaxCor, suppression",
+        ", ".join(filter(None, (f"{method} {WORDS[direction]}", side(record, direction))))
+        for direction in (access.UPWARD, access.DOWNWARD)
+        for method in ("MaxIE", "MaxCor")
     ]
     axes.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
     strength = (

@@ -5,7 +5,8 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
 
     schema, schema_version, sha256 (of the other fields: `documents.sealed`; in the file only)
     software      jaxmed, python, jax, jaxlib, numpy, platform, device, precision
-    settings      what was asked for, seed included
+    settings      what was asked for, seed included: composites and effects (names, or "auto"),
+                  screened (unknown, no, exposure, outcome, both: how the mediators were chosen)
     data          source, files (list of file, sha256 of its bytes; null where the data came
                   from memory), rows_used, rows_*, num_mediators, num_covariates, lines (sentences),
                   exposure / outcome / covariates (name, mean, sd, minimum, maximum),
@@ -22,19 +23,30 @@ does not exist is NaN here and null in the file, beside a `status` name and the 
                   strengths sqrt(q_AA), sqrt(q_YY)); maxcor_angle_degrees (concordant, suppression:
                   from the
                   exposure path); status, notes, reason
-    effects       list of: quantity, label, estimand, estimate, naive, standard_error, lower, upper,
-                  level, interval, unit, status, notes, reason; the cross-fitted ones also: splits,
-                  splits_used, split_sd, split_lower, split_upper (estimates over splits)
+    effects       list of: quantity, label, method, method_label, of_record (of the estimator that
+                  the first paragraph quotes), estimand, estimate, naive, standard_error, lower,
+                  upper, level, interval, unit, status, notes, reason. Quantities: total_effect,
+                  direct_effect, total_indirect, proportion_mediated (a share of the total effect,
+                  Fieller's limits), concordant (upward part), suppression (downward part),
+                  cross_fitted, cross_fitted_suppression; the last two also have splits,
+                  splits_used, split_sd, split_lower, split_upper (estimates over splits). The
+                  estimator of record comes first, another one after it with the same quantities;
+                  one that refuses the data has NaN and STOPPED. In the dual least squares has no
+                  direct and no total indirect effect, and no entry of them
+    choice        methods (of direct and indirect effect, that of record first; empty where none
+                  was asked for), reason, sentences
     composites    list of: method, direction, label, exposure_effect, outcome_effect, indirect,
                   direct, total, proportion_mediated (null with a proportion_reason where the
                   interval of the total effect holds zero), index, exposure_correlation,
                   outcome_correlation, top
                   (names by
                   |weight per sd|), status, notes, reason
-    tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant,
-    p_suppression,
-                  status, notes, reason
+    tests         list of: test, label, null, exact, statistic, df, p_value, p_concordant
+                  (upward), p_suppression (downward), status, notes, reason
     mediator_summary   count, q05, q10 (mediators below), lead (names), reason
+    threats       list of: code, severity (note, warn, stop), measured, threshold, sentence, remedy
+    methods_text  paragraphs for the methods section of a paper
+    citations     list of: text, link (may be empty), of what was used
     warnings      list of sentences
 """
 
@@ -49,7 +61,8 @@ import numpy as np
 
 from jaxmed.data.documents import DocumentError, check_document, read_document, sealed
 from jaxmed.data.forms import Choice, Fields, Whole
-from jaxmed.reports.result_form import FORMS, VERSIONS
+from jaxmed.reports.migration import migrated
+from jaxmed.reports.result_form import EARLIER, FORMS, VERSIONS
 from jaxmed.vocabulary import UNSAFE
 
 SCHEMA = "jaxmed.mediate"
@@ -117,7 +130,8 @@ def read_result(path: str | Path) -> dict[str, Any]:
     Args:
       path: of result.json, compare.json, effects.json, evaluation.json, gahmn.json, levels.json.
     Returns:
-      Plain values without the seal.
+      Plain values without the seal. A result.json of version 2 comes as a document of version 3,
+      see `migration.migrated`.
     Raises:
       FileNotFoundError: no such file.
       DocumentError: another form or version, or changed since it was written; names the field.
@@ -127,6 +141,9 @@ def read_result(path: str | Path) -> dict[str, Any]:
     head = Fields({"schema": Choice(tuple(VERSIONS)), "schema_version": Whole()}, open=True)
     found = read_document(path, head, remedy=remedy)
     schema, version = found["schema"], found["schema_version"]
+    earlier = EARLIER.get((schema, version))
+    if earlier is not None:
+        return migrated(check_document(found, earlier, file=path.name, remedy=remedy, seal=True))
     if version != VERSIONS[schema]:
         problem = f"is {version}, and this version reads {VERSIONS[schema]} of {schema}"
         raise DocumentError(

@@ -16,17 +16,20 @@ from jaxmed.data.forms import (
     Whole,
 )
 
-__all__ = ["FORMS", "VERSIONS"]
+__all__ = ["EARLIER", "FORMS", "VERSIONS"]
 
 # A version goes up with what changes in the file; CHANGELOG.md says what.
 VERSIONS: Mapping[str, int] = {
-    "jaxmed.mediate": 2,
+    "jaxmed.mediate": 3,
     "jaxmed.compare": 2,
     "jaxmed.effects": 2,
     "jaxmed.evaluate": 2,
     "jaxmed.gahmn": 2,
     "jaxmed.levels": 2,
 }
+
+
+SCREENED = ("unknown", "no", "exposure", "outcome", "both")
 
 
 def _open(fields: Mapping[str, Kind]) -> Fields:
@@ -50,17 +53,15 @@ def _names(*names: str) -> dict[str, Kind]:
 
 
 SOFTWARE = _open(dict.fromkeys(("jaxmed", "python", "jax", "numpy", "precision"), Text()))
-SETTINGS = _open(
-    {
-        "methods": Each(NAME, least=1),
-        "seed": Maybe(Whole(most=2**32 - 1)),
-        "level": Number(0, 1),
-        "basis": NAME,
-        "exposure": NAME,
-        "outcome": NAME,
-        "covariates": Each(NAME),
-    }
-)
+ASKED: Mapping[str, Kind] = {
+    "seed": Maybe(Whole(most=2**32 - 1)),
+    "level": Number(0, 1),
+    "basis": NAME,
+    "exposure": NAME,
+    "outcome": NAME,
+    "covariates": Each(NAME),
+}
+SETTINGS = _open({"methods": Each(NAME, least=1), **ASKED})
 DATA: Mapping[str, Kind] = {
     "source": Maybe(_open({})),
     "files": FILES,
@@ -94,7 +95,17 @@ METHODS: Mapping[str, Kind] = {
 }
 CHOICE = _open({"methods": Each(NAME, least=1), "reason": NAME, "sentences": SENTENCES})
 
-MEDIATE: Mapping[str, Kind] = {
+TEST = _open({**_names("test", "label", "null"), **_values("statistic", "p_value"), **STATUS})
+COMPOSITE = _open(
+    {
+        **_names("method", "direction", "label"),
+        **_values("exposure_effect", "outcome_effect", "indirect", "direct", "total"),
+        "top": Each(NAME),
+        **STATUS,
+    }
+)
+EFFECT: Mapping[str, Kind] = {**_names("quantity", "label", "unit"), **LIMITS, **STATUS}
+MEDIATE_2: Mapping[str, Kind] = {
     **COMMON,
     "data": _open(
         {**DATA, **ROWS, "exposure": COLUMN, "outcome": COLUMN, "covariates": Each(COLUMN)}
@@ -102,21 +113,36 @@ MEDIATE: Mapping[str, Kind] = {
     "paths": _open(
         {"regime": Choice(("primal", "dual")), **_values("cosine", "angle_degrees"), **STATUS}
     ),
-    "effects": Each(_open({**_names("quantity", "label", "unit"), **LIMITS, **STATUS}), least=1),
-    "composites": Each(
-        _open(
-            {
-                **_names("method", "direction", "label"),
-                **_values("exposure_effect", "outcome_effect", "indirect", "direct", "total"),
-                "top": Each(NAME),
-                **STATUS,
-            }
-        )
-    ),
-    "tests": Each(
-        _open({**_names("test", "label", "null"), **_values("statistic", "p_value"), **STATUS})
-    ),
+    "effects": Each(_open(EFFECT), least=1),
+    "composites": Each(COMPOSITE),
+    "tests": Each(TEST),
     "mediator_summary": _open({"count": COUNT, "q05": COUNT, "q10": COUNT, "lead": Each(NAME)}),
+}
+THREAT = _open(
+    {
+        **_names("code", "sentence", "remedy"),
+        "severity": Choice(("note", "warn", "stop")),
+        **_values("measured", "threshold"),
+    }
+)
+MEDIATE: Mapping[str, Kind] = {
+    **MEDIATE_2,
+    "settings": _open(
+        {
+            "composites": Each(NAME),
+            "effects": Each(NAME),
+            "screened": Choice(SCREENED),
+            **ASKED,
+        }
+    ),
+    "effects": Each(
+        _open({**EFFECT, **_names("method", "method_label"), "of_record": Flag()}), least=1
+    ),
+    # No method where no effects were asked for.
+    "choice": _open({"methods": Each(NAME), "reason": NAME, "sentences": SENTENCES}),
+    "threats": Each(THREAT),
+    "methods_text": SENTENCES,
+    "citations": Each(_open(_names("text", "link"))),
 }
 EVALUATE: Mapping[str, Kind] = {
     **COMMON,
@@ -146,8 +172,13 @@ LEVELS: Mapping[str, Kind] = {
     "data": _open({"files": FILES}),
 }
 
+
+def _form(fields: Mapping[str, Kind]) -> Fields:
+    return Fields({"schema": Anything(), **fields}, open=True)
+
+
 FORMS: Mapping[str, Fields] = {
-    f"jaxmed.{name}": Fields({"schema": Anything(), **fields}, open=True)
+    f"jaxmed.{name}": _form(fields)
     for name, fields in {
         "mediate": MEDIATE,
         "compare": METHODS,
@@ -157,3 +188,5 @@ FORMS: Mapping[str, Fields] = {
         "levels": LEVELS,
     }.items()
 }
+# (schema, version) of files that are read as documents of the version after it
+EARLIER: Mapping[tuple[str, int], Fields] = {("jaxmed.mediate", 2): _form(MEDIATE_2)}

@@ -5,26 +5,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxmed.reports import access
+from jaxmed.reports.direction import DIRECTIONS, composite_title
 from jaxmed.reports.format import number, typographic
 from jaxmed.reports.record import Record
 from jaxmed.reports.style import (
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     INK,
+    MANY,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     axis_name,
     finish,
     message_figure,
     new_figure,
+    opacity,
     style,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MANY = 2000
 
 
 def scores(record: Record) -> "Figure":
@@ -51,7 +52,7 @@ def _keys(record: Record) -> list[str]:
     if not found:
         return []
     method, _, direction = found[0].rpartition("_")
-    if direction not in ("concordant", "suppression"):
+    if direction not in DIRECTIONS:
         return found[:1]
     return [key for key in found if key.rpartition("_")[0] == method][:2]
 
@@ -62,7 +63,7 @@ def _pair(panels: np.ndarray, record: Record, key: str) -> None:
     score = np.asarray(record.rows[f"score_{key}"], float)
     data, label = record.document["data"], access.composite_label(record, key)
     names = axis_name(data["exposure"]["name"], 30), axis_name(data["outcome"]["name"], 30)
-    color = SUPPRESSION if key.endswith("suppression") else CONCORDANT
+    color = DOWNWARD if key.endswith(f"_{access.DOWNWARD}") else UPWARD
     given, entry = _covariates(record), access.composite(record, key)
     alpha, beta = access.value(entry, "exposure_effect"), access.value(entry, "outcome_effect")
     left, right = panels
@@ -73,7 +74,7 @@ def _pair(panels: np.ndarray, record: Record, key: str) -> None:
     else:
         _strips(left, groups, score, color, names[0], _two_values(record))
     left.set_ylabel(f"{label} score{given}")
-    left.set_title(f"{label}: exposure to score")
+    left.set_title(f"{composite_title(record, key)}\nexposure to score")
     _note(left, "α", alpha)
     _scatter(right, score - alpha * exposure, outcome, beta, color)
     right.set_xlabel(f"score given {names[0]}")
@@ -89,17 +90,12 @@ def _covariates(record: Record) -> str:
 def _scatter(axes: "Axes", x: np.ndarray, y: np.ndarray, slope: float, color: str) -> None:
     many = x.size > MANY
     axes.scatter(
-        x, y, s=6 if many else 20, color=color, alpha=_opacity(x.size), lw=0, rasterized=many
+        x, y, s=6 if many else 20, color=color, alpha=opacity(x.size), lw=0, rasterized=many
     )
     ends = np.array([x.min(), x.max()])
     axes.plot(ends, y.mean() + slope * (ends - x.mean()), color=INK, lw=1.8)
     axes.margins(y=0.1)
     axes.grid(color=FAINT, lw=0.5)
-
-
-def _opacity(count: int) -> float:
-    """Points grow fainter with their number, so that density shows; 0.6 up to 500 points."""
-    return max(0.04, min(0.6, 0.6 * (500 / count) ** 0.6))
 
 
 def _strips(
@@ -113,7 +109,7 @@ def _strips(
         score,
         s=5 if many else 14,
         color=color,
-        alpha=_opacity(score.size),
+        alpha=opacity(score.size),
         lw=0,
         rasterized=many,
     )

@@ -10,7 +10,7 @@ def split_lines(record: Record) -> list[str]:
     """One sentence for every cross-fitted effect with an estimate; none in older records."""
     entries = (
         access.effect(record, quantity)
-        for quantity in (access.CROSS_FITTED, access.CROSS_FITTED_SUPPRESSION)
+        for quantity in (access.CROSS_FITTED, access.CROSS_FITTED_DOWNWARD)
     )
     return [_line(entry) for entry in entries if finite(access.value(entry, "split_lower"))]
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from jaxmed.reports.style import (
     ACCENT,
-    CONCORDANT,
+    DOWNWARD,
     FAINT,
     INK,
     MUTED,
-    SUPPRESSION,
+    UPWARD,
     finish,
     new_figure,
     style,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PALETTE", "Panel", "Series", "panels_figure"]
 
 # Okabe and Ito's colours in an order that keeps neighbours apart in lightness.
-PALETTE = (CONCORDANT, SUPPRESSION, ACCENT, "#CC79A7", "#E69F00", "#56B4E9", INK)
+PALETTE = (UPWARD, DOWNWARD, ACCENT, "#CC79A7", "#E69F00", "#56B4E9", INK)
 
 Values = Sequence[float] | np.ndarray
 _BAR = 1.96  # standard errors: a bar covers 95 %

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours; the two signs also differ in lightness and are always named.
-CONCORDANT = "#0072B2"
-SUPPRESSION = "#D55E00"
+UPWARD = "#0072B2"
+DOWNWARD = "#D55E00"
 ACCENT = "#009E73"
 INK = "#1F2933"
 MUTED = "#6B7785"
 FAINT = "#D5DBE1"
 PAPER = "#FFFFFF"
+# Above this many points a scatter is drawn as pixels inside the SVG.
+MANY = 2000
 
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -117,7 +119,12 @@ def message_figure(title: str, text: str) -> "Figure":
 
 def sign_colors(values: Any) -> list[str]:
     """Colour of the sign of each alpha * beta; grey where it is unknown or zero."""
-    return [CONCORDANT if v > 0 else SUPPRESSION if v < 0 else MUTED for v in values]
+    return [UPWARD if v > 0 else DOWNWARD if v < 0 else MUTED for v in values]
+
+
+def opacity(count: int) -> float:
+    """Points grow fainter with their number, so that density shows; 0.6 up to 500 points."""
+    return max(0.04, min(0.6, 0.6 * (500 / count) ** 0.6))
 
 
 def axis_name(text: str, width: int = 46) -> str:

@@ -2,24 +2,29 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from jaxmed.reports import access
 from jaxmed.reports.design import design_lines
+from jaxmed.reports.direction import sides_line
 from jaxmed.reports.format import (
     MISSING,
     count,
     degrees_of_freedom,
+    finite,
     interval,
     names,
     number,
     p_statement,
     p_value,
     percent,
+    share,
     shorten,
 )
+from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
 from jaxmed.reports.split_spread import split_lines
-from jaxmed.reports.verdict import missing_parts, question, verdict
+from jaxmed.reports.verdict import question, verdict
 
 WIDTH = 98
 ONE_COMPOSITE = "In one dimension every composite is the mediator itself: there is none to learn."
@@ -35,47 +40,56 @@ _TESTED = {
     access.INTERSECTION_UNION: "existence of both paths",
 }
 # Effects that are parts of the one above them, by depth in the decomposition.
-_DEPTH = {access.DIRECT: 1, access.INDIRECT: 1, access.CONCORDANT: 2, access.SUPPRESSION: 2}
-_SIGN = {
-    access.DIRECT: "= ",
-    access.INDIRECT: "+ ",
-    access.CONCORDANT: "= ",
-    access.SUPPRESSION: "+ ",
+_DEPTH = {
+    access.DIRECT: 1,
+    access.INDIRECT: 1,
+    access.SHARE: 1,
+    access.UPWARD: 1,
+    access.DOWNWARD: 1,
 }
 
 
 def summary(record: Record) -> str:
-    """A readable account of the analysis: at most about 60 lines of at most 100 columns."""
+    """A readable account of the analysis in lines of at most 100 columns.
+
+    What answers the question comes first and fills a screen: the first paragraph, effects, tests
+    and leading mediators.
+    """
     parts = (
-        _covariates,
-        _head,
-        _paths,
+        _answer,
         _effects,
         _tests,
-        _composites,
         _mediators,
+        _threats,
+        _composites,
+        _paths,
         _missing,
         _warnings,
+        _data,
         _reading,
     )
     blocks = ("\n".join(part(record)) for part in parts)
     return "\n\n".join(block for block in blocks if block)
 
 
-def _covariates(record: Record) -> Iterator[str]:
-    for line in design_lines(record.document):
-        yield from _wrap(line, "")
-
-
-def _head(record: Record) -> Iterator[str]:
-    data = record.document["data"]
+def _answer(record: Record) -> Iterator[str]:
     yield from _wrap(question(record), "")
     yield "=" * min(len(question(record)), WIDTH)
+    found = verdict(record)
+    yield from _wrap(f"{found.headline}.", "")
+    yield ""
+    yield from _wrap(" ".join(found.paragraph), "")
+
+
+def _data(record: Record) -> Iterator[str]:
+    data = record.document["data"]
     yield from _wrap("; ".join(data["lines"]) + ".", "Data: ")
     dropped = data["dropped_mediators"]
     if dropped:
         text = f"{count(len(dropped), 'mediator')} left out: {names([d['name'] for d in dropped])}."
         yield from _wrap(text, "      ")
+    for line in design_lines(record.document):
+        yield from _wrap(line, "")
 
 
 def _paths(record: Record) -> Iterator[str]:
@@ -114,19 +128,30 @@ def _effects(record: Record) -> Iterator[str]:
     level = percent(access.level(record))
     yield from _wrap(f"Effects, {unit}" if unit else "Effects", "")
     # A single mediator has no weights that were chosen on these rows.
-    head = "" if access.is_single(record) else f"{'in-sample':>10}"
-    yield f"  {'':<34}{'estimate':>10}  {f'{level} interval':<24}{head}".rstrip()
+    head = "" if access.is_single(record) else f"{'in sample':>10}"
+    yield f"  {'':<29}{'by':<25}{'estimate':>9}  {f'{level} interval':<22}{head}".rstrip()
     for entry in entries:
-        label = "  " * _DEPTH.get(entry["quantity"], 0) + _SIGN.get(entry["quantity"], "")
-        limits = interval(entry["lower"], entry["upper"])
+        label = "  " * _DEPTH.get(entry["quantity"], 0) + entry["label"]
+        estimate, limits = effect_texts(entry)
         naive = number(entry["naive"])
         note = "" if naive == MISSING or not head else f"{naive:>10}"
         yield (
-            f"  {shorten(label + entry['label'], 33):<34}{number(entry['estimate']):>10}  "
-            f"{limits:<24}{note}"
+            f"  {shorten(label, 28):<29}{shorten(entry['method_label'], 24):<25}{estimate:>9}  "
+            f"{limits:<22}{note}"
         ).rstrip()
+    yield from _wrap(sides_line(record), "  ")
     for line in split_lines(record):
         yield from _wrap(line, "  ")
+
+
+def effect_texts(entry: access.Entry) -> tuple[str, str]:
+    """Estimate and interval of an effect, those of a share as percentages."""
+    if entry["quantity"] != access.SHARE:
+        return number(entry["estimate"]), interval(entry["lower"], entry["upper"])
+    lower, upper = entry["lower"], entry["upper"]
+    known = finite(lower) and finite(upper)
+    limits = f"[{share(lower)}, {share(upper)}]" if known else MISSING
+    return share(entry["estimate"]), limits
 
 
 def _tests(record: Record) -> Iterator[str]:
@@ -153,6 +178,7 @@ def _composites(record: Record) -> Iterator[str]:
     if access.is_single(record):
         yield from _wrap(ONE_COMPOSITE, "")
         return
+    label = access.label_of(record)
     yield (
         f"Composites, in sample{'':<3}{'exposure':>10}{'outcome':>10}{'indirect':>10}{'direct':>10}"
         f"{'mediated':>10}{'index':>8}  top"
@@ -162,9 +188,11 @@ def _composites(record: Record) -> Iterator[str]:
             f"{number(entry[field]):>10}"
             for field in ("exposure_effect", "outcome_effect", "indirect", "direct")
         )
-        share = percent(entry["proportion_mediated"])
-        top = shorten(entry["top"][0], 16) if entry["top"] else ""
-        row = f"  {shorten(entry['label'], 21):<22}{numbers}{share:>10}{number(entry['index']):>8}"
+        mediated = share(entry["proportion_mediated"])
+        top = shorten(label[entry["top"][0]], 16) if entry["top"] else ""
+        row = (
+            f"  {shorten(entry['label'], 21):<22}{numbers}{mediated:>10}{number(entry['index']):>8}"
+        )
         yield f"{row}  {top}".rstrip()
     for why in dict.fromkeys(filter(None, (e.get("proportion_reason") for e in entries))):
         yield f"  mediated {MISSING}: {why}"
@@ -179,7 +207,7 @@ def _mediators(record: Record) -> Iterator[str]:
     if not lead:
         return
     position = {name: i for i, name in enumerate(access.mediator_names(record))}
-    adjusted = access.column(record, "q_value")
+    adjusted, label = access.column(record, "q_value"), access.mediator_labels(record)
     heads = f"{'alpha':>10}{'beta':>11}{'product':>11}{'p':>10}{'q':>10}"
     yield f"{'Lead mediators, one at a time':<36}{heads}"
     for name in lead:
@@ -187,7 +215,7 @@ def _mediators(record: Record) -> Iterator[str]:
         if i is None:
             continue
         yield (
-            f"  {shorten(name, 32):<34}{number(float(table['alpha'][i])):>10}"
+            f"  {shorten(label[i], 32):<34}{number(float(table['alpha'][i])):>10}"
             f"{number(float(table['beta'][i])):>11}{number(float(table['indirect'][i])):>11}"
             f"{p_value(float(table['p_value'][i])):>10}{p_value(adjusted[i]):>10}"
         )
@@ -208,17 +236,30 @@ def _warnings(record: Record) -> Iterator[str]:
         yield from _wrap(text, "Warning: ")
 
 
+def _threats(record: Record) -> Iterator[str]:
+    entries = access.threats(record, "stop", "warn", "note")
+    if entries:
+        yield "Threats to validity"
+    for entry in entries:
+        remedy = f" Remedy: {entry['remedy']}" if entry["remedy"] else ""
+        yield from _wrap(f"{entry['sentence']}{remedy}", f"  {entry['severity']:<5}")
+
+
 def _reading(record: Record) -> Iterator[str]:
-    found = verdict(record)
-    yield f"How to read this: {found.headline}"
-    for sentence in found.sentences:
-        yield from _wrap(sentence, "  ")
+    for sentence in verdict(record).remarks:
+        yield from _wrap(sentence, "")
 
 
 def _wrap(text: str, lead: str) -> Sequence[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
     )
+
+
+def files_written(paths: Sequence[Path]) -> str:
+    """One line for every file that was written, the page first."""
+    pages = [path for path in paths if path.suffix == ".html"]
+    return "\n".join(f"wrote {path}" for path in (*pages, *(p for p in paths if p not in pages)))
 
 
 def one_line(record: Record) -> str:

@@ -17,4 +17,4 @@ def primal():
     pytest.importorskip("pandas", reason="the bundled data are read with pandas")
     data, source = proteome(abundant())
     methods = ("maxie", "maxcor", "reg_outcome", "reg_exposure", "directions")
-    return mediate(data, methods, key=1, source=source, **SMALL)
+    return mediate(data, composites=methods, key=1, source=source, **SMALL)

@@ -159,7 +159,7 @@ def test_duplicates_share_weight_in_the_dual():
 def test_methods_that_need_a_residual_are_nan_in_the_dual():
     # Beside the closed forms, whose program the other tests have.
     methods = ("maxie", "maxcor", "directions", "numerical")
-    result = jaxmed.mediate(data(n=20, p=30), methods, **FAST)
+    result = jaxmed.mediate(data(n=20, p=30), composites=methods, **FAST)
     statuses = [c["status"] for c in result.record.document["composites"]]
     assert statuses == ["RESTRICTED"] * 4 + ["NOT_IN_DUAL"] * 2
     assert np.isnan(result.record.mediators["weight_directions"]).all()

@@ -147,7 +147,7 @@ def test_compare_names_the_methods_there_are(table, capsys):
     assert "hima" in capsys.readouterr().err
 
 
-def test_effects_of_the_command_line(table, monkeypatch, capsys):
+def test_the_old_method_effects_of_the_command_line(table, monkeypatch, capsys):
     calls = {}
 
     class Result:
@@ -157,24 +157,14 @@ def test_effects_of_the_command_line(table, monkeypatch, capsys):
         def save(self, directory, figures):
             calls.update(directory=directory, figures=figures)
 
-    def fake(data, method, **settings):
-        calls.update(settings, method=method)
+    def fake(data, **settings):
+        calls.update(settings)
         return Result()
 
-    monkeypatch.setattr("jaxmed.cli.analyses.mediate", fake)
-    more = [
-        "--method",
-        "effects",
-        "--assume",
-        "sparse",
-        "--out",
-        "there",
-        "--quiet",
-        "--level",
-        "0.8",
-    ]
-    assert main(["mediate", *roles(table, *more, "--no-figures")]) == 0
+    monkeypatch.setattr("jaxmed.cli.analyses.effects", fake)
+    more = ["--method", "effects", "--assume", "sparse", "--out", "there", "--level", "0.8"]
+    assert main(["mediate", *roles(table, *more, "--quiet", "--no-figures")]) == 0
     assert calls["level"] == 0.8
-    assert calls["method"] == "effects" and calls["assume"] == "sparse" and not calls["figures"]
+    assert calls["assume"] == "sparse" and not calls["figures"]
     assert "the summary" in capsys.readouterr().out
-    assert main(["mediate", *roles(table, "--assume", "dense", "--quiet")]) == 2
+    assert main(["mediate", *roles(table, "--effects", "ols", "--assume", "dense")]) == 2

@@ -94,8 +94,8 @@ def test_no_error_shows_a_traceback_unless_asked(
         (["--replicates", "10000000000000"], "--replicates is 10,000,000,000,000.*at most"),
         (["--replicates", "1e13"], "--replicates is 10,000,000,000,000.*at most"),
         (["--permutations", "1e12"], "--permutations is .*at most"),
-        (["--method", "hima"], "no method 'hima'.*hima: see compare"),
-        (["--method", "maxy"], "did you mean maxie"),
+        (["--composites", "hima"], "no composite 'hima'.*hima: an estimator, --effects hima"),
+        (["--composites", "maxy"], "did you mean maxie"),
         (["--covariates", "m3"], "covariates: there is no column 'm3'; did you mean"),
         (["--where", "x > 100"], "at least 3 rows are needed"),
         (["--memory", "0", "--basis", "splines"], "streams take covariates.*--basis linear"),
@@ -114,6 +114,6 @@ def test_warnings_are_lines_of_the_command(arguments, capsys, tmp_path):
     values = np.random.default_rng(0).normal(size=(60, 6))
     frame = pandas.DataFrame(values, columns=["x", "y", "m1", "m2", "m3", "m4"]).assign(m5=1.0)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    assert main([*arguments, "--method", "effects"]) == 0
+    assert main([*arguments, "--effects", "none"]) == 0
     error = capsys.readouterr().err
     assert error.startswith("jaxmed: warning: 1 mediators were left out") and ".py" not in error

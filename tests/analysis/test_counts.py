@@ -11,7 +11,6 @@ from problems import problem
 import jaxmed
 from jaxmed import estimators
 from jaxmed.analysis.generative import generative
-from jaxmed.analysis.moments import mediate_moments
 from jaxmed.analysis.noisy_intervals import noisy_intervals
 from jaxmed.cli import main
 from jaxmed.gahmn import GahmnConfig, gahmn
@@ -28,7 +27,7 @@ COUNTS = {
     "mediate folds": ("folds", lambda k: jaxmed.mediate(DATA, key=0, folds=k)),
     "moments": (
         "replicates",
-        lambda k: mediate_moments(jaxmed.cross_moments(DATA), key=0, replicates=k),
+        lambda k: jaxmed.mediate(jaxmed.cross_moments(DATA), key=0, replicates=k),
     ),
     "compare": ("bootstrap", lambda k: jaxmed.compare(DATA, ["ols"], key=0, bootstrap=k)),
     "gahmn trainings": ("n_seeds", lambda k: generative(DATA, key=0, n_seeds=k)),

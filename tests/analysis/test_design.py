@@ -17,7 +17,6 @@ from jaxmed.analysis.basis_effects import design_block
 from jaxmed.analysis.design import designed
 from jaxmed.analysis.effects import effects
 from jaxmed.analysis.least_squares import least_squares
-from jaxmed.analysis.moments import mediate_moments
 from jaxmed.reports.evaluation import summary_of_evaluation
 
 FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
@@ -63,7 +62,7 @@ def commands(data, methods=("ols", "hima")):
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        many = jaxmed.mediate(data, ("maxie",), **FAST)
+        many = jaxmed.mediate(data, composites=("maxie",), **FAST)
         effect = effects(data, key=1)
         several = jaxmed.compare(data, methods, key=1, bootstrap=0)
         judged = jaxmed.evaluate(data, ["maxie"], key=1, holdout=0.5)
@@ -92,7 +91,7 @@ def mixed():
 @pytest.fixture(scope="module")
 def plainly(mixed):
     """The record of the same data with their linear covariates."""
-    return jaxmed.mediate(mixed[0], CLOSED, **FAST, basis="linear").record
+    return jaxmed.mediate(mixed[0], composites=CLOSED, **FAST, basis="linear").record
 
 
 @pytest.mark.slow
@@ -139,7 +138,7 @@ def test_the_default_answers_where_splines_of_everything_had_no_room():
     for part, expected in (("direct", direct), ("total", total), ("indirect", total - direct)):
         assert abs(plain[part] - expected) < 1e-8
         assert abs(design["linear"][part]["estimate"] - expected) < 1e-8
-    many = jaxmed.mediate(data, ("maxie",), **FAST, basis="linear").record
+    many = jaxmed.mediate(data, composites=("maxie",), **FAST, basis="linear").record
     assert abs(many.effect("direct_effect")["estimate"] - direct) < 1e-8
     assert many.document["design"]["chosen_by"] == "request"
 
@@ -181,7 +180,7 @@ def test_linear_covariates_reproduce_the_published_analysis():
     document = effects(pbc(), key=1).document
     assert document["design"]["basis"] != "linear"
     assert abs(document["design"]["linear"]["total"]["estimate"] + 56.850) < 6e-4
-    summary = jaxmed.mediate(pbc(), "effects", key=1).summary()
+    summary = effects(pbc(), key=1).summary()
     assert "with linear covariates: total -56.9" in summary.replace("\n", " ")
 
 
@@ -272,7 +271,7 @@ def test_dependent_covariates_are_named_and_change_nothing(mixed):
     assert found.rows[0]["total"] == pytest.approx(alone.rows[0]["total"], abs=1e-12)
     assert found.document["choice"]["reason"] == alone.document["choice"]["reason"]
     with pytest.warns(UserWarning, match="left out"):
-        many = jaxmed.mediate(twice, ("maxie",), **FAST)
+        many = jaxmed.mediate(twice, composites=("maxie",), **FAST)
     assert many.record.effect("total_effect")["estimate"] == pytest.approx(
         alone.rows[0]["total"], abs=1e-10
     )
@@ -321,7 +320,7 @@ def test_moments_are_linear_and_say_so(mixed, plainly):
     data, rows = mixed[0], plainly
     named = jaxmed.cross_moments(data)
     options = {"key": 1, "replicates": 100}
-    found = mediate_moments(named, CLOSED, **options).record
+    found = jaxmed.mediate(named, composites=CLOSED, **options).record
     design = found.document["design"]
     assert (design["basis"], design["rank"], design["linear"]) == ("linear", 7, None)
     assert design["columns"] == list(data.names.covariates)
@@ -330,7 +329,7 @@ def test_moments_are_linear_and_say_so(mixed, plainly):
             rows.effect(quantity)["estimate"], abs=1e-9
         )
     with pytest.raises(ValueError, match='moments take covariates as they are.*basis="linear"'):
-        mediate_moments(named, **options, basis="splines")
+        jaxmed.mediate(named, **options, basis="splines")
 
 
 def test_moments_leave_dependent_covariates_out_by_name(mixed):
@@ -340,8 +339,8 @@ def test_moments_leave_dependent_covariates_out_by_name(mixed):
     more = jaxmed.mediation_data(data.exposure, data.mediators, data.outcome, extra, names=names)
     options = {"key": 1, "replicates": 100}
     with pytest.warns(UserWarning, match="batch is constant"):
-        found = mediate_moments(jaxmed.cross_moments(more), CLOSED, **options).record
-    plain = mediate_moments(jaxmed.cross_moments(data), CLOSED, **options).record
+        found = jaxmed.mediate(jaxmed.cross_moments(more), composites=CLOSED, **options).record
+    plain = jaxmed.mediate(jaxmed.cross_moments(data), composites=CLOSED, **options).record
     assert found.document["design"]["dropped"] == covariate_basis(more).dropped
     assert set(found.document["design"]["dropped"]) == {"both", "batch"}
     assert set(found.document["design"]["dropped"].values()) <= set(found.document["warnings"])

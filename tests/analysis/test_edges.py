@@ -12,6 +12,7 @@ import pytest
 from problems import problem
 
 import jaxmed
+from jaxmed.analysis.effects import effects
 from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -96,7 +97,7 @@ def test_effects_and_mediate_agree_where_a_mediator_is_the_exposure():
         jaxmed.mediate(data, basis="linear", **FAST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        row = jaxmed.mediate(data, "effects", key=0, basis="linear").rows[0]
+        row = effects(data, key=0, basis="linear").rows[0]
     for quantity, part, right in zip(
         BOTH, ("total", "direct", "indirect"), (1.4740, 1.0145, 0.4595), strict=True
     ):
@@ -113,7 +114,7 @@ def test_only_mediator_is_the_exposure(folds):
     data = problem(np.random.default_rng(1), 60, 1, scale=0.0)
     data = dataclasses.replace(data, mediators=3 - 2 * data.exposure[:, None])
     record = mediate(data, basis="linear", folds=folds)
-    row = jaxmed.mediate(data, "effects", key=0, basis="linear").rows[0]
+    row = effects(data, key=0, basis="linear").rows[0]
     total = record.effect("total_effect")
     assert total["estimate"] == pytest.approx(row["total"], rel=1e-9) and total["status"] == "OK"
     assert row["status"] == record.document["paths"]["status"] == "CONSTANT_MEDIATOR"
@@ -170,7 +171,7 @@ def test_mediator_made_of_the_exposure_and_another_is_not_identified():
     assert record.document["paths"]["status"] == "RANK_DEFICIENT"
     assert record.document["paths"]["notes"] == []
     assert not any("span" in sentence for sentence in record.document["warnings"])
-    row = jaxmed.mediate(mixed, "effects", key=0, basis="linear").rows[0]
+    row = effects(mixed, key=0, basis="linear").rows[0]
     total = record.effect("total_effect")["estimate"]
     assert row["total"] == pytest.approx(total, rel=1e-9) and math.isfinite(row["total_lower"])
     assert math.isnan(row["direct"]) and row["status"] == "RANK_DEFICIENT"
@@ -190,8 +191,9 @@ def test_order_and_units_of_the_table_change_nothing():
     second = mediate(shuffled)
     for effect in first.document["effects"]:
         own = second.effect(effect["quantity"])
+        unit = 1 if effect["quantity"] == "proportion_mediated" else 100
         for part in ("estimate", "lower", "upper"):
-            np.testing.assert_allclose(own[part], 100 * effect[part], rtol=1e-7)
+            np.testing.assert_allclose(own[part], unit * effect[part], rtol=1e-7)
     for test in first.document["tests"]:
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-7)
 
@@ -216,8 +218,9 @@ def test_any_unit_of_the_outcome(unit):
     second = mediate(dataclasses.replace(data, outcome=data.outcome * unit), basis="linear")
     for effect in first.document["effects"]:
         own = second.effect(effect["quantity"])
+        scale = 1 if effect["quantity"] == "proportion_mediated" else unit
         for part in ("estimate", "lower", "upper", "standard_error"):
-            np.testing.assert_allclose(own[part] / unit, effect[part], rtol=1e-6)
+            np.testing.assert_allclose(own[part] / scale, effect[part], rtol=1e-6)
     for test in first.document["tests"]:
         np.testing.assert_allclose(second.test(test["test"])["p_value"], test["p_value"], rtol=1e-6)
     np.testing.assert_allclose(second.mediators["beta"] / unit, first.mediators["beta"], rtol=1e-9)
@@ -249,10 +252,10 @@ def test_shares_and_gaps_in_any_unit():
 
 def test_mediators_in_any_unit():
     data = problem(np.random.default_rng(2), *SIZE, scale=0.0)
-    first = jaxmed.mediate(data, "effects", key=0, basis="linear")
+    first = effects(data, key=0, basis="linear")
     for unit in (1e-200, 1e160):
         other = dataclasses.replace(data, mediators=data.mediators * unit)
-        second = jaxmed.mediate(other, "effects", key=0, basis="linear")
+        second = effects(other, key=0, basis="linear")
         assert second.rows[0]["indirect"] == pytest.approx(first.rows[0]["indirect"], rel=1e-9)
         np.testing.assert_allclose(
             second.mediators["alpha"] / unit, first.mediators["alpha"], rtol=1e-9

@@ -7,8 +7,9 @@ import pytest
 from problems import problem
 
 from jaxmed import mediate
-from jaxmed.analysis import mediate as mediate_module
-from jaxmed.analysis.effects import EffectsResult, choose_effects, effects
+from jaxmed.analysis import old_calls
+from jaxmed.analysis.chosen_effects import choose_effects
+from jaxmed.analysis.effects import EffectsResult, effects
 
 PARTS = ("direct", "indirect", "total")
 
@@ -43,8 +44,11 @@ def test_unknown_assumptions_are_refused():
         choose_effects(100, 5, 1, assume="few")
     data = problem(np.random.default_rng(1), 60, 6, 1)
     with pytest.raises(ValueError, match="assume goes with"):
-        mediate(data, "maxie", key=0, assume="sparse")
-    with pytest.raises(ValueError, match="stands alone"):
+        mediate(data, effects="ols", key=0, assume="sparse")
+    with (
+        pytest.warns(DeprecationWarning, match="composites"),
+        pytest.raises(ValueError, match="stood alone"),
+    ):
         mediate(data, ("maxie", "effects"), key=0)
     with pytest.raises(ValueError, match="no covariate 'age'"):
         effects(data, key=0, covariates_outcome=("age",))
@@ -85,11 +89,13 @@ def test_mediators_and_files(result, tmp_path):
     assert found.reason in (tmp_path / "report.html").read_text()
 
 
-def test_mediate_is_the_same_door(monkeypatch):
+def test_the_old_call_of_mediate_is_this_result(monkeypatch):
     given = {}
-    monkeypatch.setattr(mediate_module, "effects", lambda data, **k: given.update(k) or data)
+    monkeypatch.setattr(old_calls, "effects", lambda data, **k: given.update(k) or data)
     for method in ("effects", ("effects",)):
-        assert mediate("the data", method, key=3, level=0.9, assume="dense") == "the data"
+        with pytest.warns(DeprecationWarning, match=r"jaxmed.mediate\(composites\)"):
+            assert mediate("the data", method, key=3, level=0.9, assume="dense") == "the data"
         assert (given["key"], given["level"], given["assume"]) == (3, 0.9, "dense")
-    mediate("the data", "effects", key=3)
+    with pytest.warns(DeprecationWarning):
+        mediate("the data", "effects", key=3)
     assert given["assume"] == "unknown"

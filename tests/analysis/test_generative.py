@@ -1,4 +1,4 @@
-"""`mediate(..., "gahmn")`: tables, generated rows, interruption, command line."""
+"""`generative`: tables, generated rows, interruption, command line."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxmed
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.generative import generative
 from jaxmed.cli import main
 from jaxmed.data import InvalidDataError, ShapeError, mediation_data
@@ -188,8 +189,8 @@ def test_a_penalty_path_goes_on_after_its_last_training(data, tmp_path):
 def test_refusals(data):
     with pytest.raises(ValueError, match="tuning must be"):
         generative(data, key=1, tuning="cv")
-    with pytest.raises(ValueError, match="stands alone"):
-        jaxmed.mediate(data, ("gahmn", "maxie"), key=1)
+    with pytest.raises(ValueError, match="gahmn: an estimator"):
+        jaxmed.mediate(data, composites=("gahmn", "maxie"), key=1)
     with pytest.raises(ValueError, match="interval must be"):
         generative(data, key=1, interval="bootstrap")
     with pytest.raises(ValueError, match="n_seeds"):
@@ -204,7 +205,7 @@ def test_refusals(data):
     )
     small = mediation_data(*few_rows, names=NAMES)
     with pytest.raises(InvalidDataError, match="'smoker' has only 3 rows"):
-        jaxmed.mediate(small, "gahmn", key=1)
+        jaxmed.generative(small, key=1)
 
 
 def write(data, path):
@@ -218,14 +219,14 @@ def write(data, path):
     path.write_text("\n".join([",".join(names), *lines]) + "\n")
 
 
-BASE = ["--outcome", "fev", "--mediators", "cpg*", "--covariates", "x1,x2", "--method", "gahmn"]
+BASE = ["--outcome", "fev", "--mediators", "cpg*", "--covariates", "x1,x2"]
 
 
 def test_command_line(data, tmp_path, capsys):
     file = tmp_path / "data.csv"
     write(data, file)
     out = tmp_path / "out"
-    given = ["mediate", str(file), "--exposure", "smoker", *BASE, "--seed", "3"]
+    given = ["generative", str(file), "--exposure", "smoker", *BASE, "--seed", "3"]
     given += ["--steps", "100", "--trainings", "2"]  # the programs of `whole`
     assert main([*given, "--out", str(out), "--no-figures"]) == 0
     shown = capsys.readouterr()
@@ -234,11 +235,9 @@ def test_command_line(data, tmp_path, capsys):
     assert (out / "training" / "state.json").exists() and (out / "generators.json").exists()
     read = jaxmed.read_result(out / "gahmn.json")
     assert read["seeds"] and read["data"]["files"][0]["file"] == "data.csv"
-    assert main([*given, "--assume", "sparse"]) != 0
-    assert (
-        main([*given[:2], "--exposure", "smoker", *BASE[:-1], "maxie", "--mode", "faithful"]) != 0
-    )
-    assert "--mode goes with --method gahmn only" in capsys.readouterr().err
+    old = ["mediate", *given[1:4], *BASE, "--mode", "faithful"]
+    assert main([*old, "--method", "maxie"]) != 0
+    assert "--mode is an option of `jaxmed generative`" in capsys.readouterr().err
     assert main([*given[:2], "--exposure", "dose", *BASE]) != 0
     told = capsys.readouterr().err
     assert "dose" in told and "low" in told and "contrast" in told
@@ -249,7 +248,7 @@ def test_a_killed_process_goes_on(data, tmp_path):
     """SIGKILL in the middle of the training, then the same command again."""
     file = tmp_path / "data.csv"
     write(data, file)
-    base = [sys.executable, "-m", "jaxmed", "mediate", str(file), "--exposure", "smoker", *BASE]
+    base = [sys.executable, "-m", "jaxmed", "generative", str(file), "--exposure", "smoker", *BASE]
     base += ["--steps", "2000", "--no-figures"]
     subprocess.run([*base, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     command = [*base, "--out", str(tmp_path / "killed")]
@@ -269,7 +268,7 @@ def test_a_killed_process_goes_on(data, tmp_path):
 
 def test_the_total_effect_is_that_of_the_other_commands(data, whole):
     design = whole.document["design"]
-    peer = jaxmed.mediate(data, "effects", key=7)
+    peer = effects(data, key=7)
     assert design["basis"] != "linear" and design == peer.document["design"]
     assert whole.rows[0]["total"] == pytest.approx(peer.rows[0]["total"], abs=1e-10)
     assert whole.covariates.shape[1] == 2  # the generators learn from the covariates themselves

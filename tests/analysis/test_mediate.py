@@ -15,8 +15,8 @@ from scipy import stats
 
 import jaxmed
 from jaxmed import mediate, registry
+from jaxmed.analysis.composites import _open_estimator
 from jaxmed.analysis.fit import fit
-from jaxmed.analysis.mediate import _open_estimator
 from jaxmed.data import standardise
 from jaxmed.estimators.penalised import family_of
 
@@ -42,7 +42,11 @@ def test_dual_reference_numbers(dual):
 
 def test_dual_says_what_does_not_exist(dual):
     record = dual.record
-    for quantity in ("direct_effect", "total_indirect", "concordant", "suppression"):
+    total = record.effect("total_effect")["estimate"]
+    parts = [record.effect(quantity) for quantity in ("direct_effect", "total_indirect")]
+    assert [part["method"] for part in parts] == ["double_selection_zz"] * 2
+    assert sum(part["estimate"] for part in parts) == pytest.approx(total, rel=1e-10)
+    for quantity in ("concordant", "suppression"):
         entry = record.effect(quantity)
         assert math.isnan(entry["estimate"]) and math.isnan(entry["lower"])
         assert entry["status"] == "NOT_IN_DUAL"
@@ -84,7 +88,7 @@ def test_primal_reference_numbers_and_identities(primal):
     assert round(cosine["statistic"], 2) == -0.98
     assert cosine["df"] == 49
     assert round(cosine["p_value"], 2) == 0.33
-    effect = {e["quantity"]: e for e in record.document["effects"]}
+    effect = {e["quantity"]: e for e in reversed(record.document["effects"])}
     parts = effect["concordant"]["estimate"] + effect["suppression"]["estimate"]
     assert parts == pytest.approx(effect["total_indirect"]["estimate"], rel=1e-10)
     whole = effect["direct_effect"]["estimate"] + effect["total_indirect"]["estimate"]
@@ -106,9 +110,9 @@ def test_composites_come_in_the_order_asked_for(primal):
     labels = [c["label"] for c in primal.record.document["composites"]]
     assert labels == [
         "MaxIE upward",
-        "MaxIE suppression",
-        "MaxCor concordant",
-        "MaxCor suppression",
+        "MaxIE downward",
+        "MaxCor upward",
+        "MaxCor downward",
         "Reg Y~X",
         "Reg A~X",
         "Directions of mediation",
@@ -120,9 +124,9 @@ def test_an_open_method_stands_where_it_was_asked_for():
     data = problem(np.random.default_rng(0), 60, 4, scale=0.0)
     methods = ("reg_exposure", "lasso_exposure", "maxie", "directions", "reg_outcome")
     settings = {"key": 0, "permutations": 99, "replicates": 100, "basis": "linear"}
-    result = mediate(data, methods, **settings)
+    result = mediate(data, composites=methods, **settings)
     # Methods that draw from the key change no number of the others.
-    alone = mediate(data, ("reg_exposure", "maxie", "reg_outcome"), **settings).record
+    alone = mediate(data, composites=("reg_exposure", "maxie", "reg_outcome"), **settings).record
     assert alone.test("permutation") == result.record.test("permutation")
     for quantity in ("concordant", "cross_fitted"):
         assert alone.effect(quantity) == result.record.effect(quantity)
@@ -130,7 +134,7 @@ def test_an_open_method_stands_where_it_was_asked_for():
         "Reg A~X",
         "Lasso-A",
         "MaxIE upward",
-        "MaxIE suppression",
+        "MaxIE downward",
         "Directions of mediation",
         "Reg Y~X",
     ]
@@ -179,7 +183,7 @@ def test_single_mediator_columns_are_plain_regressions(primal):
 
 def test_record_is_strict_versioned_json_with_seed(primal):
     document = json.loads(primal.to_json(), parse_constant=lambda c: pytest.fail(c))
-    assert (document["schema"], document["schema_version"]) == ("jaxmed.mediate", 2)
+    assert (document["schema"], document["schema_version"]) == ("jaxmed.mediate", 3)
     assert document["settings"]["seed"] == 1
     assert document["software"]["precision"] == "float64"
     assert {"jaxmed", "jax", "jaxlib", "numpy", "python"} <= set(document["software"])
@@ -189,7 +193,9 @@ def test_record_is_strict_versioned_json_with_seed(primal):
 def test_same_seed_same_record(primal):
     data, source = proteome(list(primal.record.mediators["name"]))
     closed = ("maxie", "maxcor", "reg_outcome", "reg_exposure")
-    first, again = (mediate(data, closed, key=1, source=source, **SMALL) for _ in range(2))
+    first, again = (
+        mediate(data, composites=closed, key=1, source=source, **SMALL) for _ in range(2)
+    )
     assert again.to_json() == first.to_json()
     # Methods that draw from the key change no number of the others.
     for quantity in ("concordant", "cross_fitted"):
@@ -233,7 +239,9 @@ def test_every_method_takes_the_route_of_the_fit(more):
     x = data.mediators.copy()
     x[:, 3] = x[:, 0] + 2e-6 * np.random.default_rng(1).normal(size=60)
     settings = {"key": 0, "permutations": 99, "replicates": 100}
-    result = mediate(dataclasses.replace(data, mediators=x), ("maxie", "maxcor", *more), **settings)
+    result = mediate(
+        dataclasses.replace(data, mediators=x), composites=("maxie", "maxcor", *more), **settings
+    )
     assert result.fit.paths.route == "qr"
     composites = {c["label"]: c for c in result.record.document["composites"]}
     assert {c["status"] for c in composites.values()} == {"OK"}
@@ -300,9 +308,16 @@ def test_stocks_opposing_paths():
         ({"key": jax.random.split(jax.random.key(0))}, "pass one of them"),
         ({"key": jax.random.split(jax.random.PRNGKey(0))}, "jax.random.key"),
         ({"level": 1.0}, "level must be"),
-        ({"method": "maxi"}, "no method 'maxi'.*did you mean maxie"),
-        ({"method": ()}, "no method named"),
-        ({"method": "hima"}, "no method 'hima'.*see compare"),
+        ({"composites": "maxi"}, "no composite 'maxi'.*did you mean maxie"),
+        ({"composites": ()}, "no composite named"),
+        ({"composites": "hima"}, "no composite 'hima'.*effects=.hima"),
+        ({"effects": "himma"}, "no method 'himma'.*did you mean hima"),
+        ({"effects": ("ols", "ols")}, "come twice"),
+        ({"effects": 3}, "a name, an estimator"),
+        ({"options": {"hdma": {"n_include": 9}}}, "not among the methods"),
+        ({"effects": "hdma", "options": {"hdma": {"keep": 9}}}, "hdma has no option 'keep'"),
+        ({"screened": "yes"}, "screened must be"),
+        ({"labels": {"other": "name"}}, "none of the 3 mediators has a label"),
         ({"replicates": 10**13}, "replicates is 10,000,000,000,000.*at most"),
         ({"permutations": 10**13}, "permutations is"),
         ({"folds": 1}, "folds must be"),

@@ -12,10 +12,9 @@ import jaxmed
 from jaxmed import InvalidDataError, MediationData, Names
 from jaxmed.analysis.basis_effects import design_block
 from jaxmed.analysis.design import designed
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.generative import generative
 from jaxmed.analysis.least_squares import least_squares
-from jaxmed.analysis.moments import mediate_moments
-from jaxmed.analysis.streamed import mediate_stream
 from jaxmed.data.independent_columns import explained_by
 from jaxmed.data.no_variation import check_covariates_leave
 from jaxmed.data.streams import stream
@@ -104,20 +103,20 @@ def wide(frame, folder):
 
 PYTHON = {
     "mediate": lambda frame, folder: jaxmed.mediate(rows(frame), key=0),
-    "effects": lambda frame, folder: jaxmed.mediate(rows(frame), "effects", key=0),
+    "effects": lambda frame, folder: effects(rows(frame), key=0),
     "gahmn": lambda frame, folder: generative(rows(frame), key=0),
     "compare": lambda frame, folder: jaxmed.compare(rows(frame), ["ols"], key=0, bootstrap=0),
     "evaluate": lambda frame, folder: jaxmed.evaluate(rows(frame), ["maxie"], key=0),
     "arrays": lambda frame, folder: jaxmed.mediate(unchecked(frame), key=0),
 }
 LINEAR = {
-    "moments": lambda frame, folder: mediate_moments(
+    "moments": lambda frame, folder: jaxmed.mediate(
         jaxmed.cross_moments(unchecked(frame)), key=0, replicates=100
     ),
-    "stream": lambda frame, folder: mediate_stream(
+    "stream": lambda frame, folder: jaxmed.mediate(
         stream(csv(frame, folder), **ROLES), key=0, replicates=100
     ),
-    "dual stream": lambda frame, folder: mediate_stream(
+    "dual stream": lambda frame, folder: jaxmed.mediate(
         stream(wide(frame, folder), **(ROLES | {"mediators": "m*"})), key=0, replicates=100
     ),
 }

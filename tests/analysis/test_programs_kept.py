@@ -12,6 +12,7 @@ import pytest
 from problems import problem
 
 import jaxmed
+from jaxmed.analysis.effects import effects
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.analysis.method_table import fit_method
 from jaxmed.estimators import (
@@ -68,7 +69,7 @@ class Shifted:
 
 CALLS = {
     "compare": lambda data: jaxmed.compare(data, ["ols"], key=1, bootstrap=COUNT),
-    "effects": lambda data: jaxmed.mediate(data, "effects", key=1),
+    "effects": lambda data: effects(data, key=1),
     "bootstrap": lambda data: jaxmed.bootstrap(jax.random.key(1), data, reg_exposure(), COUNT),
     "jackknife": lambda data: jaxmed.jackknife(data, reg_exposure()),
     "permutation_test": lambda data: jaxmed.permutation_test(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxmed import cross_moments, from_frame, mediate, mediate_moments, mediate_stream, stream
+from jaxmed import cross_moments, from_frame, mediate, stream
 from jaxmed.cli import main
 from jaxmed.data import InvalidDataError, ShapeError
 
@@ -38,12 +38,12 @@ def assert_same(found, whole, tolerance=1e-10):
             assert np.array_equal(np.isnan(a[name]), np.isnan(b[name])), name
             largest = max(np.nanmax(np.abs(b[name])), 1e-300)
             assert np.nanmax(np.abs(a[name] - b[name])) < tolerance * largest, name
-    for entry in found.effects():
+    for entry in found.effects:
         other = whole.record.effect(entry["quantity"])
         assert entry["status"] == other["status"]
         for part in ("estimate", "naive", "standard_error", "lower", "upper"):
             assert entry[part] == pytest.approx(other[part], rel=tolerance, nan_ok=True), entry
-    for entry in found.tests():
+    for entry in found.tests:
         # Rows of a stream are permuted in their own order, those of a table in a canonical one.
         if entry["status"] != "NEEDS_ROWS" and entry["test"] != "dual_total":
             other = whole.record.test(entry["test"])
@@ -60,7 +60,9 @@ def assert_same(found, whole, tolerance=1e-10):
 def primal():
     frame = table(300, 7)
     with pytest.warns(UserWarning, match="m4"):
-        whole = mediate(from_frame(frame, **ROLES), METHODS, permutations=0, folds=0, **DRAWN)
+        whole = mediate(
+            from_frame(frame, **ROLES), composites=METHODS, permutations=0, folds=0, **DRAWN
+        )
     return frame, whole
 
 
@@ -69,15 +71,15 @@ def test_moments_and_streams_give_the_analysis_of_the_rows(primal, tmp_path, mon
     monkeypatch.setattr("jaxmed.data.streams.row_stream.LEAST_ROWS", 64)
     frame.to_parquet(tmp_path / "d.parquet")
     with pytest.warns(UserWarning, match="m4"):
-        of_moments = mediate_moments(cross_moments(from_frame(frame, **ROLES)), METHODS, **DRAWN)
+        of_moments = mediate(cross_moments(from_frame(frame, **ROLES)), composites=METHODS, **DRAWN)
     with pytest.warns(UserWarning, match="m4"):
-        streamed = mediate_stream(
-            stream(tmp_path / "d.parquet", **ROLES, block_bytes=1), METHODS, **DRAWN
+        streamed = mediate(
+            stream(tmp_path / "d.parquet", **ROLES, block_bytes=1), composites=METHODS, **DRAWN
         )
     assert_same(of_moments, whole)
     assert_same(streamed, whole)
     for result in (of_moments, streamed):
-        missing = {e["test"] for e in result.tests() if e["status"] == "NEEDS_ROWS"}
+        missing = {e["test"] for e in result.tests if e["status"] == "NEEDS_ROWS"}
         assert missing == {"permutation", "total_robust"}
         assert "needs the rows of the data" in result.summary()
     described = streamed.record.document["data"]
@@ -90,21 +92,21 @@ def test_moments_and_streams_give_the_analysis_of_the_rows(primal, tmp_path, mon
 
 
 def test_more_mediators_than_rows(tmp_path):
-    frame = table(60, 90)
+    frame, options = table(60, 90), {"composites": METHODS, **DRAWN}
     frame.to_parquet(tmp_path / "d.parquet")
     with pytest.warns(UserWarning, match="m4"):
-        whole = mediate(from_frame(frame, **ROLES), METHODS, folds=0, **DRAWN)
+        whole = mediate(from_frame(frame, **ROLES), folds=0, effects=(), **options)
     with pytest.warns(UserWarning, match="m4"):
-        found = mediate_stream(stream(tmp_path / "d.parquet", **ROLES), METHODS, **DRAWN)
+        found = mediate(stream(tmp_path / "d.parquet", **ROLES), effects=(), **options)
     assert_same(found, whole)
     tests = [result.record.test("dual_total") for result in (found, whole)]
     assert tests[0]["p_reml"] == pytest.approx(tests[1]["p_reml"], rel=1e-6)
     assert tests[0]["p_permutation"] == pytest.approx(tests[1]["p_permutation"], abs=0.06)
     assert tests[0]["count"] == 999
     with pytest.raises(ValueError, match="not computed from a stream of more mediators"):
-        mediate_stream(stream(tmp_path / "d.parquet", **ROLES), "directions", key=3)
+        mediate(stream(tmp_path / "d.parquet", **ROLES), composites="directions", key=3)
     with pytest.raises(ShapeError, match="while p <= n - 2 - q"):
-        mediate_moments(cross_moments(from_frame(frame, **ROLES)), key=3)
+        mediate(cross_moments(from_frame(frame, **ROLES)), key=3)
 
 
 @pytest.mark.parametrize(("n", "p"), [(300, 7), pytest.param(60, 90, marks=pytest.mark.slow)])
@@ -115,9 +117,9 @@ def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     frame["birth"] = 2020 - frame.age
     frame.to_parquet(tmp_path / "d.parquet")
     roles = ROLES | {"covariates": ["site", "age", "birth"]}
-    options = {"method": METHODS, **DRAWN}
+    options = {"composites": METHODS, **DRAWN}
     with pytest.warns(UserWarning, match="birth is a function of the others: left out"):
-        found = mediate_stream(stream(tmp_path / "d.parquet", **roles), **options)
+        found = mediate(stream(tmp_path / "d.parquet", **roles), **options)
     with pytest.warns(UserWarning, match="birth is a function"):
         whole = mediate(
             from_frame(frame, **roles), permutations=0, folds=0, basis="linear", **options
@@ -128,20 +130,20 @@ def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     assert design["columns"] == whole.record.document["design"]["columns"]
     assert found.summary().startswith("Covariates: ") and "basis linear" in found.summary()
     with pytest.raises(ValueError, match="streams take covariates as they are"):
-        mediate_stream(stream(tmp_path / "d.parquet", **roles), basis="quadratic", **options)
+        mediate(stream(tmp_path / "d.parquet", **roles), basis="quadratic", **options)
 
 
 def test_misuse_of_moments(primal):
     moments = cross_moments(from_frame(primal[0], **ROLES))
     with pytest.raises(ValueError, match="need the rows"):
-        mediate_moments(moments, ("maxie", "lasso_outcome"), key=1)
+        mediate(moments, composites=("maxie", "lasso_outcome"), key=1)
     with pytest.raises(ValueError, match="replicates must be at least 100"):
-        mediate_moments(moments, key=1, replicates=3)
+        mediate(moments, key=1, replicates=3)
     exact = cross_moments(from_frame(primal[0], **ROLES))
     exposure = exact.num_covariates  # after the covariates
     exact.comoment[exposure] = exact.comoment[:, exposure] = 0
     with pytest.raises(InvalidDataError, match="exposure 'a' is constant"):
-        mediate_moments(exact, key=1)
+        mediate(exact, key=1)
 
 
 def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
@@ -163,7 +165,7 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
         "--no-figures",
     ]
     # The programs of `primal`.
-    methods = ["--method", ",".join(METHODS), "--replicates", "100"]
+    methods = ["--composites", ",".join(METHODS), "--replicates", "100"]
     assert main([*command, *methods, "--out", str(tmp_path / "out")]) == 0
     heard = capsys.readouterr()
     assert "jaxmed: warning: 1 mediators were left out" in heard.err
@@ -175,9 +177,9 @@ def test_command_line_reads_large_files_in_blocks(primal, tmp_path, capsys):
         "report.html",
         "result.json",
     ]
-    assert main([*command, "--method", "effects"]) == 2
+    assert main([*command, "--composites", "numerical"]) == 2
     assert "need the rows" in capsys.readouterr().err
-    assert main([*command, "--assume", "sparse"]) == 2
-    assert "goes with --method effects only" in capsys.readouterr().err
-    assert main([*command, "--method", "effects", "--assume", "sparse"]) == 2
+    assert main([*command, "--folds", "7"]) == 2
+    assert "--folds is a setting of analyses of rows" in capsys.readouterr().err
+    assert main([*command, "--method", "effects"]) == 2
     assert "raise --memory" in capsys.readouterr().err

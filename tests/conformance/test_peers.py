@@ -15,7 +15,6 @@ import pytest
 import jaxmed
 from jaxmed import Names, mediation_data
 from jaxmed.analysis.effects import effects
-from jaxmed.analysis.moments import mediate_moments
 from jaxmed.compile import quick_jit
 from jaxmed.statistics.cross_moments import CrossMoments
 
@@ -62,7 +61,7 @@ def close(found, expected, digits=9):
 def record_of(found, door):
     """Of a peer's data by moments, or by rows that have them."""
     if door == "moments":
-        return mediate_moments(moments_of(found), key=1, replicates=200).record
+        return jaxmed.mediate(moments_of(found), key=1, replicates=200).record
     return jaxmed.mediate(rows_of(found), basis="linear", **FAST).record
 
 
@@ -130,7 +129,7 @@ def test_pingouin_on_its_mediation_data(door):
     order = [2, 1, 0]
     swapped["sums"] = np.asarray(found["sums"])[order]
     swapped["products"] = np.asarray(found["products"])[np.ix_(order, order)]
-    alone = mediate_moments(moments_of(swapped), key=1, replicates=200).record
+    alone = jaxmed.mediate(moments_of(swapped), key=1, replicates=200).record
     close(effect(alone, "total_effect"), printed(found, "Y ~ M"))
 
 

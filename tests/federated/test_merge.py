@@ -11,14 +11,13 @@ from site_problems import SITES, indicators, pooled, sites
 
 from jaxmed.analysis.fit import fit, fit_moments
 from jaxmed.analysis.mediate import mediate
-from jaxmed.analysis.moments import mediate_moments
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.federated.merge import MergeError, merge_sites
 from jaxmed.federated.merged import merged_of
 from jaxmed.federated.summary import summarise
 from jaxmed.geometry.paths import paths
+from jaxmed.registry import MOMENT_METHODS as METHODS
 from jaxmed.statistics.cross_moments import cross_moments
-from jaxmed.vocabulary import MOMENT_METHODS as METHODS
 
 pytestmark = pytest.mark.skipif(
     not jax.config.jax_enable_x64, reason="equalities to 1e-10 need float64"
@@ -34,8 +33,10 @@ def plain():
     parts = sites()
     merged = merged_of(summaries(parts))
     options = {"key": 3, "replicates": 500}
-    rows = mediate(pooled(parts), METHODS, permutations=0, folds=0, basis="linear", **options)
-    return rows, mediate_moments(merged.moments, METHODS, source=merged.report, **options)
+    rows = mediate(
+        pooled(parts), composites=METHODS, permutations=0, folds=0, basis="linear", **options
+    )
+    return rows, mediate(merged.moments, composites=METHODS, source=merged.report, **options)
 
 
 def close(one, two, tolerance=1e-10):
@@ -72,7 +73,7 @@ def test_intervals_with_the_same_key_and_all_weights_are_those_of_all_rows():
     rows, moments = plain()
     found = {e["quantity"]: e for e in moments.record.document["effects"]}
     wanted = {e["quantity"]: e for e in rows.record.document["effects"]}
-    assert len(found) == 5
+    assert len(found) == 6
     for quantity, effect in found.items():
         for field in ("estimate", "naive", "standard_error", "lower", "upper"):
             close(effect[field], wanted[quantity][field])
@@ -254,4 +255,4 @@ def test_an_exposure_that_covariates_and_sites_determine(shift, slope, options, 
     ]
     merged = merge_sites(summaries(told), **options)
     with pytest.raises(InvalidDataError, match=f"exposure 'dose' has no variation .* {named}"):
-        mediate_moments(merged, key=0, replicates=100)
+        mediate(merged, key=0, replicates=100)

@@ -1,8 +1,12 @@
 """Hand-made records with consistent numbers: plain numpy regressions, no jaxmed estimate."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 
+from jaxmed.reports.methods_text import citations, methods_text
 from jaxmed.reports.record import SCHEMA, SCHEMA_VERSION, Record
 
 NAN = float("nan")
@@ -17,7 +21,7 @@ def simulate(rng, n, p, binary):
     male = rng.integers(0, 2, n).astype(float)
     exposure = (rng.random(n) < 0.4).astype(float) if binary else rng.normal(62, 15, n)
     scaled = (exposure - exposure.mean()) / exposure.std()
-    active = max(2, p // 6)
+    active = min(p, max(2, p // 6))
     mediators = rng.normal(size=(n, p))
     signs = rng.choice([-1, 1], active)
     mediators[:, :active] += 0.45 * scaled[:, None] * signs
@@ -32,7 +36,95 @@ def residual(design, x):
     return x - q @ (q.T @ x)
 
 
-def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
+OLS = ("ols", "OLS, all mediators")
+ROBUST = ("double_selection_zz", "Double selection, robust")
+MAXIE = ("maxie", "MaxIE, cross-fitted")
+KINDS = (
+    "primal",
+    "dual",
+    "tiny",
+    "binary",
+    "singular",
+    "beside",
+    "sparse",
+    "near_zero",
+    "stopped",
+    "not_asked",
+    "moments",
+    "single",
+    "labelled",
+)
+QUANTITIES = {
+    "total_effect": "Total effect",
+    "direct_effect": "Direct effect",
+    "total_indirect": "Total indirect effect",
+    "proportion_mediated": "Proportion mediated",
+    "concordant": "Upward part",
+    "suppression": "Downward part",
+    "cross_fitted": "Cross-fitted upward part",
+    "cross_fitted_suppression": "Cross-fitted downward part",
+}
+
+
+def entry(
+    quantity,
+    estimate,
+    lower=NAN,
+    upper=NAN,
+    *,
+    by=OLS,
+    of_record=True,
+    naive=NAN,
+    status=FINE,
+    unit="days per year",
+):
+    """An entry of the effects."""
+    error = (upper - lower) / 4
+    return {
+        "quantity": quantity,
+        "label": QUANTITIES[quantity],
+        "method": by[0],
+        "method_label": by[1],
+        "of_record": of_record,
+        "estimand": f"what {QUANTITIES[quantity].lower()} estimates",
+        "estimate": float(estimate),
+        "naive": float(naive),
+        "standard_error": float(error),
+        "lower": float(lower),
+        "upper": float(upper),
+        "level": 0.95,
+        "interval": "t",
+        "unit": "share of the total effect" if quantity == "proportion_mediated" else unit,
+        "status": status[0],
+        "notes": [],
+        "reason": status[1],
+    }
+
+
+def threat(code, severity, sentence, remedy=""):
+    """An entry of the threats."""
+    return {
+        "code": code,
+        "severity": severity,
+        "measured": 0.05,
+        "threshold": 0.1,
+        "sentence": sentence,
+        "remedy": remedy,
+    }
+
+
+def edited(record, effects=None, p_values=None, **fields):
+    """The record with other effects, p-values and fields; an effect of one's own comes first."""
+    document = copy.deepcopy(record.document)
+    own = {(e["quantity"], e["method"]) for e in effects or ()}
+    kept = [e for e in document["effects"] if (e["quantity"], e["method"]) not in own]
+    document["effects"] = [*(effects or ()), *kept]
+    for test in document["tests"]:
+        test["p_value"] = (p_values or {}).get(test["test"], test["p_value"])
+    return dataclasses.replace(record, document=document | fields)
+
+
+def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None, labels=None):
     """A Record for n rows and p mediators; dual when p > n - 3."""
     rng = np.random.default_rng(seed)
     exposure, mediators, outcome, male = data or simulate(rng, n, p, binary)
@@ -64,39 +156,41 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
     parts = {1: strength * (1 + cosine) / 2, -1: -strength * (1 - cosine) / 2}
     total = float(a @ y / tau)
     r = min(p, n - 3)
-    angle = float(np.degrees(np.arccos(cosine)))
-    statistic = np.sqrt(r - 1) * cosine / np.sqrt(1 - cosine**2)
+    angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    statistic = np.sqrt(r - 1) * cosine / np.sqrt(max(1 - cosine**2, 1e-12))
     p_cos = p_two_sided(statistic)
     s2 = NAN if dual else float((y_given @ y_given - path_y @ path_y) / (m - p))
     fatal = NOT_IN_DUAL if dual else FINE
     unit = unit or "days out of hospital per year of age"
 
-    def effect(quantity, label, estimate, naive=NAN, half=NAN, status=FINE, interval="t"):
-        return {
-            "quantity": quantity,
-            "label": label,
-            "estimand": f"what {label.lower()} estimates",
-            "estimate": float(estimate),
-            "naive": float(naive),
-            "standard_error": float(half / 2),
-            "lower": float(estimate - half),
-            "upper": float(estimate + half),
-            "level": 0.95,
-            "interval": interval,
-            "unit": unit,
-            "status": status[0],
-            "reason": status[1],
-        }
+    def effect(quantity, estimate, naive=NAN, half=NAN, status=FINE, by=OLS, of_record=True):
+        ends = estimate - half, estimate + half
+        return entry(
+            quantity,
+            estimate,
+            *ends,
+            by=by,
+            of_record=of_record,
+            naive=naive,
+            status=status,
+            unit=unit,
+        )
 
     se = float(np.sqrt(y_given @ y_given / m / tau))
     indirect = parts[1] + parts[-1]
-    effects = [effect("total_effect", "Total effect", total, half=2 * se)]
+    effects = [effect("total_effect", total, half=2 * se, by=("ols", "OLS"))]
+    no_share = ("OK", "the interval of the total effect holds zero: a share of it says nothing")
+    whole = abs(total) > 2 * se
     if dual:
+        through = 0.4 * total
         effects += [
-            effect("direct_effect", "Direct effect", NAN, total - indirect, status=fatal),
-            effect("total_indirect", "Total indirect effect", NAN, indirect, status=fatal),
-            effect("concordant", "Concordant part", NAN, parts[1], status=fatal),
-            effect("suppression", "Suppression part", NAN, parts[-1], status=fatal),
+            effect("direct_effect", total - through, half=2.4 * se, by=ROBUST),
+            effect("total_indirect", through, half=1.5 * se, by=ROBUST),
+            effect("proportion_mediated", 0.4, half=0.3, by=ROBUST)
+            if whole
+            else effect("proportion_mediated", NAN, status=no_share, by=ROBUST),
+            effect("concordant", NAN, parts[1], status=fatal),
+            effect("suppression", NAN, parts[-1], status=fatal),
         ]
     else:
         q_aa, q_yy = path_a @ path_a / tau, path_y @ path_y
@@ -104,14 +198,17 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
         ly = max(0.0, (q_yy - p * s2) / m)
         product = np.sqrt(la * ly)
         effects += [
-            effect("direct_effect", "Direct effect", total - indirect, half=2.4 * se),
-            effect("total_indirect", "Total indirect effect", indirect, half=1.9 * se),
-            effect("concordant", "Concordant part", (indirect + product) / 2, parts[1], 1.1 * se),
-            effect(
-                "suppression", "Suppression part", (indirect - product) / 2, parts[-1], 1.1 * se
-            ),
+            effect("direct_effect", total - indirect, half=2.4 * se),
+            effect("total_indirect", indirect, indirect, half=1.9 * se),
+            effect("proportion_mediated", indirect / total, half=0.4)
+            if whole
+            else effect("proportion_mediated", NAN, status=no_share),
+            effect("concordant", (indirect + product) / 2, parts[1], 1.1 * se),
+            effect("suppression", (indirect - product) / 2, parts[-1], 1.1 * se),
         ]
-    effects.append(effect("cross_fitted", "Cross-fitted effect", 0.55 * parts[1], half=1.4 * se))
+    effects.append(effect("cross_fitted", 0.55 * parts[1], half=1.4 * se, by=MAXIE))
+    effects.append(effect("cross_fitted_suppression", 0.5 * parts[-1], half=1.4 * se, by=MAXIE))
+    methods = ["double_selection_zz"] if dual else ["ols"]
 
     def test(name, label, null, statistic, df, p, status=FINE):
         return {
@@ -200,6 +297,8 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
             phi = angle if sign > 0 else 180 - angle
             maxcor[direction] = phi / 2 * (1 + shrink)
             score = x @ weights
+            if score.std() < 1e-9:  # the direction that a single mediator does not have
+                continue
             weights, score = weights / score.std(), score / score.std()
             alpha = float(a @ score / tau)
             given = residual(a[:, None], score)
@@ -208,13 +307,15 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
                 {
                     "method": method,
                     "direction": direction,
-                    "label": f"{'MaxIE' if method == 'maxie' else 'MaxCor'} {direction}",
+                    "label": ("MaxIE" if method == "maxie" else "MaxCor")
+                    + (" upward" if sign > 0 else " downward"),
                     "exposure_effect": alpha,
                     "outcome_effect": beta,
                     "indirect": alpha * beta,
                     "direct": total - alpha * beta,
                     "total": total,
-                    "proportion_mediated": alpha * beta / total,
+                    "proportion_mediated": alpha * beta / total if whole else NAN,
+                    "proportion_reason": "" if whole else no_share[1],
                     "index": float(np.corrcoef(a, score)[0, 1] * np.corrcoef(given, y)[0, 1]),
                     "exposure_correlation": float(np.corrcoef(a, score)[0, 1]),
                     "outcome_correlation": float(np.corrcoef(given, y)[0, 1]),
@@ -229,7 +330,7 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
     marginal = one_at_a_time(a, x * sd, y_given, m)
     order = np.argsort(marginal["p_value"])
     q = marginal["q_value"]
-    return Record(
+    record = Record(
         {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
@@ -244,15 +345,24 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
                 "precision": "float64",
             },
             "settings": {
-                "methods": ["maxie", "maxcor"],
+                "composites": ["maxie", "maxcor"],
+                "effects": ["auto"],
+                "screened": "unknown",
+                "basis": "auto",
                 "standardise": True,
                 "level": 0.95,
                 "seed": 0,
                 "permutations": 999,
                 "folds": 5,
+                "splits": 10,
+                "replicates": 2000,
+                "exposure": "high_tech" if binary else "age",
+                "outcome": "hospital_free_days_45",
+                "covariates": ["male"],
             },
             "data": {
                 "source": {"rows_read": 127, "rows_used": n, "where": "covid == 1"},
+                "files": None,
                 "rows_used": n,
                 "num_mediators": p,
                 "num_mediators_analysed": p,
@@ -275,6 +385,15 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
                     }
                 ],
             },
+            "design": {
+                "basis": "linear",
+                "rank": 2,
+                "columns": ["male"],
+                "dropped": {},
+                "sentence": f"Covariates: male: rank 2, basis linear (auto; {n} rows)",
+                "linear": None,
+                "matters": None,
+            },
             "paths": {
                 "regime": "dual" if dual else "primal",
                 "route": "gram",
@@ -292,6 +411,11 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
                 "reason": "",
             },
             "effects": effects,
+            "choice": {
+                "methods": methods,
+                "reason": f"{n} rows and {p} mediators",
+                "sentences": [f"Method chosen for {n} rows and {p} mediators."],
+            },
             "composites": composites,
             "tests": tests,
             "mediator_summary": {
@@ -301,13 +425,27 @@ def make(n, p, *, binary=False, names=None, seed=0, unit=None, data=None):
                 "lead": [names[i] for i in order][:10],
                 "test": "one mediator at a time",
             },
+            "threats": [],
             "warnings": ["exposure has 3 repeated values"] if dual else [],
         },
-        {"name": np.array(names), "mean": mediators.mean(axis=0), "sd": sd}
+        {
+            "name": np.array(names),
+            "label": np.array(labels or names),
+            "mean": mediators.mean(axis=0),
+            "sd": sd,
+        }
         | mediator_columns
         | marginal,
         rows,
     )
+    return written(record)
+
+
+def written(record):
+    """The record with its methods text and citations, as an analysis writes them last."""
+    document = record.document
+    more = {"methods_text": methods_text(document), "citations": citations(document)}
+    return dataclasses.replace(record, document=document | more)
 
 
 def p_two_sided(t):
@@ -366,6 +504,29 @@ def build():
 
 
 @pytest.fixture(scope="session")
+def edit():
+    """`edit(record, effects, p_values, **fields)`: see `edited`."""
+    return edited
+
+
+@pytest.fixture(scope="session")
+def effect_entry():
+    """`effect_entry(quantity, estimate, lower, upper, ...)`: see `entry`."""
+    return entry
+
+
+@pytest.fixture(scope="session")
+def threat_entry():
+    """`threat_entry(code, severity, sentence, remedy)`: see `threat`."""
+    return threat
+
+
+@pytest.fixture(scope="session")
+def kinds():
+    return KINDS
+
+
+@pytest.fixture(scope="session")
 def primal():
     return make(200, 40, seed=3)
 
@@ -387,6 +548,137 @@ def binary():
 
 
 @pytest.fixture(scope="session")
+def beside(primal):
+    """Least squares of record, the robust double selection beside it."""
+    return edited(
+        primal,
+        [
+            entry("total_effect", -0.365, -0.555, -0.175, by=("ols", "OLS")),
+            entry("direct_effect", -0.061, -0.301, 0.179),
+            entry("total_indirect", -0.304, -0.494, -0.114),
+            entry("proportion_mediated", 0.833, 0.325, 1.71),
+            entry("direct_effect", -0.15, -0.35, 0.05, by=ROBUST, of_record=False),
+            entry("total_indirect", -0.215, -0.375, -0.055, by=ROBUST, of_record=False),
+            entry("proportion_mediated", 0.589, 0.15, 1.3, by=ROBUST, of_record=False),
+            entry("concordant", 0.031, 0.0, 0.12, naive=0.12),
+            entry("suppression", -0.335, -0.51, -0.16, naive=-0.43),
+            entry("cross_fitted", 0.012, -0.071, 0.095, by=MAXIE, of_record=False),
+            entry("cross_fitted_suppression", -0.305, -0.489, -0.141, by=MAXIE, of_record=False),
+        ],
+        {"total": 0.002, "total_robust": 0.004, "intersection_union": 1e-5, "cosine": 0.003},
+        choice={
+            "methods": ["ols", "double_selection_zz"],
+            "reason": "200 rows, 40 mediators and 2 columns",
+            "sentences": ["Indirect effect: -0.304 by OLS, -0.215 by Double selection, robust."],
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def sparse(beside):
+    """The robust double selection of record in the primal, least squares beside it."""
+    turned = [
+        e | {"of_record": e["method"] != "ols"}
+        for e in beside.document["effects"]
+        if e["quantity"] in ("direct_effect", "total_indirect", "proportion_mediated")
+    ]
+    turned.sort(key=lambda e: not e["of_record"])
+    total = beside.document["effects"][0]
+    choice = beside.document["choice"] | {"methods": ["double_selection_zz"]}
+    return edited(beside, [total, *turned], choice=choice)
+
+
+@pytest.fixture(scope="session")
+def near_zero(primal):
+    """A total effect near zero: no sign, no share."""
+    reason = "the interval of the total effect holds zero: a share of it says nothing"
+    return edited(
+        primal,
+        [
+            entry("total_effect", 0.02, -0.17, 0.21, by=("ols", "OLS")),
+            entry("direct_effect", -0.28, -0.5, -0.06),
+            entry("total_indirect", 0.3, 0.1, 0.5),
+            entry("proportion_mediated", NAN, status=("OK", reason)),
+            entry("concordant", 0.42, 0.2, 0.64, naive=0.5),
+            entry("suppression", -0.12, -0.3, 0.0, naive=-0.25),
+        ],
+        {"total": 0.003, "total_robust": 0.004, "intersection_union": 1e-4},
+    )
+
+
+@pytest.fixture(scope="session")
+def stopped(dual):
+    """A method that refuses the data."""
+    why = ("STOPPED", "needs at least 10 rows in every fold")
+    return edited(
+        dual,
+        [
+            entry("total_effect", -0.365, -0.555, -0.175, by=("ols", "OLS")),
+            *(
+                entry(quantity, NAN, by=ROBUST, status=why)
+                for quantity in ("direct_effect", "total_indirect", "proportion_mediated")
+            ),
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def not_asked(dual):
+    """More mediators than rows, and no effects asked for."""
+    own = ("direct_effect", "total_indirect", "proportion_mediated")
+    effects = [e for e in dual.document["effects"] if e["quantity"] not in own]
+    choice = {"methods": [], "reason": "no effects were asked for", "sentences": []}
+    document = dual.document | {"effects": effects, "choice": choice}
+    return dataclasses.replace(dual, document=document)
+
+
+@pytest.fixture(scope="session")
+def moments(beside):
+    """Merged sites or a stream: no rows."""
+    return dataclasses.replace(beside, rows={})
+
+
+@pytest.fixture(scope="session")
+def single():
+    """One mediator: no parts, no angle."""
+    record = make(80, 1, seed=4, names=["crp"])
+    gone = ("NOT_APPLICABLE", "not defined for these dimensions")
+    no_parts = {"notes": ["NO_PARTS"], "naive": NAN}
+    record = edited(
+        record,
+        [
+            entry("total_effect", 0.5, 0.3, 0.7, by=("ols", "OLS")),
+            entry("direct_effect", 0.3, 0.1, 0.5),
+            entry("total_indirect", 0.2, 0.1, 0.32),
+            entry("proportion_mediated", 0.4, 0.2, 0.7),
+            entry("concordant", 0.2) | no_parts,
+            entry("suppression", 0.0) | no_parts,
+        ],
+        {"total": 0.001, "total_robust": 0.002, "intersection_union": 0.001},
+    )
+    document = record.document
+    document["paths"] |= {"dimension": 1}
+    document["effects"] = [e for e in document["effects"] if e["method"] != "maxie"]
+    document["composites"] = [e for e in document["composites"] if e["direction"] == "concordant"]
+    for test in document["tests"]:
+        if test["test"] in ("cosine", "permutation"):
+            test |= {"p_value": NAN, "status": gone[0], "reason": gone[1]}
+    return record
+
+
+@pytest.fixture(scope="session")
+def labelled(beside):
+    """Display names, and mediators estimated jointly."""
+    table = dict(beside.mediators)
+    size = len(table["name"])
+    table["label"] = np.array([f"Protein {i}" for i in range(size)])
+    names = ("joint_beta", "joint_beta_se", "joint_indirect", "joint_indirect_se")
+    names += ("joint_lower", "joint_upper", "joint_p", "joint_q")
+    table |= {name: np.linspace(0.01, 0.5, size) + i for i, name in enumerate(names)}
+    return dataclasses.replace(beside, mediators=table)
+
+
+@pytest.fixture(scope="session")
 def singular(primal):
     """No number but the counts exists: what a rank-deficient problem gives."""
     reason = {
@@ -400,9 +692,10 @@ def singular(primal):
             return fields | reason if "status" in value else fields
         if isinstance(value, list) and value and isinstance(value[0], dict):
             return [lost(item) for item in value]
-        return NAN if isinstance(value, float | list) else value
+        number = isinstance(value, float) or (isinstance(value, list) and value)
+        return NAN if number else value
 
-    document = dict(primal.document)
+    document = copy.deepcopy(primal.document)
     for field in ("paths", "effects", "tests", "composites"):
         document[field] = lost(document[field])
     for entry in document["composites"]:
@@ -426,11 +719,6 @@ def singular(primal):
 
 
 @pytest.fixture(scope="session")
-def every(primal, dual, tiny, binary, singular):
-    return {
-        "primal": primal,
-        "dual": dual,
-        "tiny": tiny,
-        "binary": binary,
-        "singular": singular,
-    }
+def every(request):
+    """kind -> record."""
+    return {kind: request.getfixturevalue(kind) for kind in KINDS}

@@ -14,10 +14,10 @@ import pytest
 from jaxmed.reports import figures as drawing
 from jaxmed.reports.comparison import save_comparison, summary_of_comparison
 from jaxmed.reports.csv_text import given_text
-from jaxmed.reports.document import index_html
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
 from jaxmed.reports.format import short_words, shorten, visible
 from jaxmed.reports.generator_figures import mediator_panels
+from jaxmed.reports.index_page import IndexEntry, index_html
 from jaxmed.reports.record import Record
 from jaxmed.reports.save import save
 from jaxmed.reports.sections import Section, TidyTable
@@ -68,6 +68,18 @@ def named_record(record, names):
     for role, old in (("exposure", "age"), ("outcome", "hospital_free_days_45")):
         document["data"][role] = renamed(document["data"][role], old, role.upper())
     document["data"]["covariates"][0]["name"] = "COVARIATE"
+    document["methods_text"] = ["EXPOSURE, OUTCOME, COVARIATE"]
+    document["threats"] = [
+        {
+            "code": "OVERLAP",
+            "severity": severity,
+            "measured": -0.5,
+            "threshold": None,
+            "sentence": "In EXPOSURE",
+            "remedy": "leave out MEDIATOR",
+        }
+        for severity in ("warn", "note")
+    ]
     document["warnings"] = ["MEDIATOR stands in EXPOSURE, OUTCOME and COVARIATE"]
     document["settings"] |= {"exposure": "EXPOSURE", "covariates": ["COVARIATE"]}
     columns = dict(record.mediators)
@@ -75,7 +87,8 @@ def named_record(record, names):
     for role, name in names.items():
         document = renamed(document, role.upper(), name)
         given = renamed(given, role.upper(), name)
-    return Record(document, columns | {"name": np.array(given, object)}, record.rows)
+    named = {"name": np.array(given, object), "label": np.array(given, object)}
+    return Record(document, columns | named, record.rows)
 
 
 def method_row(name):
@@ -149,7 +162,8 @@ def save_evaluated(names, record, folder):
 
 
 def save_levels_index(names, record, folder):
-    page = index_html([(names["exposure"], "a/report.html", names["outcome"])], names["mediator"])
+    entry = IndexEntry(names["exposure"], "a/report.html", *[names["outcome"]] * 3)
+    page = index_html([entry], names["mediator"])
     folder.mkdir()
     (folder / "index.html").write_text(page, encoding="utf-8")
     return ""

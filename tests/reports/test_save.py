@@ -16,11 +16,16 @@ FIELDS = {
     "software",
     "settings",
     "data",
+    "design",
     "paths",
     "effects",
+    "choice",
     "composites",
     "tests",
     "mediator_summary",
+    "threats",
+    "methods_text",
+    "citations",
     "warnings",
     "sha256",
 }
@@ -63,7 +68,7 @@ def test_mediators_csv_reads_back_to_the_same_numbers(every, kind, tmp_path):
 def test_all_files_are_written_and_nothing_else_is_left(every, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxmed.reports.figures.PNG_DPI", 20)  # the same drawing, faster
     paths = save(every["tiny"], tmp_path / "new" / "folder")
-    figures = ["alpha_beta", "decomposition", "path_plane", "scores", "top_weights"]
+    figures = ["alpha_beta", "checks", "decomposition", "path_plane", "scores", "top_weights"]
     expected = {"result.json", "mediators.csv", "report.html"} | {
         f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")
     }
@@ -71,7 +76,7 @@ def test_all_files_are_written_and_nothing_else_is_left(every, tmp_path, monkeyp
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert found == expected == {p.relative_to(folder).as_posix() for p in paths}
     assert paths[-1].name == "report.html"
-    assert paths[-1].read_text(encoding="utf-8").count("data:image/svg+xml;base64,") == 5
+    assert paths[-1].read_text(encoding="utf-8").count("data:image/svg+xml;base64,") == 6
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,110 +1,96 @@
-import copy
-import dataclasses
+from pathlib import Path
 
 import pytest
 
-from jaxmed.reports.text import one_line, summary
+from jaxmed.reports.text import files_written, one_line, summary
 from jaxmed.reports.verdict import verdict
 
 
-def changed(record, **p_values):
-    """The record with other p-values of its tests."""
-    document = copy.deepcopy(record.document)
-    for entry in document["tests"]:
-        entry["p_value"] = p_values.get(entry["test"], entry["p_value"])
-    return dataclasses.replace(record, document=document)
+@pytest.mark.parametrize("screened", [True, False])
+def test_summary_fits_a_terminal(every, edit, threat_entry, screened):
+    for kind, record in every.items():
+        if screened:
+            record = edit(
+                record, threats=[threat_entry("OVERLAP", "warn", "In site C. " * 20, "x")]
+            )
+        text = summary(record)
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= 100, kind
+        assert len(lines) <= 85, kind
+        assert "nan" not in text, kind
 
 
-@pytest.mark.parametrize("kind", ["primal", "dual", "tiny", "binary", "singular"])
-def test_summary_fits_a_terminal(every, kind):
-    lines = summary(every[kind]).splitlines()
-    assert max(map(len, lines)) <= 100
-    assert len(lines) <= 62
-    assert "nan" not in summary(every[kind]).replace("nan_policy", "")
+def test_what_answers_comes_first_then_effects_tests_and_mediators(every):
+    text = summary(every["beside"])
+    assert text.splitlines()[2].startswith("83% [32%, 171%] of the total effect of age on")
+    heads = [
+        "The total effect of age on",
+        "\nEffects, ",
+        "\nTests ",
+        "\nLead mediators",
+        "\nComposites, in sample",
+        "\nPrimal regime",
+        "\nData: ",
+        "\nA causal reading",
+    ]
+    places = [text.index(head) for head in heads]
+    assert places == sorted(places)
+    assert text.index("\nComposites, in sample") < text.index("\nPrimal regime")
+    flat = " ".join(text.split())
+    assert " ".join(verdict(every["beside"]).paragraph) in flat
+
+
+def test_every_estimator_has_its_line(every):
+    lines = [" ".join(line.split()) for line in summary(every["beside"]).splitlines()]
+    for line in (
+        "Total effect OLS -0.365 [-0.555, -0.175]",
+        "Total indirect effect OLS, all mediators -0.304 [-0.494, -0.114]",
+        "Total indirect effect Double selection, robust -0.215 [-0.375, -0.0550]",
+        "Proportion mediated Double selection, robust 59% [15%, 130%]",
+        "Downward part OLS, all mediators -0.335 [-0.510, -0.160] -0.430",
+    ):
+        assert line in lines
+    assert "With the total effect: the downward part (alpha beta < 0; the paper's suppression)" in (
+        " ".join(lines)
+    )
 
 
 def test_dual_summary_says_what_does_not_exist_and_why(dual):
-    text = summary(dual)
+    text = " ".join(summary(dual).split())
     assert "row space" in text
-    assert "intervals and no intersection-union test" in " ".join(text.split())
-    assert "needs a residual sum of squares" in " ".join(text.split())
+    assert "with an interval and no intersection-union test exist" in text
+    assert "needs a residual sum of squares" in text
     assert "Total indirect test" in text
 
 
-def with_total(record, lower, upper):
-    for entry in record.document["effects"]:
-        if entry["quantity"] == "total_indirect":
-            entry["lower"], entry["upper"] = lower, upper
-    return record
+def test_threats_are_listed_with_their_remedy(every, edit, threat_entry):
+    found = [
+        threat_entry("OUTLIERS", "note", "Some values are far out."),
+        threat_entry("OVERLAP", "warn", "In site C the exposure never varies.", "leave out C"),
+    ]
+    text = summary(edit(every["beside"], threats=found))
+    at = text.index("Threats to validity")
+    assert "  warn In site C the exposure never varies. Remedy: leave out C\n" in text[at:]
+    assert text.index("leave out C") < text.index("  note Some values are far out.")
 
 
-def test_offsetting_paths_are_told_from_nothing_found(primal):
-    both = verdict(changed(primal, total=0.4, intersection_union=1e-30))
-    assert both.headline == "Paths of both signs that offset each other"
-    assert "silent" in both.sentences[0]
-    nothing = verdict(changed(primal, total=0.4, intersection_union=0.3))
-    assert nothing.headline == "No indirect effect shown"
-    assert "does not show that there is none" in nothing.sentences[0]
-    record = with_total(changed(primal, total=0.001, intersection_union=1e-30), 0.1, 0.2)
-    assert verdict(record).headline.startswith("Net indirect effect")
-
-
-def test_unequal_variances_are_told_where_they_change_the_answer(primal):
-    text = verdict(changed(primal, total=0.001, total_robust=0.3)).sentences[0]
-    assert "allowing unequal variances p = 0.30" in text
-    found = verdict(changed(primal, total=0.001, total_robust=0.3)).headline
-    assert found.endswith("outcome, if variances are equal")
-    assert "unequal" not in verdict(changed(primal, total=0.001, total_robust=0.01)).sentences[0]
-
-
-def test_paths_whose_parts_reach_zero_are_not_called_offsetting(primal):
-    record = changed(primal, total=0.4, intersection_union=1e-3)
-    for entry in record.document["effects"]:
-        if entry["quantity"] == "suppression":
-            entry["upper"] = 0.0
-    assert verdict(record).headline == "Both paths exist; no net indirect effect shown"
-
-
-def test_dual_verdict_follows_both_tests_of_alignment(dual):
-    assert verdict(changed(dual, cosine=0.2, permutation=0.3)).headline == (
-        "No net indirect effect shown"
-    )
-    assert "disagree" in verdict(changed(dual, cosine=0.04, permutation=0.06)).headline
-    aligned = verdict(changed(dual, cosine=0.01, permutation=0.02)).headline
-    assert aligned.endswith("higher outcome") == (dual.document["paths"]["cosine"] > 0)
-
-
-def test_dual_verdict_is_that_of_the_random_effects_where_it_exists(dual):
-    record = copy.deepcopy(changed(dual, cosine=0.2, permutation=0.3))
-    entry = dict(record.test("cosine")) | {"test": "dual_total", "statistic": -2.5, "p_value": 0.01}
-    record.document["tests"].append(entry)
-    found = verdict(record)
-    assert found.headline == "The effects on the outcome run against those of the exposure"
-    assert "random-effects test p = 0.010" in found.sentences[0]
-    assert "unrelated" in found.sentences[0]
-    entry["p_value"] = 0.2
-    assert verdict(record).headline == "No net indirect effect shown"
-    record.test("cosine")["p_value"] = 0.001
-    assert verdict(record).headline == "Tests of alignment disagree"
-
-
-def test_a_record_of_an_earlier_version_is_read_by_its_joint_test(primal):
-    record = changed(primal, joint=0.001, intersection_union=1e-30)
-    old = [t for t in record.document["tests"] if not t["test"].startswith("total")]
-    record.document["tests"][:] = old
-    found = verdict(record)
-    assert found.headline.startswith("Net indirect effect")
-    assert "joint test p = 0.0010" in found.sentences[0]
-
-
-def test_no_test_of_the_total_is_no_test_of_alignment(primal):
-    found = verdict(changed(primal, total=float("nan"), total_robust=float("nan")))
-    assert found.headline == "Too few rows for a test of the net indirect effect"
+def test_labels_are_shown(every):
+    text = summary(every["labelled"])
+    assert "  Protein 0 " in text and "prot_000" not in text
 
 
 def test_one_line_has_headline_and_p_values(primal, dual):
     assert "intersection-union test p < 1e-35" in one_line(primal)
     assert "joint" not in one_line(dual)
+
+
+def test_every_file_has_its_line_the_page_first():
+    written = [Path("out/result.json"), Path("out/figures/a.png"), Path("out/report.html")]
+    assert files_written(written).splitlines() == [
+        "wrote out/report.html",
+        "wrote out/result.json",
+        "wrote out/figures/a.png",
+    ]
 
 
 def test_singular_record_has_no_number_and_a_reason(singular):

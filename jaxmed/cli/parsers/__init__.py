@@ -2,7 +2,7 @@
 
 import argparse
 
-from jaxmed.cli.parsers import analyses, compare, launch, site, study
+from jaxmed.cli.parsers import analyses, compare, generative, launch, methods, site, study
 
 __all__ = ["make_parser"]
 
@@ -15,6 +15,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     analyses.add_commands(commands)
     compare.add_command(commands)
+    generative.add_command(commands)
+    methods.add_command(commands)
     study.add_command(commands)
     site.add_command(commands)
     launch.add_command(commands)

@@ -17,14 +17,15 @@ from jaxmed.cli.parsers.arguments import (
     resume_argument,
     stream_arguments,
 )
-from jaxmed.registry import COMPOSITES, check_composites
-from jaxmed.vocabulary import Assume
+from jaxmed.cli.parsers.generative import SETTINGS as GENERATIVE
+from jaxmed.cli.parsers.generative import old_arguments
+from jaxmed.cli.parsers.method_options import method_options, options_argument
+from jaxmed.registry import COMPOSITES, check_composites, check_methods
+from jaxmed.vocabulary import Assume, Screened
 
-__all__ = ["GAHMN_SETTINGS", "add_commands"]
+__all__ = ["OLD_METHODS", "add_commands"]
 
-# Beside --checkpoint, which a file in blocks has, too.
-GAHMN_SETTINGS = ("mode", "trainings", "noise", "tuning", "steps")
-ALONE = {"effects", "gahmn"}
+OLD_METHODS = {"effects", "gahmn"}  # of --method, no composites
 
 
 def add_commands(commands: Any) -> None:
@@ -35,38 +36,44 @@ def add_commands(commands: Any) -> None:
     level_arguments(run)
     common_arguments(run)
     run.add_argument(
-        "--method",
-        default="maxie,maxcor",
-        help=f"effects, or gahmn, or comma list of {', '.join(COMPOSITES)}",
+        "--effects",
+        default="auto",
+        metavar="NAME,NAME",
+        help="estimators of direct and indirect effect, the one of record first, of `jaxmed "
+        "methods`; auto by the sizes of the data, none for none (default auto)",
     )
+    run.add_argument(
+        "--composites",
+        default="maxie,maxcor",
+        metavar="NAME,NAME",
+        help=f"comma list of {', '.join(COMPOSITES)}",
+    )
+    run.add_argument("--method", action=OldName, new="--composites")
     run.add_argument(
         "--assume",
         choices=get_args(Assume),
-        help="with --method effects: how many mediators matter (default unknown)",
+        help="with --effects auto: how many mediators matter (default unknown)",
     )
     run.add_argument(
-        "--mode", choices=("improved", "faithful"), help="with --method gahmn: how it is trained"
+        "--labels",
+        metavar="FILE[:NAMES,LABELS]",
+        help="display names of mediators: a table whose first column has their names and whose "
+        "column label the labels, or these two columns",
     )
-    run.add_argument("--trainings", type=count, help="with --method gahmn: seeds (default 1)")
     run.add_argument(
-        "--noise",
-        choices=("printed", "location_scale"),
-        help="with --method gahmn: noise of the mediators (default printed)",
+        "--screened",
+        choices=get_args(Screened),
+        default="unknown",
+        help="by what the mediators were chosen in these rows (default unknown)",
     )
-    tuning, of = run.add_mutually_exclusive_group(), ("given", "path")
-    tuning.add_argument(
-        "--tuning",
-        choices=of,
-        help="with --method gahmn: path chooses the penalties by held-out rows (default given)",
-    )
-    tuning.add_argument("--penalty", action=OldName, new="--tuning", choices=of)
-    run.add_argument("--steps", type=count, help="with --method gahmn: of either block")
+    options_argument(run)
+    old_arguments(run)
     run.add_argument(
         "--checkpoint",
         type=Path,
-        metavar="PATH",
-        help="long work goes on from there after an interruption: with --method gahmn a folder "
-        "(default OUT/training), of a file in blocks a file .npz (default in OUT)",
+        metavar="FILE.npz",
+        help="of a file in blocks: reading goes on from there after an interruption (default in "
+        "OUT)",
     )
     stream_arguments(run)
     run.add_argument("--permutations", type=count, default=999, help="0 for none (default 999)")
@@ -96,14 +103,20 @@ def add_commands(commands: Any) -> None:
 
 
 def _check_mediate(options: argparse.Namespace) -> None:
-    methods = comma(options.method)
-    for name in GAHMN_SETTINGS:
-        if getattr(options, name) is not None and methods != ("gahmn",):
-            raise ValueError(f"--{name} goes with --method gahmn only")
-    if options.assume is not None and methods != ("effects",):
-        raise ValueError("--assume goes with --method effects only")
-    if not ALONE & set(methods):  # `mediate` knows with what these can be combined
-        check_composites(methods)
+    old = set(comma(options.composites)) & OLD_METHODS
+    for name in GENERATIVE:
+        if getattr(options, name, None) is not None and "gahmn" not in old:
+            raise ValueError(f"--{name} is an option of `jaxmed generative`")
+    if old:
+        if len(comma(options.composites)) > 1:
+            raise ValueError(f"{min(old)} stood alone in --method: see --effects")
+        return
+    check_composites(comma(options.composites))
+    method_options(options.options)
+    if options.effects not in ("auto", "none"):
+        check_methods(comma(options.effects))
+        if options.assume is not None:
+            raise ValueError("--assume goes with --effects auto only: it chooses the estimator")
 
 
 def _check_evaluate(options: argparse.Namespace) -> None:

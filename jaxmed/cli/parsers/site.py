@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.cli.parsers.arguments import (
+    OldName,
     at_run,
     comma,
     common_arguments,
@@ -53,8 +54,9 @@ def add_command(commands: Any) -> None:
     mediate.add_argument("merged", type=Path, metavar="FILE", help="written by `merge`")
     common_arguments(mediate)
     mediate.add_argument(
-        "--method", default="maxie,maxcor", help=f"comma list of {', '.join(MOMENT_METHODS)}"
+        "--composites", default="maxie,maxcor", help=f"comma list of {', '.join(MOMENT_METHODS)}"
     )
+    mediate.add_argument("--method", action=OldName, new="--composites")
     mediate.add_argument("--replicates", type=count, default=2000, help="of the exact law")
     mediate.add_argument(
         "--standardise",
@@ -111,4 +113,4 @@ def _key_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_methods(options: argparse.Namespace) -> None:
-    check_moment_methods(comma(options.method))
+    check_moment_methods(comma(options.composites))
