@@ -41,7 +41,7 @@ def compare() -> dict[str, float]:
     data = proteome()
 
     def call(key: int) -> object:
-        return jaxmed.compare(data, ("hima",), key=key)
+        return jaxmed.compare(data, ("hima",), key=key, bootstrap=200)
 
     return {
         "first": seconds(lambda: call(0)),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxmed.analysis.option_kinds import fits, kinds
 from jaxmed.configuration import name_of
 from jaxmed.data.mediation_data import MediationData
 from jaxmed.estimators.by_name import estimator_of
@@ -141,7 +142,9 @@ def choose(
         given: Any = methods
         several: list[Any] = [methods] if alone else list(given)
         pairs = [(one if isinstance(one, str) else name_of(one), one) for one in several]
-    check_methods([one for _, one in pairs if isinstance(one, str)] or _none_by_name(pairs))
+    named = tuple(dict.fromkeys(one for _, one in pairs if isinstance(one, str)))
+    if named or not pairs:
+        check_methods(named)
     labels = [label for label, _ in pairs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
@@ -149,16 +152,10 @@ def choose(
             f"methods come twice: {', '.join(twice)}; label several settings of one, "
             "as in {'few': estimators.hima(n_include=20), 'many': estimators.hima(n_include=99)}"
         )
-    named = {one for _, one in pairs if isinstance(one, str)}
     for name in options or {}:
         if name not in named:
             raise ValueError(f"options for {name}, which is not among the methods: {labels}")
     return [_chosen(label, one, options or {}) for label, one in pairs]
-
-
-def _none_by_name(pairs: Sequence[tuple[str, Any]]) -> Sequence[str]:
-    """Names that pass where all methods are estimators; none where there is no method at all."""
-    return tuple(METHODS)[:1] if pairs else ()
 
 
 def _chosen(label: str, one: Any, options: Mapping[str, Mapping[str, Any]]) -> Chosen:
@@ -197,14 +194,18 @@ def _factories() -> list[Callable[..., Any]]:
 
 def _check_options(method: Method, given: Mapping[str, Any]) -> None:
     factory = method.factory()
-    known = [name for name in inspect.signature(factory).parameters if name not in _COMMON]
-    for name in given:
+    parameters = inspect.signature(factory).parameters
+    known = [name for name in parameters if name not in _COMMON]
+    for name, value in given.items():
         if name in _COMMON:
             raise ValueError(f"{name} is one for all methods: it is no option of {method.name}")
         if name not in known:
             raise ValueError(
                 f"{method.name} has no option {name!r}; it has {', '.join(known) or 'none'}"
             )
+        hint = parameters[name].annotation
+        if not fits(value, hint):
+            raise ValueError(f"{method.name} does not take {name}={value!r}: it is {kinds(hint)}")
     if given:
         try:
             factory(**dict(method.settings) | dict(given))

@@ -30,7 +30,7 @@ from jaxmed.analysis.method_table import (
     prepared,
     with_design,
 )
-from jaxmed.analysis.pace import SILENT, Steps, in_chunks, now_and_then
+from jaxmed.analysis.pace import Steps, in_chunks, now_and_then
 from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
 from jaxmed.analysis.record_values import plain, software
 from jaxmed.budget import BYTES_A_DRAW, check_fits, check_whole, said
@@ -284,13 +284,11 @@ def _one(method: Chosen, run: _Run) -> Finished:
         "reason": fit.reason,
     }
     possible = estimator is not None and fit.estimate is not None
-    row |= _bootstrap(method, estimator if possible else None, run, fit.seconds)
+    row |= _bootstrap(method, estimator if possible else None, run)
     return Finished([row], mediator_columns(method.name, fit, run.rows))
 
 
-def _bootstrap(
-    method: Chosen, estimator: Estimator | None, run: _Run, fit_seconds: float
-) -> dict[str, Any]:
+def _bootstrap(method: Chosen, estimator: Estimator | None, run: _Run) -> dict[str, Any]:
     """Columns of the bootstrap; NaN limits where there is none."""
     resampling = WEIGHTS if method.takes_weights else COPIES
     if method.composite and run.rows.dual:
@@ -302,9 +300,7 @@ def _bootstrap(
     draws, seconds = SharedDraws({}, {}), math.nan
     if resampling in (WEIGHTS, COPIES):
         assert estimator is not None
-        ahead = fit_seconds * run.bootstrap
-        about = f", about {ahead:.0f} s" if ahead > SILENT else ""
-        run.say(f"{method.label}: {run.bootstrap} resamples{about}")
+        run.say(f"{method.label}: {run.bootstrap} resamples")
         tell = now_and_then(run.say, f"resamples of {method.label}")
         start = time.perf_counter()
         draws = shared_resamples(

@@ -15,19 +15,26 @@ Say = Callable[[str], None]
 def now_and_then(say: Say, what: str) -> Counted:
     """A callback (done, total) that speaks some seconds apart: "3 of 9 blocks, 12 s to go".
 
+    The rate is that since the first call, before which programs are compiled.
+
     Args:
       say: called with the sentences.
       what: is counted, with the words that follow the numbers.
     """
-    start = time.monotonic()
-    due = start + SILENT
+    due = time.monotonic() + SILENT
+    first: tuple[float, int] | None = None
 
     def tell(done: int, total: int) -> None:
-        nonlocal due
+        nonlocal due, first
         now = time.monotonic()
-        if now >= due and done < total:
-            due = now + SPEAK_EVERY
-            say(f"{done} of {total} {what}, {(now - start) * (total - done) / done:.0f} s to go")
+        if first is None:
+            first = now, done
+        if now < due or done >= total:
+            return
+        due = now + SPEAK_EVERY
+        since, before = first
+        left = (now - since) * (total - done) / (done - before) if done > before else None
+        say(f"{done} of {total} {what}{'' if left is None else f', {left:.0f} s to go'}")
 
     return tell
 
@@ -58,7 +65,8 @@ class Steps:
         computed, seconds = self._begun - self._taken, time.monotonic() - self._start
         left = self._total - self._begun
         self._begun += 1
-        ahead = f" (about {seconds / computed * left:.0f} s to go)" if computed else ""
+        known = computed > 0 and seconds >= SILENT
+        ahead = f" (about {seconds / computed * left:.0f} s to go)" if known else ""
         self._say(f"{self._what} {self._begun} of {self._total}{ahead}: {name}")
 
     def take(self) -> None:

@@ -60,11 +60,13 @@ class Partial:
         """Of a folder, made with its first file; None keeps nothing."""
         self._folder, self._resume, self._say = folder, resume, say
         self._used: set[Path] = set()
+        self._found = False
         if folder is None:
             return
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is no folder: finished methods are kept in one")
         found = self._files()
+        self._found = bool(found)
         if resume:
             say(f"{count(len(found), 'finished method')} in {folder}")
         elif found:
@@ -102,7 +104,8 @@ class Partial:
 
     def _read(self, path: Path, name: str, fingerprint: str) -> Finished | None:
         if not path.exists():
-            self._say(f"{name}: no finished one of these data, settings and versions")
+            if self._found:
+                self._say(f"{name}: no finished one of these data, settings and versions")
             return None
         try:
             found = _parsed(path, fingerprint)

@@ -172,8 +172,9 @@ def bootstrap(
       the primal a resample with fewer than p + 2 + q distinct rows is TOO_FEW_ROWS.
 
     Raises:
-      ValueError: none of the three as estimator; multinomial weights in the dual; an unknown interval or kind of weights; level
-        outside (0, 1); count < 2; a statistic that returns anything but scalars.
+      ValueError: none of the three as estimator; multinomial weights in the dual; an unknown
+        interval or kind of weights; level outside (0, 1); count < 2; a statistic that returns
+        anything but scalars.
 
     Source: Rubin (1981), Annals of Statistics 9; Efron (1987), JASA 82.
     """

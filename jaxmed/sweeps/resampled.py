@@ -77,8 +77,8 @@ def repeated(
         return Repeated(asked, statistic or effects_of, described)
     if statistic is not None:
         raise ValueError(
-            f"{name_of(asked)} is a function of the data, whose numbers are the measures: statistic= "
-            "reads an Estimate"
+            f"{name_of(asked)} is a function of the data, whose numbers are the measures: "
+            "statistic= reads an Estimate"
         )
     described = {"kind": "function of the data", "name": name_of(asked)}
     return Repeated(_Function(asked), _values_of, described)

@@ -19,7 +19,9 @@ from jaxmed.typing import Array, Estimator, Key
 
 __all__ = ["MAX_CHUNK", "SharedDraws", "even_chunk", "resample_rows", "shared_resamples"]
 
-MAX_CHUNK = 32
+# One after another, a call of few resamples says sooner how far it is; at once, more share a pass.
+MAX_CHUNK = 10
+MAX_CHUNK_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +88,15 @@ def _counts(data: MediationData, rows: Array) -> Array:
     return product * (n / jnp.sum(product))
 
 
-def even_chunk(count: int) -> int:
-    """The chunk of at most `MAX_CHUNK` that computes fewest resamples too many."""
-    return -(-count // -(-count // MAX_CHUNK))
+def even_chunk(count: int, batch: int | None = 1) -> int:
+    """The chunk that computes fewest resamples too many, of at most `MAX_CHUNK` in turn.
+
+    Args:
+      count: resamples.
+      batch: of them that are vectorised at once, of at most `MAX_CHUNK_AT_ONCE` in a chunk.
+    """
+    largest = MAX_CHUNK if batch == 1 else MAX_CHUNK_AT_ONCE
+    return -(-count // -(-count // largest))
 
 
 def shared_resamples(
@@ -125,7 +133,7 @@ def shared_resamples(
     """
     key = as_key(key)
     check_count("count", count)
-    chunk = even_chunk(count) if chunk is None else chunk
+    chunk = even_chunk(count, batch) if chunk is None else chunk
     check_resamples(data, count, 1, chunk, batch)
     task = _SharedResample(name, estimator, copies, needs_rank)
     columns = sweep(

@@ -97,6 +97,51 @@ def test_compare(table, tmp_path, capsys):
     assert (tmp_path / "compare.svg").exists() and (tmp_path / "report.html").exists()
 
 
+def test_compare_passes_on_what_is_asked_for(table, tmp_path, monkeypatch, capsys):
+    calls = {}
+
+    class Found:
+        def summary(self):
+            return "the summary"
+
+        def save(self, directory, figures):
+            calls.update(saved=directory, partial=(tmp_path / "partial").exists())
+
+    def fake(data, methods, **settings):
+        calls.update(settings, methods=methods)
+        return Found()
+
+    monkeypatch.setattr("jaxmed.cli.compare.compare", fake)
+    more = ["--methods", "hdma,ols", "--options", "hdma.n_include=60", "ols.variance=path_sum"]
+    assert main(["compare", *roles(table, *more), "--options", "hdma.adjust=bh"]) == 0
+    assert calls["options"] == {
+        "hdma": {"n_include": 60, "adjust": "bh"},
+        "ols": {"variance": "path_sum"},
+    }
+    assert calls["bootstrap"] == 0 and calls["methods"] == ("hdma", "ols")
+    assert "the summary" in capsys.readouterr().out and "saved" not in calls
+    assert main(["compare", *roles(table, *more), "--out", str(tmp_path), "--resume"]) == 0
+    assert calls["saved"] == tmp_path
+    assert f"0 finished methods in {tmp_path / 'partial'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--options", "ols.varianse=hc2"], "ols has no option 'varianse'; it has variance"),
+        (["--options", "ols.level=0.9"], "--level is one for all methods: it is no option of ols"),
+        (["--options", "ols.variance=hc9"], "ols does not take variance='hc9': it is "),
+        (["--options", "hima.n_include=9"], "--options hima: no such method among --methods ols"),
+        (["--options", "ols"], "METHOD.OPTION=VALUE, as in hdma.n_include=60, not 'ols'"),
+        (["--resume"], "--resume goes on from the files of --out DIR"),
+    ],
+)
+def test_options_of_methods_are_refused_in_a_line(table, capsys, more, said):
+    assert main(["compare", *roles(table, "--methods", "ols", "--quiet", *more)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxmed: ") and said in error and len(error.splitlines()) == 1
+
+
 def test_compare_names_the_methods_there_are(table, capsys):
     assert main(["compare", *roles(table, "--methods", "himma", "--quiet")]) == 2
     assert "hima" in capsys.readouterr().err

@@ -33,6 +33,8 @@ def least_squares(*, level=0.95, limit=jnp.inf, noise=0.0, select=P):
 
     Fails where the weighted mean of the outcome exceeds `limit`; adds `noise` from its key.
     """
+    if isinstance(limit, str):
+        raise TypeError("a limit is a number")
 
     def estimate(key, data):
         one = jnp.ones_like(data.exposure)
@@ -219,6 +221,64 @@ def test_configured_estimators_by_label():
         found["two"]
 
 
+def test_methods_of_every_form_together():
+    def own(key, data):
+        return least_squares(select=2)(key, data)
+
+    mixed = {"few": "flaky", "many": least_squares(), "plain": "plain", "own": own}
+    found = compare(rows(), mixed, key=1, basis="linear")
+    assert [row["method"] for row in found.rows] == list(mixed)
+    assert [row["selected"] for row in found.rows] == [1, P, P, 2]
+    assert [row["label"] for row in found.rows] == ["few", "many", "Plain", "own"]
+    bare = compare(rows(), own, key=1, basis="linear")
+    assert [row["method"] for row in bare.rows] == ["own"]
+    assert bare["own"]["total"] == found["own"]["total"]
+    nameless = compare(rows(), lambda key, data: own(key, data), key=1, basis="linear")
+    assert [row["method"] for row in nameless.rows] == ["<lambda>"]
+
+
+def test_no_resamples_unless_asked_for_and_the_table_says_how():
+    found = compare(rows(), "plain", key=0, basis="linear")
+    row = found["plain"]
+    assert row["resampling"] == "none asked for" and row["resamples"] == 0
+    assert np.isnan(row["total_bootstrap_upper"]) and np.isfinite(row["total_upper"])
+    said = "bootstrap=200 in Python, --bootstrap 200 on the command line"
+    text = found.summary().replace("\n", " ")
+    assert said in text and "Bootstrap interval" not in text
+
+
+def test_a_table_with_resamples_does_not_say_how_to_get_them(result):
+    assert "bootstrap=200" not in result.summary()
+
+
+def test_options_reach_their_method_and_the_record():
+    options = {"plain": {"select": 2}, "flaky": {"limit": np.inf, "select": np.int64(3)}}
+    found = compare(
+        rows(), {"one": "plain", "two": "plain", "flaky": "flaky"}, key=0, options=options
+    )
+    assert [row["selected"] for row in found.rows] == [2, 2, 3]
+    recorded = json.loads(found.to_json())["settings"]["options"]
+    assert recorded == {"plain": {"select": 2}, "flaky": {"limit": None, "select": 3}}
+
+
+@pytest.mark.parametrize("how", [jax.jit, lambda f: jax.vmap(f, in_axes=0)])
+def test_a_comparison_is_no_program(how):
+    batch = jax.tree.map(lambda v: jnp.stack([v, v]), rows())
+    for call in (
+        lambda data: compare(data, "plain", key=0),
+        lambda data: jaxmed.evaluate(data, key=0),
+    ):
+        with pytest.raises(ValueError, match=r"runs on the host.*estimators\.\*"):
+            how(call)(batch)
+
+
+def test_progress_numbers_the_methods():
+    said = []
+    compare(rows(), ["plain", "copied"], key=0, bootstrap=2, basis="linear", progress=said.append)
+    assert said[0] == "method 1 of 2: Plain" and said[1] == "Plain: 2 resamples"
+    assert said[2].startswith("method 2 of 2") and said[2].endswith(": Copied")
+
+
 def test_case_weights_take_part_in_resamples():
     weights = np.random.default_rng(0).uniform(0.2, 3, N)
     row = compare(rows(weights=weights), ["plain"], key=SEED, bootstrap=B, basis="linear")["plain"]
@@ -241,6 +301,16 @@ def test_case_weights_take_part_in_resamples():
         ({"chunk": 0}, "chunk must be"),
         ({"compat": "R"}, "compat must be"),
         ({"level": 1.0}, "level must be"),
+        ({"standardise": 1}, "standardise must be True or False"),
+        ({"resume": True}, "checkpoint="),
+        ({"methods": [lambda k, d: None, lambda k, d: None]}, "come twice: <lambda>; label"),
+        ({"options": {"copied": {}}}, "options for copied, which is not among the methods"),
+        (
+            {"options": {"plain": {"selekt": 1}}},
+            "plain has no option 'selekt'; it has limit,",
+        ),
+        ({"options": {"plain": {"level": 0.9}}}, "level is one for all methods"),
+        ({"options": {"plain": {"limit": "much"}}}, "plain does not take limit='much': a limit"),
         ({"covariates_outcome": ("age",)}, "no covariate 'age'"),
     ],
 )
@@ -289,7 +359,8 @@ def test_registry_makes_every_estimator():
 
 
 def test_chunks_waste_little():
-    assert [even_chunk(count) for count in (1, 32, 33, 200)] == [1, 32, 17, 29]
+    assert [even_chunk(count) for count in (1, 10, 11, 200)] == [1, 10, 6, 10]
+    assert [even_chunk(count, None) for count in (1, 32, 33, 200)] == [1, 32, 17, 29]
 
 
 def test_saved_files_read_back(result, tmp_path):

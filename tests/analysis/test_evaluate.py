@@ -14,8 +14,10 @@ from jaxmed.analysis import evaluate as module
 from jaxmed.data.validation import InvalidDataError
 from jaxmed.estimators.single_score import predict_score
 from jaxmed.reports.evaluation import save_evaluation, summary_of_evaluation
+from jaxmed.reports.format import number
 from jaxmed.statistics.score_ranks import area_under_curve
 
+PARTS = ("train", "test")
 METHODS = ("maxie", "maxcor", "reg_exposure", "lasso_outcome")
 HALF = {"key": 3, "holdout": 0.5, "basis": "linear"}  # parts of one size share their programs
 
@@ -49,7 +51,7 @@ def test_split_is_a_partition_by_strata():
 
 def test_test_columns_are_plain_regressions_on_the_test_rows():
     data = rare()
-    found = evaluate(data, METHODS, standardise_mediators=False, **HALF)
+    found = evaluate(data, METHODS, standardise=False, **HALF)
     split = module.jax.random.split(module.jax.random.key(3))[0]
     train, test = module._split(split, data, 0.5, data.covariates.shape[1])
     from jaxmed.geometry.bisector import maxie
@@ -75,6 +77,46 @@ def test_training_rows_have_no_interval_and_flatter(result):
         assert np.isnan(by[(method, "train")]["lower"])
     largest = max(r["indirect"] for r in result.rows if r["part"] == "train")
     assert by[("maxie_concordant", "train")]["indirect"] == pytest.approx(largest, rel=1e-9)
+
+
+def test_an_interrupted_evaluation_goes_on(result, tmp_path, monkeypatch):
+    learn, learned = module.composites_of_method, []
+
+    def third_stops(name, *rest):
+        if len(learned) == 2:
+            raise KeyboardInterrupt
+        learned.append(name)
+        return learn(name, *rest)
+
+    folder = tmp_path / "partial"
+    monkeypatch.setattr(module, "composites_of_method", third_stops)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(rare(), METHODS, checkpoint=folder, **HALF)
+    assert len(list(folder.iterdir())) == 2
+    learned.append("from here on nothing stops")
+    said = []
+    found = evaluate(rare(), METHODS, checkpoint=folder, resume=True, progress=said.append, **HALF)
+    assert learned[3:] == list(METHODS[2:]) and not folder.exists()
+    assert repr(found.document) == repr(result.document)
+    assert "composite 1 of 4: MaxIE" in said and any("maxie: taken from" in s for s in said)
+    learned.clear()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(rare(), METHODS, checkpoint=folder, **HALF)
+    learned.append("from here on nothing stops")
+    with pytest.warns(UserWarning, match="2 finished methods in .* not used"):
+        evaluate(rare(), METHODS[:3], checkpoint=folder, resume=True, **HALF)
+    assert learned[3:] == list(METHODS[:3]), "closed forms share a program with other methods"
+
+
+def test_methods_are_composites_by_name(result):
+    with pytest.raises(ValueError, match="there is no composite 'ols'.*ols: an estimator"):
+        evaluate(rare(), "ols", **HALF)
+    with pytest.raises(ValueError, match="composites by name: maxie"):
+        evaluate(rare(), [lambda key, data: None], **HALF)
+    with pytest.raises(ValueError, match="standardise must be True or False, not 'no'"):
+        evaluate(rare(), standardise="no", **HALF)
+    labels = {row["method"]: row["label"] for row in result.rows}
+    assert labels["maxie_concordant"] == "MaxIE upward" and labels["reg_exposure"] == "Reg A~X"
 
 
 def test_auc_counts_ties_half():
@@ -114,7 +156,16 @@ def test_fifths_hold_a_fifth_of_the_rows_each():
 def test_reports(result, tmp_path):
     pytest.importorskip("matplotlib", reason="the figure needs matplotlib")
     text = summary_of_evaluation(result.document)
-    assert "test rows" in text and "MaxIE" in text
+    assert "test rows" in text and "MaxIE upward" in text
+    total = result.document["data"]["total"]
+    for part in PARTS:
+        assert f"{number(total[part])} of the {'training' if part == 'train' else 'test'}" in text
+        rows = [row["total"] for row in result.rows if row["part"] == part]
+        np.testing.assert_allclose(rows, total[part], rtol=1e-10)
+    assert f"total effect: {number(total['whole']['estimate'])} [" in text
+    base = np.column_stack([np.ones(240), rare().exposure, rare().covariates])
+    whole = np.linalg.lstsq(base, rare().outcome, rcond=None)[0][1]
+    assert total["whole"]["estimate"] == pytest.approx(whole, rel=1e-10)
     written = save_evaluation(result.document, tmp_path)
     assert {p.name for p in written} == {
         "evaluation.json",

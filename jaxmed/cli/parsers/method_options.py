@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["method_options", "options_argument"]
 
-WORDS = {"true": True, "false": False, "none": None}
+WORDS = {"true": True, "false": False}  # `none` is a text: a value that options have
 FORM = re.compile(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
@@ -20,7 +20,7 @@ def options_argument(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="METHOD.OPTION=VALUE",
-        help="of one method, as in hdma.n_include=60 (a number, true, false, none, a text, or a "
+        help="of one method, as in hdma.n_include=60 (a number, true, false, None, a text, or a "
         "comma list of these); several with blanks between",
     )
 
