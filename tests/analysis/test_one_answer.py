@@ -1,4 +1,4 @@
-"""One call answers: the first paragraph on real and simulated tables, one total effect everywhere."""
+"""One call answers: the first paragraph on real and simulated tables, one total effect in all."""
 
 import dataclasses
 
