@@ -64,7 +64,7 @@ def annotated_table(
 
     headings = [str(name) for name in obs.columns]
     naming = name_columns(headings, lambda j: read_obs(headings[j], j, cells).values)
-    inner = of_columns(naming, len(obs), read_obs, cells)
+    inner = of_columns(naming, len(obs), read_obs, cells, stored=lambda j: obs.iloc[:, j])
 
     def read(name: str) -> Raw:
         if name in naming.position:
@@ -110,6 +110,7 @@ def annotated_table(
         cells,
         said,
         identify,
+        inner.repeats,
     )
 
 

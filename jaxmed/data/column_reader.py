@@ -5,6 +5,7 @@ import datetime
 import decimal
 import numbers
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from jaxmed.data.text import (
     too_large,
 )
 
+HALF = 0.5
+
 __all__ = [
     "arrow_codes",
     "arrow_values",
@@ -40,6 +43,7 @@ __all__ = [
     "from_pandas",
     "from_polars",
     "identifiers",
+    "mostly_repeated",
 ]
 
 
@@ -327,6 +331,25 @@ def identifiers(column: Column) -> list[str]:
         column = factor_of(column, declared=False)
     names = [_name(level) for level in column.levels] + [""]
     return [names[code] for code in column.codes.tolist()]
+
+
+def mostly_repeated(column: Any) -> bool:
+    """True where more than half of the cells hold a value that comes twice or more.
+
+    By the library that holds the column and as it holds it: a fraction of the time of reading it.
+    """
+    if hasattr(column, "is_duplicated"):  # polars
+        return bool(column.is_duplicated().mean() > HALF)
+    if hasattr(column, "duplicated"):  # pandas
+        return bool(column.duplicated(keep=False).mean() > HALF)
+    if hasattr(column, "value_counts"):  # pyarrow
+        counts = arrow_values(column.value_counts().field("counts"))
+    else:
+        array = np.asarray(column)
+        plain = array.dtype != object
+        found = np.unique(array, return_counts=True)[1] if plain else [*Counter(array).values()]
+        counts = np.asarray(found)
+    return bool(counts[counts > 1].sum() > HALF * counts.sum())
 
 
 def _name(text: str) -> str:

@@ -4,9 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from jaxmed.data.mediation_data import NanPolicy
 
 SHOWN = 5
+OF_ROWS = ("row_numbers", "group_codes")
 
 
 class Source(Protocol):
@@ -48,6 +51,13 @@ class DataReport:
     aside: tuple[str, ...] = ()  # sentences on columns that have no name of their own
     questions: tuple[str, ...] = ()  # sentences on what may be meant otherwise
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # file, sha256, dialect
+    # Of the rows used; they serve while the data are at hand, and go into no file.
+    # row_numbers: [n] as messages of the reader call them; group_codes: column without a role that
+    # looks like groups of rows -> [n] int from 0, -1 where missing.
+    row_numbers: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
+    group_codes: Mapping[str, np.ndarray] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def rows_dropped(self) -> int:
@@ -57,7 +67,10 @@ class DataReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, ready for JSON."""
         origin = {key: value for key, value in self.origin.items() if key != "lines"}
-        return dataclasses.asdict(self) | {"origin": origin, "rows_dropped": self.rows_dropped}
+        plain = dataclasses.asdict(dataclasses.replace(self, row_numbers=None, group_codes={}))
+        for name in OF_ROWS:
+            del plain[name]
+        return plain | {"origin": origin, "rows_dropped": self.rows_dropped}
 
     def lines(self) -> list[str]:
         """Sentences for a human."""

@@ -9,6 +9,7 @@ import numpy as np
 from jaxmed.data import columns, selection, where
 from jaxmed.data.columns import Column, Factor
 from jaxmed.data.data_report import DataReport, listed
+from jaxmed.data.group_columns import group_codes
 from jaxmed.data.mediation_data import Names, missing_rows
 from jaxmed.data.roles import (
     MOST_LEVELS,
@@ -86,6 +87,8 @@ def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> Fr
     _check_finite(table, fields, positions)
     coded = columns.design_matrix(fields, adjust)
     used = {*own, *chosen, *asked}
+    # Features of AnnData that nobody chose are measurements: only fields are looked at.
+    idle = [name for name in table.fields if name not in {*own, *chosen}]
     report = DataReport(
         rows_read=table.rows,
         rows_where=rows_where,
@@ -108,6 +111,9 @@ def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> Fr
         aside=table.aside,
         questions=tuple(notes.questions),
         origin=table.origin,
+        # Of a stream, whose rows are too many to be named one by one, neither.
+        row_numbers=positions + table.cells.first_row if read_mediators else None,
+        group_codes=group_codes(table, idle, positions),
     )
     if report.rows_used < 3:
         raise ShapeError(f"at least 3 rows are needed: {'; '.join(report.lines())}")

@@ -204,7 +204,9 @@ def _text(path: Path, options: FileOptions, origin: dict[str, Any]) -> Table:
         found.names, lambda j: read_at(found.names[j] or f"Unnamed: {j}", j, cells).values
     )
     origin = origin | {"dialect": found.dialect.to_dict(), "lines": [found.dialect.sentence()]}
-    return of_columns(naming, found.rows, read_at, cells, origin=origin)
+    return of_columns(
+        naming, found.rows, read_at, cells, stored=lambda j: found.columns[j], origin=origin
+    )
 
 
 def text_cells(options: FileOptions, decimal: str) -> Cells:

@@ -59,7 +59,12 @@ def spreadsheet_table(
     others = f"; {len(sheets) - 1} other sheets are not read" if len(sheets) > 1 else ""
     lines = [f"sheet {name!r}{others}", *_error_cells(path)]
     return of_columns(
-        naming, len(grid) - 1, read_at, cells, origin={**origin, "sheet": name, "lines": lines}
+        naming,
+        len(grid) - 1,
+        read_at,
+        cells,
+        stored=lambda j: columns[j],
+        origin={**origin, "sheet": name, "lines": lines},
     )
 
 

@@ -47,6 +47,9 @@ class Table:
     cells: Cells = PLAIN
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # file, sha256, dialect
     identify: Callable[[str], Factor] | None = None  # texts of a column as they are stored
+    # Does a field hold most of its values twice or more, as it is stored? None for a stream, whose
+    # other columns are not at hand.
+    repeats: Callable[[str], bool] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,6 +141,7 @@ def of_columns(
     cells: Cells,
     *,
     fast: Callable[[Sequence[int], np.ndarray], np.ndarray | None] | None = None,
+    stored: Callable[[int], Any] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Table:
     """A table whose columns are all alike.
@@ -148,6 +152,7 @@ def of_columns(
       read_at: reads the column of a name at a position.
       cells: how ambiguous cells are read.
       fast: all columns at some positions in one piece, or None where that cannot be.
+      stored: the column at a position as its library holds it, where all of them are at hand.
       origin: where it comes from.
     """
 
@@ -165,6 +170,10 @@ def of_columns(
             found = fast([naming.position[name] for name in wanted], mask)
         return Block(found) if found is not None else stacked(read, wanted, mask)
 
+    def repeats(name: str) -> bool:
+        assert stored is not None
+        return column_reader.mostly_repeated(stored(naming.position[name]))
+
     shown = set(naming.fields)
     hidden = tuple(name for name in naming.position if name not in shown)
     return Table(
@@ -179,6 +188,7 @@ def of_columns(
         cells,
         origin or {},
         identify,
+        None if stored is None else repeats,
     )
 
 
@@ -213,7 +223,9 @@ def _pandas(frame: Any, cells: Cells) -> Table:
         return chosen.to_numpy()[mask] if plain else None
 
     naming = name_columns(names, lambda j: read_at(names[j], j, cells).values)
-    return of_columns(naming, len(frame), read_at, cells, fast=fast)
+    return of_columns(
+        naming, len(frame), read_at, cells, fast=fast, stored=lambda j: frame.iloc[:, j]
+    )
 
 
 def _polars(frame: Any, cells: Cells) -> Table:
@@ -223,7 +235,7 @@ def _polars(frame: Any, cells: Cells) -> Table:
         return column_reader.from_polars(name, frame.to_series(position), cells)
 
     naming = name_columns(names, lambda j: read_at(names[j], j, cells).values)
-    return of_columns(naming, frame.height, read_at, cells)
+    return of_columns(naming, frame.height, read_at, cells, stored=frame.to_series)
 
 
 def arrow_table(frame: Any, cells: Cells, origin: Mapping[str, Any] | None = None) -> Table:
@@ -237,7 +249,7 @@ def arrow_table(frame: Any, cells: Cells, origin: Mapping[str, Any] | None = Non
 
     names = [str(name) for name in frame.column_names]
     naming = name_columns(names, lambda j: read_at(names[j], j, cells).values, index)
-    return of_columns(naming, frame.num_rows, read_at, cells, origin=origin)
+    return of_columns(naming, frame.num_rows, read_at, cells, stored=frame.column, origin=origin)
 
 
 def mapping_table(
@@ -271,7 +283,7 @@ def mapping_table(
         return column_reader.from_array(name, arrays[position], cells)
 
     naming = name_columns(names, lambda j: read_at(names[j], j, cells).values)
-    return of_columns(naming, rows[0], read_at, cells, origin=origin)
+    return of_columns(naming, rows[0], read_at, cells, stored=lambda j: arrays[j], origin=origin)
 
 
 def dense(values: Any) -> Any:
