@@ -21,6 +21,7 @@ __all__ = [
     "Assume",
     "Compat",
     "Rung",
+    "Screened",
     "check_field_methods",
     "check_methods",
     "check_moment_methods",
@@ -33,6 +34,8 @@ LADDER: tuple[Rung, ...] = ("linear", "quadratic", "second_degree", "splines")
 BASES = ("auto", *RUNGS, "splines_all_products")
 # With method="effects": how many mediators matter.
 Assume = Literal["unknown", "sparse", "dense"]
+# By what the mediators were chosen in the rows that are analysed.
+Screened = Literal["unknown", "no", "exposure", "outcome", "both"]
 # "r": what the released packages compute, defects included.
 Compat = Literal["correct", "r"]
 

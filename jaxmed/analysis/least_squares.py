@@ -17,7 +17,15 @@ from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.validation import ROUNDING_SPREAD, row_blocks
 from jaxmed.estimators.parts.units import rescaled, units_of
 
-__all__ = ["LinearEffects", "MediatorSums", "least_squares", "mediator_sums"]
+__all__ = [
+    "LEVERAGE_FLOPS",
+    "MIN_DF",
+    "LinearEffects",
+    "MediatorSums",
+    "least_squares",
+    "mediator_sums",
+    "outcome_model",
+]
 
 MIN_DF = 2
 SINGULAR = 1e-6  # length of a column given the base over its own: less is a constant mediator
@@ -168,7 +176,7 @@ def least_squares(
     if total_df < least_df or m.shape[1] > total_df + 1 + base.shape[1]:
         return without
     sums = mediator_sums(data) if sums is None else sums
-    fit = _outcome_model(m, sums, root, q, t, r)
+    fit = outcome_model(m, sums, root, q, t, r)
     if fit is None:
         return without
     residual, on_direct, on_path, leverage, direct, rank = fit
@@ -196,7 +204,7 @@ def least_squares(
     )
 
 
-def _outcome_model(
+def outcome_model(
     mediators: np.ndarray,
     sums: MediatorSums,
     root: np.ndarray,

@@ -15,7 +15,7 @@ from jaxmed.cli.parsers.arguments import (
     level_arguments,
     stream_arguments,
 )
-from jaxmed.vocabulary import METHODS, Assume, check_methods
+from jaxmed.vocabulary import METHODS, Assume, Screened, check_methods
 
 __all__ = ["GAHMN_SETTINGS", "add_commands"]
 
@@ -40,6 +40,12 @@ def add_commands(commands: Any) -> None:
         "--assume",
         choices=get_args(Assume),
         help="with --method effects: how many mediators matter (default unknown)",
+    )
+    run.add_argument(
+        "--screened",
+        choices=get_args(Screened),
+        default="unknown",
+        help="by what the mediators were chosen in these rows (default unknown)",
     )
     run.add_argument(
         "--mode", choices=("improved", "faithful"), help="with --method gahmn: how it is trained"
