@@ -130,20 +130,18 @@ def double_selection(
         rows = with_basis(rows_of(data, covariates_mediator, covariates_outcome), basis)
         legs = legs_of(rows)
         ready = sp.standardised(legs)
-        whole = sp.moments(ready)
-        parts = sp.moments_of_folds(ready, drawn, folds)
-        outcome = sp.outcome_support(
-            whole, rows.count, 1 + legs.outcome_rank, patience=patience, **grid
-        )
-        exposure = sp.exposure_support(
-            whole,
-            parts,
-            ready.alpha,
-            rule=rule,
-            inflation=inflation,
-            patience=patience,
-            **grid,
-        )
+        n, p = legs.mediators.shape
+        free, search = 1 + legs.outcome_rank, {"patience": patience, **grid}
+        of_exposure = {"rule": rule, "inflation": inflation, **search}
+        by_rows = p > n and not nodewise
+        if by_rows:
+            outcome = sp.outcome_support_by_rows(ready, rows.count, free, **search)
+            exposure = sp.exposure_support_by_rows(ready, drawn, folds, **of_exposure)
+        else:
+            whole = sp.moments(ready)
+            parts = sp.moments_of_folds(ready, drawn, folds)
+            outcome = sp.outcome_support(whole, rows.count, free, **search)
+            exposure = sp.exposure_support(whole, parts, ready.alpha, **of_exposure)
         union = outcome.selected | exposure.selected
         fit = outcome_fit(legs, union, variance=variance)
         near = None

@@ -9,6 +9,7 @@ is no inner iteration, and least squares on every support of the path comes with
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -138,22 +139,47 @@ def search(
       patience: the paths end after so many penalties without a new minimum of the criterion,
         0: never. Most kinks lie at the small penalties that it saves.
     """
-    length, (count, p) = penalties.shape[0], scores.shape
-    size = penalties.dtype
 
-    def visit(at: Array, state: tuple[_Tableau, Array]) -> tuple:
+    def follow(state: _Tableau, problem: tuple[Array, Array], penalty: Array) -> tuple:
+        return _follow(*problem, penalties[0], state, penalty)
+
+    states = jax.vmap(_start)(grams, scores)
+    return search_by(follow, states, (grams, scores), penalties, criterion, patience)
+
+
+def search_by(
+    follow: Callable[[Any, Any, Array], tuple[Any, tuple[Array, Array, Array]]],
+    states: Any,
+    problems: Any,
+    penalties: Array,
+    criterion: Callable[[Array, Array], Array],
+    patience: int,
+) -> Search:
+    """`search` by any way to follow a path.
+
+    Args:
+      follow: (state, problem, penalty) -> state, (coefficients [p], explained [], violation []).
+      states: to begin with, leaves [K, ...]; `signs` is [K, p].
+      problems: leaves [K, ...].
+      penalties: [L], not increasing.
+      criterion: as `search`.
+      patience: as `search`.
+    """
+    length, size = penalties.shape[0], penalties.dtype
+
+    def visit(at: Array, state: tuple[Any, Array]) -> tuple:
         def one(item: tuple) -> tuple:
-            return _follow(item[1], item[2], penalties[0], item[0], penalties[at])
+            return follow(item[0], item[1], penalties[at])
 
-        states, (b, explained, violation) = jax.lax.map(one, (state[0], grams, scores))
+        states, (b, explained, violation) = jax.lax.map(one, (state[0], problems))
         value = criterion(b, explained)
         value = jnp.where(jnp.isnan(value), jnp.inf, value)
         return (states, jnp.maximum(state[1], jnp.max(violation))), value, b
 
     found = walk(
         visit,
-        (jax.vmap(_start)(grams, scores), jnp.zeros((), size)),
-        jnp.zeros((length, count, p), size),
+        (states, jnp.zeros((), size)),
+        jnp.zeros((length, *states.signs.shape), size),
         jnp.full(length, jnp.inf, size),
         patience,
     )
@@ -323,7 +349,7 @@ def _follow(
     return state, (pair[0], explained, breach(pair))
 
 
-def _next_kink(
+def next_kink(
     constant: Array, slope: Array, signs: Array, able: Array, last: Array, penalty: Array
 ) -> tuple[Array, Array]:
     """Column and penalty of the next change of the support; penalty 0 if there is none.
@@ -391,5 +417,5 @@ def _pass_kink(state: _Tableau, waiting: Array, curvature: Array, resolution: fl
         signs,
         dependent,
         state.kinks + 1,
-        *_next_kink(constant, slope, signs, able, k, penalty),
+        *next_kink(constant, slope, signs, able, k, penalty),
     )

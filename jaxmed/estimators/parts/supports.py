@@ -1,7 +1,9 @@
 """Which mediators predict the outcome given the exposure, and which predict the exposure."""
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
+import jax
 import jax.numpy as jnp
 
 from jaxmed import status as st
@@ -10,7 +12,15 @@ from jaxmed.estimators.parts.partially_linear import exposure_given_outcome_base
 from jaxmed.linalg.products import gram, matmul
 from jaxmed.linalg.safe import divide, sqrt
 from jaxmed.sparse.folds import fold_moments
-from jaxmed.sparse.homotopy import default_grid, gram_path, held_out_loss, search
+from jaxmed.sparse.homotopy import (
+    GramPath,
+    Search,
+    default_grid,
+    gram_path,
+    held_out_loss,
+    search,
+)
+from jaxmed.sparse.row_homotopy import row_path, row_problem, row_search
 from jaxmed.typing import Array, pytree
 
 Rule = Literal["cv", "zz"]
@@ -121,14 +131,41 @@ def outcome_support(
     """
     p = whole.outcome.shape[0]
     penalties = default_grid(whole.outcome, num_penalties, ratio)
+    bic = _bic(count, free, p, whole.outcome_square)
+    found = search(whole.noise[None], whole.outcome[None], penalties, bic, patience)
+    return _of_outcome(found, penalties)
 
+
+def outcome_support_by_rows(
+    ready: Standardised,
+    count: Array,
+    free: Array,
+    *,
+    num_penalties: int,
+    ratio: float,
+    patience: int,
+) -> Support:
+    """`outcome_support` without products of all mediators, for more of them than rows."""
+    p = ready.alpha.shape[0]
+    columns, outcome = ready.rows[:, :p], ready.rows[:, p + 1]
+    problem = row_problem(columns, outcome, jnp.ones_like(outcome))
+    penalties = default_grid(problem.score, num_penalties, ratio)
+    bic = _bic(count, free, p, jnp.sum(outcome * outcome))
+    one = jax.tree.map(lambda leaf: leaf[None], problem)
+    return _of_outcome(row_search(columns, one, penalties, bic, patience), penalties)
+
+
+def _bic(count: Array, free: Array, p: int, square: Array) -> Callable[[Array, Array], Array]:
     def bic(b: Array, explained: Array) -> Array:
         size = jnp.sum(b[0] != 0, dtype=b.dtype)
-        left = jnp.maximum(whole.outcome_square - explained[0], jnp.finfo(b.dtype).tiny)
+        left = jnp.maximum(square - explained[0], jnp.finfo(b.dtype).tiny)
         value = count * jnp.log(left) + size * (jnp.log(count) + jnp.log(jnp.asarray(p, b.dtype)))
         return jnp.where(count - free - size < 2, jnp.inf, value)
 
-    found = search(whole.noise[None], whole.outcome[None], penalties, bic, patience)
+    return bic
+
+
+def _of_outcome(found: Search, penalties: Array) -> Support:
     selected = found.coefficients[found.best, 0] != 0
     return Support(selected, penalties, found.criterion, found.best, found.violation, found.status)
 
@@ -182,15 +219,81 @@ def exposure_support(
     )
     last = trained.best if rule == "cv" else num_penalties - 1
     path = gram_path(inner, score, penalties, last)
+    square = held_out_loss(path.coefficients, inner, score, whole.exposure_square)
+    along = whole.exposure_square - matmul(path.coefficients, score)
+    return _of_exposure(trained, path, square, along, rule, inflation)
+
+
+def exposure_support_by_rows(
+    ready: Standardised,
+    folds: Array,
+    num_folds: int,
+    *,
+    rule: str,
+    inflation: float,
+    num_penalties: int,
+    ratio: float,
+    patience: int,
+) -> Support:
+    """`exposure_support` without products of all mediators, for more of them than rows.
+
+    Args:
+      ready: rows.
+      folds: fold of every row [n].
+      num_folds: K.
+      rule: as `exposure_support`, like the rest.
+      inflation: of "zz".
+      num_penalties: of the grid.
+      ratio: smallest over largest penalty.
+      patience: see `search`.
+    """
+    p = ready.alpha.shape[0]
+    exposure = ready.rows[:, p]
+    columns = ready.rows[:, :p] + exposure[:, None] * ready.alpha[None, :]
+    held = folds[None, :] == jnp.arange(num_folds, dtype=folds.dtype)[:, None]
+    rest = 1 - jnp.sum(jnp.where(held, ready.share, 0), axis=1)
+    roots = jnp.where(held, 0, 1 / sqrt(rest)[:, None]).astype(columns.dtype)
+    whole = row_problem(columns, exposure, jnp.ones_like(exposure))
+    penalties = default_grid(whole.score, num_penalties, ratio)
+
+    def loss(b: Array, _: Array) -> Array:
+        errors = exposure[None, :] - matmul(b, columns.T)
+        return jnp.sum(jnp.where(held, errors * errors, 0))
+
+    parts = jax.vmap(lambda root: row_problem(columns, exposure, root))(roots)
+    trained = row_search(columns, parts, penalties, loss, patience)
+    last = trained.best if rule == "cv" else num_penalties - 1
+    path = row_path(columns, whole, penalties, last)
+    errors = exposure[None, :] - matmul(path.coefficients, columns.T)
+    square, along = jnp.sum(errors * errors, axis=1), matmul(errors, exposure)
+    return _of_exposure(trained, path, square, along, rule, inflation)
+
+
+def _of_exposure(
+    trained: Search, path: GramPath, square: Array, along: Array, rule: str, inflation: float
+) -> Support:
+    """The position of a rule on a path.
+
+    Args:
+      trained: cross-validation.
+      path: of all rows.
+      square: [L] |w|^2 of the residual w of the exposure.
+      along: [L] w't.
+      rule: "cv" or "zz".
+      inflation: of "zz".
+    """
     position = trained.best
     if rule == "zz":
-        b = path.coefficients
-        square = held_out_loss(b, inner, score, whole.exposure_square)
-        factor = divide(square, (whole.exposure_square - matmul(b, score)) ** 2, jnp.inf)
+        factor = divide(square, along**2, jnp.inf)
         allowed = factor <= inflation * factor[position]
-        position = jnp.max(jnp.where(allowed, jnp.arange(num_penalties), position))
+        position = jnp.max(jnp.where(allowed, jnp.arange(len(square)), position))
     violation = jnp.maximum(trained.violation, jnp.max(path.violation))
     code = st.combine(trained.status, jnp.max(path.status))
     return Support(
-        path.coefficients[position] != 0, penalties, trained.criterion, position, violation, code
+        path.coefficients[position] != 0,
+        path.penalties,
+        trained.criterion,
+        position,
+        violation,
+        code,
     )
