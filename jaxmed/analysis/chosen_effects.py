@@ -31,6 +31,13 @@ __all__ = [
 
 AUTO = "auto"
 OLS = "ols"  # whose effects are closed forms of what every primal analysis has
+# A regression of every mediator on all others moves no effect, and takes most of the time: it is
+# made where the method is asked for by name.
+WITHOUT_NODES: Mapping[str, Mapping[str, Any]] = {
+    name: {"nodewise": False} for name in ("double_selection", "double_selection_zz")
+}
+# From so many mediators on a path of them is worth LLVM's time.
+LARGE_FROM = 1024
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of
 
 
@@ -130,12 +137,20 @@ def wanted(
     """
     if isinstance(effects, str) and effects == AUTO:
         names, reason = choose_effects(*sizes, weights, assume=assume or "unknown")
-        return choose(names, options), reason
+        plain = {name: WITHOUT_NODES[name] for name in names if name in WITHOUT_NODES}
+        return choose(names, {**plain, **_merged(plain, options)}), reason
     if assume is not None:
         raise ValueError('assume goes with effects="auto" only: it chooses the estimator')
     if isinstance(effects, Sized) and not len(effects):
         return [], "no estimator was asked for"
     return choose(effects, options), "asked for by name"
+
+
+def _merged(
+    plain: Mapping[str, Mapping[str, Any]], options: Mapping[str, Mapping[str, Any]] | None
+) -> dict[str, dict[str, Any]]:
+    """Options as given, over the plain ones."""
+    return {name: {**plain.get(name, {}), **own} for name, own in (options or {}).items()}
 
 
 def effects_by(
@@ -159,18 +174,33 @@ def effects_by(
             continue
         n, p = rows.data.mediators.shape
         say(f"{method.label} on {p} mediators and {n} rows")
-        row, columns = fitted(method, rows, options, key)
+        row, columns = fitted(
+            method, rows, options, key, fast=p >= LARGE_FROM if _is_short(method) else None
+        )
         found[method.name] = row
-        joint = columns if position == 0 else joint
+        if position == 0 and not _is_short(method):
+            # Of a selection without these regressions the coefficients hold as an effect, not one
+            # by one.
+            joint = columns
     return EffectsFound(methods, reason, found, joint)
 
 
+def _is_short(method: Chosen) -> bool:
+    """True for a selection without the regressions of `WITHOUT_NODES`."""
+    return dict(method.options).get("nodewise", True) is False
+
+
 def fitted(
-    method: Chosen, rows: Prepared, options: MethodOptions, key: Key
+    method: Chosen,
+    rows: Prepared,
+    options: MethodOptions,
+    key: Key,
+    *,
+    fast: bool | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One method on the data: its row of a table, and its mediators; a refusal is its status."""
     own = named_key(named_key(key, "method"), method.name)
-    fit = fit_method(method.make(rows.data, options), own, rows.data, timed=False)
+    fit = fit_method(method.make(rows.data, options), own, rows.data, timed=False, fast=fast)
     row = {"method": method.name, "label": method.label} | effect_columns(fit)
     row |= {
         "scale": "log odds" if method.log_odds(rows.data) else "outcome",

@@ -143,7 +143,14 @@ def prepared_of(
     return Prepared(design.given, design, kept, jax.tree.map(jnp.asarray, unnamed), scale, [])
 
 
-def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bool) -> MethodFit:
+def fit_method(
+    estimator: Estimator,
+    key: Key,
+    data: MediationData,
+    *,
+    timed: bool,
+    fast: bool | None = None,
+) -> MethodFit:
     """Fits the data by one estimator, compiled in the first call with arguments of its shapes.
 
     A method that refuses the data gives its reason instead of an estimate; any other error is
@@ -154,8 +161,9 @@ def fit_method(estimator: Estimator, key: Key, data: MediationData, *, timed: bo
       key: of the fit.
       data: JAX arrays.
       timed: compile to fast code and time a second fit; otherwise seconds are NaN.
+      fast: compile to fast code; None for timed fits and for many mediators.
     """
-    fast = timed or data.mediators.shape[1] >= LARGE_FROM
+    fast = (timed or data.mediators.shape[1] >= LARGE_FROM) if fast is None else fast
     program = _program(estimator, fast)
     seconds = math.nan
     try:

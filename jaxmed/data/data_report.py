@@ -12,11 +12,6 @@ SHOWN = 5
 OF_ROWS = ("row_numbers", "group_codes")
 
 
-def _of_rows(empty: Any) -> Any:
-    """A field of row data: neither compared nor shown."""
-    return dataclasses.field(default_factory=lambda: empty, compare=False, repr=False)
-
-
 class Source(Protocol):
     """Where the numbers of an analysis come from, in words and for JSON."""
 
@@ -57,8 +52,12 @@ class DataReport:
     questions: tuple[str, ...] = ()  # sentences on what may be meant otherwise
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # file, sha256, dialect
     # Of the rows used; they serve while the data are at hand, and go into no file.
-    row_numbers: np.ndarray | None = _of_rows(None)  # [n] as messages of the reader call them
-    group_codes: Mapping[str, np.ndarray] = _of_rows({})  # column without a role -> [n], -1 missing
+    # row_numbers: [n] as messages of the reader call them; group_codes: column without a role that
+    # looks like groups of rows -> [n] int from 0, -1 where missing.
+    row_numbers: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
+    group_codes: Mapping[str, np.ndarray] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def rows_dropped(self) -> int:

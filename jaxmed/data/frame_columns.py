@@ -111,7 +111,8 @@ def columns_of(table: Table, roles: Roles, *, read_mediators: bool = True) -> Fr
         aside=table.aside,
         questions=tuple(notes.questions),
         origin=table.origin,
-        row_numbers=positions + table.cells.first_row,
+        # Of a stream, whose rows are too many to be named one by one, neither.
+        row_numbers=positions + table.cells.first_row if read_mediators else None,
         group_codes=group_codes(table, idle, positions),
     )
     if report.rows_used < 3:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import get_args
 
 import compiled_programs
@@ -23,6 +24,7 @@ from jaxmed.analysis.threats import (
 from jaxmed.analysis.threats.groups import leading_components
 from jaxmed.analysis.threats.logistic import PRIOR_SD, logistic_logits
 from jaxmed.analysis.threats.rows import rows_of
+from jaxmed.analysis.threats.screening import FALSE_SHARES
 from jaxmed.cli.parsers import make_parser
 from jaxmed.data import from_frame_with_report
 from jaxmed.data.data_report import DataReport
@@ -128,9 +130,9 @@ def test_order_and_values():
     "screened, severity, share",
     [
         ("unknown", "note", "in these rows?"),
-        ("exposure", "warn", "12 % to 18 %"),
-        ("outcome", "warn", "5 % to 78 %"),
-        ("both", "warn", "74 % to 100 %"),
+        ("exposure", "warn", "2 % to 3 %"),
+        ("outcome", "warn", "1 % to 57 %"),
+        ("both", "warn", "63 % to 100 %"),
     ],
 )
 def test_screening(screened, severity, share):
@@ -138,6 +140,16 @@ def test_screening(screened, severity, share):
     assert of(found, "SCREENED_UNKNOWN")["severity"] == severity
     assert share in found[0]["sentence"] and "one half of the rows" in found[0]["remedy"]
     assert threats_of_moments(Estimates(100, 0, 5), None, screened="no") == []
+
+
+def test_shares_of_the_sentences_are_those_measured():
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "threats.json"
+    cases = json.loads(path.read_text())["cases"]
+    cells = [case["splits_10"] for case in cases if case["part"] == "screening"]
+    assert len(cells) == 3 and all(cell["none"] == 0 for cell in cells)
+    for way, (least, most) in FALSE_SHARES.items():
+        shares = [cell[way] for cell in cells]
+        np.testing.assert_allclose((least, most), (min(shares), max(shares)), atol=5e-4)
 
 
 def test_screening_is_an_option_of_the_command():

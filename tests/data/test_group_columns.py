@@ -16,6 +16,7 @@ from jaxmed.data.group_columns import (
     is_repeated,
     named_like,
 )
+from jaxmed.data.streams import stream
 
 N = 60
 ROLES = {"exposure": "x", "outcome": "y", "mediators": "m1,m2", "covariates": ["c"]}
@@ -99,6 +100,13 @@ def test_codes_are_of_the_rows_used():
     np.testing.assert_array_equal(codes < 0, whole < 0)
     same = codes[:, None] == codes
     np.testing.assert_array_equal(same, whole[:, None] == whole)
+
+
+def test_a_stream_keeps_nothing_of_its_rows(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(with_groups()).to_csv(tmp_path / "table.csv", index=False)
+    report = stream(tmp_path / "table.csv", **ROLES).report
+    assert report.row_numbers is None and report.group_codes == {}
 
 
 def test_no_row_goes_into_a_file():

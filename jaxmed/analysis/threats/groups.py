@@ -145,9 +145,6 @@ def leading_components(rows: Rows, count: int = COMPONENTS) -> np.ndarray:
         block = np.linalg.qr(back(onto(block)))[0]
         spaces.append(block)
     space = np.linalg.svd(rest(np.column_stack(spaces)), full_matrices=False)[0][:, :free]
-    values, turned = np.linalg.eigh(_square(onto(space)))
+    loadings = onto(space)
+    values, turned = np.linalg.eigh(loadings.T @ loadings)
     return (space @ turned[:, np.argsort(-values)])[:, : min(count, free)]
-
-
-def _square(loadings: np.ndarray) -> np.ndarray:
-    return loadings.T @ loadings

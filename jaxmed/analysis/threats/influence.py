@@ -50,9 +50,11 @@ def leverage(rows: Rows) -> list[Threat]:
         return []
     residual, on_direct, on_path, from_outcome, direct, rank = fit
     slack = 1 - np.sum(rows.base**2, axis=1)
-    # A row of weight w is w rows, of which each has its share.
-    own = (1 - slack + from_outcome) / rows.weights
-    high = _high(rows, own, rows.base.shape[1] + 1 + rank)
+    high = _high(
+        rows,
+        _at_weight_one(1 - slack + from_outcome, rows.weights),
+        rows.base.shape[1] + 1 + rank,
+    )
     # Given exposure and covariates.
     total = float(rows.exposure @ rows.outcome) / ss
     left = rows.outcome - total * rows.exposure
@@ -73,6 +75,17 @@ def _over(numerator: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """
     free = slack > FLOOR
     return np.where(free, numerator / np.where(free, slack, 1.0), 0.0)
+
+
+def _at_weight_one(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Leverages [n] that rows would have at weight 1, all others as they are.
+
+    h / (1 - h) is the weight times what the other rows make of the row's columns: without this, a
+    heavy row is one of high leverage whatever it holds.
+    """
+    free = 1 - found
+    odds = np.where(free > FLOOR, found / np.where(free > FLOOR, free, 1.0), np.inf) / weights
+    return np.where(np.isinf(odds), 1.0, odds / (1 + np.where(np.isinf(odds), 0.0, odds)))
 
 
 def _high(rows: Rows, found: np.ndarray, columns: int) -> list[Threat]:
