@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +32,7 @@ from jaxmed.analysis.method_table import (
 from jaxmed.analysis.pace import Steps, in_chunks, now_and_then
 from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
 from jaxmed.analysis.record_values import plain, software
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.budget import BYTES_A_DRAW, check_fits, check_whole, said
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import MediationData
@@ -212,7 +212,7 @@ def _all(chosen: Sequence[Chosen], run: _Run, partial: Partial) -> list[Finished
         if taken:
             steps.take()
         for sentence in _without_answer(found.rows):
-            warnings.warn(sentence, stacklevel=4)  # of who calls, past `renamed`
+            warn_user(sentence)
         finished.append(found)
     return finished
 

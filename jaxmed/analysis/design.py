@@ -1,12 +1,12 @@
 """The covariates of one analysis: a basis chosen once, checked for room, used by everything."""
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
 
 from jaxmed.analysis.inputs import checked
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.data.basis_columns import Basis
 from jaxmed.data.covariate_basis import (
     CovariateBasis,
@@ -67,7 +67,7 @@ def designed(data: MediationData, basis: Basis) -> Design:
     _check_room(given, chosen.rank, linear.rank)
     check_basis_leaves(chosen, linear)
     for sentence in chosen.warnings:
-        warnings.warn(sentence, stacklevel=4)
+        warn_user(sentence)
     return Design(given, chosen, basis_name(basis), linear)
 
 
@@ -125,7 +125,7 @@ def linear_only(
     pairs = list(zip(names.covariates, codes, strict=True))
     dropped = {name: left_out(name, int(code)) for name, code in pairs if code != KEPT}
     for sentence in dropped.values():
-        warnings.warn(sentence, stacklevel=3)
+        warn_user(sentence)
     kept = [j for j, code in enumerate(codes) if code == KEPT]
     chosen_by = "auto" if basis == "auto" else "request"
     sentence = covariate_sentence(

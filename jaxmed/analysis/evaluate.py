@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from jaxmed.analysis.pace import Steps
 from jaxmed.analysis.partial import Checkpoint, Finished, Partial, partial_results
 from jaxmed.analysis.proportion import share_of_total
 from jaxmed.analysis.record_values import software
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.analysis.wording import status_fields
 from jaxmed.budget import said
 from jaxmed.compile import quick_jit
@@ -165,7 +165,7 @@ def evaluate(
     usable = drop_degenerate(data, keep_duplicates=_is_dual(data, every)).data
     block = design_block(design, usable, level, equal_variances=True)
     for sentence in matters_sentences(block):
-        warnings.warn(sentence, stacklevel=3)  # of who calls, past `renamed`
+        warn_user(sentence)
     whole = least_squares(data, data.covariates, least_df=every.size)
     parts = {part: next(r["total"] for r in table if r["part"] == part) for part in PARTS}
     document = {

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxmed.analysis.data_facts import dropped_mediators, dropped_warning, row_f
 from jaxmed.analysis.design import Basis, Design, designed
 from jaxmed.analysis.fit import LARGE_FROM, mediator_interval
 from jaxmed.analysis.proportion import proportion_columns
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.analysis.wording import status_fields
 from jaxmed.compile import quick_jit
 from jaxmed.configuration import key_of
@@ -116,7 +116,7 @@ def prepared(
     found = prepared_of(design, kept, standardised=standardised, in_given_order=in_given_order)
     sentences = dropped_warning(design.given.names, kept.reasons)
     for sentence in sentences:
-        warnings.warn(sentence, stacklevel=3)
+        warn_user(sentence)
     found.warnings.extend([*design.chosen.warnings, *sentences])
     return found
 
@@ -289,7 +289,7 @@ def with_design(prepared: Prepared, level: float, *, same: bool = True) -> dict[
     """
     block = design_block(prepared.design, prepared.kept.data, level, compared=same)
     for sentence in matters_sentences(block):
-        warnings.warn(sentence, stacklevel=3)
+        warn_user(sentence)
         prepared.warnings.append(sentence)
     return block
 

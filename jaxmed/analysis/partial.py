@@ -12,7 +12,6 @@ import json
 import math
 import re
 import struct
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jaxmed.analysis.record_values import plain
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.data.archive import read_arrays
 from jaxmed.data.atomic import atomic_write, npz_bytes
 from jaxmed.data.documents import canonical, parse_document, sealed
@@ -110,7 +110,7 @@ class Partial:
         try:
             found = _parsed(path, fingerprint)
         except _BROKEN as error:
-            warnings.warn(f"{name}: computed anew, {error}", stacklevel=2)
+            warn_user(f"{name}: computed anew, {error}")
             return None
         self._say(f"{name}: taken from {path.name}")
         return found
@@ -121,10 +121,9 @@ class Partial:
             return
         unused = [path for path in self._files() if path not in self._used]
         if unused:
-            warnings.warn(
+            warn_user(
                 f"{count(len(unused), 'finished method')} in {self._folder} not used: of other "
-                "data, settings or versions",
-                stacklevel=2,
+                "data, settings or versions"
             )
         self._delete()
         with contextlib.suppress(OSError):  # files of others are in it

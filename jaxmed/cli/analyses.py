@@ -156,8 +156,8 @@ def evaluate_command(options: argparse.Namespace) -> None:
         )
         print(summary_of_evaluation(result.document))
         if options.out is not None:
-            save_evaluation(result.document, options.out)
-            print(f"\nTables: {options.out / 'evaluation.csv'}")
+            written = save_evaluation(result.document, options.out)
+            print(f"\n{text.files_written(written)}")
 
 
 def demo_command(options: argparse.Namespace) -> None:

@@ -251,6 +251,19 @@ def test_a_table_with_resamples_does_not_say_how_to_get_them(result):
     assert "bootstrap=200" not in result.summary()
 
 
+def test_warnings_name_the_line_of_the_user():
+    data = rows()
+    flat = dataclasses.replace(
+        data,
+        mediators=np.column_stack([data.mediators, np.ones(N)]),
+        covariates=np.column_stack([data.covariates, data.covariates]),
+    )
+    with pytest.warns(UserWarning) as told:
+        compare(flat, ["plain", "refusing"], key=0, basis="linear")
+    assert len(told) == 3
+    assert {each.filename for each in told} == {__file__}
+
+
 def test_options_reach_their_method_and_the_record():
     options = {"plain": {"select": 2}, "flaky": {"limit": np.inf, "select": np.int64(3)}}
     found = compare(

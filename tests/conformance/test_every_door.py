@@ -54,7 +54,7 @@ def few_steps(name):
         return {}
     from jaxmed.gahmn import improved
 
-    return {name: {"config": improved().with_steps(40), "resamples": 2}}
+    return {name: {"config": improved().with_steps(50)}}
 
 
 def has_answer(row):
