@@ -24,6 +24,7 @@ CROSS_FITTED = ("maxie", "MaxIE, cross-fitted")
 SAME = 1e-6  # relative; totals of two linear methods that differ by less are one
 # Column of a table of methods -> quantity.
 _ESTIMATED = {"direct": "direct_effect", "indirect": "total_indirect"}
+SPLITS = ("splits", "splits_used", "split_sd", "split_lower", "split_upper")
 Entry = dict[str, Any]
 
 
@@ -198,6 +199,9 @@ def _fitted(
         entries.append(_share(analysis, level, share, method))
         if not math.isfinite(row["indirect"]):
             entries[-1] |= status
+    # How far the draw of the folds moves it.
+    moved = {name: row[name] for name in SPLITS if name in row}
+    entries = [e | moved if e["quantity"] == "total_indirect" else e for e in entries]
     unit = {"unit": "log odds"} if row.get("scale") == "log odds" else {}
     shares = "proportion_mediated"
     return [

@@ -1,7 +1,6 @@
 """The analyst's call where only moments are at hand: streamed files, sites that keep their rows."""
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxmed.analysis.fit import Fit, closed_composites, fit_moments
 from jaxmed.analysis.law_inference import law_inference
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.compile import quick_jit
 from jaxmed.data.independent_columns import KEPT
 from jaxmed.data.mediation_data import Names, complete_names
@@ -91,7 +91,7 @@ def analyse_moments(
     asked, reason = call.estimators(sizes, None)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=4)
+        warn_user(sentence)
     dropped = [*design["dropped"].values(), *dropped]
     if settings.standardise:
         kept, scales = standardise_moments(kept)
@@ -100,7 +100,7 @@ def analyse_moments(
     result = fit_moments(kept, methods=closed, level=level)
     dependent = dependent_columns(kept.names, result.paths)
     for sentence in dependent:
-        warnings.warn(sentence, stacklevel=4)
+        warn_user(sentence)
     dropped += dependent
     say("debiased effects and intervals")
     law_key, _, _ = jax.random.split(call.key, 3)  # the draws of `mediate` on the rows

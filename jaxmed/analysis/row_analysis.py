@@ -1,7 +1,6 @@
 """The analysis of rows: all that one data set says, in one record."""
 
 import dataclasses
-import warnings
 
 import jax
 
@@ -19,6 +18,7 @@ from jaxmed.analysis.method_table import prepared_of
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import rows_program
 from jaxmed.analysis.single import is_single
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.compile import quick_jit
 from jaxmed.data.mediation_data import MediationData, Names
 from jaxmed.data.row_order import in_canonical_order
@@ -55,7 +55,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
     block = design_block(design, kept.data, level, equal_variances=True)
     dropped = [*dropped_warning(facts.names, kept.reasons), *matters_sentences(block)]
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=4)
+        warn_user(sentence)
     dropped = [*design.chosen.warnings, *dropped]
     law_key, rows_key, method_key = _three_keys(call.key)
     say(f"fitting {kept.data.mediators.shape[1]} mediators on {kept.data.exposure.shape[0]} rows")
@@ -66,7 +66,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
     folds, notes = (0, []) if is_single(result) else _possible_folds(kept.data, folds)
     dependent = dependent_columns(kept.data.names, result.paths)
     for sentence in dependent:
-        warnings.warn(sentence, stacklevel=4)
+        warn_user(sentence)
     notes = [*dropped, *notes, *dependent]
     say("debiased effects and intervals")
     law = law_inference(law_key, result.paths, level=level, replicates=settings.replicates)
@@ -92,7 +92,7 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
             say(f"composite {METHODS[name].label}")
         composites |= composites_of_method(name, result, unnamed, method_key, position)
     of_methods = prepared_of(design, usable, standardised=settings.standardise)
-    estimated = effects_by(asked, reason, of_methods, level, call.key, say)
+    estimated = effects_by(asked, reason, of_methods, level, call.key, say, splits=splits)
     found = Analysis(
         facts,
         block,

@@ -1,7 +1,6 @@
 """The analyst's call on a file larger than memory: primal by moments, dual by the kernel."""
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from jaxmed.analysis.pace import now_and_then
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.rows_inference import without_rows
 from jaxmed.analysis.settings import Progress
+from jaxmed.analysis.user_warnings import warn_user
 from jaxmed.data.independent_columns import KEPT, IndependentColumns
 from jaxmed.data.no_variation import check_covariates_leave
 from jaxmed.data.streams import RowStream
@@ -131,7 +131,7 @@ def _dual(stream: RowStream, call: Call) -> MediationResult:
     facts = _facts(stream, found)
     dropped = dropped_warning(facts.names, facts.reasons)
     for sentence in dropped:
-        warnings.warn(sentence, stacklevel=3)
+        warn_user(sentence)
     dropped = [*design["dropped"].values(), *dropped]
     sums = _kept(sums_from_columns(found.columns, found.stats), facts.kept)
     result = fit_kernel(found.stats, sums, methods=methods, level=level)

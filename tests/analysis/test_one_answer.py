@@ -71,7 +71,7 @@ def test_single_mediators_are_joint_where_the_estimator_is_asked_for(dual):
 
 def test_the_estimator_of_record_is_that_of_compare():
     data = problem(np.random.default_rng(2), 60, 16, 1)
-    result = jaxmed.mediate(data, **FAST, basis="linear")
+    result = jaxmed.mediate(data, effects="double_selection_zz", **FAST, basis="linear")
     row = jaxmed.compare(data, ["double_selection_zz"], key=1, basis="linear").rows[0]
     own = result.effects.where(method="double_selection_zz")
     for quantity, part in (("direct_effect", "direct"), ("total_indirect", "indirect")):
