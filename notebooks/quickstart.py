@@ -69,9 +69,10 @@ data.mediators.shape, data.covariates.shape, data.names.exposure, data.names.out
 #
 # With more mediators than residual degrees of freedom (p >= n - 1 - q, the *dual* regime) some combination of
 # proteins fits the outcome without error. jaxmed then restricts composites to the row space of the mediators and
-# says what that costs: there is no residual variance, hence no direct effect, no debiased parts, no exact law and no
-# intersection-union test. What remains is a test with random effects of all proteins, the cosine test, the permutation of the
-# exposure, and the effect on rows that the composite has not seen. Mediators are standardised first, because in this regime the answer depends on
+# says what that costs: there is no residual variance, hence no direct effect by least squares, no debiased parts, no exact law
+# and no intersection-union test. What remains is direct and indirect effect by double selection, which needs sparsity, a test
+# with random effects of all proteins, the cosine test, the permutation of the exposure, and the effect on rows that the
+# composite has not seen. Mediators are standardised first, because in this regime the answer depends on
 # their scale.
 #
 # Every random step takes an explicit key; an integer is recorded as the seed.
@@ -81,10 +82,10 @@ dual = jaxmed.mediate(data, key=0, source=source, **draws)
 print(dual.summary())
 
 # %% [markdown]
-# A dash is never an oversight: each missing number has a status and a sentence that says why it does not exist.
+# The first paragraph is the answer. A dash is never an oversight: each missing number has a status and a sentence that says why it does not exist.
 
 # %%
-pd.DataFrame(dual.tests).set_index("test")[["statistic", "df", "p_value", "status"]]
+dual.tests.to_pandas()[["statistic", "df", "p_value", "status"]]
 
 # %% [markdown]
 # ## 3. Fifty proteins: fewer mediators than patients
@@ -106,8 +107,8 @@ print(primal.summary())
 # *outcome path*, and the angle between them is all there is to know about how they combine:
 #
 # - below 90 degrees, moving along the exposure path raises the outcome on balance; above, it lowers it;
-# - the bisector of the two is the composite with the largest indirect effect (**MaxIE**, concordant); the bisector of
-#   one path and the reverse of the other is the one with the most negative effect (suppression);
+# - the bisector of the two is the composite with the largest indirect effect (**MaxIE**, upward); the bisector of
+#   one path and the reverse of the other is the one with the most negative effect (downward);
 # - the dashed directions maximise a correlation index instead (**MaxCor**); they are never closer to the exposure path than
 #   the bisector is.
 
@@ -117,18 +118,18 @@ primal.plot_paths()
 # %% [markdown]
 # ### The decomposition, naive and debiased
 #
-# total effect = direct effect + total indirect effect, and total indirect effect = concordant part + suppression part. The last
+# total effect = direct effect + total indirect effect, and total indirect effect = upward part + downward part. The last
 # line holds exactly, in the sample and in the population.
 #
-# The concordant part is the *largest* indirect effect of any composite. Its value in the sample ("naive") was
+# The upward part (the paper's concordant part) is the *largest* indirect effect of any composite. Its value in the sample ("naive") was
 # found by maximising over 50 weights on the same rows, so it is too large even where nothing is there; the
-# suppression part is too negative for the same reason. The debiased estimates correct for the search; their
+# downward part (suppression) is too negative for the same reason. The debiased estimates correct for the search; their
 # intervals come from the exact distribution of the four sums that all of this depends on. Compare the two columns, and the open
 # and filled markers in the figure.
 
 # %%
-effects = pd.DataFrame(primal.effects).set_index("quantity")
-effects[["naive", "estimate", "standard_error", "lower", "upper", "interval", "status"]]
+effects = primal.effects.to_pandas()
+effects[["method", "of_record", "naive", "estimate", "standard_error", "lower", "upper", "interval", "status"]]
 
 # %%
 primal.plot_decomposition()
@@ -137,7 +138,7 @@ primal.plot_decomposition()
 # The debiased parts add up as the naive ones do, because the total indirect effect needs no correction:
 
 # %%
-parts = effects.loc[["concordant", "suppression", "total_indirect"], ["naive", "estimate"]]
+parts = effects[effects["method"] == "ols"].loc[["concordant", "suppression", "total_indirect"], ["naive", "estimate"]]
 pd.DataFrame({"concordant + suppression": parts.iloc[:2].sum(), "total_indirect": parts.iloc[2]})
 
 # %% [markdown]
@@ -168,7 +169,7 @@ primal.plot_scores()
 # and both with the decomposition above.
 
 # %%
-pd.DataFrame(primal.tests).set_index("test")[["statistic", "df", "p_value", "p_concordant", "p_suppression", "status"]]
+primal.tests.to_pandas()[["statistic", "df", "p_value", "p_concordant", "p_suppression", "status"]]
 
 # %%
 for test in primal.tests:
@@ -216,13 +217,13 @@ dual.plot_weights()
 #
 # The cross-fitted effect learns the MaxIE weights of either sign on four fifths of the rows and measures their indirect effect on the last fifth, five
 # times, and takes the median over ten such splits of the rows. It is an honest estimate of a *different* quantity, the effect of composites learned from fewer rows, and in the dual
-# it is the only effect through the mediators that has an interval.
+# it is the only effect of a composite that has an interval.
 
 # %%
 crossed = ["cross_fitted", "cross_fitted_suppression"]
 pd.concat(
     {
-        name: pd.DataFrame(result.effects).set_index("quantity").loc[crossed, ["estimate", "lower", "upper"]]
+        name: result.effects.to_pandas().loc[crossed, ["estimate", "lower", "upper"]]
         for name, result in (("517 proteins", dual), ("50 proteins", primal))
     }
 )

@@ -11,12 +11,12 @@ from jaxmed.typing import Estimator
 __all__ = ["estimator_of"]
 
 
-def estimator_of(method: Method, data: MediationData, **wanted: Any) -> Estimator:
+def estimator_of(method: Method, data: MediationData | None = None, **wanted: Any) -> Estimator:
     """The method on data whose covariates are the columns of their basis.
 
     Args:
       method: of the registry; its settings hold unless `wanted` has others.
-      data: concrete: a 0/1 column may ask for a binomial model.
+      data: concrete: a 0/1 column may ask for a binomial model; None for none.
       wanted: options; those that the method does not have are left out.
 
     Raises:
@@ -24,6 +24,8 @@ def estimator_of(method: Method, data: MediationData, **wanted: Any) -> Estimato
     """
     factory = method.factory()
     known = inspect.signature(factory).parameters
-    family = {} if method.family is None else {"family": family_of(getattr(data, method.family))}
+    family = {}
+    if data is not None and method.family is not None:
+        family = {"family": family_of(getattr(data, method.family))}
     asked = {name: value for name, value in {"basis": "given", **wanted}.items() if name in known}
     return factory(**dict(method.settings) | family | asked)

@@ -2,14 +2,16 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxmed.estimators.by_name import estimator_of
 from jaxmed.estimators.estimate import Estimate
 from jaxmed.keys import as_key
+from jaxmed.registry import METHODS, check_methods
 from jaxmed.sweeps.reducers import moments
 from jaxmed.sweeps.states import STATUS, Reducer
 from jaxmed.typing import Array, Estimator, Key
@@ -117,7 +119,7 @@ def effect_scores(estimate: Estimate, data: Any) -> Scores:
 
 def study_task(
     generator: Generator,
-    estimators: Mapping[str, Estimator],
+    estimators: Mapping[str, Estimator | str] | Sequence[str],
     score: Callable[[Any, Any], Scores] = effect_scores,
 ) -> StudyTask:
     """A task that draws one data set and lets every method see it.
@@ -127,7 +129,9 @@ def study_task(
 
     Args:
       generator: (key, parameters) -> data, MediationData as a rule.
-      estimators: method name -> (key, data) -> Estimate (or whatever `score` reads).
+      estimators: label -> (key, data) -> Estimate (or whatever `score` reads), or a name of the
+        registry; or such names alone. A method by name takes covariates as they are, and a 0/1
+        outcome as a number.
       score: (estimate, data) -> dict of scalars; a "status" among them is counted by code, and
         a replicate with a fatal one is left out of that method's summaries.
 
@@ -136,8 +140,10 @@ def study_task(
       alone.
 
     Raises:
-      ValueError: no method, or a name that holds a slash.
+      ValueError: no method, an unknown name, or a label that holds a slash.
     """
+    if not isinstance(estimators, Mapping):
+        estimators = {name: name for name in estimators}
     if not estimators:
         raise ValueError("a study needs at least one estimator")
     for name in estimators:
@@ -145,4 +151,9 @@ def study_task(
             raise ValueError(
                 f"method name {name!r} holds a slash, which separates it from measures"
             )
-    return StudyTask(generator, dict(estimators), score)
+    check_methods([one for one in estimators.values() if isinstance(one, str)] or ("ols",))
+    made = {
+        label: estimator_of(METHODS[one]) if isinstance(one, str) else one
+        for label, one in estimators.items()
+    }
+    return StudyTask(generator, made, score)

@@ -17,7 +17,14 @@ from jaxmed.geometry.paths import paths, regime_of
 from jaxmed.inference.cosine_test import cosine_test
 
 # Linear covariates: the programs that `fit` has for the same data.
-FAST = {"key": 0, "permutations": 0, "folds": 0, "replicates": 100, "basis": "linear"}
+FAST = {
+    "key": 0,
+    "permutations": 0,
+    "folds": 0,
+    "replicates": 100,
+    "basis": "linear",
+    "effects": (),
+}
 compiled = jax.jit(lambda d: (lambda r: (r, maxie(r)))(paths(d, route="gram")))
 cosine_of = jax.jit(lambda d: (lambda r: (r, cosine_test(r)))(paths(d, route="gram")))
 

@@ -14,7 +14,7 @@ from jaxmed.reports.split_spread import split_lines
 
 CASE = Path(__file__).parents[1] / "cases" / "base.csv"
 # Size and settings of the degenerate tables in `test_edges`: the same programs.
-FAST = {"key": 1, "permutations": 99, "replicates": 100, "basis": "linear"}
+FAST = {"key": 1, "permutations": 99, "replicates": 100, "basis": "linear", "effects": ()}
 FIELDS = ("estimate", "standard_error", "lower", "upper", "split_sd", "split_lower", "split_upper")
 
 

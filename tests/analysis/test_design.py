@@ -19,7 +19,7 @@ from jaxmed.analysis.effects import effects
 from jaxmed.analysis.least_squares import least_squares
 from jaxmed.reports.evaluation import summary_of_evaluation
 
-FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100}
+FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 100, "effects": ()}
 # Methods, rows, mediators and linear covariates are those of `test_streamed`: the same programs.
 CLOSED = ("maxie", "maxcor", "reg_outcome", "reg_exposure")
 PBC = Path(__file__).parents[1] / "reference" / "pbc" / "pbc.csv"

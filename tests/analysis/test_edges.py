@@ -17,7 +17,7 @@ from jaxmed.cli import main
 
 CASES = Path(__file__).parent.parent / "cases"
 # Folds, splits and permutations of `test_cross_fit_record` too: one program.
-FAST = {"key": 0, "permutations": 99, "replicates": 100}
+FAST = {"key": 0, "permutations": 99, "replicates": 100, "effects": ()}
 SIZE = 60, 4, 0  # rows, mediators and covariates of most cases: one size, one set of programs
 BOTH = ("total_effect", "direct_effect", "total_indirect")
 

@@ -21,7 +21,12 @@ from jaxmed.reports import figures  # noqa: E402
 from jaxmed.reports.text import summary  # noqa: E402
 
 CASE = Path(__file__).parents[1] / "cases" / "one_mediator.csv"
-FAST = {"permutations": 99, "replicates": 100, "folds": 2}  # as in `test_edges`: one program
+FAST = {
+    "permutations": 99,
+    "replicates": 100,
+    "folds": 2,
+    "effects": (),
+}  # as in `test_edges`: one program
 pytestmark = pytest.mark.float32
 TOLERANCE = 1e-9 if jax.config.jax_enable_x64 else 2e-3
 

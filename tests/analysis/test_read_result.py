@@ -17,7 +17,7 @@ from jaxmed.data.unpack import digest_of  # noqa: E402
 from jaxmed.reports.record import Record, read_result, result_json  # noqa: E402
 from jaxmed.reports.result_form import FORMS, VERSIONS  # noqa: E402
 
-FAST = ["--replicates", "100", "--permutations", "0", "--folds", "0"]
+FAST = ["--replicates", "100", "--permutations", "0", "--folds", "0", "--effects", "none"]
 ROLES = ["--outcome", "y", "--mediators", "m0,m1,m2,m3", "--covariates", "c", "--quiet"]
 # kind -> (command, options, the file written)
 KINDS = {

@@ -1,6 +1,7 @@
 """Every method of the registry, and an estimator of one's own, through all that take a method."""
 
 import csv
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import jaxmed
 from jaxmed.cli import main
 from jaxmed.estimators import Effects, Estimate, MediatorEffects
 from jaxmed.registry import METHODS
+from jaxmed.sweeps.reducers import stack
 from jaxmed.typing import Interval
 
 N, P = 60, 3
@@ -70,6 +72,28 @@ def test_compare(name):
     assert row["label"].startswith(METHODS[name].label)
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_mediate(name):
+    settings = {"permutations": 0, "folds": 0, "replicates": 100, "basis": "linear"}
+    found = jaxmed.mediate(DATA, key=1, effects=name, options=few_steps(name), **settings)
+    assert found.methods == (name,)
+    rows = found.effects.where(method=name)
+    values = [rows[q]["estimate"] for q in ("direct_effect", "total_indirect")]
+    assert np.isfinite(values).all() or rows["total_indirect"]["reason"]
+    assert rows["total_indirect"]["of_record"]
+    assert name in found.record.document["settings"]["effects"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_study(name):
+    if name == "gahmn":
+        pytest.skip("its training by default takes minutes")
+    task = jaxmed.study_task(lambda key, data: data, [name])
+    ready = jax.tree.map(jnp.asarray, DATA)
+    scores = jaxmed.sweep(jax.random.key(1), task, 2, parameters=ready, chunk=2, reducer=stack())
+    assert {f"{name}/{part}" for part in PARTS} <= set(scores)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_bootstrap(name):
@@ -103,6 +127,18 @@ def test_compare_on_the_command_line(name, table, tmp_path):
         np.testing.assert_allclose(float(row[part]), library[part], rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_mediate_on_the_command_line(name, table, tmp_path):
+    if name == "gahmn":
+        pytest.skip("its training by default takes minutes")
+    roles = ["--exposure", "a", "--outcome", "y", "--mediators", "m*", "--covariates", "c"]
+    more = ["--permutations", "0", "--folds", "0", "--replicates", "100", "--basis", "linear"]
+    more += ["--effects", name, "--quiet", "--out", str(tmp_path), "--no-figures"]
+    assert main(["mediate", str(table), *roles, *more]) == 0
+    document = jaxmed.read_result(tmp_path / "result.json")
+    assert document["choice"]["methods"] == [name]
+
+
 def test_an_estimator_of_ones_own():
     slope = np.linalg.lstsq(
         np.column_stack([np.ones(N), DATA.exposure, DATA.covariates]), DATA.outcome, rcond=None
@@ -111,6 +147,16 @@ def test_an_estimator_of_ones_own():
     row = compared["first_mediator"]
     assert row["total"] == pytest.approx(slope, rel=1e-9) and row["failed"] == {}
     assert row["label"] == "first_mediator"
+    settings = {"permutations": 0, "folds": 0, "replicates": 100, "basis": "linear"}
+    found = jaxmed.mediate(DATA, key=1, effects={"own": first_mediator, "all": "ols"}, **settings)
+    assert found.methods == ("own", "all")
+    rows = found.effects.where(method="own")
+    assert rows["total_indirect"]["estimate"] == pytest.approx(row["indirect"], rel=1e-9)
+    assert math.isnan(rows["total_indirect"]["lower"])
+    task = jaxmed.study_task(lambda key, data: data, {"own": first_mediator, "all": "ols"})
+    ready = jax.tree.map(jnp.asarray, DATA)
+    scores = jaxmed.sweep(jax.random.key(1), task, 2, parameters=ready, chunk=2, reducer=stack())
+    np.testing.assert_allclose(scores["own/total"], slope, rtol=1e-9)
     resampled = jaxmed.bootstrap(jax.random.key(1), DATA, first_mediator, 3, chunk=3)
     assert resampled["total"].estimate == pytest.approx(slope, rel=1e-9)
     assert resampled.settings["repeats"]["name"] == "first_mediator"
