@@ -11,7 +11,7 @@ from jaxmed.analysis.inputs import refuse_traced
 from jaxmed.analysis.labels import Labels
 from jaxmed.analysis.levels import LevelsResult, over_levels
 from jaxmed.analysis.moments import analyse_moments
-from jaxmed.analysis.old_calls import by_method
+from jaxmed.analysis.old_calls import by_method, names_of
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.row_analysis import analyse_rows
 from jaxmed.analysis.settings import Progress
@@ -171,8 +171,8 @@ def mediate(
         "progress": progress,
     }
     if method is not None:
+        names = names_of(method)
         warn("option", "jaxmed.mediate(method)", stacklevel=3)
-        names = (method,) if isinstance(method, str) else tuple(method)
         if {"effects", "gahmn"} & set(names):
             return by_method(data, names, settings)
         settings["composites"] = names

@@ -15,7 +15,22 @@ from jaxmed.data.streams import RowStream
 from jaxmed.inference.total_indirect import TotalIndirectTest
 from jaxmed.statistics.cross_moments import CrossMoments
 
-__all__ = ["by_method", "mediate_moments", "mediate_stream"]
+__all__ = ["by_method", "mediate_moments", "mediate_stream", "names_of"]
+
+
+def names_of(method: Any) -> tuple[str, ...]:
+    """The names that the old second argument holds.
+
+    Raises:
+      ValueError: anything but names: estimators are given by `effects`.
+    """
+    several = (method,) if isinstance(method, str) else method
+    if isinstance(several, Sequence) and all(isinstance(name, str) for name in several):
+        return tuple(several)
+    raise ValueError(
+        "the second argument was composites by name: give estimators by effects=, as in "
+        "mediate(data, effects=estimators.hima(), key=0)"
+    )
 
 
 def by_method(data: Any, names: tuple[str, ...], settings: Mapping[str, Any]) -> Any:

@@ -123,3 +123,10 @@ def test_mediate_is_no_part_of_a_program():
     data = published_shape()
     with pytest.raises(ValueError, match="runs on the host.*jaxmed.estimators"):
         jax.jit(jaxmed.mediate, static_argnames="key")(data, key=1)
+
+
+def test_an_estimator_as_the_second_argument_is_told_where_it_goes():
+    data = published_shape()
+    for given in (jaxmed.estimators.ols(), {"mine": "ols"}, [jaxmed.estimators.ols()]):
+        with pytest.raises(ValueError, match="give estimators by effects="):
+            jaxmed.mediate(data, given, key=1)
