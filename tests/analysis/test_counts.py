@@ -84,8 +84,8 @@ def test_sizes_of_compare(name):
         ("mediate", "--permutations"),
         ("mediate", "--replicates"),
         ("mediate", "--folds"),
-        ("mediate --method gahmn", "--trainings"),
-        ("mediate --method gahmn", "--steps"),
+        ("generative", "--trainings"),
+        ("generative", "--steps"),
         ("compare --methods ols", "--bootstrap"),
     ],
 )

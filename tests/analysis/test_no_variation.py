@@ -122,7 +122,7 @@ LINEAR = {
 }
 TERMINAL = {
     "mediate": ["mediate"],
-    "effects": ["mediate", "--method", "effects"],
+    "generative": ["generative"],
     "compare": ["compare", "--methods", "ols"],
     "evaluate": ["evaluate", "--methods", "maxie"],
     "stream": ["mediate", "--memory", "0"],

@@ -128,7 +128,7 @@ def test_streams_are_linear_and_leave_dependent_covariates_out(tmp_path, n, p):
     design = found.record.document["design"]
     assert design["basis"] == "linear" and list(design["dropped"]) == ["birth"]
     assert design["columns"] == whole.record.document["design"]["columns"]
-    assert found.summary().startswith("Covariates: ") and "basis linear" in found.summary()
+    assert "Covariates: " in found.summary() and "basis linear" in found.summary()
     with pytest.raises(ValueError, match="streams take covariates as they are"):
         mediate(stream(tmp_path / "d.parquet", **roles), basis="quadratic", **options)
 
