@@ -182,7 +182,14 @@ def demo_command(options: argparse.Namespace) -> None:
             where="covid == 1",
         )
         say(title)
-        result = mediate(data, key=options.seed, level=options.level, source=source, progress=say)
+        result = mediate(
+            data,
+            key=options.seed,
+            level=options.level,
+            labels=(features, "column", "gene"),
+            source=source,
+            progress=say,
+        )
         print(f"\n{'=' * 100}\n{title}\n{'=' * 100}")
         print(result.summary())
         _write(result, out / name, say)
