@@ -93,16 +93,37 @@ def gram_path(
       the dtype can reach.
     Source: Osborne, Presnell and Turlach (2000); Efron et al. (2004), lasso modification.
     """
-    length, dtype = penalties.shape[0], score.dtype
-    end = length if last is None else last + 1
+
+    def follow(state: _Tableau, penalty: Array) -> tuple:
+        return _follow(gram, score, penalties[0], state, penalty)
+
+    return path_by(follow, _start(gram, score), penalties, last)
+
+
+def path_by(
+    follow: Callable[[Any, Array], tuple[Any, tuple[Array, Array, Array]]],
+    state: Any,
+    penalties: Array,
+    last: Array | int | None,
+) -> GramPath:
+    """`gram_path` by any way to follow a path.
+
+    Args:
+      follow: (state, penalty) -> state, (coefficients [p], explained [], violation []).
+      state: to begin with; `signs` is [p].
+      penalties: [L], not increasing.
+      last: as `gram_path`.
+    """
+    length, dtype = penalties.shape[0], state.signs.dtype
 
     def step(i: Array, carry: tuple) -> tuple:
         state, path, explained, violation = carry
-        state, (b, gain, breach) = _follow(gram, score, penalties[0], state, penalties[i])
+        state, (b, gain, breach) = follow(state, penalties[i])
         return state, path.at[i].set(b), explained.at[i].set(gain), violation.at[i].set(breach)
 
     none = jnp.zeros(length, dtype)
-    start = (_start(gram, score), jnp.zeros((length, score.shape[0]), dtype), none, none)
+    start = (state, jnp.zeros((length, *state.signs.shape), dtype), none, none)
+    end = length if last is None else last + 1
     _, path, explained, violation = jax.lax.fori_loop(0, end, step, start)
     return GramPath(penalties, path, explained, violation, code_of(violation))
 

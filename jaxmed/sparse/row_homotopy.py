@@ -18,8 +18,8 @@ from jaxmed.sparse.homotopy import (
     TOLERANCE,
     GramPath,
     Search,
-    code_of,
     next_kink,
+    path_by,
     search_by,
 )
 from jaxmed.sparse.penalties import L1
@@ -90,18 +90,11 @@ def row_path(
     columns: Array, problem: RowProblem, penalties: Array, last: Array | int | None = None
 ) -> GramPath:
     """`homotopy.gram_path` of one problem; arguments as there."""
-    length, dtype = penalties.shape[0], columns.dtype
-    end = length if last is None else last + 1
 
-    def step(i: Array, carry: tuple) -> tuple:
-        state, path, explained, violation = carry
-        state, (b, gain, breach) = _follow(columns, problem, penalties[0], state, penalties[i])
-        return state, path.at[i].set(b), explained.at[i].set(gain), violation.at[i].set(breach)
+    def follow(state: _Active, penalty: Array) -> tuple:
+        return _follow(columns, problem, penalties[0], state, penalty)
 
-    none = jnp.zeros(length, dtype)
-    start = (_start(columns, problem), jnp.zeros((length, columns.shape[1]), dtype), none, none)
-    _, path, explained, violation = jax.lax.fori_loop(0, end, step, start)
-    return GramPath(penalties, path, explained, violation, code_of(violation))
+    return path_by(follow, _start(columns, problem), penalties, last)
 
 
 def _start(columns: Array, problem: RowProblem) -> _Active:
