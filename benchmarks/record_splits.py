@@ -18,11 +18,11 @@ from benchmarks.harness import goal, write
 # rows, mediators, mediators of both paths, alpha, beta
 CELLS = {
     "n=100, p=200, 5 active": (100, 200, 5, 0.5, 0.4),
-    "n=200, p=400, 5 active": (200, 400, 5, 0.5, 0.4),
-    "n=200, p=400, 40 weak": (200, 400, 40, 0.15, 0.1),
+    "n=100, p=200, 40 weak": (100, 200, 40, 0.15, 0.1),
     "n=100, p=200, no path": (100, 200, 0, 0.0, 0.0),
+    "n=200, p=400, 5 active": (200, 400, 5, 0.5, 0.4),
 }
-DATA_SETS, DRAWS, LEVEL, SEED = 200, 10, 0.95, 20261201
+DATA_SETS, DRAWS, LEVEL, SEED = 100, 10, 0.95, 20261201
 DIRECT = 0.3
 LEAST = 0.90  # coverage, less three Monte Carlo errors
 
