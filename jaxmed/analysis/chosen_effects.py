@@ -12,6 +12,7 @@ import numpy as np
 from jaxmed import status as st
 from jaxmed.analysis.chosen_methods import Chosen, MethodOptions, Methods, choose
 from jaxmed.analysis.method_table import Prepared, effect_columns, fit_method, mediator_columns
+from jaxmed.analysis.pace import now_and_then
 from jaxmed.analysis.proportion import share_with_limits
 from jaxmed.analysis.settings import Progress
 from jaxmed.analysis.wording import status_fields
@@ -43,6 +44,8 @@ WITHOUT_NODES: Mapping[str, Mapping[str, Any]] = {
 }
 # From so many mediators on a path of them is worth LLVM's time.
 LARGE_FROM = 1024
+# From so many numbers of rows and mediators on, a draw takes ten seconds and more: fewer are made.
+LONG_FROM, FEW_DRAWS = 2_000_000, 3
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of
 
 
@@ -188,7 +191,7 @@ def effects_by(
         n, p = rows.data.mediators.shape
         say(f"{method.label} on {p} mediators and {n} rows")
         if _is_short(method):
-            found[method.name] = over_splits(method, rows, options, key, splits)
+            found[method.name] = over_splits(method, rows, options, key, splits, say)
             continue
         row, columns = fitted(method, rows, options, key)
         found[method.name] = row
@@ -197,7 +200,12 @@ def effects_by(
 
 
 def over_splits(
-    method: Chosen, rows: Prepared, options: MethodOptions, key: Key, splits: int
+    method: Chosen,
+    rows: Prepared,
+    options: MethodOptions,
+    key: Key,
+    splits: int,
+    say: Progress,
 ) -> dict[str, Any]:
     """The median of a method over draws of its folds, as a row of a table.
 
@@ -210,14 +218,18 @@ def over_splits(
       rows: the data.
       options: of all methods.
       key: of the analysis; the first draw is that of `compare`.
-      splits: draws, at least 1.
+      splits: draws; `FEW_DRAWS` at most where a draw takes long.
+      say: told how many are done.
     Source: Chernozhukov et al. (2018), The Econometrics Journal 21, definition 3.3.
     """
-    fast = rows.data.mediators.shape[1] >= LARGE_FROM
-    drawn = [
-        fitted(method, rows, options, key if i == 0 else jax.random.fold_in(key, i), fast=fast)[0]
-        for i in range(max(splits, 1))
-    ]
+    size = rows.data.mediators.size
+    draws = max(splits if size <= LONG_FROM else min(splits, FEW_DRAWS), 1)
+    fast, tell = rows.data.mediators.shape[1] >= LARGE_FROM, now_and_then(say, "draws of its folds")
+    drawn: list[dict[str, Any]] = []
+    for i in range(draws):
+        own = key if i == 0 else jax.random.fold_in(key, i)
+        drawn.append(fitted(method, rows, options, own, fast=fast)[0])
+        tell(i + 1, draws)
     usable = [row for row in drawn if math.isfinite(row["indirect"])]
     if len(drawn) == 1 or 2 * len(usable) <= len(drawn):
         return drawn[0]

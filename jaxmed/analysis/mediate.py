@@ -135,7 +135,8 @@ def mediate(
       permutations: of the exposure; 0 for none, and in the dual for no test of the total.
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
-      splits: of the rows into these folds; the cross-fitted effect is the median over them.
+      splits: of the rows into these folds; the cross-fitted effect is the median over them, and so
+        is what an estimator of record that draws folds says (`effects="auto"`).
       replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
         is at least 1 / (replicates + 1).
       screened: whether the mediators were chosen in these rows by their association with "no"
