@@ -1,10 +1,10 @@
 """One call of an analysis: what was asked for, of rows, of a stream or of moments alike."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxmed.analysis.chosen_effects import AUTO, wanted
+from jaxmed.analysis.chosen_effects import AUTO, is_none, wanted
 from jaxmed.analysis.chosen_methods import Chosen, Methods, choose
 from jaxmed.analysis.design import Basis
 from jaxmed.analysis.inputs import check_flag, parse_key
@@ -128,7 +128,9 @@ def _asked(effects: Methods, options: Mapping[str, Mapping[str, Any]]) -> tuple[
     """Labels of the estimators; checked here, before any data are."""
     if isinstance(effects, str) and effects == AUTO:
         return (AUTO,)
-    if isinstance(effects, Sized) and not len(effects):
+    if is_none(effects):
+        if options:
+            raise ValueError(f"options for {', '.join(options)}, and no estimator: see effects=")
         return ()
     return tuple(method.name for method in choose(effects, options))
 

@@ -11,7 +11,13 @@ import numpy as np
 
 from jaxmed import status as st
 from jaxmed.analysis.chosen_methods import Chosen, MethodOptions, Methods, choose
-from jaxmed.analysis.method_table import Prepared, effect_columns, fit_method, mediator_columns
+from jaxmed.analysis.method_table import (
+    MethodFit,
+    Prepared,
+    effect_columns,
+    fit_method,
+    mediator_columns,
+)
 from jaxmed.analysis.pace import now_and_then
 from jaxmed.analysis.proportion import share_with_limits
 from jaxmed.analysis.settings import Progress
@@ -58,6 +64,7 @@ class EffectsFound:
       reason: why these.
       rows: name -> effects of `effect_columns` with status, notes and reason; least squares is
         not among them where the analysis has it itself.
+      closed: name of least squares where the analysis has it itself.
       joint: mediators of the estimator of record, columns of `mediator_columns`; None where it
         has not estimated them.
     """
@@ -65,6 +72,7 @@ class EffectsFound:
     methods: Mapping[str, str]
     reason: str
     rows: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    closed: str | None = None
     joint: Mapping[str, np.ndarray] | None = None
 
 
@@ -146,10 +154,11 @@ def wanted(
     if isinstance(effects, str) and effects == AUTO:
         names, reason = choose_effects(*sizes, weights, assume=assume or "unknown")
         plain = {name: WITHOUT_NODES[name] for name in names if name in WITHOUT_NODES}
-        return choose(names, {**plain, **_merged(plain, options)}), reason
+        chosen = choose(names, {**plain, **_merged(plain, options)})
+        return [dataclasses.replace(method, repeated=method.random) for method in chosen], reason
     if assume is not None:
         raise ValueError('assume goes with effects="auto" only: it chooses the estimator')
-    if isinstance(effects, Sized) and not len(effects):
+    if is_none(effects):
         return [], "no estimator was asked for"
     return choose(effects, options), "asked for by name"
 
@@ -183,20 +192,25 @@ def effects_by(
       splits: draws of the folds of an estimator that the rule has chosen, see `over_splits`.
     """
     options = MethodOptions(level, raw=rows.design.chosen.linear)
-    methods, found, joint = {}, {}, None
+    methods, found, joint, closed = {}, {}, None, None
     for position, method in enumerate(chosen):
         methods[method.name] = method.label
         if _is_closed(method) and not rows.dual:
+            closed = method.name
             continue
         n, p = rows.data.mediators.shape
         say(f"{method.label} on {p} mediators and {n} rows")
-        if _is_short(method):
+        if method.repeated:
             found[method.name] = over_splits(method, rows, options, key, splits, say)
             continue
         row, columns = fitted(method, rows, options, key)
         found[method.name] = row
         joint = columns if position == 0 else joint
-    return EffectsFound(methods, reason, found, joint)
+    return EffectsFound(methods, reason, found, closed, joint)
+
+
+def _is_log_odds(fit: MethodFit) -> bool:
+    return st.NAMES[st.LOG_ODDS] in (fit.status, *fit.notes)
 
 
 def over_splits(
@@ -231,8 +245,11 @@ def over_splits(
         drawn.append(fitted(method, rows, options, own, fast=fast)[0])
         tell(i + 1, draws)
     usable = [row for row in drawn if math.isfinite(row["indirect"])]
-    if len(drawn) == 1 or 2 * len(usable) <= len(drawn):
+    if len(drawn) == 1:
         return drawn[0]
+    if 2 * len(usable) <= len(drawn):  # a median of what is left would be one of a choice
+        lost = next(row for row in drawn if not math.isfinite(row["indirect"]))
+        return lost | {"splits": len(drawn), "splits_used": len(usable)}
     half = NormalDist().inv_cdf((1 + options.level) / 2)
     row = dict(usable[0])
     sizes: dict[str, float] = {}
@@ -258,13 +275,10 @@ def over_splits(
         "split_sd": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
         "split_lower": min(values),
         "split_upper": max(values),
-        **{field: worst[field] for field in ("status", "notes", "reason")},
+        "notes": sorted({note for one in usable for note in one["notes"]}),
+        **{field: worst[field] for field in ("status", "reason")},
+        **dict.fromkeys(("direct_p", "indirect_p"), math.nan),  # of no single draw
     }
-
-
-def _is_short(method: Chosen) -> bool:
-    """True for a selection without the regressions of `WITHOUT_NODES`."""
-    return dict(method.options).get("nodewise", True) is False
 
 
 def fitted(
@@ -280,7 +294,8 @@ def fitted(
     fit = fit_method(method.make(rows.data, options), own, rows.data, timed=False, fast=fast)
     row = {"method": method.name, "label": method.label} | effect_columns(fit)
     row |= {
-        "scale": "log odds" if method.log_odds(rows.data) else "outcome",
+        # Of a configured estimator only its answer tells.
+        "scale": "log odds" if method.log_odds(rows.data) or _is_log_odds(fit) else "outcome",
         "status": fit.status,
         "notes": fit.notes,
         "reason": fit.reason,
@@ -301,12 +316,20 @@ def without_rows_of(chosen: Sequence[Chosen], reason: str, *, dual: bool) -> Eff
     )
     missing = dict.fromkeys(nan, math.nan) | status_fields(st.NEEDS_ROWS) | {"interval": ""}
     methods = {method.name: method.label for method in chosen}
-    rows = {m.name: {"label": m.label} | missing for m in chosen if dual or not _is_closed(m)}
-    if not dual and OLS not in methods and methods:
+    closed = next((m.name for m in chosen if _is_closed(m)), None) if not dual else None
+    rows = {m.name: {"label": m.label} | missing for m in chosen if m.name != closed}
+    if not dual and closed is None and methods:
         (least_squares,) = choose(OLS)
-        methods = {OLS: least_squares.label} | methods
+        closed = least_squares.name
+        methods = {closed: least_squares.label} | methods
+        rows.pop(closed, None)
         reason += ". Without rows least squares is what there is"
-    return EffectsFound(methods, reason, rows)
+    return EffectsFound(methods, reason, rows, closed)
+
+
+def is_none(effects: Any) -> bool:
+    """True for no estimator at all: () and the like."""
+    return isinstance(effects, Sized) and not isinstance(effects, str) and not len(effects)
 
 
 def _is_closed(method: Chosen) -> bool:

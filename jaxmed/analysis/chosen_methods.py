@@ -62,6 +62,7 @@ class Chosen:
       method: entry of the registry; None for an estimator that came configured.
       estimator: that estimator.
       options: of the factory, beside those of all methods.
+      repeated: over draws of its folds, whose median is the answer.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Chosen:
     method: Method | None = None
     estimator: Estimator | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    repeated: bool = False
 
     @property
     def random(self) -> bool:
@@ -145,6 +147,9 @@ def choose(
     named = tuple(dict.fromkeys(one for _, one in pairs if isinstance(one, str)))
     if named or not pairs:
         check_methods(named)
+    for label, one in pairs:
+        if isinstance(one, str) and label in METHODS and one != label:
+            raise ValueError(f"the label {label!r} is the name of another method than {one}")
     labels = [label for label, _ in pairs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

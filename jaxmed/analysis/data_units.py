@@ -45,6 +45,7 @@ class Analysis:
     effects: EffectsFound  # by estimators that were run; in the data's units already
     labels: tuple[str, ...] = ()  # display names of all mediators; their names if empty
     given: MediationData | None = None  # rows as given, every mediator and covariate
+    outcome: tuple[Any, Any] | None = None  # values and weights of a stream, which holds them
     outcome_unit: float = 1.0  # of the paths behind the fit, see `estimators.parts.units`
 
 

@@ -42,9 +42,10 @@ def effect_entries(analysis: Analysis, level: float) -> list[Entry]:
         of_record = name == names[0]
         if name in found.rows:
             entries += _fitted(name, found, analysis, level, of_record)
-        elif not dual:
-            entries += [entry | {"of_record": of_record} for entry in closed]
-    if names and not dual and (OLS.name not in names or OLS.name in found.rows):
+        elif name == found.closed:
+            under = {"method": name, "method_label": found.methods[name], "of_record": of_record}
+            entries += [entry | under for entry in closed]
+    if names and found.closed is None and OLS.name not in found.rows:
         entries += [entry | {"of_record": False} for entry in closed]
     entries += _parts(analysis, level) + _cross_fitted(analysis, level)
     return [single_effect(entry) for entry in entries] if is_single(analysis.fit) else entries
@@ -204,8 +205,11 @@ def _fitted(
     entries = [e | moved if e["quantity"] == "total_indirect" else e for e in entries]
     unit = {"unit": "log odds"} if row.get("scale") == "log odds" else {}
     shares = "proportion_mediated"
+    # A total effect of another scale, or of another regression, is not the one of record.
     return [
-        entry | {"of_record": of_record} | (unit if entry["quantity"] != shares else {})
+        entry
+        | {"of_record": of_record and entry["quantity"] != "total_effect"}
+        | (unit if entry["quantity"] != shares else {})
         for entry in entries
     ]
 

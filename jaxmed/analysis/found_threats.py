@@ -10,6 +10,7 @@ from jaxmed.analysis.threats import (
     Crossed,
     Estimates,
     outcome_of_moments,
+    outcome_of_values,
     threats_of_moments,
     threats_of_rows,
 )
@@ -34,10 +35,14 @@ def found_threats(
     found = _estimates(analysis, effects)
     if analysis.given is None or analysis.data is None:
         facts = analysis.facts
-        column = facts.columns[facts.names.outcome]
-        outcome = outcome_of_moments(
-            facts.names.outcome, column["mean"], column["sd"], facts.rows_used
-        )
+        name = facts.names.outcome
+        if analysis.outcome is not None:
+            values, weights = (np.asarray(v, np.float64) for v in analysis.outcome)
+            used = weights > 0
+            outcome = outcome_of_values(name, values[used], weights[used])
+            return threats_of_moments(found, outcome, screened=settings.screened)
+        column = facts.columns[name]
+        outcome = outcome_of_moments(name, column["mean"], column["sd"], facts.rows_used)
         return threats_of_moments(found, outcome, screened=settings.screened)
     report = source if isinstance(source, DataReport) else None
     return threats_of_rows(

@@ -29,7 +29,10 @@ def display_names(names: Sequence[str], labels: Labels | None) -> tuple[str, ...
     """
     if labels is None:
         return ()
-    known = dict(labels) if isinstance(labels, Mapping) else _of_table(labels)
+    if isinstance(labels, Mapping):
+        known = {str(name): _text(label) for name, label in labels.items()}
+    else:
+        known = _of_table(labels)
     if known and not set(known) & set(names):
         raise ValueError(
             f"none of the {len(names)} mediators has a label: they are called {names[0]!r}, ..., "
@@ -54,5 +57,6 @@ def _of_table(labels: Any) -> dict[str, str]:
 
 
 def _text(label: Any) -> str:
-    missing = label is None or label != label
+    # NaN and pandas' NA: the one is not itself, of the other nobody knows.
+    missing = label is None or str(label) in ("nan", "<NA>", "NaT")
     return "" if missing else str(label).strip()

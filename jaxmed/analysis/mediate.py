@@ -28,6 +28,7 @@ from jaxmed.vocabulary import Assume, Screened
 __all__ = ["mediate"]
 
 Data = MediationData | RowStream | CrossMoments
+DEFAULT = ("maxie", "maxcor")
 
 
 @overload
@@ -173,6 +174,10 @@ def mediate(
     }
     if method is not None:
         names = names_of(method)
+        if effects is not AUTO or options or labels is not None or composites != DEFAULT:
+            raise ValueError(
+                "the old second argument goes with none of effects, composites, options and labels"
+            )
         warn("option", "jaxmed.mediate(method)", stacklevel=3)
         if {"effects", "gahmn"} & set(names):
             return by_method(data, names, settings)

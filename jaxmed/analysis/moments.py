@@ -51,6 +51,7 @@ def analyse_moments(
     robust: TotalIndirectTest | None = None,
     columns: Mapping[str, dict[str, Any]] | None = None,
     rows_dtype: Any = None,
+    outcome: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> MediationResult:
     """Mediation analysis of moments: that of rows without what needs them together.
 
@@ -66,6 +67,7 @@ def analyse_moments(
         the moments tell (minimum, maximum).
       rows_dtype: of the rows behind the moments, by which constant columns are told; the moments'
         own if None.
+      outcome: values and weights of the outcome where they are at hand.
     Returns:
       MediationResult.
     Raises:
@@ -119,6 +121,7 @@ def analyse_moments(
         dropped,
         without_rows_of(asked, reason, dual=False),
         labels,
+        outcome=outcome,
     )
     return MediationResult(build_record(analysis, settings, call.source), result)
 

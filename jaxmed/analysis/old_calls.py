@@ -11,6 +11,7 @@ from jaxmed.analysis.moments import analyse_moments
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import analyse_stream
 from jaxmed.data.levels import LevelsData
+from jaxmed.data.mediation_data import MediationData
 from jaxmed.data.streams import RowStream
 from jaxmed.inference.total_indirect import TotalIndirectTest
 from jaxmed.statistics.cross_moments import CrossMoments
@@ -46,6 +47,8 @@ def by_method(data: Any, names: tuple[str, ...], settings: Mapping[str, Any]) ->
     if len(names) > 1:
         alone = min({"effects", "gahmn"} & set(names))
         raise ValueError(f'"{alone}" stood alone: name composites and effects apart')
+    if not isinstance(data, MediationData | LevelsData):
+        raise ValueError(f"{', '.join(names)} needs rows: name estimators by effects=")
     shared = {name: settings[name] for name in ("key", "level", "basis", "progress")}
 
     def analysed(rows: Any, source: Any) -> Any:

@@ -32,11 +32,11 @@ from jaxmed.geometry.paths import regime_of
 from jaxmed.inference.dual_total import dual_total_test_from
 from jaxmed.parallel.processes import this_process
 from jaxmed.parallel.shared_stream import SharedMoments, shared_moments
-from jaxmed.registry import CLOSED
+from jaxmed.registry import CLOSED, check_moment_methods
 from jaxmed.statistics.kernel_sums import KernelSums, column_weights, kernel_sums
 from jaxmed.typing import Counted
 
-__all__ = ["analyse_read", "analyse_stream", "is_dual", "read_moments"]
+__all__ = ["analyse_read", "analyse_stream", "check_call", "is_dual", "read_moments"]
 
 
 def analyse_stream(
@@ -60,12 +60,33 @@ def analyse_stream(
     Raises:
       InvalidDataError, ShapeError, ValueError: as `mediate` and `analyse_moments`.
     """
+    check_call(stream, call)
     if is_dual(stream):
         return _dual(stream, call)
-    check_linear(call.basis, "streams")  # before the reading
-    call.check_without_rows("streams")
     found = read_moments(stream, checkpoint=checkpoint, progress=call.say)
     return analyse_read(stream, found, call)
+
+
+def check_call(stream: RowStream, call: Call) -> None:
+    """Refuses before the reading what would be refused after it.
+
+    Raises:
+      ValueError: a basis, a composite or a setting that needs rows; estimators or labels that no
+        analysis takes.
+    """
+    check_linear(call.basis, "streams")
+    composites, dual = call.settings.composites, is_dual(stream)
+    if not dual:
+        check_moment_methods(composites)
+    elif unknown := [name for name in composites if name not in CLOSED]:
+        raise ValueError(
+            f"composites {unknown} are not computed from a stream of more mediators than rows: "
+            f"{', '.join(CLOSED)} are"
+        )
+    call.check_without_rows("streams", *(("permutations",) if dual else ()))
+    call.labels_of(stream.names.mediators)
+    sizes = (stream.num_rows, stream.num_mediators, stream.num_covariates + 1)
+    call.estimators(sizes, stream.fields.weights)
 
 
 def is_dual(stream: RowStream) -> bool:
@@ -108,19 +129,20 @@ def analyse_read(stream: RowStream, found: SharedMoments, call: Call) -> Mediati
         dataclasses.replace(call, source=source),
         columns=described(stream.fields),
         rows_dtype=stream.dtype,
+        outcome=None if found.dropped else outcome_of(stream),
     )
+
+
+def outcome_of(stream: RowStream) -> tuple[np.ndarray, np.ndarray]:
+    """Outcome and weights, which a stream holds."""
+    outcome = np.asarray(stream.fields.outcome)
+    weights = stream.fields.weights
+    return outcome, np.ones(len(outcome)) if weights is None else np.asarray(weights)
 
 
 def _dual(stream: RowStream, call: Call) -> MediationResult:
     settings, say = call.settings, call.say
     methods, level = settings.composites, settings.level
-    unknown = [m for m in methods if m not in CLOSED]
-    if unknown:
-        raise ValueError(
-            f"composites {unknown} are not computed from a stream of more mediators than rows: "
-            f"{', '.join(CLOSED)} are"
-        )
-    call.check_without_rows("streams", "permutations")
     settings = dataclasses.replace(settings, folds=0, splits=0)
     stream, design = _independent(stream, call.basis)
     labels = call.labels_of(stream.names.mediators)
@@ -163,6 +185,7 @@ def _dual(stream: RowStream, call: Call) -> MediationResult:
         dropped,
         without_rows_of(asked, reason, dual=True),
         labels,
+        outcome=outcome_of(stream),
     )
     return MediationResult(build_record(analysis, settings, stream.report), result)
 

@@ -5,7 +5,7 @@ import argparse
 from jaxmed.analysis.call import call_of
 from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
-from jaxmed.analysis.streamed import analyse_read, analyse_stream, is_dual, read_moments
+from jaxmed.analysis.streamed import analyse_read, analyse_stream, check_call, is_dual, read_moments
 from jaxmed.budget import default_budget
 from jaxmed.cli.asked import effects_of, labels_of
 from jaxmed.cli.data_file import file_options, roles_of
@@ -66,6 +66,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
         screened=options.screened,
         progress=say,
     )
+    check_call(source, call)
     me = this_process()
     if is_dual(source):
         if me.count > 1:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from problems import problem
 
+import jaxmed
 from jaxmed import mediate
 from jaxmed.analysis import old_calls
 from jaxmed.analysis.chosen_effects import choose_effects
@@ -91,11 +92,16 @@ def test_mediators_and_files(result, tmp_path):
 
 def test_the_old_call_of_mediate_is_this_result(monkeypatch):
     given = {}
-    monkeypatch.setattr(old_calls, "effects", lambda data, **k: given.update(k) or data)
+    monkeypatch.setattr(old_calls, "effects", lambda data, **k: given.update(k) or "found")
+    data = problem(np.random.default_rng(1), 60, 6, 1)
     for method in ("effects", ("effects",)):
         with pytest.warns(DeprecationWarning, match=r"jaxmed.mediate\(composites\)"):
-            assert mediate("the data", method, key=3, level=0.9, assume="dense") == "the data"
+            assert mediate(data, method, key=3, level=0.9, assume="dense") == "found"
         assert (given["key"], given["level"], given["assume"]) == (3, 0.9, "dense")
     with pytest.warns(DeprecationWarning):
-        mediate("the data", "effects", key=3)
+        mediate(data, "effects", key=3)
     assert given["assume"] == "unknown"
+    with pytest.raises(ValueError, match="goes with none of effects"):
+        mediate(data, "effects", key=3, effects="hima")
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="needs rows"):
+        mediate(jaxmed.cross_moments(data), "effects", key=3)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from problems import problem
@@ -131,3 +132,54 @@ def test_an_estimator_as_the_second_argument_is_told_where_it_goes():
     for given in (jaxmed.estimators.ols(), {"mine": "ols"}, [jaxmed.estimators.ols()]):
         with pytest.raises(ValueError, match="give estimators by effects="):
             jaxmed.mediate(data, given, key=1)
+
+
+def test_labels_of_estimators_stay_apart_from_least_squares():
+    data = problem(np.random.default_rng(2), 60, 16, 1)
+    settings = {**FAST, "basis": "linear"}
+    found = jaxmed.mediate(data, effects={"a": "ols"}, **settings)
+    assert found.methods == ("a",)
+    rows = found.effects.where(quantity="total_indirect")
+    assert [(row["method"], row["of_record"]) for row in rows] == [("a", True)]
+    own = jaxmed.mediate(data, effects=jaxmed.estimators.ols(level=0.95), **settings)
+    rows = own.effects.where(quantity="total_indirect")
+    assert [(row["method"], row["of_record"]) for row in rows] == [("ols", True)]
+    with pytest.raises(ValueError, match="is the name of another method"):
+        jaxmed.mediate(data, effects={"ols": "hima"}, **settings)
+    with pytest.raises(ValueError, match="and no estimator"):
+        jaxmed.mediate(data, effects=(), options={"hima": {"n_include": 3}}, **settings)
+
+
+def log_odds(key, data):
+    """An estimator whose effects are log odds, and that says so."""
+    found = jaxmed.estimators.ols(level=0.95)(key, data)
+    return dataclasses.replace(found, status=jnp.int32(jaxmed.status.LOG_ODDS))
+
+
+def test_an_estimator_that_says_log_odds_is_on_that_scale():
+    data = problem(np.random.default_rng(2), 60, 16, 1)
+    data = dataclasses.replace(data, outcome=2 * data.outcome)
+    found = jaxmed.mediate(data, effects=log_odds, **FAST, basis="linear")
+    rows = found.effects.where(method="log_odds")
+    assert {row["unit"] for row in rows} == {"log odds", "share of the total effect"}
+
+
+def test_streams_refuse_before_they_read(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(rng.normal(size=(40, 5)), columns=["a", "y", "m1", "m2", "m3"])
+    frame["y"] = rng.integers(0, 3, 40)
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    roles = {"exposure": "a", "outcome": "y", "mediators": "m*"}
+    rows = jaxmed.stream(tmp_path / "d.csv", **roles)
+    codes = [t["code"] for t in jaxmed.mediate(rows, key=1, replicates=100).threats]
+    assert "OUTCOME_COUNT" in codes
+    monkeypatch.setattr("jaxmed.analysis.streamed.read_moments", None)
+    for settings, said in (
+        ({"composites": "numerical"}, "need the rows"),
+        ({"effects": "ols", "assume": "sparse"}, "assume goes with"),
+        ({"labels": {"other": "x"}}, "none of the 3 mediators"),
+        ({"folds": 3}, "folds is a setting of analyses of rows"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            jaxmed.mediate(rows, key=1, **settings)

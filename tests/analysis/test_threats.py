@@ -26,7 +26,7 @@ from jaxmed.analysis.threats.logistic import PRIOR_SD, logistic_logits
 from jaxmed.analysis.threats.rows import rows_of
 from jaxmed.analysis.threats.screening import FALSE_SHARES
 from jaxmed.cli.parsers import make_parser
-from jaxmed.data import from_frame_with_report
+from jaxmed.data import covariate_basis, from_frame_with_report
 from jaxmed.data.data_report import DataReport
 from jaxmed.data.mediation_data import mediation_data
 from jaxmed.data.transforms import standardise
@@ -91,6 +91,21 @@ def test_gaussian_data_have_none_and_none_is_missed_by_chance():
     alarms = sum(bool(each) for each in found)
     assert alarms <= 6  # 1 in 100 is meant for LEVERAGE, nothing for the others
     assert {code for each in found for code in each} <= {"LEVERAGE"}
+
+
+def test_the_ends_of_splines_are_no_alarm():
+    alarms = 0
+    for seed in range(40):
+        a, m, y, x = columns(seed, 120, 3)
+        given = mediation_data(a, m, y, x)
+        alarms += bool(
+            codes(
+                threats_of_rows(
+                    given, covariate_basis(given, "splines").data, estimates(given), screened="no"
+                )
+            )
+        )
+    assert alarms <= 3
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -50,11 +50,9 @@ def leverage(rows: Rows) -> list[Threat]:
         return []
     residual, on_direct, on_path, from_outcome, direct, rank = fit
     slack = 1 - np.sum(rows.base**2, axis=1)
-    high = _high(
-        rows,
-        _at_weight_one(1 - slack + from_outcome, rows.weights),
-        rows.base.shape[1] + 1 + rank,
-    )
+    # Beyond the covariates: the ends of their splines have high leverage in any data.
+    beyond = _at_weight_one(_over(from_outcome, slack), rows.weights)
+    high = _high(rows, beyond, 1 + rank, n - rows.base.shape[1])
     # Given exposure and covariates.
     total = float(rows.exposure @ rows.outcome) / ss
     left = rows.outcome - total * rows.exposure
@@ -88,12 +86,19 @@ def _at_weight_one(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(odds), 1.0, odds / (1 + np.where(np.isinf(odds), 0.0, odds)))
 
 
-def _high(rows: Rows, found: np.ndarray, columns: int) -> list[Threat]:
-    """Rows of high leverage [n] in a model of so many columns, the intercept included."""
+def _high(rows: Rows, found: np.ndarray, columns: int, degrees: int) -> list[Threat]:
+    """Rows of high leverage [n] of exposure and mediators given the covariates.
+
+    Args:
+      rows: of the analysis.
+      found: leverage in what the covariates leave.
+      columns: exposure and independent mediators.
+      degrees: rows less the rank of the covariates with the intercept.
+    """
     n = rows.count
-    # Leverage beyond 1/n of Gaussian columns is Beta((d-1)/2, (n-d)/2).
-    chance = float(betaincinv((columns - 1) / 2, max(n - columns, 1) / 2, 1 - CHANCE / n))
-    high = np.flatnonzero((found > HIGH) & (found - 1 / n > chance))
+    # Leverage of d Gaussian columns in m dimensions is Beta(d / 2, (m - d) / 2).
+    chance = float(betaincinv(columns / 2, max(degrees - columns, 1) / 2, 1 - CHANCE / n))
+    high = np.flatnonzero((found > HIGH) & (found > chance))
     highest = float(found[high].max(initial=0.0))
     if not (highest > HIGHEST or high.size > MANY * n):
         return []
@@ -101,10 +106,16 @@ def _high(rows: Rows, found: np.ndarray, columns: int) -> list[Threat]:
     measured, threshold = (highest, HIGHEST) if highest > HIGHEST else (high.size / n, MANY)
     named = listed([str(int(rows.numbers[i])) for i in worst])
     which = f"{'Rows' if high.size > 1 else 'Row'} {named} {rows.place}"
-    does = "determine their" if high.size > 1 else "determines its"
+    several = high.size > 1
+    whose = "their" if several else "its"
+    if highest > HIGHEST:
+        decides = "nearly determine" if several else "nearly determines"
+    else:
+        decides = "weigh heavily in" if several else "weighs heavily in"
     sentence = (
-        f"{which} nearly {does} own fit: leverage up to {highest:.2f} of at most 1 in the outcome "
-        f"model, whose mean is {columns / n:.2f}."
+        f"{which} {decides} {whose} own fit by exposure and mediators: leverage up to "
+        f"{highest:.2f} of at most 1 given the covariates, where the mean is "
+        f"{columns / degrees:.2f}."
     )
     return [Threat("LEVERAGE", "warn", measured, threshold, sentence, REMEDY)]
 
@@ -139,7 +150,7 @@ def _influential(
     )
     if found.size > 1:
         named = listed([str(int(rows.numbers[i])) for i in found[1:]])
-        sentence += f" Other rows that change it by more than {HALF:g}: {named}."
+        sentence += f" Other rows that change it by more than such data usually show: {named}."
     return [Threat("LEVERAGE", "warn", float(ratio[worst]), threshold, sentence, REMEDY)]
 
 
