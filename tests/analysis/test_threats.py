@@ -434,8 +434,10 @@ def test_leverage_is_that_of_the_hat_matrix():
     a, m, y, x = columns()
     m[41] *= 40  # all mediators of one row on another scale
     found = of(threats(mediation_data(a, m, y, x)), "LEVERAGE", "leverage")
-    z = np.column_stack([np.ones(N), x, a, m])
-    hat = np.diagonal(z @ np.linalg.pinv(z))
+    z = residual(np.column_stack([a, m]), x)  # beyond the covariates
+    base = np.column_stack([np.ones(N), x])
+    slack = 1 - np.diagonal(base @ np.linalg.pinv(base))
+    hat = np.diagonal(z @ np.linalg.pinv(z)) / slack
     np.testing.assert_allclose(found["measured"], hat[41], rtol=1e-8)
     assert "Row 42 " in found["sentence"] and hat[41] > 0.9
     many = columns()
