@@ -24,7 +24,7 @@ from jaxmed.analysis.settings import Progress
 from jaxmed.analysis.wording import status_fields
 from jaxmed.estimators.estimate import Effects
 from jaxmed.estimators.parts.effects_of_record import FEW
-from jaxmed.reports.format import number
+from jaxmed.reports.format import count, number
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import ArrayLike, Interval, Key
 from jaxmed.vocabulary import Assume
@@ -49,7 +49,7 @@ WITHOUT_NODES: Mapping[str, Mapping[str, Any]] = {
     name: {"nodewise": False} for name in ("double_selection", "double_selection_zz")
 }
 # From so many mediators on a path of them is worth LLVM's time.
-LARGE_FROM = 1024
+FAST_FROM = 1024
 # From so many numbers of rows and mediators on, a draw takes ten seconds and more: fewer are made.
 LONG_FROM, FEW_DRAWS = 2_000_000, 3
 ROOM = 0.8  # columns per row up to which least squares leaves residuals to speak of
@@ -105,7 +105,8 @@ def choose_effects(
         raise ValueError(f"assume must be one of {get_args(Assume)}, not {assume!r}")
     if weights is not None:
         n = round(float(np.sum(np.asarray(weights))))
-    sizes = f"{n} rows, {p} mediators and {q} columns for intercept and covariates"
+    columns = "column" if q == 1 else "columns"
+    sizes = f"{n} rows, {count(p, 'mediator')} and {q} {columns} for intercept and covariates"
     if n >= FEW * (p + q):
         return (OLS,), (
             f"{sizes}: rows are at least {FEW} times the columns, so that least squares on all "
@@ -146,7 +147,8 @@ def wanted(
       effects: "auto", what `choose` takes, or none.
       sizes: rows, mediators, rank of the covariates' basis with the intercept.
       weights: case weights.
-      assume: of "auto" alone.
+      assume: of "auto" alone, whose estimators are medians over draws of their folds and do
+        without regressions of every mediator on the others.
       options: name -> options of its factory.
     Raises:
       ValueError: as `choose`; an assumption beside estimators by name.
@@ -238,7 +240,7 @@ def over_splits(
     """
     size = rows.data.mediators.size
     draws = max(splits if size <= LONG_FROM else min(splits, FEW_DRAWS), 1)
-    fast, tell = rows.data.mediators.shape[1] >= LARGE_FROM, now_and_then(say, "draws of its folds")
+    fast, tell = rows.data.mediators.shape[1] >= FAST_FROM, now_and_then(say, "draws of its folds")
     drawn: list[dict[str, Any]] = []
     for i in range(draws):
         own = key if i == 0 else jax.random.fold_in(key, i)

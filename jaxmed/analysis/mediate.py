@@ -121,6 +121,8 @@ def mediate(
       key: seed (0 to 2^32 - 1, recorded in the result) or JAX key.
       effects: estimators of direct and indirect effect, the one of record first: "auto", names
         (`jaxmed.methods()` lists them), configured estimators, or label -> either; () for none.
+        By name a method is as in `compare`: one draw of its folds. By the rule it is the median
+        over `splits` draws, without what only the table of single mediators needs.
       composites: maxie, maxcor, reg_outcome, reg_exposure, directions, numerical, lasso_exposure,
         lasso_outcome.
       options: name -> options of that estimator: {"hdma": {"n_include": 60}}.
@@ -137,7 +139,8 @@ def mediate(
       folds: of the cross-fitted effect; 0 for none. Fewer are taken when folds would hold less
         than q + 5 rows, with a warning.
       splits: of the rows into these folds; the cross-fitted effect is the median over them, and so
-        is what an estimator of record that draws folds says (`effects="auto"`).
+        is an estimator that the rule has chosen and that draws folds (at most 3 draws where rows
+        times mediators are above two million).
       replicates: draws of the exact law, at least 100 and 2 / (1 - level); the p-value of the total
         is at least 1 / (replicates + 1).
       screened: whether the mediators were chosen in these rows by their association with "no"

@@ -14,7 +14,8 @@ def methods() -> Table:
 
     Columns: name; label; estimand ("effects" through all mediators, or of one "composite");
     p_over_n (exists with more mediators than rows); random (draws from its key); families of the
-    outcome; weights (reads case weights as counts of rows); source.
+    outcome; weights (reads case weights as counts of rows); needs_rows (False: `mediate` has it of
+    moments and streams, too); source.
     """
     rows = [
         {
@@ -25,6 +26,7 @@ def methods() -> Table:
             "random": method.random,
             "families": ", ".join(method.families),
             "weights": method.takes_weights,
+            "needs_rows": not (method.of_moments or method.name == "ols"),
             "source": method.source,
         }
         for method in METHODS.values()
