@@ -187,11 +187,13 @@ def _pass_kink(columns: Array, problem: RowProblem, state: _Active, resolution: 
     inverse = state.inverse + divide(jnp.where(usable, 1.0, 0.0), size) * (
         along[:, None] * along[None, :]
     )
-    gone = here & ~joins
-    inverse = jnp.where(gone[:, None] | gone[None, :], 0, inverse)
+    # Of a column that goes rounding is left: its row and column are 0 from here on.
+    inverse = inverse.at[place].set(jnp.where(joins, inverse[place], 0))
+    inverse = inverse.at[:, place].set(jnp.where(joins, inverse[:, place], 0))
     changes = here & usable
     slots = jnp.where(changes, jnp.where(joins, k, -1), slots).astype(slots.dtype)
-    kept = jnp.where(changes[None, :], jnp.where(joins, own, 0)[:, None], state.columns)
+    column = jnp.where(usable, jnp.where(joins, own, 0), state.columns[:, place])
+    kept = state.columns.at[:, place].set(column)
     at_k = jnp.arange(state.signs.shape[0]) == k
     signs = jnp.where(at_k & usable, new, state.signs)
     dependent = jnp.where(joins, state.dependent | (at_k & ~usable), False)
