@@ -244,7 +244,7 @@ def over_splits(
     drawn: list[dict[str, Any]] = []
     for i in range(draws):
         own = key if i == 0 else jax.random.fold_in(key, i)
-        drawn.append(fitted(method, rows, options, own, fast=fast)[0])
+        drawn.append(_row(method, rows, _fit(method, rows, options, own, fast)))
         tell(i + 1, draws)
     usable = [row for row in drawn if math.isfinite(row["indirect"])]
     if len(drawn) == 1:
@@ -284,25 +284,33 @@ def over_splits(
 
 
 def fitted(
-    method: Chosen,
-    rows: Prepared,
-    options: MethodOptions,
-    key: Key,
-    *,
-    fast: bool | None = None,
+    method: Chosen, rows: Prepared, options: MethodOptions, key: Key
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One method on the data: its row of a table, and its mediators; a refusal is its status."""
+    fit = _fit(method, rows, options, key)
+    return _row(method, rows, fit), mediator_columns(method.name, fit, rows)
+
+
+def _fit(
+    method: Chosen, rows: Prepared, options: MethodOptions, key: Key, fast: bool | None = None
+) -> MethodFit:
     own = named_key(named_key(key, "method"), method.name)
-    fit = fit_method(method.make(rows.data, options), own, rows.data, timed=False, fast=fast)
-    row = {"method": method.name, "label": method.label} | effect_columns(fit)
-    row |= {
-        # Of a configured estimator only its answer tells.
-        "scale": "log odds" if method.log_odds(rows.data) or _is_log_odds(fit) else "outcome",
-        "status": fit.status,
-        "notes": fit.notes,
-        "reason": fit.reason,
-    }
-    return row, mediator_columns(method.name, fit, rows)
+    return fit_method(method.make(rows.data, options), own, rows.data, timed=False, fast=fast)
+
+
+def _row(method: Chosen, rows: Prepared, fit: MethodFit) -> dict[str, Any]:
+    # Of a configured estimator only its answer tells.
+    log_odds = method.log_odds(rows.data) or _is_log_odds(fit)
+    return (
+        {"method": method.name, "label": method.label}
+        | effect_columns(fit)
+        | {
+            "scale": "log odds" if log_odds else "outcome",
+            "status": fit.status,
+            "notes": fit.notes,
+            "reason": fit.reason,
+        }
+    )
 
 
 def without_rows_of(chosen: Sequence[Chosen], reason: str, *, dual: bool) -> EffectsFound:
