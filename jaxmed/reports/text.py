@@ -23,6 +23,7 @@ from jaxmed.reports.format import (
 )
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import LOG_ODDS, on_log_odds, withheld
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.verdict import question, verdict
 
@@ -124,17 +125,21 @@ def _effects(record: Record) -> Iterator[str]:
     entries = access.effects_shown(record)
     if not entries:
         return
-    unit = next((e["unit"] for e in entries if e["unit"]), "")
+    log_odds = [on_log_odds(record.document, e) for e in entries]
+    units = [e["unit"] for e, odds in zip(entries, log_odds, strict=True) if e["unit"] and not odds]
     level = percent(access.level(record))
-    yield from _wrap(f"Effects, {unit}" if unit else "Effects", "")
+    head = ", ".join(["Effects", *units[:1]])
+    scale = f"; log odds: {LOG_ODDS}, and no part of the total effect" if any(log_odds) else ""
+    yield from _wrap(f"{head}{scale}", "")
     # A single mediator has no weights that were chosen on these rows.
     head = "" if access.is_single(record) else f"{'in sample':>10}"
     yield f"  {'':<29}{'by':<25}{'estimate':>9}  {f'{level} interval':<22}{head}".rstrip()
-    for entry in entries:
+    for entry, odds in zip(entries, log_odds, strict=True):
         label = "  " * _DEPTH.get(entry["quantity"], 0) + entry["label"]
-        estimate, limits = effect_texts(entry)
+        estimate, limits = effect_texts(record, entry)
         naive = number(entry["naive"])
         note = "" if naive == MISSING or not head else f"{naive:>10}"
+        note = f"{'log odds':>10}" if odds and entry["quantity"] != access.SHARE else note
         yield (
             f"  {shorten(label, 28):<29}{shorten(entry['method_label'], 24):<25}{estimate:>9}  "
             f"{limits:<22}{note}"
@@ -144,10 +149,12 @@ def _effects(record: Record) -> Iterator[str]:
         yield from _wrap(line, "  ")
 
 
-def effect_texts(entry: access.Entry) -> tuple[str, str]:
-    """Estimate and interval of an effect, those of a share as percentages."""
+def effect_texts(record: Record, entry: access.Entry) -> tuple[str, str]:
+    """Estimate and interval of an effect, those of a share as percentages, dashes if withheld."""
     if entry["quantity"] != access.SHARE:
         return number(entry["estimate"]), interval(entry["lower"], entry["upper"])
+    if withheld(record.document, entry):
+        return MISSING, MISSING
     lower, upper = entry["lower"], entry["upper"]
     known = finite(lower) and finite(upper)
     limits = f"[{share(lower)}, {share(upper)}]" if known else MISSING

@@ -9,7 +9,7 @@ from jaxmed.reports.format import count as counted
 from jaxmed.reports.format import finite, number, percent
 from jaxmed.reports.paragraph import first_paragraph
 from jaxmed.reports.record import Record
-from jaxmed.reports.wording import exposure, outcome, share_text, through, word
+from jaxmed.reports.wording import exposure, on_scale, outcome, share_text, through, word
 
 __all__ = ["Verdict", "question", "verdict"]
 
@@ -74,17 +74,20 @@ def _name(record: Record) -> str:
 def _shown(record: Record) -> str:
     indirect = access.effect(record, access.INDIRECT)
     share = access.effect(record, access.SHARE)
-    text = share_text(share)
-    if text and access.value(share, "estimate") >= 0:
+    text = share_text(record, share)
+    if text and access.value(share, "lower") > 0:
         return (
             f"{text} of the total effect of {exposure(record)} on {outcome(record)} runs through "
             f"{through(record)}"
         )
     toward = f"{_name(record).capitalize()} toward a {word(access.best(indirect))} outcome"
-    if text:
+    if text and access.value(share, "upper") < 0:
         total = number(access.value(access.effect(record, access.TOTAL), "estimate"))
         return f"{toward}, against the total effect ({_estimate(indirect)} of {total})"
-    return f"{toward} ({_estimate(indirect)}); no share of the total effect can be given"
+    toward = f"{toward} ({_estimate(indirect)}{on_scale(record, indirect)})"
+    if text:
+        return f"{toward}; its share of the total effect is not told from zero"
+    return f"{toward}; no share of the total effect can be given"
 
 
 def _estimate(entry: Entry | None) -> str:
@@ -97,7 +100,7 @@ def _not_shown(record: Record, found: Finding) -> str:
         text = (
             f"Not shown that any of the effect of {exposure(record)} runs through {through(record)}"
         )
-    share = share_text(access.effect(record, access.SHARE))
+    share = share_text(record, access.effect(record, access.SHARE))
     return f"{text} ({share} of the total effect)" if share else text
 
 
