@@ -55,5 +55,6 @@ def _near_zero(document: Document) -> bool:
     if any(threat["code"] == "TOTAL_NEAR_ZERO" for threat in document["threats"]):
         return True
     total = least_squares_total(document)
-    known = total is not None and finite(total["estimate"]) and finite(total["standard_error"])
-    return known and abs(total["estimate"]) < LEAST_RATIO * total["standard_error"]
+    if total is None or not (finite(total["estimate"]) and finite(total["standard_error"])):
+        return False
+    return abs(total["estimate"]) < LEAST_RATIO * total["standard_error"]

@@ -4,7 +4,7 @@ import dataclasses
 
 from jaxmed.reports import access
 from jaxmed.reports.access import Entry
-from jaxmed.reports.agreement import Finding, finding
+from jaxmed.reports.agreement import Finding, finding, pattern
 from jaxmed.reports.format import count as counted
 from jaxmed.reports.format import finite, number, percent
 from jaxmed.reports.paragraph import first_paragraph
@@ -54,8 +54,8 @@ def _headline(record: Record) -> str:
     found = finding(record)
     if found.interval is None:
         text = _from_tests(record, found)
-    elif found.only_interval:
-        text = f"{_shown(record)}; no test confirms it"
+    elif found.two_estimators:
+        text = _by_one_of_two(record, found)
     elif found.tested is not None and found.interval != found.tested:
         text = f"Test and interval of the {_name(record)} disagree: no firm conclusion"
     else:
@@ -65,6 +65,19 @@ def _headline(record: Record) -> str:
     # A test that does not hold where variances are unequal is no more than that.
     unequal = found.tested and found.robust is False
     return f"{text}, if variances are equal" if unequal else text
+
+
+def _by_one_of_two(record: Record, found: Finding) -> str:
+    """Where the test is of another estimator than the interval, and says otherwise."""
+    if found.interval:
+        beside = "no test confirms" if access.is_dual(record) else "least squares does not show"
+        return f"{_shown(record)}; {beside} it"
+    indirect = access.effect(record, access.INDIRECT)
+    assert indirect is not None  # it has an interval
+    if access.is_dual(record):
+        lacks = f"no {_name(record)} shown by {indirect['method_label']}"
+        return f"{_from_alignment(record, found)}; {lacks}"
+    return f"{_name(record).capitalize()} shown by least squares, not by {indirect['method_label']}"
 
 
 def _name(record: Record) -> str:
@@ -134,8 +147,10 @@ def _from_alignment(record: Record, found: Finding) -> str:
     if found.tested is None:
         return "No test available"
     if found.tested and access.value(random, "p_value") <= 1 - access.level(record):
-        verb = "follow" if access.value(random, "statistic") > 0 else "run against"
-        return f"The effects on the outcome {verb} those of the exposure; their size is not known"
+        return (
+            f"The effects on the outcome {pattern(record)} those of the exposure; their size is "
+            "not known"
+        )
     if found.tested:
         toward = word(access.value(record.document["paths"], "cosine"))
         return f"Paths aligned: net indirect effect toward a {toward} outcome, of unknown size"
