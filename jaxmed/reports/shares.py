@@ -1,13 +1,14 @@
 """Which estimates are on the log-odds scale, and where a share of the total effect may be said."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jaxmed.reports.format import finite
 
 __all__ = ["LOG_ODDS", "NEAR_ZERO", "least_squares_total", "on_log_odds", "withheld"]
 
-Entry = dict[str, Any]
-Document = dict[str, Any]
+Entry = Mapping[str, Any]
+Document = Mapping[str, Any]
 
 LOG_ODDS = "on the log-odds scale"
 LEAST_RATIO = 3  # total effect over its standard error, as of the threat TOTAL_NEAR_ZERO
@@ -36,7 +37,7 @@ def withheld(document: Document, entry: Entry) -> str:
     return NEAR_ZERO if _near_zero(document) else ""
 
 
-def least_squares_total(document: Document) -> Entry | None:
+def least_squares_total(document: Document) -> dict[str, Any] | None:
     """The total effect by least squares, which every share is of; None where there is none."""
     totals = [e for e in document["effects"] if e["quantity"] == "total_effect"]
     return next((e for e in totals if e["method"] == "ols"), None)
