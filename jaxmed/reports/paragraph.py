@@ -52,6 +52,7 @@ def _because(entry: Entry | None) -> str:
 def _through(record: Record) -> list[str]:
     indirect = access.effect(record, access.INDIRECT)
     others = [_by_other(record, e) for e in access.beside(record, access.INDIRECT)]
+    others += _no_answers(record, indirect)
     if not access.exists(indirect):
         return [_no_estimate(record, indirect), *others]
     assert indirect is not None  # it has an estimate
@@ -66,6 +67,18 @@ def _no_estimate(record: Record, entry: Entry | None) -> str:
         f"How much of it runs through {through(record)} could not be estimated by "
         f"{entry['method_label']}{_because(entry)}."
     )
+
+
+def _no_answers(record: Record, first: Entry | None) -> list[str]:
+    """The estimators asked for beside the one of record that gave none, and why."""
+    return [
+        f"{entry['method_label']} gives no answer{_because(entry)}."
+        for entry in record.document["effects"]
+        if entry["quantity"] == access.INDIRECT
+        and entry is not first
+        and entry["method"] in record.document["choice"]["methods"]
+        and not access.exists(entry)
+    ]
 
 
 def _by_record(record: Record, indirect: Entry) -> str:
@@ -162,14 +175,27 @@ def _leading(record: Record) -> list[str]:
     if not tested or access.is_single(record):  # the test above has said it
         return []
     if not q10:
-        return [f"One at a time, none of the {tested} mediators passes both paths at a 10% FDR."]
-    text = f"One at a time, {q05} of {tested} mediators pass both paths at a 5% FDR ({q10} at 10%)"
+        of_all = f"none of the {tested} mediators passes"
+        if tested == 1:
+            of_all = "the mediator does not pass"
+        return [f"One at a time, {of_all} both paths at a 10% FDR."]
+    passing = f"{q05} of {count(tested, 'mediator')} {'passes' if q05 == 1 else 'pass'}"
+    text = f"One at a time, {passing} both paths at a 5% FDR ({q10} at 10%)"
     lead = access.lead_mediators(record, 0.05 if q05 else 0.10)[:LEADING]
     if not lead:
         return [f"{text}."]
     label, q = access.label_of(record), _of_mediators(record, "q_value")
     named = ", ".join(f"{label[name]} (q {_equal(q[name])})" for name in lead)
-    return [f"{text}; {'they are' if len(lead) == q05 else 'the first are'} {named}."]
+    return [f"{text}; {_which(len(lead), q05, q10)} {named}."]
+
+
+def _which(shown: int, q05: int, q10: int) -> str:
+    """What the mediators named are: all at 5%, all at 10% where none is at 5%, or the first."""
+    if shown != (q05 or q10):
+        return "the first is" if shown == 1 else "the first are"
+    if q05:
+        return "it is" if shown == 1 else "they are"
+    return "that is" if shown == 1 else "those are"
 
 
 def _of_mediators(record: Record, column: str) -> dict[str, float]:

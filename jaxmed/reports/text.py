@@ -20,6 +20,7 @@ from jaxmed.reports.format import (
     percent,
     share,
     shorten,
+    visible,
 )
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
@@ -202,7 +203,7 @@ def _composites(record: Record) -> Iterator[str]:
         )
         yield f"{row}  {top}".rstrip()
     for why in dict.fromkeys(filter(None, (e.get("proportion_reason") for e in entries))):
-        yield f"  mediated {MISSING}: {why}"
+        yield from _wrap(why, f"  mediated {MISSING}: ")
 
 
 def _mediators(record: Record) -> Iterator[str]:
@@ -258,6 +259,8 @@ def _reading(record: Record) -> Iterator[str]:
 
 
 def _wrap(text: str, lead: str) -> Sequence[str]:
+    # Line breaks are blanks to textwrap; what else a terminal would obey is shown, not sent.
+    text = visible(text, keep="\n")
     return textwrap.wrap(
         text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
     )

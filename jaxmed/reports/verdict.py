@@ -86,7 +86,8 @@ def _name(record: Record) -> str:
 
 def _shown(record: Record) -> str:
     indirect = access.effect(record, access.INDIRECT)
-    share = access.effect(record, access.SHARE)
+    assert indirect is not None  # it has an interval
+    share = access.by_same(record, indirect, access.SHARE)
     text = share_text(record, share)
     if text and access.value(share, "lower") > 0:
         return (

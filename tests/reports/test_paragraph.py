@@ -1,7 +1,9 @@
 """The first paragraph and the headline, word for word."""
 
+import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 
 from jaxmed.reports.verdict import verdict
@@ -318,6 +320,40 @@ def test_two_estimators_may_be_of_one_method(every, edit, effect_entry):
     found = verdict(record)
     assert found.headline.endswith("; least squares does not show it")
     assert "by its test: they are two estimators" in " ".join(found.paragraph)
+
+
+def test_an_estimator_asked_for_beside_that_gives_no_answer_is_told(every, edit, effect_entry):
+    why = ("STOPPED", "the outcome is no number")
+    lost = {"by": ("hima", "HIMA"), "of_record": False, "status": why}
+    record = edit(every["beside"])
+    record.document["effects"].append(effect_entry("total_indirect", float("nan"), **lost))
+    assert "HIMA gives no answer" not in " ".join(verdict(record).paragraph)  # not asked for
+    record.document["choice"]["methods"] = ["ols", "hima"]
+    assert "HIMA gives no answer: the outcome is no number." in verdict(record).paragraph
+
+
+@pytest.mark.parametrize(
+    ("tested", "q05", "q10", "sentence"),
+    [
+        (60, 1, 1, "1 of 60 mediators passes both paths at a 5% FDR (1 at 10%); it is prot_000"),
+        (60, 2, 2, "2 of 60 mediators pass both paths at a 5% FDR (2 at 10%); they are prot_000"),
+        (60, 0, 2, "0 of 60 mediators pass both paths at a 5% FDR (2 at 10%); those are prot_000"),
+        (60, 0, 1, "0 of 60 mediators pass both paths at a 5% FDR (1 at 10%); that is prot_000"),
+        (60, 0, 6, "(6 at 10%); the first are prot_000"),
+        (1, 0, 0, "the mediator does not pass both paths at a 10% FDR"),
+        (2, 0, 0, "none of the 2 mediators passes both paths"),
+    ],
+)
+def test_mediators_are_counted_in_grammar(every, edit, tested, q05, q10, sentence):
+    record = edit(every["beside"])
+    table = dict(record.mediators)
+    q = np.full(len(table["name"]), 0.5)
+    q[:q10], q[:q05] = 0.08, 0.01
+    names = [str(name) for name in table["name"]]
+    summary = {"count": tested, "q05": q05, "q10": q10, "lead": names}
+    record.document["mediator_summary"] |= summary
+    record = dataclasses.replace(record, mediators=table | {"q_value": q})
+    assert sentence in verdict(record).paragraph[-1]
 
 
 def test_no_test_of_the_total_is_no_test_of_alignment(every, edit, effect_entry):
