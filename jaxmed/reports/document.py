@@ -14,7 +14,7 @@ from jaxmed.reports.design import design_lines, file_facts
 from jaxmed.reports.direction import by_side, composite_title, cross_fitted, side, sides_line
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
-from jaxmed.reports.shares import LOG_ODDS, on_log_odds
+from jaxmed.reports.shares import LOG_ODDS, composite_share, on_log_odds
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
 from jaxmed.reports.text import ONE_COMPOSITE, effect_texts, regime_sentence
@@ -114,7 +114,8 @@ def _effect_row(record: Record, entry: access.Entry) -> dict[str, Any]:
 def _composite_row(record: Record, entry: access.Entry) -> dict[str, Any]:
     label = access.label_of(record)
     title = composite_title(record, access.composite_key(entry))
-    return entry | {"label": title, "top": [label[name] for name in entry["top"]]}
+    share = composite_share(record.document, entry)
+    return entry | share | {"label": title, "top": [label[name] for name in entry["top"]]}
 
 
 def _figure(record: Record, name: str, image: bytes) -> dict[str, str]:

@@ -5,7 +5,14 @@ from typing import Any
 
 from jaxmed.reports.format import finite
 
-__all__ = ["LOG_ODDS", "NEAR_ZERO", "least_squares_total", "on_log_odds", "withheld"]
+__all__ = [
+    "LOG_ODDS",
+    "NEAR_ZERO",
+    "composite_share",
+    "least_squares_total",
+    "on_log_odds",
+    "withheld",
+]
 
 Entry = Mapping[str, Any]
 Document = Mapping[str, Any]
@@ -35,6 +42,14 @@ def withheld(document: Document, entry: Entry) -> str:
     if on_log_odds(document, entry):
         return "log odds are no part of the total effect"
     return NEAR_ZERO if _near_zero(document) else ""
+
+
+def composite_share(document: Document, entry: Entry) -> dict[str, Any]:
+    """`proportion_mediated` of a composite, None where it is withheld, and `proportion_reason`."""
+    value, reason = entry["proportion_mediated"], entry.get("proportion_reason") or ""
+    if finite(value) and _near_zero(document):
+        value, reason = None, NEAR_ZERO
+    return {"proportion_mediated": value, "proportion_reason": reason}
 
 
 def least_squares_total(document: Document) -> dict[str, Any] | None:

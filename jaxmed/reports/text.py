@@ -24,7 +24,7 @@ from jaxmed.reports.format import (
 )
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
-from jaxmed.reports.shares import LOG_ODDS, on_log_odds, withheld
+from jaxmed.reports.shares import LOG_ODDS, composite_share, on_log_odds, withheld
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.verdict import question, verdict
 
@@ -180,13 +180,14 @@ def _tests(record: Record) -> Iterator[str]:
 
 
 def _composites(record: Record) -> Iterator[str]:
-    entries = record.document["composites"]
-    if not entries:
+    composites = record.document["composites"]
+    if not composites:
         return
     if access.is_single(record):
         yield from _wrap(ONE_COMPOSITE, "")
         return
     label = access.label_of(record)
+    entries = [e | composite_share(record.document, e) for e in composites]
     yield (
         f"Composites, in sample{'':<3}{'exposure':>10}{'outcome':>10}{'indirect':>10}{'direct':>10}"
         f"{'mediated':>10}{'index':>8}  top"
@@ -202,7 +203,7 @@ def _composites(record: Record) -> Iterator[str]:
             f"  {shorten(entry['label'], 21):<22}{numbers}{mediated:>10}{number(entry['index']):>8}"
         )
         yield f"{row}  {top}".rstrip()
-    for why in dict.fromkeys(filter(None, (e.get("proportion_reason") for e in entries))):
+    for why in dict.fromkeys(filter(None, (e["proportion_reason"] for e in entries))):
         yield from _wrap(why, f"  mediated {MISSING}: ")
 
 

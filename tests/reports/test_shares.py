@@ -2,6 +2,7 @@
 
 import pytest
 
+from jaxmed.reports.captions import caption
 from jaxmed.reports.document import page
 from jaxmed.reports.shares import NEAR_ZERO
 from jaxmed.reports.text import summary
@@ -50,6 +51,8 @@ def test_tables_say_which_rows_are_log_odds(every):
     assert "Total indirect effect OLS, all mediators -0.304 [-0.494, -0.114]" in lines
     html = page(every["log_odds"], {})
     assert "HIMA, on the log-odds scale" in html and "all mediators, on the" not in html
+    assert "log-odds scale have no row" in caption(every["log_odds"], "decomposition")
+    assert "log-odds" not in caption(every["beside"], "decomposition")
     assert "log-odds" not in summary(every["beside"]) + page(every["beside"], {})
 
 
@@ -69,6 +72,11 @@ def test_no_share_of_a_total_effect_near_zero(every, edit, effect_entry, threat_
     shown = summary(record) + page(record, {})
     assert "[32%, 171%]" not in shown and "[15%, 130%]" not in shown
     assert "[32%, 171%]" in summary(every["beside"])
+    for composite in record.document["composites"]:
+        composite |= {"proportion_mediated": 0.77, "proportion_reason": ""}
+    table = summary(record).split("Composites, in sample")[1].split("Primal regime")[0]
+    assert "77%" not in table and NEAR_ZERO[:40] in table
+    assert NEAR_ZERO in page(record, {})
 
 
 @pytest.mark.parametrize(
