@@ -146,7 +146,7 @@ NOTES: dict[Note, str] = {
     Note.WEIGHTED: MESSAGES[WEIGHTED],
     Note.RESTRICTED: MESSAGES[RESTRICTED],
     Note.LOG_ODDS: MESSAGES[LOG_ODDS],
-    Note.NO_PARTS: "a single mediator has no concordant and suppression part: one of them is the "
+    Note.NO_PARTS: "a single mediator has no upward and downward part: one of them is the "
     "indirect effect and the other is 0",
     Note.WEAK_TOTAL: "the total effect is not clearly away from zero (three standard errors): "
     "shares of it say little",

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxmed.reports.format import finite
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import least_squares_total
 
 Entry = dict[str, Any]
 
@@ -23,12 +24,28 @@ TOTAL_TEST, ROBUST_TOTAL, DUAL_TOTAL = "total", "total_robust", "dual_total"
 def effect(record: Record, quantity: str, method: str | None = None) -> Entry | None:
     """One effect of the record: by a method, else by the estimator of record, else the first.
 
-    None where there is none.
+    The total effect is that of least squares, whatever other estimators have for it. None where
+    there is none.
     """
+    if quantity == TOTAL and method is None and (total := least_squares_total(record.document)):
+        return total
     found = [e for e in record.document["effects"] if e["quantity"] == quantity]
     if method is not None:
         return next((e for e in found if e["method"] == method), None)
     return next((e for e in found if e["of_record"]), found[0] if found else None)
+
+
+def by_same(record: Record, entry: Entry, quantity: str) -> Entry | None:
+    """Another effect by the estimator of an entry: two estimators may be of one method."""
+    return next(
+        (
+            e
+            for e in record.document["effects"]
+            if e["quantity"] == quantity
+            and (e["method"], e["method_label"]) == (entry["method"], entry["method_label"])
+        ),
+        None,
+    )
 
 
 def beside(record: Record, quantity: str) -> list[Entry]:

@@ -8,9 +8,9 @@ from jaxmed.reports.format import finite, number, p_statement, percent
 from jaxmed.reports.record import Record
 from jaxmed.reports.wording import exposure, level_of_tests, outcome, with_interval, word
 
-__all__ = ["Finding", "agreement", "finding"]
+__all__ = ["Finding", "agreement", "finding", "pattern"]
 
-LEAST_SQUARES = "ols"
+LEAST_SQUARES = ("ols", "OLS, all mediators")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Finding:
       both_paths: the intersection-union test rejects; None where there is none.
       offset: the upward and the downward part are both away from zero.
       robust: the test that allows unequal variances rejects; None where there is none.
-      only_interval: the interval leaves zero out and a test of another estimator does not reject,
-        which is no contradiction: their power differs.
+      two_estimators: interval and test differ and are of different estimators, which is no
+        contradiction: they are not of one number.
     """
 
     tested: bool | None
@@ -33,7 +33,7 @@ class Finding:
     both_paths: bool | None
     offset: bool
     robust: bool | None
-    only_interval: bool
+    two_estimators: bool
 
 
 def finding(record: Record) -> Finding:
@@ -44,7 +44,7 @@ def finding(record: Record) -> Finding:
     dual = access.is_dual(record)
     tested = _aligned(record) if dual else _rejects(record, access.TOTAL_TEST)
     # The test of the primal is of least squares, those of the dual are of no estimator.
-    own = not dual and indirect is not None and indirect["method"] == LEAST_SQUARES
+    own = not dual and indirect is not None and _estimator(indirect) == LEAST_SQUARES
     interval = access.excludes_zero(indirect) if known else None
     return Finding(
         tested=tested,
@@ -52,8 +52,12 @@ def finding(record: Record) -> Finding:
         both_paths=_rejects(record, access.INTERSECTION_UNION),
         offset=all(map(access.excludes_zero, parts)),
         robust=_rejects(record, access.ROBUST_TOTAL),
-        only_interval=bool(interval) and tested is False and not own,
+        two_estimators=None not in (tested, interval) and tested != interval and not own,
     )
+
+
+def _estimator(entry: access.Entry) -> tuple[str, str]:
+    return entry["method"], entry["method_label"]
 
 
 def _rejects(record: Record, name: str) -> bool | None:
@@ -157,23 +161,38 @@ def _dual(record: Record) -> list[str]:
             f"({numbers}). That does not exclude one, nor paths of both signs that offset each "
             "other."
         ]
+    by_random_effects = found[0][0] == access.DUAL_TOTAL
     if not all(rejected):
         said = f"The tests disagree at {percent(level_of_tests(record))} ({numbers})"
-        if not (found[0][0] == access.DUAL_TOTAL and rejected[0]):
+        if not (by_random_effects and rejected[0]):
             return [f"{said}: no firm conclusion."]
-        return [f"{said}.", _random_effects(record)]
-    reading = _random_effects(record) if found[0][0] == access.DUAL_TOTAL else _alignment(record)
-    return [f"{head}: a net indirect effect is shown ({numbers}).", reading]
+        return [f"{said}. By random effects {_pattern(record)}.", _if_unrelated(record)]
+    if by_random_effects:
+        return [f"{head}: {_pattern(record)} ({numbers}).", _if_unrelated(record)]
+    return [f"{head}: a net indirect effect is shown ({numbers}).", _alignment(record)]
 
 
-def _random_effects(record: Record) -> str:
-    positive = access.value(access.test(record, access.DUAL_TOTAL), "statistic") > 0
-    verb, direction = ("follow", "higher") if positive else ("run against", "lower")
+def pattern(record: Record) -> str:
+    """What the random-effects test says of the mediators' effects: they follow or run against."""
+    return "follow" if _follow(record) else "run against"
+
+
+def _follow(record: Record) -> bool:
+    return access.value(access.test(record, access.DUAL_TOTAL), "statistic") > 0
+
+
+def _pattern(record: Record) -> str:
     return (
-        f"The mediators' effects on {outcome(record)} {verb} the effects of {exposure(record)} on "
-        f"them: if effects of different mediators are unrelated, more {exposure(record)} goes with "
-        f"{direction} {outcome(record)} through the mediators together; effects of one sign on "
-        "correlated mediators give the same without a net effect."
+        f"the mediators' effects on {outcome(record)} {pattern(record)} the effects of "
+        f"{exposure(record)} on them"
+    )
+
+
+def _if_unrelated(record: Record) -> str:
+    return (
+        f"If effects of different mediators are unrelated, more {exposure(record)} goes with "
+        f"{'higher' if _follow(record) else 'lower'} {outcome(record)} through the mediators "
+        "together; effects of one sign on correlated mediators give the same without a net effect."
     )
 
 
@@ -192,13 +211,27 @@ def _interval(record: Record, found: Finding) -> list[str]:
         return []
     entry = access.effect(record, access.INDIRECT)
     assert entry is not None  # it has an interval
-    if found.only_interval:
-        return [
-            f"The interval of the indirect effect ({entry['method_label']}) leaves zero out where "
-            "the test does not reject: they are of different estimators, and the finding rests on "
-            "the interval alone."
-        ]
+    if found.two_estimators:
+        return [_of_two(record, found, entry["method_label"])]
     verb, does = (
         ("leaves zero out", "does not reject") if found.interval else ("holds zero", "rejects")
     )
     return [f"The test {does} where the interval {verb}: no firm conclusion follows."]
+
+
+def _of_two(record: Record, found: Finding, label: str) -> str:
+    """Which estimator shows an effect and which does not."""
+    effect = "an indirect effect" if access.is_single(record) else "a net indirect effect"
+    shows = f"{label} {'shows' if found.interval else 'does not show'} {effect} by its interval"
+    if not access.is_dual(record):
+        does = "does" if found.tested else "does not"
+        return (
+            f"{shows}, and least squares {does} by its test: they are two estimators, and the "
+            "finding rests on one of them."
+        )
+    random = _rejects(record, access.DUAL_TOTAL) is not None
+    test = "random-effects test" if random else "test of alignment"
+    return (
+        f"{shows}, and the {test} {'rejects' if found.tested else 'does not reject'}: it is no "
+        "test of that estimator, and the finding rests on one of them."
+    )

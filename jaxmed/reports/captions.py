@@ -5,6 +5,7 @@ from jaxmed.reports.checks import overlap_kind
 from jaxmed.reports.decomposition import bridge_parts
 from jaxmed.reports.direction import DIRECTIONS, cross_fitted
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import on_log_odds
 
 # figure -> (title, caption)
 CAPTIONS: dict[str, tuple[str, str]] = {
@@ -72,6 +73,7 @@ _PARTS = (
     "the total effect. Hollow markers are in-sample values of weights chosen to be extreme on "
     "these rows, so they lie too far out."
 )
+_LOG_ODDS = " Effects on the log-odds scale have no row: they are no length on this axis."
 _CROSS_FITTED = (
     " Cross-fitted parts are effects of composites on rows that did not choose their weights."
 )
@@ -109,4 +111,6 @@ def _decomposition(record: Record) -> str:
     text = _PARTS if parts and not access.is_single(record) else ""
     if any(cross_fitted(record, direction) for direction in DIRECTIONS):
         text += _CROSS_FITTED
+    if any(on_log_odds(record.document, entry) for entry in record.document["effects"]):
+        text += _LOG_ODDS
     return text + (_BRIDGE if bridge_parts(record) else "")

@@ -7,6 +7,7 @@ from jaxmed.reports.access import Entry
 from jaxmed.reports.direction import side
 from jaxmed.reports.format import MISSING, finite, interval, number, percent, shorten, typographic
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import on_log_odds
 from jaxmed.reports.style import (
     DOWNWARD,
     FAINT,
@@ -47,7 +48,9 @@ def decomposition(record: Record) -> "Figure":
         entries = [
             e
             for e in access.effects_shown(record)
-            if access.exists(e) and e["quantity"] != access.SHARE
+            if access.exists(e)
+            and e["quantity"] != access.SHARE
+            and not on_log_odds(record.document, e)  # no length on this axis
         ]
         if not entries:
             return message_figure(

@@ -14,6 +14,7 @@ from jaxmed.reports.design import design_lines, file_facts
 from jaxmed.reports.direction import by_side, composite_title, cross_fitted, side, sides_line
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import LOG_ODDS, composite_share, on_log_odds
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.style import require
 from jaxmed.reports.text import ONE_COMPOSITE, effect_texts, regime_sentence
@@ -90,7 +91,7 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
         "splits": [fmt.typographic_numbers(line) for line in split_lines(record)],
         "missing": missing_parts(record),
         **{field: document[field] for field in ("data", "paths", "mediator_summary")},
-        "effects": [_effect_row(entry) for entry in access.effects_shown(record)],
+        "effects": [_effect_row(record, entry) for entry in access.effects_shown(record)],
         "tests": access.tests_shown(record),
         "composites": [] if single else [_composite_row(record, e) for e in document["composites"]],
         "one_composite": ONE_COMPOSITE if single else "",
@@ -103,15 +104,18 @@ def _context(record: Record, images: Mapping[str, bytes]) -> dict[str, Any]:
     }
 
 
-def _effect_row(entry: access.Entry) -> dict[str, Any]:
-    estimate, limits = map(fmt.typographic, effect_texts(entry))
-    return entry | {"estimate_text": estimate, "limits_text": limits}
+def _effect_row(record: Record, entry: access.Entry) -> dict[str, Any]:
+    estimate, limits = map(fmt.typographic, effect_texts(record, entry))
+    scale = f", {LOG_ODDS}" if on_log_odds(record.document, entry) else ""
+    texts = {"estimate_text": estimate, "limits_text": limits}
+    return entry | texts | {"method_label": f"{entry['method_label']}{scale}"}
 
 
 def _composite_row(record: Record, entry: access.Entry) -> dict[str, Any]:
     label = access.label_of(record)
     title = composite_title(record, access.composite_key(entry))
-    return entry | {"label": title, "top": [label[name] for name in entry["top"]]}
+    share = composite_share(record.document, entry)
+    return entry | share | {"label": title, "top": [label[name] for name in entry["top"]]}
 
 
 def _figure(record: Record, name: str, image: bytes) -> dict[str, str]:
@@ -143,7 +147,8 @@ def _effect_card(record: Record, quantity: str) -> tuple[str, str, str] | None:
     if not access.exists(entry):
         return None
     assert entry is not None  # it has an estimate
-    remark = _interval_of(entry)
+    scale = LOG_ODDS if on_log_odds(record.document, entry) else ""
+    remark = "; ".join(filter(None, (scale, _interval_of(entry))))
     if quantity != access.TOTAL:
         remark = "; ".join(filter(None, (entry["method_label"], remark)))
     return entry["label"], fmt.number(entry["estimate"]), remark
@@ -156,9 +161,9 @@ def _interval_of(entry: access.Entry) -> str:
 
 def _share_card(record: Record) -> tuple[str, str, str] | None:
     entry = access.effect(record, access.SHARE)
-    if entry is None or not share_text(entry):
+    if entry is None or not share_text(record, entry):
         return None
-    estimate, limits = effect_texts(entry)
+    estimate, limits = effect_texts(record, entry)
     return entry["label"], estimate, f"{entry['method_label']}; Fieller interval {limits}"
 
 

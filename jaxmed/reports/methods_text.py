@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxmed.reports.format import count, finite, percent
 from jaxmed.reports.references import BY_METHOD, REFERENCES
+from jaxmed.reports.shares import LOG_ODDS, on_log_odds, withheld
 
 __all__ = ["citations", "methods_text"]
 
@@ -30,6 +31,12 @@ _TESTS = {
     "permutation p-value)",
     "permutation": "by {permutations} permutations of the exposure",
 }
+# In one dimension the mediator is its own composite, and its two coefficients say it all.
+_OF_ONE = {
+    "total": "of the indirect effect by joint significance of its two paths (the larger p-value)",
+    "total_robust": "of the same allowing unequal variances",
+}
+ASKED_FOR = "asked for by name"  # the reason of a choice that no rule has made
 _SCREENED = {
     "unknown": "How the mediators were chosen before the analysis was not stated.",
     "no": "The mediators were not chosen by these rows.",
@@ -59,11 +66,13 @@ def citations(document: Document) -> list[dict[str, str]]:
 def _keys(document: Document) -> list[str]:
     settings = document["settings"]
     found: list[str] = []
-    for method in document["choice"]["methods"]:
+    for method in _estimated(document):
         found += BY_METHOD.get(method, ())
+    if any(_draws(document, method) for method in _estimated(document)):
+        found.append("chernozhukov")
     if _has_share(document):
         found.append("fieller")
-    for method in settings["composites"]:
+    for method in () if _is_single(document) else settings["composites"]:
         found += BY_METHOD.get(method, ())
     if _present(document, "effects", "quantity", "cross_fitted"):
         found.append("chernozhukov")
@@ -87,8 +96,36 @@ def _present(document: Document, table: str, field: str, name: str) -> bool:
 
 def _has_share(document: Document) -> bool:
     return any(
-        e["quantity"] == "proportion_mediated" and finite(e["lower"]) for e in document["effects"]
+        e["quantity"] == "proportion_mediated" and finite(e["lower"]) and not withheld(document, e)
+        for e in document["effects"]
     )
+
+
+def _is_single(document: Document) -> bool:
+    paths = document["paths"]
+    return paths.get("dimension") == 1 and paths["regime"] != "dual"
+
+
+def _of_method(document: Document, method: str) -> list[Mapping[str, Any]]:
+    """Direct and total indirect effect by a method, those with an estimate."""
+    return [
+        e
+        for e in document["effects"]
+        if e["quantity"] in ("direct_effect", "total_indirect")
+        and e["method"] == method
+        and finite(e["estimate"])
+    ]
+
+
+def _estimated(document: Document) -> list[str]:
+    """The methods of direct and indirect effect that gave an answer, that of record first."""
+    return [method for method in document["choice"]["methods"] if _of_method(document, method)]
+
+
+def _draws(document: Document, method: str) -> int:
+    """Draws of the folds that the estimates of a method are the medians over; 0 for one draw."""
+    draws: list[int] = [int(e.get("splits") or 0) for e in _of_method(document, method)]
+    return max((number for number in draws if number > 1), default=0)
 
 
 def _data(document: Document) -> Iterator[str]:
@@ -100,7 +137,10 @@ def _data(document: Document) -> Iterator[str]:
         + (" with case weights." if data["weighted"] else ".")
     )
     if used < given:
-        yield f"{given - used} of the mediators were left out as constant, duplicated or dependent."
+        were = "was" if given - used == 1 else "were"
+        yield (
+            f"{given - used} of the mediators {were} left out as constant, duplicated or dependent."
+        )
     if settings["standardise"]:
         yield "Mediators were divided by their standard deviation."
     yield f"{document['design']['sentence'].rstrip('.')}; the same columns stood in every model."
@@ -108,16 +148,34 @@ def _data(document: Document) -> Iterator[str]:
 
 
 def _effects(document: Document) -> Iterator[str]:
-    data, choice = document["data"], document["choice"]
+    data, reason = document["data"], document["choice"]["reason"].rstrip(".")
+    methods = _estimated(document)
+    odds = {m for m in methods if any(on_log_odds(document, e) for e in _of_method(document, m))}
     yield (
         f"The total effect is that of {data['exposure']['name']} in the least squares regression "
-        f"of {data['outcome']['name']} on it and the covariates."
+        f"of {data['outcome']['name']} on it and the covariates"
+        f"{', a risk difference' * bool(odds)}."
     )
-    for place, method in enumerate(choice["methods"]):
+    for place, method in enumerate(methods):
         what = "Direct and total indirect effect are by" if not place else "Beside it they are by"
-        yield f"{what} {_label(document, method)}{_cite(BY_METHOD.get(method, ()))}."
-    if choice["methods"] and choice["reason"]:
-        yield f"The estimator was chosen for {choice['reason'].rstrip('.')}."
+        scale = f" {LOG_ODDS}, where they need not add up to its own total effect"
+        yield (
+            f"{what} {_label(document, method)}{_cite(BY_METHOD.get(method, ()))}"
+            f"{scale * (method in odds)}."
+        )
+        if draws := _draws(document, method):
+            yield (
+                f"Its estimates are medians over {draws} draws of the folds"
+                f"{_cite(['chernozhukov'])}."
+            )
+    if methods and reason == ASKED_FOR:
+        yield (
+            "The estimator was specified by the analyst."
+            if len(methods) == 1
+            else "The estimators were specified by the analyst."
+        )
+    elif methods and reason:
+        yield f"The estimator was chosen for {reason}."
     if _has_share(document):
         yield (
             "The proportion mediated is the total indirect effect over the total effect, with "
@@ -127,12 +185,17 @@ def _effects(document: Document) -> Iterator[str]:
 
 def _label(document: Document, method: str) -> str:
     # The total effect is of least squares without mediators, under a label of its own.
-    own = (e for e in document["effects"] if e["quantity"] != "total_effect")
-    return next((e["method_label"] for e in own if e["method"] == method), method)
+    return _of_method(document, method)[0]["method_label"]
 
 
 def _composites(document: Document) -> Iterator[str]:
     settings = document["settings"]
+    if _is_single(document):
+        yield (
+            "The interval of the indirect effect is by the distribution of the product of two "
+            "normal variables, its two coefficients."
+        )
+        return
     if settings["composites"]:
         # A method is cited once, behind the last one of its paper.
         groups: dict[tuple[str, ...], list[str]] = {}
@@ -168,9 +231,10 @@ def _tests(document: Document) -> Iterator[str]:
         "permutations": settings["permutations"],
         "cosine": _cite(["he"]),
     }
+    words = _TESTS | (_OF_ONE if _is_single(document) else {})
     done = [entry for entry in document["tests"] if finite(entry["p_value"])]
     named = [
-        _TESTS[e["test"]].format_map(counts) if e["test"] in _TESTS else e["label"] for e in done
+        words[e["test"]].format_map(counts) if e["test"] in words else e["label"] for e in done
     ]
     if named:
         yield f"Tests are {'; '.join(named)}. Tests reject at {percent(1 - settings['level'])}."

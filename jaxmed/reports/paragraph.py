@@ -7,7 +7,15 @@ from jaxmed.reports.direction import SIGN as SIGN_OF
 from jaxmed.reports.direction import WORDS, by_side, cross_fitted, side
 from jaxmed.reports.format import count, finite, p_value, percent
 from jaxmed.reports.record import Record
-from jaxmed.reports.wording import exposure, outcome, share_text, through, with_interval
+from jaxmed.reports.shares import on_log_odds, withheld
+from jaxmed.reports.wording import (
+    exposure,
+    on_scale,
+    outcome,
+    share_text,
+    through,
+    with_interval,
+)
 
 __all__ = ["first_paragraph"]
 
@@ -32,6 +40,8 @@ def _total(record: Record) -> list[str]:
     if finite(access.value(entry, "lower")):
         zero = ", which holds zero" if access.holds_zero(entry) else ""
         text += f" ({percent(access.level(record))} interval{zero})"
+    if any(on_log_odds(record.document, e) for e in record.document["effects"]):
+        text += ", a risk difference by least squares"
     return [f"{text}."]
 
 
@@ -42,6 +52,7 @@ def _because(entry: Entry | None) -> str:
 def _through(record: Record) -> list[str]:
     indirect = access.effect(record, access.INDIRECT)
     others = [_by_other(record, e) for e in access.beside(record, access.INDIRECT)]
+    others += _no_answers(record, indirect)
     if not access.exists(indirect):
         return [_no_estimate(record, indirect), *others]
     assert indirect is not None  # it has an estimate
@@ -58,15 +69,41 @@ def _no_estimate(record: Record, entry: Entry | None) -> str:
     )
 
 
+def _no_answers(record: Record, first: Entry | None) -> list[str]:
+    """The estimators asked for beside the one of record that gave none, and why."""
+    return [
+        f"{entry['method_label']} gives no answer{_because(entry)}."
+        for entry in record.document["effects"]
+        if entry["quantity"] == access.INDIRECT
+        and entry is not first
+        and entry["method"] in record.document["choice"]["methods"]
+        and not access.exists(entry)
+    ]
+
+
 def _by_record(record: Record, indirect: Entry) -> str:
     """The effects by the estimator of record."""
-    text = f"Through {through(record)} runs {with_interval(indirect)} ({_name(record)})"
-    if found := share_text(access.effect(record, access.SHARE)):
+    text = f"Through {through(record)} runs {with_interval(indirect)}{on_scale(record, indirect)} "
+    text += f"({_name(record)})"
+    if found := share_text(record, access.by_same(record, indirect, access.SHARE)):
         text += f", {found} of the total effect (Fieller's interval)"
-    direct = access.effect(record, access.DIRECT)
+    direct = access.by_same(record, indirect, access.DIRECT)
     if access.exists(direct):
         text += f"; {with_interval(direct)} does not (direct effect)"
-    return f"{text}. The estimator is {indirect['method_label']}."
+    return f"{text}. {_own_total(record, indirect)}The estimator is {indirect['method_label']}."
+
+
+def _own_total(record: Record, indirect: Entry) -> str:
+    """What log odds are compared with: a total effect of their own scale."""
+    if not on_log_odds(record.document, indirect):
+        return ""
+    total = access.by_same(record, indirect, access.TOTAL)
+    if not access.exists(total):
+        return "Direct and indirect effect need not add up on this scale; no share is given. "
+    return (
+        f"By the same estimator the total effect is {with_interval(total)} on that scale: direct "
+        "and indirect effect need not add up to it, and no share is given. "
+    )
 
 
 def _name(record: Record) -> str:
@@ -75,15 +112,18 @@ def _name(record: Record) -> str:
 
 def _qualified(record: Record, indirect: Entry) -> list[str]:
     """What of this is not shown or does not exist."""
-    share, direct = (access.effect(record, name) for name in (access.SHARE, access.DIRECT))
+    share, direct = (
+        access.by_same(record, indirect, name) for name in (access.SHARE, access.DIRECT)
+    )
     sentences = []
     if access.holds_zero(indirect):
         sentences.append(
             f"The interval of the {_name(record)} holds zero: that anything runs through "
             f"{through(record)} is not shown, nor that nothing does."
         )
-    if not share_text(share) and share is not None:
-        sentences.append(f"No share of the total effect is given{_because(share)}.")
+    if share is not None and not share_text(record, share) and not on_scale(record, indirect):
+        reason = share["reason"] or withheld(record.document, share)
+        sentences.append(f"No share of the total effect is given{f': {reason}' * bool(reason)}.")
     if not access.exists(direct):
         sentences.append(f"The direct effect does not exist here{_because(direct)}.")
     return sentences
@@ -93,8 +133,14 @@ def _by_other(record: Record, indirect: Entry) -> str:
     """The same by an estimator beside the one of record."""
     text = f"Beside it, {indirect['method_label']} gives {with_interval(indirect)} through "
     text += through(record)
-    direct = access.effect(record, access.DIRECT, indirect["method"])
-    return f"{text} and {with_interval(direct)} directly." if access.exists(direct) else f"{text}."
+    direct = access.by_same(record, indirect, access.DIRECT)
+    if access.exists(direct):
+        text += f" and {with_interval(direct)} directly"
+    if not on_log_odds(record.document, indirect):
+        return f"{text}."
+    total = access.by_same(record, indirect, access.TOTAL)
+    of_total = f", beside a total effect of {with_interval(total)}" if access.exists(total) else ""
+    return f"{text}{on_scale(record, indirect)}{of_total}; the two need not add up."
 
 
 def _composites(record: Record) -> list[str]:
@@ -129,14 +175,27 @@ def _leading(record: Record) -> list[str]:
     if not tested or access.is_single(record):  # the test above has said it
         return []
     if not q10:
-        return [f"One at a time, none of the {tested} mediators passes both paths at a 10% FDR."]
-    text = f"One at a time, {q05} of {tested} mediators pass both paths at a 5% FDR ({q10} at 10%)"
+        of_all = f"none of the {tested} mediators passes"
+        if tested == 1:
+            of_all = "the mediator does not pass"
+        return [f"One at a time, {of_all} both paths at a 10% FDR."]
+    passing = f"{q05} of {count(tested, 'mediator')} {'passes' if q05 == 1 else 'pass'}"
+    text = f"One at a time, {passing} both paths at a 5% FDR ({q10} at 10%)"
     lead = access.lead_mediators(record, 0.05 if q05 else 0.10)[:LEADING]
     if not lead:
         return [f"{text}."]
     label, q = access.label_of(record), _of_mediators(record, "q_value")
     named = ", ".join(f"{label[name]} (q {_equal(q[name])})" for name in lead)
-    return [f"{text}; {'they are' if len(lead) == q05 else 'the first are'} {named}."]
+    return [f"{text}; {_which(len(lead), q05, q10)} {named}."]
+
+
+def _which(shown: int, q05: int, q10: int) -> str:
+    """What the mediators named are: all at 5%, all at 10% where none is at 5%, or the first."""
+    if shown != (q05 or q10):
+        return "the first is" if shown == 1 else "the first are"
+    if q05:
+        return "it is" if shown == 1 else "they are"
+    return "that is" if shown == 1 else "those are"
 
 
 def _of_mediators(record: Record, column: str) -> dict[str, float]:

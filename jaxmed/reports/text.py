@@ -20,9 +20,11 @@ from jaxmed.reports.format import (
     percent,
     share,
     shorten,
+    visible,
 )
 from jaxmed.reports.missing import missing_parts
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import LOG_ODDS, composite_share, on_log_odds, withheld
 from jaxmed.reports.split_spread import split_lines
 from jaxmed.reports.verdict import question, verdict
 
@@ -124,17 +126,21 @@ def _effects(record: Record) -> Iterator[str]:
     entries = access.effects_shown(record)
     if not entries:
         return
-    unit = next((e["unit"] for e in entries if e["unit"]), "")
+    log_odds = [on_log_odds(record.document, e) for e in entries]
+    units = [e["unit"] for e, odds in zip(entries, log_odds, strict=True) if e["unit"] and not odds]
     level = percent(access.level(record))
-    yield from _wrap(f"Effects, {unit}" if unit else "Effects", "")
+    head = ", ".join(["Effects", *units[:1]])
+    scale = f"; log odds: {LOG_ODDS}, and no part of the total effect" if any(log_odds) else ""
+    yield from _wrap(f"{head}{scale}", "")
     # A single mediator has no weights that were chosen on these rows.
     head = "" if access.is_single(record) else f"{'in sample':>10}"
     yield f"  {'':<29}{'by':<25}{'estimate':>9}  {f'{level} interval':<22}{head}".rstrip()
-    for entry in entries:
+    for entry, odds in zip(entries, log_odds, strict=True):
         label = "  " * _DEPTH.get(entry["quantity"], 0) + entry["label"]
-        estimate, limits = effect_texts(entry)
+        estimate, limits = effect_texts(record, entry)
         naive = number(entry["naive"])
         note = "" if naive == MISSING or not head else f"{naive:>10}"
+        note = f"{'log odds':>10}" if odds and entry["quantity"] != access.SHARE else note
         yield (
             f"  {shorten(label, 28):<29}{shorten(entry['method_label'], 24):<25}{estimate:>9}  "
             f"{limits:<22}{note}"
@@ -144,10 +150,12 @@ def _effects(record: Record) -> Iterator[str]:
         yield from _wrap(line, "  ")
 
 
-def effect_texts(entry: access.Entry) -> tuple[str, str]:
-    """Estimate and interval of an effect, those of a share as percentages."""
+def effect_texts(record: Record, entry: access.Entry) -> tuple[str, str]:
+    """Estimate and interval of an effect, those of a share as percentages, dashes if withheld."""
     if entry["quantity"] != access.SHARE:
         return number(entry["estimate"]), interval(entry["lower"], entry["upper"])
+    if withheld(record.document, entry):
+        return MISSING, MISSING
     lower, upper = entry["lower"], entry["upper"]
     known = finite(lower) and finite(upper)
     limits = f"[{share(lower)}, {share(upper)}]" if known else MISSING
@@ -172,13 +180,14 @@ def _tests(record: Record) -> Iterator[str]:
 
 
 def _composites(record: Record) -> Iterator[str]:
-    entries = record.document["composites"]
-    if not entries:
+    composites = record.document["composites"]
+    if not composites:
         return
     if access.is_single(record):
         yield from _wrap(ONE_COMPOSITE, "")
         return
     label = access.label_of(record)
+    entries = [e | composite_share(record.document, e) for e in composites]
     yield (
         f"Composites, in sample{'':<3}{'exposure':>10}{'outcome':>10}{'indirect':>10}{'direct':>10}"
         f"{'mediated':>10}{'index':>8}  top"
@@ -194,8 +203,8 @@ def _composites(record: Record) -> Iterator[str]:
             f"  {shorten(entry['label'], 21):<22}{numbers}{mediated:>10}{number(entry['index']):>8}"
         )
         yield f"{row}  {top}".rstrip()
-    for why in dict.fromkeys(filter(None, (e.get("proportion_reason") for e in entries))):
-        yield f"  mediated {MISSING}: {why}"
+    for why in dict.fromkeys(filter(None, (e["proportion_reason"] for e in entries))):
+        yield from _wrap(why, f"  mediated {MISSING}: ")
 
 
 def _mediators(record: Record) -> Iterator[str]:
@@ -251,6 +260,8 @@ def _reading(record: Record) -> Iterator[str]:
 
 
 def _wrap(text: str, lead: str) -> Sequence[str]:
+    # Line breaks are blanks to textwrap; what else a terminal would obey is shown, not sent.
+    text = visible(text, keep="\n")
     return textwrap.wrap(
         text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
     )

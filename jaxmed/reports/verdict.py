@@ -4,12 +4,12 @@ import dataclasses
 
 from jaxmed.reports import access
 from jaxmed.reports.access import Entry
-from jaxmed.reports.agreement import Finding, finding
+from jaxmed.reports.agreement import Finding, finding, pattern
 from jaxmed.reports.format import count as counted
 from jaxmed.reports.format import finite, number, percent
 from jaxmed.reports.paragraph import first_paragraph
 from jaxmed.reports.record import Record
-from jaxmed.reports.wording import exposure, outcome, share_text, through, word
+from jaxmed.reports.wording import exposure, on_scale, outcome, share_text, through, word
 
 __all__ = ["Verdict", "question", "verdict"]
 
@@ -54,8 +54,8 @@ def _headline(record: Record) -> str:
     found = finding(record)
     if found.interval is None:
         text = _from_tests(record, found)
-    elif found.only_interval:
-        text = f"{_shown(record)}; no test confirms it"
+    elif found.two_estimators:
+        text = _by_one_of_two(record, found)
     elif found.tested is not None and found.interval != found.tested:
         text = f"Test and interval of the {_name(record)} disagree: no firm conclusion"
     else:
@@ -67,24 +67,41 @@ def _headline(record: Record) -> str:
     return f"{text}, if variances are equal" if unequal else text
 
 
+def _by_one_of_two(record: Record, found: Finding) -> str:
+    """Where the test is of another estimator than the interval, and says otherwise."""
+    if found.interval:
+        beside = "no test confirms" if access.is_dual(record) else "least squares does not show"
+        return f"{_shown(record)}; {beside} it"
+    indirect = access.effect(record, access.INDIRECT)
+    assert indirect is not None  # it has an interval
+    if access.is_dual(record):
+        lacks = f"no {_name(record)} shown by {indirect['method_label']}"
+        return f"{_from_alignment(record, found)}; {lacks}"
+    return f"{_name(record).capitalize()} shown by least squares, not by {indirect['method_label']}"
+
+
 def _name(record: Record) -> str:
     return SINGLE if access.is_single(record) else NET
 
 
 def _shown(record: Record) -> str:
     indirect = access.effect(record, access.INDIRECT)
-    share = access.effect(record, access.SHARE)
-    text = share_text(share)
-    if text and access.value(share, "estimate") >= 0:
+    assert indirect is not None  # it has an interval
+    share = access.by_same(record, indirect, access.SHARE)
+    text = share_text(record, share)
+    if text and access.value(share, "lower") > 0:
         return (
             f"{text} of the total effect of {exposure(record)} on {outcome(record)} runs through "
             f"{through(record)}"
         )
     toward = f"{_name(record).capitalize()} toward a {word(access.best(indirect))} outcome"
-    if text:
+    if text and access.value(share, "upper") < 0:
         total = number(access.value(access.effect(record, access.TOTAL), "estimate"))
         return f"{toward}, against the total effect ({_estimate(indirect)} of {total})"
-    return f"{toward} ({_estimate(indirect)}); no share of the total effect can be given"
+    toward = f"{toward} ({_estimate(indirect)}{on_scale(record, indirect)})"
+    if text:
+        return f"{toward}; its share of the total effect is not told from zero"
+    return f"{toward}; no share of the total effect can be given"
 
 
 def _estimate(entry: Entry | None) -> str:
@@ -97,7 +114,7 @@ def _not_shown(record: Record, found: Finding) -> str:
         text = (
             f"Not shown that any of the effect of {exposure(record)} runs through {through(record)}"
         )
-    share = share_text(access.effect(record, access.SHARE))
+    share = share_text(record, access.effect(record, access.SHARE))
     return f"{text} ({share} of the total effect)" if share else text
 
 
@@ -131,8 +148,10 @@ def _from_alignment(record: Record, found: Finding) -> str:
     if found.tested is None:
         return "No test available"
     if found.tested and access.value(random, "p_value") <= 1 - access.level(record):
-        verb = "follow" if access.value(random, "statistic") > 0 else "run against"
-        return f"The effects on the outcome {verb} those of the exposure; their size is not known"
+        return (
+            f"The effects on the outcome {pattern(record)} those of the exposure; their size is "
+            "not known"
+        )
     if found.tested:
         toward = word(access.value(record.document["paths"], "cosine"))
         return f"Paths aligned: net indirect effect toward a {toward} outcome, of unknown size"

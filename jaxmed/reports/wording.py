@@ -5,10 +5,12 @@ from jaxmed.reports.access import Entry
 from jaxmed.reports.format import MISSING, finite, interval, number
 from jaxmed.reports.format import share as fmt_share
 from jaxmed.reports.record import Record
+from jaxmed.reports.shares import LOG_ODDS, on_log_odds, withheld
 
 __all__ = [
     "exposure",
     "level_of_tests",
+    "on_scale",
     "outcome",
     "share_text",
     "through",
@@ -52,11 +54,18 @@ def with_interval(entry: Entry | None) -> str:
     return f"{text} {limits}" if limits != MISSING else text
 
 
-def share_text(entry: Entry | None) -> str:
-    """The proportion mediated with Fieller's limits; empty where either is missing.
+def on_scale(record: Record, entry: Entry | None) -> str:
+    """What stands behind a number on the log-odds scale; empty behind any other."""
+    return f" {LOG_ODDS}" if on_log_odds(record.document, entry) else ""
+
+
+def share_text(record: Record, entry: Entry | None) -> str:
+    """The proportion mediated with Fieller's limits; empty where it is withheld or one is missing.
 
     Without limits nothing says whether a share of the total effect means anything.
     """
+    if entry is None or withheld(record.document, entry):
+        return ""
     share, *limits = (access.value(entry, field) for field in ("estimate", "lower", "upper"))
     if not all(map(finite, (share, *limits))):
         return ""

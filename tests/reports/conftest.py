@@ -37,6 +37,7 @@ def residual(design, x):
 
 
 OLS = ("ols", "OLS, all mediators")
+HIMA = ("hima", "HIMA")
 ROBUST = ("double_selection_zz", "Double selection, robust")
 MAXIE = ("maxie", "MaxIE, cross-fitted")
 KINDS = (
@@ -48,6 +49,7 @@ KINDS = (
     "beside",
     "sparse",
     "near_zero",
+    "log_odds",
     "stopped",
     "not_asked",
     "moments",
@@ -586,6 +588,19 @@ def sparse(beside):
     total = beside.document["effects"][0]
     choice = beside.document["choice"] | {"methods": ["double_selection_zz"]}
     return edited(beside, [total, *turned], choice=choice)
+
+
+@pytest.fixture(scope="session")
+def log_odds(beside):
+    """An estimator of record whose effects are log odds, with a total effect of its own."""
+    marks = {"by": HIMA, "unit": "log odds", "status": ("LOG_ODDS", "effects are log odds ratios")}
+    total = entry("total_effect", 1.58, 0.9, 2.26, **marks)
+    direct = entry("direct_effect", 1.46, 0.8, 2.12, **marks)
+    indirect = entry("total_indirect", 0.142, 0.05, 0.24, **marks)
+    share = entry("proportion_mediated", 0.12, 0.05, 0.2, by=HIMA)
+    kept = [e | {"of_record": e["quantity"] == "total_effect"} for e in beside.document["effects"]]
+    choice = beside.document["choice"] | {"methods": ["hima"], "reason": "asked for by name"}
+    return edited(beside, [total, direct, indirect, share, *kept], choice=choice)
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,8 @@ class Page(HTMLParser):
 
 
 KINDS = (
-    "primal dual tiny binary singular beside sparse near_zero stopped not_asked moments single "
-    "labelled"
+    "primal dual tiny binary singular beside sparse near_zero log_odds stopped not_asked moments "
+    "single labelled"
 ).split()
 
 

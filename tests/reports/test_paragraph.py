@@ -1,7 +1,9 @@
 """The first paragraph and the headline, word for word."""
 
+import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 
 from jaxmed.reports.verdict import verdict
@@ -153,14 +155,23 @@ OFFSET = "Paths of both signs offset each other: no net indirect effect shown"
     [
         (LAW, True, 0.3, 0.01, DISAGREE, "The test does not reject where the interval leaves zero"),
         (LAW, False, 0.01, 0.01, DISAGREE, "The test rejects where the interval holds zero"),
-        (OTHER, False, 0.01, 0.01, DISAGREE, "The test rejects where the interval holds zero"),
+        (
+            OTHER,
+            False,
+            0.01,
+            0.01,
+            "Net indirect effect shown by least squares, not by Double selection, robust",
+            "Double selection, robust does not show a net indirect effect by its interval, and "
+            "least squares does by its test",
+        ),
         (
             OTHER,
             True,
             0.3,
             0.01,
-            "the mediators; no test confirms it",
-            "rests on the interval alon",
+            "the mediators; least squares does not show it",
+            "Double selection, robust shows a net indirect effect by its interval, and least "
+            "squares does not by its test",
         ),
         (
             LAW,
@@ -250,13 +261,99 @@ def test_the_tests_of_the_dual(every, edit, random, cosine, permuted):
     assert ("The tests agree" in said) == agree and ("The tests disagree" in said) == (not agree)
     if random == 0.01:
         assert found.headline.startswith("The effects on the outcome run against those of the exp")
-        assert "if effects of different mediators are unrelated" in said
+        assert "If effects of different mediators are unrelated" in said
+        assert "the mediators' effects on hospital_free_days_45 run against the effects of" in said
+        assert "a net indirect effect is shown" not in said
     elif random is None and agree and cosine == 0.01:
         assert found.headline.startswith("Paths aligned: net indirect effect toward a ")
     elif min(cosine, permuted) > 0.05:
         assert found.headline.startswith("No net indirect effect")
     else:
         assert found.headline == "Tests of the net indirect effect disagree"
+
+
+@pytest.mark.parametrize(
+    ("shown", "random", "headline", "sentence"),
+    [
+        (True, 0.4, "the mediators; no test confirms it", "shows a net indirect effect by its"),
+        (
+            False,
+            0.01,
+            "their size is not known; no net indirect effect shown by Double selection, robust",
+            "does not show a net indirect effect by its interval, and the random-effects test rej",
+        ),
+    ],
+)
+def test_the_tests_of_the_dual_are_of_no_estimator(
+    every, edit, effect_entry, shown, random, headline, sentence
+):
+    by = ("double_selection_zz", "Double selection, robust")
+    ends = (-0.5, -0.1) if shown else (-0.5, 0.1)
+    effects = [
+        effect_entry("total_effect", -0.365, -0.555, -0.175),
+        effect_entry("total_indirect", -0.3, *ends, by=by),
+        effect_entry("proportion_mediated", 0.8, 0.3, 1.4, by=by),
+    ]
+    record = edit(every["dual"], effects, {"cosine": random, "permutation": random})
+    entry = record.test("cosine") | {"test": "dual_total", "statistic": -2.5}
+    record.document["tests"].append(entry | {"p_value": random})
+    found = verdict(record)
+    assert headline in found.headline and "no firm conclusion" not in found.headline
+    assert sentence in " ".join(found.paragraph)
+
+
+def test_two_estimators_may_be_of_one_method(every, edit, effect_entry):
+    mine = {"by": ("ols", "OLS, my own"), "of_record": False}
+    record = edit(every["beside"])
+    record.document["effects"] += [
+        effect_entry("direct_effect", 0.7, 0.6, 0.8, **mine),
+        effect_entry("total_indirect", -0.9, -1.2, -0.6, **mine),
+    ]
+    said = " ".join(verdict(record).paragraph)
+    assert "OLS, my own gives -0.900 [-1.20, -0.600] through the mediators and 0.700 [0.600" in said
+    # The test of least squares is not of an estimator that merely has its name.
+    for e in record.document["effects"]:
+        if e["quantity"] == "total_indirect":
+            e["of_record"] = e["method_label"] == "OLS, my own"
+    for test in record.document["tests"]:
+        test["p_value"] = 0.4
+    found = verdict(record)
+    assert found.headline.endswith("; least squares does not show it")
+    assert "by its test: they are two estimators" in " ".join(found.paragraph)
+
+
+def test_an_estimator_asked_for_beside_that_gives_no_answer_is_told(every, edit, effect_entry):
+    why = ("STOPPED", "the outcome is no number")
+    lost = {"by": ("hima", "HIMA"), "of_record": False, "status": why}
+    record = edit(every["beside"])
+    record.document["effects"].append(effect_entry("total_indirect", float("nan"), **lost))
+    assert "HIMA gives no answer" not in " ".join(verdict(record).paragraph)  # not asked for
+    record.document["choice"]["methods"] = ["ols", "hima"]
+    assert "HIMA gives no answer: the outcome is no number." in verdict(record).paragraph
+
+
+@pytest.mark.parametrize(
+    ("tested", "q05", "q10", "sentence"),
+    [
+        (60, 1, 1, "1 of 60 mediators passes both paths at a 5% FDR (1 at 10%); it is prot_000"),
+        (60, 2, 2, "2 of 60 mediators pass both paths at a 5% FDR (2 at 10%); they are prot_000"),
+        (60, 0, 2, "0 of 60 mediators pass both paths at a 5% FDR (2 at 10%); those are prot_000"),
+        (60, 0, 1, "0 of 60 mediators pass both paths at a 5% FDR (1 at 10%); that is prot_000"),
+        (60, 0, 6, "(6 at 10%); the first are prot_000"),
+        (1, 0, 0, "the mediator does not pass both paths at a 10% FDR"),
+        (2, 0, 0, "none of the 2 mediators passes both paths"),
+    ],
+)
+def test_mediators_are_counted_in_grammar(every, edit, tested, q05, q10, sentence):
+    record = edit(every["beside"])
+    table = dict(record.mediators)
+    q = np.full(len(table["name"]), 0.5)
+    q[:q10], q[:q05] = 0.08, 0.01
+    names = [str(name) for name in table["name"]]
+    summary = {"count": tested, "q05": q05, "q10": q10, "lead": names}
+    record.document["mediator_summary"] |= summary
+    record = dataclasses.replace(record, mediators=table | {"q_value": q})
+    assert sentence in verdict(record).paragraph[-1]
 
 
 def test_no_test_of_the_total_is_no_test_of_alignment(every, edit, effect_entry):

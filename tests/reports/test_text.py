@@ -74,6 +74,16 @@ def test_threats_are_listed_with_their_remedy(every, edit, threat_entry):
     assert text.index("leave out C") < text.index("  note Some values are far out.")
 
 
+def test_no_sentence_sends_what_a_terminal_obeys(every, edit, threat_entry):
+    name = "age\x1b[31m\u202ered\r"
+    record = edit(every["beside"], threats=[threat_entry("OVERLAP", "warn", f"{name} varies.")])
+    record.document["data"]["exposure"]["name"] = name
+    record.document["warnings"] = [f"{name} has 3 repeated values"]
+    text = summary(record)
+    assert not {"\x1b", "\u202e", "\r"} & set(text)
+    assert "Warning: age\\x1b[31m\\u202ered\\r has" in text
+
+
 def test_labels_are_shown(every):
     text = summary(every["labelled"])
     assert "  Protein 0 " in text and "prot_000" not in text
