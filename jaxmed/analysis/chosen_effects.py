@@ -25,6 +25,7 @@ from jaxmed.analysis.wording import status_fields
 from jaxmed.estimators.estimate import Effects
 from jaxmed.estimators.parts.effects_of_record import FEW
 from jaxmed.reports.format import count, number
+from jaxmed.reports.methods_text import ASKED_FOR
 from jaxmed.sweeps.task import named_key
 from jaxmed.typing import ArrayLike, Interval, Key
 from jaxmed.vocabulary import Assume
@@ -162,7 +163,7 @@ def wanted(
         raise ValueError('assume goes with effects="auto" only: it chooses the estimator')
     if is_none(effects):
         return [], "no estimator was asked for"
-    return choose(effects, options), "asked for by name"
+    return choose(effects, options), ASKED_FOR
 
 
 def _merged(

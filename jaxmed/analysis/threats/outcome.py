@@ -4,6 +4,7 @@ import math
 
 from jaxmed.analysis.threats.estimates import Estimates, Outcome
 from jaxmed.analysis.threats.threat import Threat, percent, plural
+from jaxmed.reports.shares import LEAST_RATIO
 
 __all__ = ["counted", "rare", "total_near_zero", "two_valued"]
 
@@ -13,7 +14,6 @@ MANY_ZEROS = 0.2
 # A count whose mean is less than so many of its standard deviations: a normal of that mean and
 # spread would be negative in more than one row of forty. Ages and weights in integers are not.
 NEAR_ZERO_COUNT = 2
-LEAST_RATIO = 3  # total effect over its standard error
 # Of 95 % intervals of a linear model, for the natural indirect effects of a logistic one.
 COVERAGE = (0.13, 0.88)
 
