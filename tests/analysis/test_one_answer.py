@@ -70,6 +70,7 @@ def test_single_mediators_are_joint_where_the_estimator_has_them(dual):
     assert found.methods == ("own",) and found.reason == "asked for by name"
 
 
+@pytest.mark.slow
 def test_the_estimator_of_record_is_that_of_compare():
     data = problem(np.random.default_rng(2), 60, 16, 1)
     result = jaxmed.mediate(data, effects="double_selection_zz", **FAST, basis="linear")

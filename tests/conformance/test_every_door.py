@@ -20,7 +20,7 @@ N, P = 60, 3
 PARTS = ("direct", "indirect", "total")
 DATA = problem(np.random.default_rng(3), N, P, 1, signal=0.9, scale=0.0)
 # Whose programs compile in a few seconds; `make test-slow` has them all.
-QUICK = ("ols", "reg_exposure")
+QUICK = ("ols",)
 EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in METHODS]
 
 

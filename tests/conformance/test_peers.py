@@ -20,7 +20,7 @@ from jaxmed.statistics.cross_moments import CrossMoments
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PEERS = REFERENCE / "peers"
-FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 200}
+FAST = {"key": 1, "permutations": 0, "folds": 0, "replicates": 200, "effects": ()}
 
 
 def peer(name):

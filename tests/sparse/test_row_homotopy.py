@@ -88,7 +88,7 @@ def data(p=P):
     return MediationData(a, m, y, rng.normal(size=(N, 1)))
 
 
-@pytest.mark.parametrize("rule", ["cv", "zz"])
+@pytest.mark.parametrize("rule", ["zz", pytest.param("cv", marks=pytest.mark.slow)])
 def test_double_selection_is_the_same_by_rows_and_by_products(rule, monkeypatch):
     options = {"rule": rule, "folds": 4, "fold_ids": FOLDS, "num_penalties": GRID}
     by_rows = jax.jit(double_selection(**options, nodewise=False))(None, data())
