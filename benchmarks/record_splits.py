@@ -90,10 +90,14 @@ def measured(n: int, p: int, active: int, alpha: float, beta: float) -> dict[str
 
 def _summary(first: np.ndarray, second: np.ndarray, truth: dict[str, float]) -> dict[str, Any]:
     """Of the draws of one seed, and how far another seed's lie from them."""
+    from jaxmed.inference.split_median import median_of_draws
+
     half = NormalDist().inv_cdf((1 + LEVEL) / 2)
     found: dict[str, Any] = {}
     for i, (part, value) in enumerate(truth.items()):
-        (estimate, error), (other, _) = (_median(d[:, 0, i], d[:, 1, i]) for d in (first, second))
+        (estimate, error), (other, _) = (
+            median_of_draws(d[:, 0, i], d[:, 1, i]) for d in (first, second)
+        )
         found[part] = {
             "coverage": float(np.mean(np.abs(estimate - value) <= half * error)),
             "bias": float(np.mean(estimate) - value),
@@ -102,13 +106,3 @@ def _summary(first: np.ndarray, second: np.ndarray, truth: dict[str, float]) -> 
             "seeds_apart": float(np.sqrt(np.mean((estimate - other) ** 2))),
         }
     return found
-
-
-def _median(estimates: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median over draws [sets, draws] and the root of the median of se^2 + (estimate - median)^2.
-
-    Source: Chernozhukov et al. (2018), definition 3.3.
-    """
-    middle = np.median(estimates, axis=1, keepdims=True)
-    variance = np.median(errors**2 + (estimates - middle) ** 2, axis=1)
-    return middle[:, 0], np.sqrt(variance)

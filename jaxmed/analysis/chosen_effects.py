@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from statistics import NormalDist
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from jaxmed.analysis.settings import Progress
 from jaxmed.analysis.wording import status_fields
 from jaxmed.estimators.estimate import Effects
 from jaxmed.estimators.parts.effects_of_record import FEW
+from jaxmed.inference.split_median import median_of_draws
 from jaxmed.reports.format import count, number
 from jaxmed.reports.methods_text import ASKED_FOR
 from jaxmed.sweeps.task import named_key
@@ -176,11 +177,12 @@ def _merged(
 def effects_by(
     chosen: Sequence[Chosen],
     reason: str,
-    rows: Prepared,
+    prepare: Callable[[], Prepared],
     level: float,
     key: Key,
     say: Progress,
     *,
+    dual: bool,
     splits: int,
 ) -> EffectsFound:
     """Every estimator on the data, but for least squares where the analysis has it itself.
@@ -188,19 +190,21 @@ def effects_by(
     Args:
       chosen: the one of record first.
       reason: why these.
-      rows: the data.
+      prepare: makes the data ready; called only where a method is fitted to them.
       level: of the intervals.
       key: of the analysis; a method has the random numbers that it has in `compare`.
       say: told before each of them.
+      dual: whether the analysis has no least squares.
       splits: draws of the folds of an estimator that the rule has chosen, see `over_splits`.
     """
-    options = MethodOptions(level, raw=rows.design.chosen.linear)
     methods, found, joint, closed = {}, {}, None, None
     for position, method in enumerate(chosen):
         methods[method.name] = method.label
-        if _is_closed(method) and not rows.dual:
+        if _is_closed(method) and not dual:
             closed = method.name
             continue
+        rows = prepare()
+        options = MethodOptions(level, raw=rows.design.chosen.linear)
         n, p = rows.data.mediators.shape
         say(f"{method.label} on {p} mediators and {n} rows")
         if method.repeated:
@@ -259,8 +263,7 @@ def over_splits(
     for part in ("direct", "indirect"):
         values = np.array([one[part] for one in usable])
         errors = np.array([one[f"{part}_se"] for one in usable])
-        middle = float(np.median(values))
-        error = float(np.sqrt(np.median(errors**2 + (values - middle) ** 2)))
+        middle, error = map(float, median_of_draws(values, errors))
         row |= {part: middle, f"{part}_se": error}
         row |= {f"{part}_lower": middle - half * error, f"{part}_upper": middle + half * error}
         sizes[part] = middle

@@ -1,6 +1,7 @@
 """The analysis of rows: all that one data set says, in one record."""
 
 import dataclasses
+import functools
 
 import jax
 
@@ -91,8 +92,16 @@ def analyse_rows(data: MediationData, call: Call) -> MediationResult:
         if name not in CLOSED:
             say(f"composite {METHODS[name].label}")
         composites |= composites_of_method(name, result, unnamed, method_key, position)
-    of_methods = prepared_of(design, usable, standardised=settings.standardise)
-    estimated = effects_by(asked, reason, of_methods, level, call.key, say, splits=splits)
+    estimated = effects_by(
+        asked,
+        reason,
+        functools.cache(lambda: prepared_of(design, usable, standardised=settings.standardise)),
+        level,
+        call.key,
+        say,
+        dual=result.paths.regime == "dual",
+        splits=splits,
+    )
     found = Analysis(
         facts,
         block,

@@ -9,11 +9,10 @@ from jaxmed.analysis.evaluate import evaluate
 from jaxmed.analysis.levels import over_levels
 from jaxmed.analysis.mediate import mediate
 from jaxmed.analysis.result import MediationResult
-from jaxmed.cli.asked import effects_of, labels_of
+from jaxmed.cli.asked import asked_of
 from jaxmed.cli.data_file import open_file, prepare, read_data, read_levels, roles_of
 from jaxmed.cli.parsers.analyses import OLD_METHODS
 from jaxmed.cli.parsers.arguments import comma
-from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.cli.shared import Say, kept_methods, progress, show_levels, show_table
 from jaxmed.cli.streamed import is_streamed, mediate_file
 from jaxmed.data import datasets
@@ -75,25 +74,7 @@ def _analysed(
 ) -> MediationResult | MethodTable:
     if options.composites in OLD_METHODS:
         return _old(options, data, source, say)
-    return mediate(
-        data,
-        key=options.seed,
-        effects=effects_of(options),
-        composites=comma(options.composites),
-        options=method_options(options.options),
-        assume=options.assume,
-        level=options.level,
-        basis=options.basis,
-        standardise=options.standardise,
-        permutations=options.permutations,
-        folds=options.folds,
-        splits=options.splits,
-        replicates=options.replicates,
-        labels=labels_of(options),
-        screened=options.screened,
-        source=source,
-        progress=say,
-    )
+    return mediate(data, **asked_of(options), source=source, progress=say)
 
 
 def _old(

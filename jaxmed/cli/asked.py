@@ -5,9 +5,35 @@ from pathlib import Path
 from typing import Any
 
 from jaxmed.cli.parsers.arguments import comma
+from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.data.selection import listed
 
-__all__ = ["effects_of", "labels_of"]
+__all__ = ["asked_of"]
+
+# Options that `mediate` takes as they are.
+SAME = (
+    "assume",
+    "level",
+    "basis",
+    "standardise",
+    "permutations",
+    "folds",
+    "splits",
+    "replicates",
+    "screened",
+)
+
+
+def asked_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `mediate`, for rows in memory and of blocks alike."""
+    return {
+        "key": options.seed,
+        "effects": effects_of(options),
+        "composites": comma(options.composites),
+        "options": method_options(options.options),
+        "labels": labels_of(options),
+        **{name: getattr(options, name) for name in SAME},
+    }
 
 
 def effects_of(options: argparse.Namespace) -> Any:

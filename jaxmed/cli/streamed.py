@@ -7,10 +7,8 @@ from jaxmed.analysis.design import check_linear
 from jaxmed.analysis.result import MediationResult
 from jaxmed.analysis.streamed import analyse_read, analyse_stream, check_call, is_dual, read_moments
 from jaxmed.budget import default_budget
-from jaxmed.cli.asked import effects_of, labels_of
+from jaxmed.cli.asked import asked_of
 from jaxmed.cli.data_file import file_options, roles_of
-from jaxmed.cli.parsers.arguments import comma
-from jaxmed.cli.parsers.method_options import method_options
 from jaxmed.cli.shared import Say
 from jaxmed.data.streams import BLOCK_BYTES, is_larger
 from jaxmed.data.streams.row_stream import row_stream
@@ -49,23 +47,7 @@ def mediate_file(options: argparse.Namespace, say: Say) -> MediationResult | Non
     checkpoint = options.checkpoint
     if checkpoint is None and options.out is not None:
         checkpoint = options.out / "moments.npz"
-    call = call_of(
-        key=options.seed,
-        effects=effects_of(options),
-        composites=comma(options.composites),
-        options=method_options(options.options),
-        assume=options.assume,
-        level=options.level,
-        basis=options.basis,
-        standardise=options.standardise,
-        permutations=options.permutations,
-        folds=options.folds,
-        splits=options.splits,
-        replicates=options.replicates,
-        labels=labels_of(options),
-        screened=options.screened,
-        progress=say,
-    )
+    call = call_of(**asked_of(options), progress=say)
     check_call(source, call)
     me = this_process()
     if is_dual(source):

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmed import status as st
 from jaxmed.linalg.safe import norm, sqrt
@@ -43,6 +44,21 @@ def mean_of_products(
     """
     variance = (alpha * beta_se) ** 2 + (beta * alpha_se) ** 2 + (alpha_se * beta_se) ** 2
     return jnp.mean(alpha * beta, axis=-1), norm(jnp.sqrt(variance)) / alpha.shape[-1]
+
+
+def median_of_draws(estimates: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median over draws and its standard error, on the host: what `median_of_splits` has.
+
+    Args:
+      estimates: [..., S], of draws that have one.
+      errors: [..., S] standard errors.
+    Returns:
+      Median [...] and the root of the median of se_k^2 + (theta_k - median)^2 [...].
+    Source: Chernozhukov et al. (2018), The Econometrics Journal 21, definition 3.3.
+    """
+    middle = np.median(estimates, axis=-1, keepdims=True)
+    variance = np.median(errors**2 + (estimates - middle) ** 2, axis=-1)
+    return middle[..., 0], np.sqrt(variance)
 
 
 def median_of_splits(splits: SplitEstimate, level: float) -> SplitMedian:
